@@ -1,0 +1,85 @@
+"""What one trial is made of: typed, frozen settings and the content key that names them."""
+
+import hashlib
+import json
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
+
+# Part of every content key. Raise it when a default below changes its value or a setting its meaning:
+# keys leave defaults out, so that a new setting does not orphan the records made before it existed.
+KEY_VERSION = 1
+
+
+class Settings(BaseModel):
+    """Base of all settings: immutable, and a name that is not declared is a mistake."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class DataConfig(Settings):
+    """Where the images come from and how they are split."""
+
+    source: str = Field("digits", description="digits, cifar10, cifar100, parquet:PATH, folder:PATH")
+    image_size: PositiveInt | None = Field(None, description="side in pixels to resize to; none keeps the source's")
+    validation_fraction: float = Field(
+        0.1, gt=0, lt=1, description="part of train held out where the source has no validation set"
+    )
+    split_seed: int = Field(0, ge=0, description="seed of the held-out part, the same for all trials of a study")
+    train_limit: PositiveInt | None = Field(None, description="use only this many training images (a seeded subset)")
+
+
+class Recipe(Settings):
+    """Everything about training that is not the architecture."""
+
+    epochs: PositiveInt = Field(10, description="passes over the training set")
+    batch_size: PositiveInt = Field(128, description="images per optimiser step")
+    learning_rate: PositiveFloat = Field(2e-3, description="peak learning rate of AdamW")
+    weight_decay: float = Field(0.05, ge=0, description="decoupled; not applied to norms, biases, tokens, LayerScale")
+    warmup_epochs: float = Field(1.0, ge=0, description="linear warm-up before the cosine, in epochs")
+    label_smoothing: float = Field(0.1, ge=0, lt=1)
+    clip_grad_norm: PositiveFloat | None = Field(None, description="largest global gradient norm")
+    flip: bool | None = Field(None, description="random horizontal flips; none asks the data source")
+    crop_padding: int | None = Field(
+        None, ge=0, description="random crops after zero padding of so many pixels; none asks the data source"
+    )
+    precision: Literal["float32", "bfloat16"] = Field("float32", description="bfloat16 means autocast")
+
+
+class TrialConfig(Settings):
+    """All that determines a trial's result, up to the machine: equal configs have equal keys."""
+
+    family: str
+    arch: dict[str, Any] = Field(description="parameters of the family, the compared factor among them")
+    data: DataConfig = DataConfig()  # pyright: ignore[reportCallIssue]
+    recipe: Recipe = Recipe()  # pyright: ignore[reportCallIssue]
+    seed: int = Field(0, ge=0, description="of initialisation, data order and augmentation")
+
+    @property
+    def key(self) -> str:
+        """Content key: 16 hexadecimal digits of the SHA-256 of the settings that differ from the defaults."""
+        content = {"key_version": KEY_VERSION, **self.model_dump(mode="json", exclude_defaults=True)}
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+class Trial(Settings):
+    """One training run in its place in a study: cell × arm × seed."""
+
+    study: str
+    cell: dict[str, Any] = Field(description="value of each axis")
+    arm: str = Field(description="value of the compared factor")
+    config: TrialConfig
+
+    @property
+    def key(self) -> str:
+        return self.config.key
+
+    @property
+    def label(self) -> str:
+        """Short name for displays and messages: `depth=4 width=64 attention seed 1`."""
+        return f"{cell_label(self.cell)} {self.arm} seed {self.config.seed}"
+
+
+def cell_label(cell: dict[str, Any]) -> str:
+    """Name of a cell: its axes and values in the study's order."""
+    return " ".join(f"{axis}={value}" for axis, value in cell.items())

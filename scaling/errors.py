@@ -1,0 +1,63 @@
+"""Mistakes that a user can mend: said in one clear line each, never as a traceback."""
+
+import difflib
+import functools
+import sys
+from collections.abc import Callable, Iterable, Sequence
+
+
+class ScalingError(Exception):
+    """A mistake outside the program: what is wrong, where, what is known, what to do.
+
+    It carries one line per mistake, so that several are told at once.
+    """
+
+    def __init__(self, problems: str | Sequence[str]) -> None:
+        self.problems = [problems] if isinstance(problems, str) else list(problems)
+        super().__init__("\n".join(self.problems))
+
+    def __reduce__(self) -> tuple[type["ScalingError"], tuple[list[str]]]:
+        return type(self), (self.problems,)
+
+
+class SpaceError(ScalingError):
+    """A space file, or an override of it, that does not say what to run."""
+
+
+class ModelError(ScalingError):
+    """Architecture parameters from which no network can be built."""
+
+
+class DataError(ScalingError):
+    """Images or labels that cannot be read; names the file."""
+
+
+class CostError(ScalingError):
+    """A cost that cannot be trusted."""
+
+
+class RecordError(ScalingError):
+    """Results that cannot be read, or that belong to another study."""
+
+
+def unknown(kind: str, name: object, known: Iterable[object]) -> str:
+    """Say that `name` is no known `kind`, which ones are, and which was probably meant."""
+    names = sorted(str(k) for k in known)
+    meant = difflib.get_close_matches(str(name), names, n=1)
+    hint = f"; did you mean '{meant[0]}'?" if meant else ""
+    return f"unknown {kind} '{name}'{hint} (known: {', '.join(names)})"
+
+
+def command(main: Callable[[list[str] | None], int]) -> Callable[[list[str] | None], int]:
+    """Wrap a command's `main(argv)`: a `ScalingError` becomes lines on stderr and exit code 2."""
+
+    @functools.wraps(main)
+    def wrapped(argv: list[str] | None = None) -> int:
+        try:
+            return main(argv)
+        except ScalingError as mistake:
+            for problem in mistake.problems:
+                print(f"error: {problem}", file=sys.stderr)
+            return 2
+
+    return wrapped

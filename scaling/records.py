@@ -1,0 +1,205 @@
+"""Records: what each trial left behind, the only thing that the asking and the answering half share.
+
+A study is a folder: `study.json` says what was asked, `records/KEY.json` what one trial answered. Every file is
+written beside its place and renamed into it, so that a kill at any moment leaves a whole file or none.
+"""
+
+import json
+import os
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from scaling.config import cell_label
+from scaling.errors import RecordError
+
+SCHEMA = 1  # of records and of study.json; raise it when an older reader would misread a newer file
+
+
+class Entry(BaseModel):
+    """Base of all that is stored: immutable; names unknown to this version are kept out of the way."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Cost(Entry):
+    """What a model costs at its input size, batch size 1, in the forward pass unless said otherwise."""
+
+    params: int  # learnable numbers
+    macs: int  # multiply-accumulates of convolutions, linear layers and matrix products; FLOPs = 2 × macs
+    fvcore_flops: int  # fvcore's total: macs plus norms and some poolings, the unit of the PatchConvNet paper
+    activations: int  # output elements of convolutions, linear layers and matrix products
+
+
+class Epoch(Entry):
+    """One pass over the training set and the validation that followed."""
+
+    epoch: int  # counted from 1
+    train_loss: float
+    val_loss: float
+    val_accuracy: float  # percent
+    learning_rate: float  # at the end of the epoch
+    train_seconds: float  # forward, backward and optimiser, without validation
+
+
+class Scores(Entry):
+    """Accuracies in percent and mean cross-entropies after the last epoch, never of the best test epoch."""
+
+    val_accuracy: float
+    val_loss: float
+    test_accuracy: float
+    test_loss: float
+    val_examples: int
+    test_examples: int
+
+
+class Record(Entry):
+    """What one trial left: its config, cost, curve, scores, environment and status."""
+
+    schema_number: int = Field(SCHEMA, alias="schema")
+    key: str
+    study: str
+    cell: dict[str, Any]  # value of each axis
+    arm: str
+    seed: int
+    status: Literal["finished", "failed", "diverged"]
+    reason: str | None = None  # why it did not finish, one line
+    config: dict[str, Any]  # the TrialConfig, whole, so that the trial can be run again
+    cost: Cost | None = None
+    curve: list[Epoch] = []
+    scores: Scores | None = None
+    train_seconds: float | None = None  # over all epochs, without validation
+    wall_seconds: float | None = None  # of the whole trial, interruptions left out
+    environment: dict[str, Any] = {}  # versions, device, host, cores, commit
+    started: str | None = None  # ISO 8601, UTC
+    ended: str | None = None
+
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+
+class Study(Entry):
+    """What was asked: enough to read the records and to know what is missing."""
+
+    schema_number: int = Field(SCHEMA, alias="schema")
+    name: str
+    question: str
+    factor: str  # the compared factor, such as "pooling"
+    arms: list[str]  # its values; the first is the baseline that the others are compared with
+    axes: list[str]
+    seeds: int
+    conditions: dict[str, Any]  # what all trials have in common: family, fixed arch, data, recipe
+    space: dict[str, Any]  # the space as it was read, overrides included
+    planned: list[str]  # keys of all trials of the study
+
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+
+Kind = TypeVar("Kind", Record, Study)
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Put `content` at `path` so that a kill or a power cut leaves the old file or the new one, whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def write_record(folder: Path, record: Record) -> Path:
+    """Write `record` into the study at `folder`, in place of an earlier one of the same key."""
+    path = folder / "records" / f"{record.key}.json"
+    write_atomically(path, record.model_dump_json(by_alias=True, indent=1).encode())
+    return path
+
+
+def write_study(folder: Path, study: Study) -> None:
+    """Write `study.json`."""
+    write_atomically(folder / "study.json", study.model_dump_json(by_alias=True, indent=1).encode())
+
+
+def read_study(folder: Path) -> Study:
+    """Read `study.json`; raise `RecordError` where there is none, or one from a newer version."""
+    path = folder / "study.json"
+    if not path.is_file():
+        known = sorted(p.parent.name for p in folder.parent.glob("*/study.json"))
+        raise RecordError(
+            f"{folder} holds no study (no study.json); known in {folder.parent}: {', '.join(known) or 'none'};"
+            " run `python -m scaling.sweep` first"
+        )
+    return _read(path, Study)
+
+
+def read_records(folder: Path) -> list[Record]:
+    """Read every record of the study at `folder`, sorted by cell, arm and seed."""
+    records = [_read(path, Record) for path in sorted((folder / "records").glob("*.json"))]
+    return sorted(records, key=lambda r: (list(map(_sortable, r.cell.values())), r.arm, r.seed))
+
+
+def load_study(path: str | Path) -> pd.DataFrame:
+    """Read a study into a table with one row a trial.
+
+    Columns: `key, study, cell, arm, seed, status, reason, epochs`, one per axis, then every cost (`params`, `macs`, …),
+    every score in percent (`val_accuracy`, `test_accuracy`, …), `train_seconds`, `wall_seconds` and `device`.
+    What a trial did not reach is missing (NaN), never zero.
+    """
+    return frame(read_records(Path(path)), read_study(Path(path)).axes)
+
+
+def frame(records: Iterable[Record], axes: Iterable[str]) -> pd.DataFrame:
+    """Lay records out as a table, one row a trial; see `load_study`."""
+    axes = list(axes)
+    numbers = [*Cost.model_fields, *Scores.model_fields, "train_seconds", "wall_seconds"]
+    columns = ["key", "study", "cell", "arm", "seed", "status", "reason", "epochs", *axes, *numbers, "device"]
+    rows = [
+        {
+            "key": record.key,
+            "study": record.study,
+            "cell": cell_label(record.cell),
+            "arm": record.arm,
+            "seed": record.seed,
+            "status": record.status,
+            "reason": record.reason,
+            "epochs": len(record.curve),
+            **{axis: record.cell.get(axis) for axis in axes},
+            **(record.cost.model_dump() if record.cost else {}),
+            **(record.scores.model_dump() if record.scores else {}),
+            "train_seconds": record.train_seconds,
+            "wall_seconds": record.wall_seconds,
+            "device": record.environment.get("device"),
+        }
+        for record in records
+    ]
+    table = pd.DataFrame(rows, columns=pd.Index(columns))
+    return table.astype(dict.fromkeys(numbers, float))
+
+
+def _sortable(value: object) -> tuple[bool, float, str]:
+    number = isinstance(value, int | float)
+    return (not number, float(value) if number else 0.0, str(value))
+
+
+def _read(path: Path, kind: type[Kind]) -> Kind:
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise RecordError(f"{path} cannot be read: {error}; delete it and its trial runs again") from None
+    schema = content.get("schema") if isinstance(content, dict) else None
+    if isinstance(schema, int) and schema > SCHEMA:
+        raise RecordError(f"{path} has schema {schema}, this version reads up to {SCHEMA}; update scaling to read it")
+    try:
+        return kind.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise RecordError(f"{path} is not a whole {kind.__name__.lower()}: {place}: {first['msg']}") from None
