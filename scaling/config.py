@@ -46,6 +46,13 @@ class Recipe(Settings):
     precision: Literal["float32", "bfloat16"] = Field("float32", description="bfloat16 means autocast")
 
 
+class Resources(Settings):
+    """What one trial takes of the machine; no part of its identity."""
+
+    cpus: PositiveFloat = Field(1, description="cores of one trial")
+    gpus: float | None = Field(None, ge=0, description="share of a GPU; none: a whole one where there is one")
+
+
 class TrialConfig(Settings):
     """All that determines a trial's result, up to the machine: equal configs have equal keys."""
 

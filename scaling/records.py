@@ -68,12 +68,13 @@ class Record(Entry):
     seed: int
     status: Literal["finished", "failed", "diverged"]
     reason: str | None = None  # why it did not finish, one line
+    traceback: str | None = None  # where that happened, for the person who mends it
     config: dict[str, Any]  # the TrialConfig, whole, so that the trial can be run again
     cost: Cost | None = None
     curve: list[Epoch] = []
     scores: Scores | None = None
     train_seconds: float | None = None  # over all epochs, without validation
-    wall_seconds: float | None = None  # of the whole trial, interruptions left out
+    wall_seconds: float | None = None  # of the run that ended the trial, from building to scoring
     environment: dict[str, Any] = {}  # versions, device, host, cores, commit
     started: str | None = None  # ISO 8601, UTC
     ended: str | None = None

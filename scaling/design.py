@@ -1,0 +1,119 @@
+"""Design: from a space to its trials, cells × arms × seeds, always paired and balanced."""
+
+import itertools
+import re
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import PurePath
+from typing import Any
+
+from scaling.config import DataConfig, Recipe, Trial, TrialConfig, cell_label
+from scaling.errors import SpaceError
+from scaling.records import Cost
+from scaling.searcher import sample_cells
+from scaling.space import Range, Space
+
+Cell = dict[str, Any]
+
+
+def cells(space: Space, samples: int | None = None) -> list[Cell]:
+    """Points on the axes: all of them, or `samples` of them spread evenly over the space.
+
+    Raises:
+        SpaceError: the space has no end to list and `samples` is not given.
+    """
+    if samples is not None:
+        return sample_cells(space.axes, samples)
+    listed: list[Sequence[Any]] = []
+    for name, values in space.axes.items():
+        members = values.values() if isinstance(values, Range) else values
+        if members is None:
+            raise SpaceError(f"axes.{name} is a range of real numbers; give it a step, or the sweep --samples N")
+        listed.append(members)
+    return [dict(zip(space.axes, point, strict=True)) for point in itertools.product(*listed)]
+
+
+def trials(space: Space, study: str, points: Iterable[Cell]) -> list[Trial]:
+    """All trials of a study: every arm and seed of every cell.
+
+    Seeds vary slowest and arms fastest, so that a study stopped at any moment has nearly equal numbers of both arms
+    in every cell.
+    """
+    points = list(points)
+    return [
+        Trial(study=study, cell=cell, arm=str(arm), config=trial_config(space, cell, arm, seed))
+        for seed in range(space.seeds)
+        for cell in points
+        for arm in space.arm_values
+    ]
+
+
+def trial_config(space: Space, cell: Cell, arm: Any, seed: int) -> TrialConfig:
+    """Settings of one trial: the space's, the cell's and the arm's put together."""
+    varied = {**cell, space.factor: arm}
+    sections: dict[str, dict[str, Any]] = {"recipe": {}, "data": {}}
+    arch = dict(space.arch)
+    for name, value in varied.items():
+        section, _, setting = name.rpartition(".")
+        (sections[section] if section else arch)[setting] = value
+    return TrialConfig(
+        family=space.family,
+        arch=arch,
+        data=DataConfig(**{**space.data.model_dump(), **sections["data"]}),
+        recipe=Recipe(**{**space.recipe.model_dump(), **sections["recipe"]}),
+        seed=seed,
+    )
+
+
+def within_limits(space: Space, points: Sequence[Cell], cost_of: Callable[[Cell, Any], Cost]) -> list[Cell]:
+    """Cells all of whose arms keep to the limits, so that what remains is still paired.
+
+    Args:
+        cost_of: what a cell costs in one arm.
+
+    Raises:
+        SpaceError: no cell remains; names the limit and what the cheapest cell costs.
+    """
+    bounds = {name: bound for name, bound in space.limits if bound is not None}
+    if not bounds:
+        return list(points)
+    worst = [
+        {name: max(getattr(cost_of(cell, arm), _COSTS[name]) or 0 for arm in space.arm_values) for name in bounds}
+        for cell in points
+    ]
+    kept = [cell for cell, cost in zip(points, worst, strict=True) if all(cost[n] <= bounds[n] for n in bounds)]
+    if not kept:
+        problems = []
+        for name, bound in bounds.items():
+            cheapest = min(range(len(points)), key=lambda i: worst[i][name])
+            if worst[cheapest][name] > bound:
+                problems.append(
+                    f"limits.{name}: {bound:g} excludes all {len(points)} cells; the cheapest, "
+                    f"{cell_label(points[cheapest])}, needs {worst[cheapest][name]:,}; raise the limit"
+                )
+        raise SpaceError(problems or [f"limits: together they exclude all {len(points)} cells; raise one of them"])
+    return kept
+
+
+_COSTS = {  # limit → field of `Cost`
+    "params": "params",
+    "macs": "macs",
+    "activations": "activations",
+    "training_memory": "training_memory_bytes",
+}
+
+
+def study_name(space_name: str, asked: Space, original: Space, overrides: dict[str, Any]) -> str:
+    """Name of the study that a space with overrides makes.
+
+    A study that only grew (more cells, arms or seeds) keeps the name of its space; one under other conditions gets its
+    own, made from what was overridden, such as `depth_width-cifar10-epochs=1`.
+    """
+    if asked.conditions() == original.conditions():
+        return space_name
+    parts = [space_name]
+    for key, value in overrides.items():
+        if key.partition(".")[0] in {"axes", "arms", "seeds", "limits", "resources", "question"}:
+            continue
+        text = PurePath(str(value).partition(":")[2] or str(value)).name
+        parts.append(text if key == "data.source" else f"{key.rpartition('.')[2]}={text}")
+    return re.sub(r"[^A-Za-z0-9=._-]+", "_", "-".join(parts))

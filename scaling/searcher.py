@@ -1,0 +1,67 @@
+"""Searcher: Optuna proposes cells where a space is sampled rather than enumerated.
+
+Only cells are sampled. Arms and seeds are crossed with every cell afterwards, because a searcher that is free to choose
+the arm biases the comparison: on a 60-cell grid 120 TPE trials took one arm 94 times and the other 26 times.
+"""
+
+import math
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
+
+from scaling.errors import SpaceError
+from scaling.space import Range
+
+MOST_TRIES = 50  # draws per wanted cell before the space is held to be used up
+
+
+def sample_cells(axes: Mapping[str, Sequence[Any] | Range], samples: int, seed: int = 0) -> list[dict[str, Any]]:
+    """Draw different cells that cover the space evenly (scrambled Sobol points; Optuna's QMCSampler).
+
+    The same arguments give the same cells, and more samples keep the earlier ones: a study grows, it does not move.
+
+    Raises:
+        SpaceError: the space has fewer cells than wanted.
+    """
+    members = {name: _members(values) for name, values in axes.items()}
+    distributions = {name: _distribution(values, members[name]) for name, values in axes.items()}
+    size = math.prod(math.inf if listed is None else len(listed) for listed in members.values())
+    if samples > size:
+        raise SpaceError(f"--samples {samples} asks for more cells than the space has ({size})")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # QMCSampler is marked so since 2.10
+        sampler = optuna.samplers.QMCSampler(qmc_type="sobol", scramble=True, seed=seed, warn_independent_sampling=False)
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        study = optuna.create_study(sampler=sampler)
+        found: dict[tuple[Any, ...], dict[str, Any]] = {}
+        for _ in range(samples * MOST_TRIES):
+            trial = study.ask(fixed_distributions=distributions)
+            study.tell(trial, 0.0)  # the sampler counts its points by finished trials
+            cell = {n: trial.params[n] if (m := members[n]) is None else m[trial.params[n]] for n in axes}
+            found.setdefault(tuple(cell.values()), cell)
+            if len(found) == samples:
+                break
+        else:
+            raise SpaceError(f"found {len(found)} different cells where --samples asks for {samples}; ask for fewer")
+    finally:
+        optuna.logging.set_verbosity(verbosity)
+    return list(found.values())
+
+
+def _members(values: Sequence[Any] | Range) -> Sequence[Any] | None:
+    return values.values() if isinstance(values, Range) else values
+
+
+def _distribution(values: Sequence[Any] | Range, members: Sequence[Any] | None) -> BaseDistribution:
+    """Optuna's distribution of an axis; what can be listed is drawn by its index, so that it is covered evenly too."""
+    if members is not None:
+        return IntDistribution(0, len(members) - 1)
+    assert isinstance(values, Range)  # a list has members
+    if values.is_whole:
+        return IntDistribution(int(values.low), int(values.high), log=values.log)
+    return FloatDistribution(values.low, values.high, log=values.log)

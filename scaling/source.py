@@ -1,0 +1,152 @@
+"""Source: what a YAML file and the command line say, with the place of every key, so that mistakes can name it."""
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+from pydantic import BaseModel
+from pydantic_core import ErrorDetails
+
+from scaling.errors import SpaceError, unknown
+
+Place = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class Source:
+    """The content of a file after overrides, and where each part of it was said."""
+
+    path: Path
+    content: dict[str, Any]
+    lines: dict[Place, int] = field(default_factory=dict)  # place in the content → line of the file, from 1
+    overrides: tuple[str, ...] = ()  # dotted keys set on the command line
+
+    @classmethod
+    def read(cls, path: Path) -> "Source":
+        """Read a YAML file; raise `SpaceError` with the line where it is not YAML, or says a key twice."""
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise SpaceError(f"{path} cannot be read: {error}") from None
+        try:
+            root = yaml.compose(text, Loader=yaml.SafeLoader)
+            content = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            mark = getattr(error, "problem_mark", None)
+            line = f":{mark.line + 1}" if mark else ""
+            raise SpaceError(f"{path}{line}: not valid YAML: {getattr(error, 'problem', None) or error}") from None
+        if not isinstance(content, dict):
+            raise SpaceError(f"{path}: holds no settings; a space is a mapping such as `family: patchconvnet`")
+        lines: dict[Place, int] = {}
+        twice = _number_lines(root, (), lines)
+        if twice:
+            raise SpaceError([f"{path}:{line}: {_dotted(place)}: said twice; keep one" for place, line in twice])
+        return cls(path, content, lines)
+
+    def override(self, settings: Mapping[str, Any]) -> "Source":
+        """Set dotted keys to new values; raise `SpaceError` where a key leads through something that has no parts."""
+        content = copy.deepcopy(self.content)
+        for key, value in settings.items():
+            *parents, last = _steps(key)
+            node = content
+            for i, parent in enumerate(parents):
+                inner = node.get(parent)
+                if parent == "data" and isinstance(inner, str):
+                    inner = {"source": inner}  # the short form, written out
+                elif inner is None:
+                    inner = {}
+                if not isinstance(inner, dict):
+                    raise SpaceError(f"--set {key}: '{'.'.join(parents[: i + 1])}' is {inner!r} and has no parts")
+                node[parent] = node = inner
+            node[last] = value
+        return replace(self, content=content, overrides=(*self.overrides, *settings))
+
+    def place(self, dotted: str | Place) -> str:
+        """Prefix for a message: `file.yaml:7: axes.depth: `, or `--set axes.depth: ` where it was overridden."""
+        steps: Place = tuple(_steps(dotted)) if isinstance(dotted, str) else dotted
+        name = _dotted(steps)
+        for key in self.overrides:
+            if name == key or name.startswith(f"{key}."):
+                return f"--set {name}: "
+        for length in range(len(steps), 0, -1):
+            if steps[:length] in self.lines:
+                return f"{self.path}:{self.lines[steps[:length]]}: {name}: "
+        return f"{self.path}: {name}: " if name else f"{self.path}: "
+
+    def explain(self, error: ErrorDetails, model: type[BaseModel]) -> str:
+        """Say one of pydantic's findings in one line: place, what is wrong, what is known."""
+        # pydantic adds the names of union members to the path; they are no part of the file
+        steps = tuple(step for i, step in enumerate(error["loc"]) if i == 0 or _is_in(self.content, error["loc"], i))
+        kind = error["type"]
+        if kind == "extra_forbidden":
+            owner = _model_at(model, steps[:-1])
+            where = self.place(steps[:-1]) if len(steps) > 1 else self.place(steps).replace(f"{steps[0]}: ", "", 1)
+            return where + unknown("setting", steps[-1], owner.model_fields if owner else ())
+        if kind == "missing":
+            return f"{self.path}: {_dotted(error['loc'])} is missing; every space needs it"
+        if kind == "value_error":
+            return self.place(steps) + str(error["ctx"]["error"] if "ctx" in error else error["msg"])
+        given = error["input"]
+        shown = f" (it is {given!r})" if isinstance(given, str | int | float | list) else ""
+        return self.place(steps) + error["msg"][:1].lower() + error["msg"][1:] + shown
+
+
+def _number_lines(node: Any, place: Place, lines: dict[Place, int]) -> list[tuple[Place, int]]:
+    """Fill `lines` from YAML's node tree; return the keys that stand twice."""
+    twice = []
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            inner = (*place, key.value)
+            line = key.start_mark.line + 1
+            if inner in lines:
+                twice.append((inner, line))
+            lines[inner] = line
+            twice += _number_lines(value, inner, lines)
+    elif isinstance(node, yaml.SequenceNode):
+        for i, value in enumerate(node.value):
+            lines[(*place, i)] = value.start_mark.line + 1
+            twice += _number_lines(value, (*place, i), lines)
+    return twice
+
+
+def _is_in(content: Any, loc: tuple[int | str, ...], i: int) -> bool:
+    """Whether step i of pydantic's path is a key of the file, rather than the name of a union member."""
+    node = content
+    for step in loc[:i]:
+        if isinstance(node, dict) and step in node:
+            node = node[step]
+        elif isinstance(node, list) and isinstance(step, int) and step < len(node):
+            node = node[step]
+    if isinstance(node, dict):
+        return loc[i] in node
+    return isinstance(node, list) and isinstance(loc[i], int)
+
+
+def _model_at(model: type[BaseModel], place: Place) -> type[BaseModel] | None:
+    """The settings class that declares the keys at `place`."""
+    for step in place:
+        fields = model.model_fields
+        annotation = fields[step].annotation if isinstance(step, str) and step in fields else None
+        candidates = [annotation, *get_args(annotation), *(a for arg in get_args(annotation) for a in get_args(arg))]
+        inner = [c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)]
+        if not inner:
+            return None
+        model = inner[0]
+        if annotation is not model and get_args(annotation):
+            return model  # a mapping to settings: the next step is a name of the user's own
+    return model
+
+
+def _steps(key: str) -> list[str]:
+    """Path that a dotted key means; the name of an axis may itself be dotted, as in axes.recipe.learning_rate."""
+    section, _, name = key.partition(".")
+    if section in {"axes", "arms"} and name.startswith(("recipe.", "data.")):
+        return [section, name]
+    return key.split(".")
+
+
+def _dotted(place: Place) -> str:
+    return ".".join(map(str, place))

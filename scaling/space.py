@@ -1,0 +1,202 @@
+"""Spaces: a question as a file, read and checked, with every mistake told at once.
+
+A space names a family, its free parameters (axes), the one factor that is compared (arms), how often each run is
+repeated (seeds), what models may cost (limits), and the data and recipe that all trials share.
+"""
+
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from pydantic import (
+    ByteSize,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+    model_validator,
+)
+
+from scaling.config import DataConfig, Recipe, Resources, Settings
+from scaling.errors import SpaceError, unknown
+from scaling.source import Source
+
+Value = bool | int | float | str
+
+
+class Range(Settings):
+    """Numbers from `low` to `high`, both included, in Optuna's vocabulary."""
+
+    low: int | float
+    high: int | float
+    step: PositiveInt | PositiveFloat | None = Field(None, description="distance of neighbours; whole numbers: 1")
+    log: bool = Field(False, description="sampled evenly on a logarithmic scale; needs --samples")
+
+    @model_validator(mode="after")
+    def _is_upright(self) -> "Range":
+        if self.low > self.high:
+            raise ValueError(f"the range is upside down: low {self.low} is above high {self.high}; swap them")
+        if self.log and self.low <= 0:
+            raise ValueError(f"a logarithmic range needs low above 0, not {self.low}")
+        if self.log and self.step is not None:
+            raise ValueError("a logarithmic range takes no step; leave out one of the two")
+        return self
+
+    @property
+    def is_whole(self) -> bool:
+        return isinstance(self.low, int) and isinstance(self.high, int) and not isinstance(self.step, float)
+
+    def values(self) -> list[int | float] | None:
+        """All members, or None where they cannot be listed (logarithmic, or real numbers without a step)."""
+        if self.log or (self.step is None and not self.is_whole):
+            return None
+        step = self.step or 1
+        count = int((self.high - self.low) / step + 1e-9) + 1
+        return [self.low + i * step for i in range(count)]
+
+
+class Limits(Settings):
+    """Upper bounds on what one model may cost; a cell is left out when any of its arms costs more."""
+
+    params: PositiveFloat | None = Field(None, description="learnable numbers")
+    macs: PositiveFloat | None = Field(None, description="multiply-accumulates of one image's forward pass")
+    activations: PositiveFloat | None = Field(None, description="output elements of convolutions and matrix products")
+    training_memory: ByteSize | None = Field(None, description="bytes of a training step, such as 16GiB")
+
+
+class Space(Settings):
+    """A question: axes × arms × seeds under one recipe, on one data set."""
+
+    question: str = Field("", description="what the study is to answer, one sentence; heads the report")
+    family: str = Field(description="a parametrised set of architectures, such as patchconvnet")
+    arch: dict[str, Value | list[Value] | None] = Field({}, description="parameters of the family, the same everywhere")
+    axes: dict[str, list[Value] | Range] = Field(
+        description="free parameters: a list of values, or low and high; recipe.NAME and data.NAME are allowed"
+    )
+    arms: dict[str, list[Value]] = Field(
+        description="the one compared factor and its values; the first is the baseline of the comparison"
+    )
+    seeds: PositiveInt = Field(3, description="repetitions of every cell and arm: seeds 0 to N - 1")
+    limits: Limits = Limits()  # pyright: ignore[reportCallIssue]
+    data: DataConfig = DataConfig()  # pyright: ignore[reportCallIssue]
+    recipe: Recipe = Recipe()  # pyright: ignore[reportCallIssue]
+    resources: Resources = Resources()  # pyright: ignore[reportCallIssue]
+
+    @field_validator("data", mode="before")
+    @classmethod
+    def _short_data(cls, value: object) -> object:
+        return {"source": value} if isinstance(value, str) else value
+
+    @field_validator("axes")
+    @classmethod
+    def _has_axes(cls, axes: dict[str, list[Value] | Range]) -> dict[str, list[Value] | Range]:
+        if not axes:
+            raise ValueError("no axis is given; name at least one, such as depth: [2, 4]")
+        return axes
+
+    @field_validator("axes", "arms", mode="wrap")
+    @classmethod
+    def _has_values(cls, value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+        checked = handler(value)
+        for name, values in checked.items():
+            if isinstance(values, list):
+                if not values:
+                    raise ValueError(f"{name} is empty; give it at least one value")
+                twice = {str(v) for v in values if values.count(v) > 1}
+                if twice:
+                    raise ValueError(f"{name} names {', '.join(sorted(twice))} twice")
+        return checked
+
+    @field_validator("arms")
+    @classmethod
+    def _is_one_factor(cls, arms: dict[str, list[Value]]) -> dict[str, list[Value]]:
+        if len(arms) != 1:
+            raise ValueError(
+                f"compares {len(arms)} factors ({', '.join(arms) or 'none'}); give exactly one,"
+                " such as pooling: [average, attention], and make the others axes"
+            )
+        (factor, values), *_ = arms.items()
+        if len(values) < 2:
+            raise ValueError(f"{factor} has one value; a comparison needs two")
+        return arms
+
+    @property
+    def factor(self) -> str:
+        """Name of the compared parameter."""
+        return next(iter(self.arms))
+
+    @property
+    def arm_values(self) -> list[Value]:
+        """Values of the compared parameter; the first is the baseline."""
+        return self.arms[self.factor]
+
+    def conditions(self) -> dict[str, Any]:
+        """What all trials have in common; a study whose conditions differ is another study."""
+        return {
+            "family": self.family,
+            "factor": self.factor,
+            "axes": list(self.axes),
+            "arch": dict(self.arch),
+            "data": self.data.model_dump(mode="json"),
+            "recipe": self.recipe.model_dump(mode="json"),
+        }
+
+
+def search_path() -> list[Path]:
+    """Folders in which a space is looked up by name: here, then what the package ships."""
+    here = Path("search_spaces")
+    installed = Path(str(resources.files("scaling"))) / "search_spaces"
+    checkout = Path(str(resources.files("scaling"))).parent / "search_spaces"
+    return [folder for folder in dict.fromkeys([here, installed, checkout]) if folder.is_dir()]
+
+
+def find_space(name: str) -> Path:
+    """Path of the space file that `name` means: a file, or a name on the search path."""
+    path = Path(name)
+    if path.is_file():
+        return path
+    if path.suffix in {".yaml", ".yml"} or len(path.parts) > 1:
+        siblings = [p.name for p in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
+        raise SpaceError(unknown("space file", name, siblings) if siblings else f"there is no space file {name}")
+    candidates = {p.stem: p for folder in reversed(search_path()) for p in folder.glob("*.yaml")}
+    if name not in candidates:
+        raise SpaceError(unknown("space", name, candidates) + "; or give the path of a .yaml file")
+    return candidates[name]
+
+
+def load_space(name: str, overrides: Mapping[str, Any] | None = None) -> Space:
+    """Read, override and check the space that `name` means.
+
+    Args:
+        overrides: dotted key → value, such as {"recipe.epochs": 5}; from `--set`.
+
+    Raises:
+        SpaceError: one line per mistake, each with file and place.
+    """
+    return check_space(Source.read(find_space(name)).override(overrides or {}))
+
+
+def check_space(source: Source) -> Space:
+    """Turn what a file says into a `Space`, or raise `SpaceError` with every mistake in it."""
+    from scaling.space_check import mistakes  # loads torch, which reading a file does not need
+
+    try:
+        space = Space.model_validate(source.content)
+    except ValidationError as error:
+        raise SpaceError(list(dict.fromkeys(source.explain(e, Space) for e in error.errors()))) from None
+    problems = list(dict.fromkeys(mistakes(space, source)))
+    if problems:
+        raise SpaceError(problems)
+    return space
+
+
+def schema() -> dict[str, Any]:
+    """JSON Schema of a space file, for editors' completion and checks."""
+    document = Space.model_json_schema()
+    data = document["properties"]["data"]
+    short = {"type": "string", "description": "short for {source: …}"}
+    document["properties"]["data"] = {"anyOf": [short, {"$ref": data.pop("$ref")}], **data}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **document}

@@ -1,0 +1,101 @@
+"""One trial: build → cost → train → score → record. It knows no Ray, and runs in a plain process too."""
+
+import time
+import traceback
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from scaling.complexity import measure
+from scaling.config import Trial
+from scaling.data import Dataset
+from scaling.environment import environment
+from scaling.evaluate import evaluate
+from scaling.models import build_model
+from scaling.records import Epoch, Record, Scores
+from scaling.train import Diverged, fit
+
+
+def run_trial(
+    trial: Trial, data: Dataset, *, device: torch.device, checkpoint: Path | None = None
+) -> Iterator[Epoch | Record]:
+    """Run one trial: yield each epoch as it ends, then the record.
+
+    Trouble is data: whatever goes wrong ends in a record that says why, not in an exception.
+
+    Args:
+        data: what `trial.config.data` names, loaded.
+        checkpoint: folder that keeps the training state; a trial that finds one there continues from it.
+    """
+    begin, started = time.perf_counter(), _now()
+    left: dict[str, Any] = {"environment": environment(device), "started": started}
+    curve: list[Epoch] = []
+    try:
+        model = build(trial, data)
+        left["cost"] = measure(model, image_size=data.image_size, in_chans=data.channels)
+        model.to(device)
+        for epoch in fit(
+            model, data, trial.config.recipe, seed=trial.config.seed, device=device, checkpoint=checkpoint
+        ):
+            curve.append(epoch)
+            yield epoch
+        left |= {"status": "finished", "scores": score(model, data, device)}
+    except Diverged as trouble:
+        left |= {"status": "diverged", "reason": str(trouble)}
+    except Exception as trouble:
+        left |= {"status": "failed", "reason": in_one_line(trouble), "traceback": traceback.format_exc()}
+    left |= {"wall_seconds": time.perf_counter() - begin, "ended": _now()}
+    yield record(trial, curve=curve, train_seconds=sum(e.train_seconds for e in curve) if curve else None, **left)
+
+
+def build(trial: Trial, data: Dataset) -> nn.Module:
+    """Build the trial's network for its data; trunk and head start equal in all arms of a cell and seed."""
+    return build_model(
+        trial.config.family,
+        **trial.config.arch,
+        num_classes=data.num_classes,
+        in_chans=data.channels,
+        image_size=data.image_size,
+        seed=trial.config.seed,
+    )
+
+
+def score(model: nn.Module, data: Dataset, device: torch.device) -> Scores:
+    """Score the final weights on the validation and the test set."""
+    val_accuracy, val_loss, val_examples = evaluate(model, data.validation, data, device)
+    test_accuracy, test_loss, test_examples = evaluate(model, data.test, data, device)
+    return Scores(
+        val_accuracy=val_accuracy,
+        val_loss=val_loss,
+        val_examples=val_examples,
+        test_accuracy=test_accuracy,
+        test_loss=test_loss,
+        test_examples=test_examples,
+    )
+
+
+def record(trial: Trial, **left: Any) -> Record:
+    """Record of what `trial` left: the status, and whatever it reached."""
+    return Record(
+        key=trial.key,
+        study=trial.study,
+        cell=trial.cell,
+        arm=trial.arm,
+        seed=trial.config.seed,
+        config=trial.config.model_dump(mode="json"),
+        **left,
+    )
+
+
+def in_one_line(trouble: BaseException) -> str:
+    """What went wrong, in one line."""
+    text = " ".join(str(trouble).split())
+    return f"{type(trouble).__name__}: {text}" if text else type(trouble).__name__
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
