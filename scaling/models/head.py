@@ -1,0 +1,86 @@
+"""From the last map to logits: pooling, final norm, classifier; the same for every family."""
+
+import torch
+from torch import nn
+
+from scaling.models.attention_pooling import NORM_EPS, Pool, init_linears
+from scaling.models.pooling import PoolingChoice
+from scaling.models.registry import seeded
+
+
+class ClassTokenLinear(nn.Module):
+    """One linear score for each class, read from that class's own token: (N, K, C) to (N, K)."""
+
+    def __init__(self, features: int, classes: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(classes, features))
+        self.bias = nn.Parameter(torch.zeros(classes))
+        nn.init.trunc_normal_(self.weight, std=0.02)
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        # one batched product; written as one so that counters see it
+        return (tokens.unsqueeze(-2) @ self.weight.unsqueeze(-1)).flatten(1) + self.bias
+
+
+class PooledHead(nn.Module):
+    """Pooling, norm and classifier: a map (N, H, W, C), channels last, to logits (N, K)."""
+
+    def __init__(self, pool: Pool, *, num_classes: int, norm: bool, seed: int | None = None) -> None:
+        """Put a norm and a classifier behind `pool`.
+
+        Args:
+            norm: normalise the pooled vector (or class tokens); a pooling that wants it is normalised anyway.
+            num_classes: 0 leaves the classifier out.
+            seed: of the classifier's initial weights.
+        """
+        super().__init__()
+        self.pool = pool
+        self.norm = nn.LayerNorm(pool.out_features, eps=NORM_EPS) if norm or pool.wants_norm else nn.Identity()
+        with seeded(seed, "head"):
+            self.classifier = self._classifier(num_classes)
+
+    @property
+    def out_features(self) -> int:
+        """Length of the vector that the classifier reads."""
+        return self.pool.out_features
+
+    def forward(self, x: torch.Tensor, pre_logits: bool = False) -> torch.Tensor:
+        """Return logits (N, K), or with `pre_logits` the vector (N, C') or class tokens (N, K, C') before them."""
+        x = self.norm(self.pool(x))
+        return x if pre_logits else self.classifier(x)
+
+    def reset(self, num_classes: int) -> None:
+        """Replace the classifier by a new one for `num_classes`; class tokens are new too, where there are some."""
+        like = next(self.norm.parameters(), next(self.classifier.parameters(), torch.empty(0)))
+        if num_classes > 0:
+            self.pool.reset_classes(num_classes)
+        self.classifier = self._classifier(num_classes).to(device=like.device, dtype=like.dtype)
+
+    def _classifier(self, num_classes: int) -> nn.Module:
+        if num_classes == 0:
+            return nn.Identity()
+        if self.pool.per_class:
+            return ClassTokenLinear(self.out_features, num_classes)
+        linear = nn.Linear(self.out_features, num_classes)
+        init_linears(linear)
+        return linear
+
+
+def pooled_head(
+    channels: int,
+    *,
+    pooling: PoolingChoice,
+    num_classes: int,
+    map_size: tuple[int, int],
+    norm: bool,
+    seed: int | None = None,
+    layer_scale: float | None = None,
+) -> PooledHead:
+    """Build a head for maps (N, H, W, `channels`) of `map_size` (height, width).
+
+    `norm` says whether the trunk ends un-normalised; `layer_scale` is the trunk's, kept unless the pooling's is set.
+    """
+    defaults = {} if layer_scale is None else {"layer_scale": layer_scale}
+    with seeded(seed, "pooling"):
+        pool = pooling.build(channels, num_classes=num_classes, map_size=map_size, **defaults)
+    return PooledHead(pool, num_classes=num_classes, norm=norm, seed=seed)

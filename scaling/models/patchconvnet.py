@@ -1,0 +1,207 @@
+"""PatchConvNet: a patch stem, a column of identical residual blocks at one resolution, and any pooling.
+
+Touvron et al., "Augmenting Convolutional networks with attention-based aggregation", arXiv 2112.13692. Maps are
+(N, H, W, C), channels last, from stem to pooling: norms and pointwise convolutions need no transpose, and the
+depthwise convolution reads the same memory as a channels-last (N, C, H, W).
+"""
+
+import itertools
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from timm.layers.drop import DropPath
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+
+from scaling.models.attention_pooling import NORM_EPS, scaled
+from scaling.models.head import pooled_head
+from scaling.models.pooling import PAPER_POOLING, PoolingChoice
+from scaling.models.registry import ImageSize, Positive, family, seeded
+
+
+class Stem(nn.Module):
+    """Stride-2 convolutions without bias or norm, the width doubling: (N, c, H, W) to (N, H/p, W/p, C)."""
+
+    def __init__(self, in_chans: int, width: int, patch_size: int) -> None:
+        super().__init__()
+        halvings = patch_size.bit_length() - 1
+        widths = [in_chans, *(width // 2**left for left in reversed(range(halvings)))]
+        self.convs = nn.ModuleList(
+            nn.Conv2d(before, after, kernel_size=3, stride=2, padding=1, bias=False)
+            for before, after in itertools.pairwise(widths)
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = x.contiguous(memory_format=torch.channels_last)
+        for number, conv in enumerate(self.convs):
+            x = conv(x if number == 0 else F.gelu(x))
+        return x.permute(0, 2, 3, 1).contiguous()  # already so in memory, unless a side is 1
+
+
+class SqueezeExcite(nn.Module):
+    """A gate for each channel from the mean over positions: (N, H, W, C) to (N, 1, 1, C)."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.reduce = nn.Linear(width, round(width * 0.25))
+        self.expand = nn.Linear(self.reduce.out_features, width)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.expand(self.reduce(x.mean(dim=(1, 2), keepdim=True)).relu()).sigmoid()
+
+
+class Block(nn.Module):
+    """x + DropPath(γ · f(LN(x))), f pointwise → GELU → depthwise 3×3 → GELU → squeeze-excite → pointwise.
+
+    The pointwise convolutions are linear layers on the channels-last map. Their initialisation is PyTorch's default,
+    which is the same distribution for a linear layer as for the 1×1 convolution of the authors' code.
+    """
+
+    def __init__(self, width: int, drop_path: float, layer_scale: float) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width, eps=NORM_EPS)
+        self.pointwise1 = nn.Linear(width, width)
+        self.depthwise = nn.Conv2d(width, width, kernel_size=3, padding=1, groups=width)
+        self.gate = SqueezeExcite(width)
+        self.pointwise2 = nn.Linear(width, width)
+        self.gamma = nn.Parameter(torch.full((width,), layer_scale))
+        self.drop_path = DropPath(drop_path) if drop_path > 0 else nn.Identity()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = F.gelu(self.pointwise1(self.norm(x)))
+        y = F.gelu(self.depthwise(y.permute(0, 3, 1, 2)).permute(0, 2, 3, 1))
+        return x + self.drop_path(scaled(self.pointwise2, self.gamma, y * self.gate(y)))
+
+
+class PatchConvNet(nn.Module):
+    """Stem, trunk, pooled head: images (N, in_chans, H, W) to logits (N, num_classes).
+
+    No position is encoded anywhere, so weights and model work at any resolution, square or not.
+    """
+
+    output_fmt = "NHWC"
+
+    def __init__(
+        self,
+        *,
+        width: int,
+        depth: int,
+        patch_size: int,
+        pooling: PoolingChoice,
+        num_classes: int,
+        image_size: tuple[int, int],
+        in_chans: int,
+        drop_path: float,
+        layer_scale: float,
+        grad_checkpointing: bool = False,
+        seed: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.num_classes = num_classes
+        self.in_chans = in_chans
+        self.num_features = width
+        self.patch_size = patch_size
+        self.grad_checkpointing = grad_checkpointing
+        with seeded(seed, "trunk"):
+            self.stem = Stem(in_chans, width, patch_size)
+            self.blocks = nn.ModuleList(Block(width, drop_path, layer_scale) for _ in range(depth))
+        self.head = pooled_head(
+            width,
+            pooling=pooling,
+            num_classes=num_classes,
+            map_size=map_size(image_size, patch_size),
+            norm=True,
+            seed=seed,
+            layer_scale=layer_scale,
+        )
+        self.head_hidden_size = self.head.out_features
+
+    def forward_features(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the last map (N, H/p, W/p, C), channels last, not yet normalised."""
+        x = self.stem(x)
+        for block in self.blocks:
+            x = self._run(block, x)
+        return x
+
+    def forward_head(self, x: torch.Tensor, pre_logits: bool = False) -> torch.Tensor:
+        """Return logits (N, num_classes) of the last map, or with `pre_logits` what the classifier reads."""
+        return self.head(x, pre_logits=pre_logits)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.forward_head(self.forward_features(x))
+
+    def no_weight_decay(self) -> set[str]:
+        """Name the parameters that weight decay leaves alone, besides biases and scales."""
+        return {"head.pool.token"}
+
+    def set_grad_checkpointing(self, enable: bool = True) -> None:
+        """Keep only each block's input for the backward pass and compute the rest again: less memory, more time."""
+        self.grad_checkpointing = enable
+
+    def get_classifier(self) -> nn.Module:
+        """Return the last layer."""
+        return self.head.classifier
+
+    def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
+        """Replace the classifier by a new one; 0 classes leave the pooled vector as the output."""
+        self.num_classes = num_classes
+        self.head.reset(num_classes)
+
+    def _run(self, block: nn.Module, x: torch.Tensor) -> torch.Tensor:
+        if self.grad_checkpointing and self.training and torch.is_grad_enabled():
+            return checkpoint(block, x, use_reentrant=False)  # pyright: ignore[reportReturnType]
+        return block(x)
+
+
+def map_size(image_size: tuple[int, int], patch_size: int) -> tuple[int, int]:
+    """Return height and width of the map, in patches: each of the stem's convolutions halves, rounding up."""
+    height, width = image_size
+    return -(-height // patch_size), -(-width // patch_size)
+
+
+def _broken_rules(arch: Mapping[str, Any]) -> Iterator[str]:
+    patch, (height, width) = arch["patch_size"], arch["image_size"]
+    if min(height, width) < patch:
+        yield f"image_size {height}×{width} is smaller than patch_size {patch}"
+        return
+    if arch["width"] % (patch // 2):
+        yield f"width {arch['width']} cannot be halved {patch.bit_length() - 2} times, as patch_size {patch} needs"
+    yield from arch["pooling"].problems(
+        arch["width"], num_classes=arch["num_classes"], map_size=map_size((height, width), patch)
+    )
+
+
+@family(check=_broken_rules)
+def patchconvnet(
+    *,
+    width: Annotated[int, Field(gt=0, multiple_of=8, description="embedding channels")],
+    depth: Annotated[int, Field(gt=0, description="blocks in the trunk")],
+    patch_size: Annotated[Literal[2, 4, 8, 16], Field(description="side of a patch, in pixels")] = 16,
+    pooling: PoolingChoice = PAPER_POOLING,
+    num_classes: Positive = 1000,
+    image_size: ImageSize = 224,  # pyright: ignore[reportArgumentType]  # a number is a square
+    in_chans: Positive = 3,
+    drop_path: Annotated[
+        float, Field(ge=0, lt=1, description="probability that a block is skipped, equal in all")
+    ] = 0.0,
+    layer_scale: Annotated[float, Field(gt=0, description="initial scale of each residual branch")] = 1e-4,
+    grad_checkpointing: bool = False,
+    seed: int | None = None,
+) -> PatchConvNet:
+    """Build a PatchConvNet; the paper's sizes are in `VARIANTS`."""
+    return PatchConvNet(
+        width=width,
+        depth=depth,
+        patch_size=patch_size,
+        pooling=pooling,
+        num_classes=num_classes,
+        image_size=image_size if isinstance(image_size, tuple) else (image_size, image_size),
+        in_chans=in_chans,
+        drop_path=drop_path,
+        layer_scale=layer_scale,
+        grad_checkpointing=grad_checkpointing,
+        seed=seed,
+    )
