@@ -14,6 +14,19 @@ from scaling.errors import SpaceError, unknown
 
 Place = tuple[str | int, ...]
 
+PHRASES = {  # pydantic's findings in the words of a YAML file
+    "dict_type": "needs names and values, as in {depth: [2, 4]}",
+    "model_type": "needs names and values, as in {epochs: 5}",
+    "list_type": "needs a list, as in [2, 4]",
+    "bool_type": "needs a number or a word",
+    "string_type": "needs text",
+    "int_parsing": "needs a whole number",
+    "int_type": "needs a whole number",
+    "int_from_float": "needs a whole number",
+    "float_parsing": "needs a number",
+    "float_type": "needs a number",
+}
+
 
 @dataclass(frozen=True)
 class Source:
@@ -76,10 +89,13 @@ class Source:
                 return f"{self.path}:{self.lines[steps[:length]]}: {name}: "
         return f"{self.path}: {name}: " if name else f"{self.path}: "
 
+    def steps(self, loc: Place) -> Place:
+        """Pydantic's path without the names of union members, which are no part of the file."""
+        return tuple(step for i, step in enumerate(loc) if i == 0 or _is_in(self.content, loc, i))
+
     def explain(self, error: ErrorDetails, model: type[BaseModel]) -> str:
         """Say one of pydantic's findings in one line: place, what is wrong, what is known."""
-        # pydantic adds the names of union members to the path; they are no part of the file
-        steps = tuple(step for i, step in enumerate(error["loc"]) if i == 0 or _is_in(self.content, error["loc"], i))
+        steps = self.steps(error["loc"])
         kind = error["type"]
         if kind == "extra_forbidden":
             owner = _model_at(model, steps[:-1])
@@ -89,9 +105,8 @@ class Source:
             return f"{self.path}: {_dotted(error['loc'])} is missing; every space needs it"
         if kind == "value_error":
             return self.place(steps) + str(error["ctx"]["error"] if "ctx" in error else error["msg"])
-        given = error["input"]
-        shown = f" (it is {given!r})" if isinstance(given, str | int | float | list) else ""
-        return self.place(steps) + error["msg"][:1].lower() + error["msg"][1:] + shown
+        message = PHRASES.get(kind, error["msg"][:1].lower() + error["msg"][1:])
+        return self.place(steps) + f"{message}; it is {error['input']!r}"
 
 
 def _number_lines(node: Any, place: Place, lines: dict[Place, int]) -> list[tuple[Place, int]]:
@@ -116,13 +131,15 @@ def _is_in(content: Any, loc: tuple[int | str, ...], i: int) -> bool:
     """Whether step i of pydantic's path is a key of the file, rather than the name of a union member."""
     node = content
     for step in loc[:i]:
-        if isinstance(node, dict) and step in node:
+        if _has(node, step):
             node = node[step]
-        elif isinstance(node, list) and isinstance(step, int) and step < len(node):
-            node = node[step]
+    return _has(node, loc[i])
+
+
+def _has(node: Any, step: int | str) -> bool:
     if isinstance(node, dict):
-        return loc[i] in node
-    return isinstance(node, list) and isinstance(loc[i], int)
+        return step in node
+    return isinstance(node, list) and isinstance(step, int) and step < len(node)
 
 
 def _model_at(model: type[BaseModel], place: Place) -> type[BaseModel] | None:

@@ -4,16 +4,20 @@ A space names a family, its free parameters (axes), the one factor that is compa
 repeated (seeds), what models may cost (limits), and the data and recipe that all trials share.
 """
 
-from collections.abc import Mapping
+import copy
+import json
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import (
     ByteSize,
+    Discriminator,
     Field,
     PositiveFloat,
     PositiveInt,
+    Tag,
     ValidationError,
     ValidatorFunctionWrapHandler,
     field_validator,
@@ -58,6 +62,12 @@ class Range(Settings):
         return [self.low + i * step for i in range(count)]
 
 
+Axis = Annotated[
+    Annotated[list[Value], Tag("list")] | Annotated[Range, Tag("range")],
+    Discriminator(lambda value: "range" if isinstance(value, dict | Range) else "list"),
+]
+
+
 class Limits(Settings):
     """Upper bounds on what one model may cost; a cell is left out when any of its arms costs more."""
 
@@ -73,7 +83,7 @@ class Space(Settings):
     question: str = Field("", description="what the study is to answer, one sentence; heads the report")
     family: str = Field(description="a parametrised set of architectures, such as patchconvnet")
     arch: dict[str, Value | list[Value] | None] = Field({}, description="parameters of the family, the same everywhere")
-    axes: dict[str, list[Value] | Range] = Field(
+    axes: dict[str, Axis] = Field(
         description="free parameters: a list of values, or low and high; recipe.NAME and data.NAME are allowed"
     )
     arms: dict[str, list[Value]] = Field(
@@ -92,7 +102,7 @@ class Space(Settings):
 
     @field_validator("axes")
     @classmethod
-    def _has_axes(cls, axes: dict[str, list[Value] | Range]) -> dict[str, list[Value] | Range]:
+    def _has_axes(cls, axes: dict[str, Axis]) -> dict[str, list[Value] | Range]:
         if not axes:
             raise ValueError("no axis is given; name at least one, such as depth: [2, 4]")
         return axes
@@ -134,14 +144,17 @@ class Space(Settings):
         return self.arms[self.factor]
 
     def conditions(self) -> dict[str, Any]:
-        """What all trials have in common; a study whose conditions differ is another study."""
+        """What all trials have in common; a study whose conditions differ is another study.
+
+        Defaults are left out, so that a setting that a later version adds does not part a study from its past.
+        """
         return {
             "family": self.family,
             "factor": self.factor,
             "axes": list(self.axes),
             "arch": dict(self.arch),
-            "data": self.data.model_dump(mode="json"),
-            "recipe": self.recipe.model_dump(mode="json"),
+            "data": self.data.model_dump(mode="json", exclude_defaults=True),
+            "recipe": self.recipe.model_dump(mode="json", exclude_defaults=True),
         }
 
 
@@ -183,14 +196,34 @@ def check_space(source: Source) -> Space:
     """Turn what a file says into a `Space`, or raise `SpaceError` with every mistake in it."""
     from scaling.space_check import mistakes  # loads torch, which reading a file does not need
 
+    found: dict[str, str] = {}  # the part that is wrong → the first that was said against it
+    content = copy.deepcopy(source.content)
     try:
-        space = Space.model_validate(source.content)
+        space = Space.model_validate(content)
     except ValidationError as error:
-        raise SpaceError(list(dict.fromkeys(source.explain(e, Space) for e in error.errors()))) from None
-    problems = list(dict.fromkeys(mistakes(space, source)))
+        for finding in error.errors():
+            found.setdefault(str(source.steps(finding["loc"])), source.explain(finding, Space))
+            prune(content, finding["loc"][:2])
+        try:
+            space = Space.model_validate(content)  # what is left may hold mistakes of its own
+        except ValidationError:
+            raise SpaceError(list(found.values())) from None
+    problems = [*found.values(), *dict.fromkeys(mistakes(space, source))]
     if problems:
         raise SpaceError(problems)
     return space
+
+
+def prune(content: dict[str, Any], place: Sequence[int | str]) -> None:
+    """Take the part at `place` out, so that the rest can be looked at."""
+    *parents, last = place
+    for parent in parents:
+        inner = content.get(parent) if isinstance(parent, str) else None
+        if not isinstance(inner, dict):
+            content.pop(str(parent), None)
+            return
+        content = inner
+    content.pop(str(last), None)
 
 
 def schema() -> dict[str, Any]:
@@ -200,3 +233,7 @@ def schema() -> dict[str, Any]:
     short = {"type": "string", "description": "short for {source: …}"}
     document["properties"]["data"] = {"anyOf": [short, {"$ref": data.pop("$ref")}], **data}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **document}
+
+
+if __name__ == "__main__":
+    print(json.dumps(schema(), indent=2, ensure_ascii=False))

@@ -1,4 +1,4 @@
-"""What is wrong with a space beyond its form: names and values that only the family, or two places together, can tell."""
+"""What is wrong with a space beyond its form: what only the family, or two places together, can tell."""
 
 import itertools
 from collections.abc import Iterator

@@ -1,0 +1,33 @@
+# `make study` and `make test` set up all they need; run again, they do only what is missing.
+PYTHON ?= python3
+CONSTRAINTS ?= constraints.txt
+BIN := .venv/bin
+
+.PHONY: study test check lint schema
+
+study: .venv/.installed
+	$(BIN)/python -m scaling.sweep --space depth_width
+	$(BIN)/python -m scaling.report depth_width
+
+test: .venv/.installed-dev
+	$(BIN)/python -m pytest
+
+check: lint
+	$(BIN)/python -m pytest -m "not slow"
+
+lint: .venv/.installed-dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/pyright
+
+schema: .venv/.installed
+	$(BIN)/python -m scaling.space > search_spaces/space.schema.json
+
+.venv/.installed: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e .
+	touch $@
+
+.venv/.installed-dev: .venv/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e '.[dev]'
+	touch $@

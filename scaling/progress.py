@@ -1,0 +1,92 @@
+"""Progress: what a sweep has done, is doing and still has to do, without saying how that is shown."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from scaling.config import Trial
+from scaling.records import Epoch, Record
+
+
+@dataclass
+class Running:
+    """A trial that a worker has in hand."""
+
+    trial: Trial
+    since: float  # seconds of time.monotonic
+    epoch: Epoch | None = None  # the last one that ended
+
+
+@dataclass
+class Best:
+    """The best trial of an arm so far, chosen on validation."""
+
+    val_accuracy: float  # percent
+    trial: Trial
+
+
+@dataclass
+class Progress:
+    """State of a sweep; told of events, asked by displays.
+
+    Args:
+        arms: in the study's order.
+        pending: trials still to run.
+        work: key → expected work of a trial in any unit (MACs × images × epochs), for the estimate of what is left.
+    """
+
+    arms: Sequence[str]
+    total: int
+    pending: Sequence[Trial]
+    work: Mapping[str, float]
+    finished: int = 0
+    failed: int = 0
+    running: dict[str, Running] = field(default_factory=dict)
+    best: dict[str, Best] = field(default_factory=dict)
+    done_of_arm: dict[str, int] = field(default_factory=dict)
+    failures: list[tuple[Trial, str]] = field(default_factory=list)
+    _progress: dict[str, float] = field(default_factory=dict)  # key → part of its work that this run has done
+    _first_epoch: float | None = None
+
+    def restored(self, trial: Trial, record: Record) -> None:
+        """Count a trial that an earlier run of the sweep has finished."""
+        self._count(trial, record)
+
+    def started(self, trial: Trial) -> None:
+        self.running[trial.key] = Running(trial, time.monotonic())
+        if self._first_epoch is None:
+            self._first_epoch = time.monotonic()
+
+    def epoch_ended(self, trial: Trial, epoch: Epoch) -> None:
+        self.running.setdefault(trial.key, Running(trial, time.monotonic())).epoch = epoch
+        self._progress[trial.key] = epoch.epoch / trial.config.recipe.epochs
+
+    def ended(self, trial: Trial, record: Record) -> None:
+        self.running.pop(trial.key, None)
+        self._progress[trial.key] = 1.0
+        self._count(trial, record)
+
+    def _count(self, trial: Trial, record: Record) -> None:
+        if record.status == "failed":
+            self.failed += 1
+            self.failures.append((trial, record.reason or "no reason given"))
+            return
+        self.finished += 1
+        self.done_of_arm[trial.arm] = self.done_of_arm.get(trial.arm, 0) + 1
+        if record.scores is None:
+            return
+        best = self.best.get(trial.arm)
+        if best is None or record.scores.val_accuracy > best.val_accuracy:
+            self.best[trial.arm] = Best(record.scores.val_accuracy, trial)
+
+    @property
+    def waiting(self) -> int:
+        return self.total - self.finished - self.failed - len(self.running)
+
+    def seconds_left(self) -> float | None:
+        """Expected seconds to the end, from the work done so far; None before the first epoch has ended."""
+        done = sum(self.work[key] * part for key, part in self._progress.items())
+        if not done or self._first_epoch is None:
+            return None
+        whole = sum(self.work[trial.key] for trial in self.pending)
+        return (time.monotonic() - self._first_epoch) * max(0.0, whole - done) / done
