@@ -20,37 +20,45 @@ class Settings(BaseModel):
 class DataConfig(Settings):
     """Where the images come from and how they are split."""
 
-    source: str = Field("digits", description="digits, cifar10, cifar100, parquet:PATH, folder:PATH")
-    image_size: PositiveInt | None = Field(None, description="side in pixels to resize to; none keeps the source's")
-    validation_fraction: float = Field(
-        0.1, gt=0, lt=1, description="part of train held out where the source has no validation set"
+    source: str = Field(default="digits", description="digits, cifar10, cifar100, parquet:PATH, folder:PATH")
+    image_size: PositiveInt | None = Field(
+        default=None, description="side in pixels to resize to; none keeps the source's"
     )
-    split_seed: int = Field(0, ge=0, description="seed of the held-out part, the same for all trials of a study")
-    train_limit: PositiveInt | None = Field(None, description="use only this many training images (a seeded subset)")
+    validation_fraction: float = Field(
+        default=0.1, gt=0, lt=1, description="part of train held out where the source has no validation set"
+    )
+    split_seed: int = Field(
+        default=0, ge=0, description="seed of the held-out part, the same for all trials of a study"
+    )
+    train_limit: PositiveInt | None = Field(
+        default=None, description="use only this many training images (a seeded subset)"
+    )
 
 
 class Recipe(Settings):
     """Everything about training that is not the architecture."""
 
-    epochs: PositiveInt = Field(10, description="passes over the training set")
-    batch_size: PositiveInt = Field(128, description="images per optimiser step")
-    learning_rate: PositiveFloat = Field(2e-3, description="peak learning rate of AdamW")
-    weight_decay: float = Field(0.05, ge=0, description="decoupled; not applied to norms, biases, tokens, LayerScale")
-    warmup_epochs: float = Field(1.0, ge=0, description="linear warm-up before the cosine, in epochs")
-    label_smoothing: float = Field(0.1, ge=0, lt=1)
-    clip_grad_norm: PositiveFloat | None = Field(None, description="largest global gradient norm")
-    flip: bool | None = Field(None, description="random horizontal flips; none asks the data source")
-    crop_padding: int | None = Field(
-        None, ge=0, description="random crops after zero padding of so many pixels; none asks the data source"
+    epochs: PositiveInt = Field(default=10, description="passes over the training set")
+    batch_size: PositiveInt = Field(default=128, description="images per optimiser step")
+    learning_rate: PositiveFloat = Field(default=2e-3, description="peak learning rate of AdamW")
+    weight_decay: float = Field(
+        default=0.05, ge=0, description="decoupled; not applied to norms, biases, tokens, LayerScale"
     )
-    precision: Literal["float32", "bfloat16"] = Field("float32", description="bfloat16 means autocast")
+    warmup_epochs: float = Field(default=1.0, ge=0, description="linear warm-up before the cosine, in epochs")
+    label_smoothing: float = Field(default=0.1, ge=0, lt=1)
+    clip_grad_norm: PositiveFloat | None = Field(default=None, description="largest global gradient norm")
+    flip: bool | None = Field(default=None, description="random horizontal flips; none asks the data source")
+    crop_padding: int | None = Field(
+        default=None, ge=0, description="random crops after zero padding of so many pixels; none asks the data source"
+    )
+    precision: Literal["float32", "bfloat16"] = Field(default="float32", description="bfloat16 means autocast")
 
 
 class Resources(Settings):
     """What one trial takes of the machine; no part of its identity."""
 
-    cpus: PositiveFloat = Field(1, description="cores of one trial")
-    gpus: float | None = Field(None, ge=0, description="share of a GPU; none: a whole one where there is one")
+    cpus: PositiveFloat = Field(default=1, description="cores of one trial")
+    gpus: float | None = Field(default=None, ge=0, description="share of a GPU; none: a whole one where there is one")
 
 
 class TrialConfig(Settings):
@@ -58,9 +66,9 @@ class TrialConfig(Settings):
 
     family: str
     arch: dict[str, Any] = Field(description="parameters of the family, the compared factor among them")
-    data: DataConfig = DataConfig()  # pyright: ignore[reportCallIssue]
-    recipe: Recipe = Recipe()  # pyright: ignore[reportCallIssue]
-    seed: int = Field(0, ge=0, description="of initialisation, data order and augmentation")
+    data: DataConfig = DataConfig()
+    recipe: Recipe = Recipe()
+    seed: int = Field(default=0, ge=0, description="of initialisation, data order and augmentation")
 
     @property
     def key(self) -> str:

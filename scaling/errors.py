@@ -4,6 +4,9 @@ import difflib
 import functools
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from typing import ParamSpec
+
+Arguments = ParamSpec("Arguments")
 
 
 class ScalingError(Exception):
@@ -48,13 +51,13 @@ def unknown(kind: str, name: object, known: Iterable[object]) -> str:
     return f"unknown {kind} '{name}'{hint} (known: {', '.join(names)})"
 
 
-def command(main: Callable[[list[str] | None], int]) -> Callable[[list[str] | None], int]:
+def command(main: Callable[Arguments, int]) -> Callable[Arguments, int]:
     """Wrap a command's `main(argv)`: a `ScalingError` becomes lines on stderr and exit code 2."""
 
     @functools.wraps(main)
-    def wrapped(argv: list[str] | None = None) -> int:
+    def wrapped(*args: Arguments.args, **kwargs: Arguments.kwargs) -> int:
         try:
-            return main(argv)
+            return main(*args, **kwargs)
         except ScalingError as mistake:
             for problem in mistake.problems:
                 print(f"error: {problem}", file=sys.stderr)

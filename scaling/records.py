@@ -60,7 +60,7 @@ class Scores(Entry):
 class Record(Entry):
     """What one trial left: its config, cost, curve, scores, environment and status."""
 
-    schema_number: int = Field(SCHEMA, alias="schema")
+    schema_number: int = Field(default=SCHEMA, alias="schema")
     key: str
     study: str
     cell: dict[str, Any]  # value of each axis
@@ -85,7 +85,7 @@ class Record(Entry):
 class Study(Entry):
     """What was asked: enough to read the records and to know what is missing."""
 
-    schema_number: int = Field(SCHEMA, alias="schema")
+    schema_number: int = Field(default=SCHEMA, alias="schema")
     name: str
     question: str
     factor: str  # the compared factor, such as "pooling"

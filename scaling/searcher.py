@@ -33,7 +33,9 @@ def sample_cells(axes: Mapping[str, Sequence[Any] | Range], samples: int, seed: 
         raise SpaceError(f"--samples {samples} asks for more cells than the space has ({size})")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # QMCSampler is marked so since 2.10
-        sampler = optuna.samplers.QMCSampler(qmc_type="sobol", scramble=True, seed=seed, warn_independent_sampling=False)
+        sampler = optuna.samplers.QMCSampler(
+            qmc_type="sobol", scramble=True, seed=seed, warn_independent_sampling=False
+        )
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:

@@ -1,7 +1,7 @@
 """Source: what a YAML file and the command line say, with the place of every key, so that mistakes can name it."""
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, get_args
@@ -66,7 +66,7 @@ class Source:
             *parents, last = _steps(key)
             node = content
             for i, parent in enumerate(parents):
-                inner = node.get(parent)
+                inner: Any = node.get(parent)
                 if parent == "data" and isinstance(inner, str):
                     inner = {"source": inner}  # the short form, written out
                 elif inner is None:
@@ -99,8 +99,9 @@ class Source:
         kind = error["type"]
         if kind == "extra_forbidden":
             owner = _model_at(model, steps[:-1])
-            where = self.place(steps[:-1]) if len(steps) > 1 else self.place(steps).replace(f"{steps[0]}: ", "", 1)
-            return where + unknown("setting", steps[-1], owner.model_fields if owner else ())
+            *section, name = steps
+            where = self.place(tuple(section)) if section else self.place(steps).replace(f"{name}: ", "", 1)
+            return where + unknown("setting", name, owner.model_fields if owner else ())
         if kind == "missing":
             return f"{self.path}: {_dotted(error['loc'])} is missing; every space needs it"
         if kind == "value_error":
@@ -145,16 +146,20 @@ def _has(node: Any, step: int | str) -> bool:
 def _model_at(model: type[BaseModel], place: Place) -> type[BaseModel] | None:
     """The settings class that declares the keys at `place`."""
     for step in place:
-        fields = model.model_fields
-        annotation = fields[step].annotation if isinstance(step, str) and step in fields else None
-        candidates = [annotation, *get_args(annotation), *(a for arg in get_args(annotation) for a in get_args(arg))]
-        inner = [c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)]
-        if not inner:
-            return None
-        model = inner[0]
-        if annotation is not model and get_args(annotation):
-            return model  # a mapping to settings: the next step is a name of the user's own
+        if isinstance(step, str) and step in model.model_fields:
+            inner = next(_models_in(model.model_fields[step].annotation), None)
+            if inner is None:
+                return None
+            model = inner  # any further step is a name of the user's own, in a mapping to settings
     return model
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    """Settings classes that an annotation mentions, however deep."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _models_in(part)
 
 
 def _steps(key: str) -> list[str]:

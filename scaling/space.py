@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import (
+    AfterValidator,
     ByteSize,
     Discriminator,
     Field,
@@ -19,7 +20,6 @@ from pydantic import (
     PositiveInt,
     Tag,
     ValidationError,
-    ValidatorFunctionWrapHandler,
     field_validator,
     model_validator,
 )
@@ -36,8 +36,10 @@ class Range(Settings):
 
     low: int | float
     high: int | float
-    step: PositiveInt | PositiveFloat | None = Field(None, description="distance of neighbours; whole numbers: 1")
-    log: bool = Field(False, description="sampled evenly on a logarithmic scale; needs --samples")
+    step: PositiveInt | PositiveFloat | None = Field(
+        default=None, description="distance of neighbours; whole numbers: 1"
+    )
+    log: bool = Field(default=False, description="sampled evenly on a logarithmic scale; needs --samples")
 
     @model_validator(mode="after")
     def _is_upright(self) -> "Range":
@@ -62,8 +64,24 @@ class Range(Settings):
         return [self.low + i * step for i in range(count)]
 
 
+def _without_gaps(values: list[Value]) -> list[Value]:
+    if not values:
+        raise ValueError("is empty; give it at least one value")
+    twice = {str(value) for value in values if values.count(value) > 1}
+    if twice:
+        raise ValueError(f"names {', '.join(sorted(twice))} twice")
+    return values
+
+
+def _comparable(values: list[Value]) -> list[Value]:
+    if len(values) < 2:
+        raise ValueError("has one value; a comparison needs two")
+    return values
+
+
+Listed = Annotated[list[Value], AfterValidator(_without_gaps)]
 Axis = Annotated[
-    Annotated[list[Value], Tag("list")] | Annotated[Range, Tag("range")],
+    Annotated[Listed, Tag("list")] | Annotated[Range, Tag("range")],
     Discriminator(lambda value: "range" if isinstance(value, dict | Range) else "list"),
 ]
 
@@ -71,29 +89,33 @@ Axis = Annotated[
 class Limits(Settings):
     """Upper bounds on what one model may cost; a cell is left out when any of its arms costs more."""
 
-    params: PositiveFloat | None = Field(None, description="learnable numbers")
-    macs: PositiveFloat | None = Field(None, description="multiply-accumulates of one image's forward pass")
-    activations: PositiveFloat | None = Field(None, description="output elements of convolutions and matrix products")
-    training_memory: ByteSize | None = Field(None, description="bytes of a training step, such as 16GiB")
+    params: PositiveFloat | None = Field(default=None, description="learnable numbers")
+    macs: PositiveFloat | None = Field(default=None, description="multiply-accumulates of one image's forward pass")
+    activations: PositiveFloat | None = Field(
+        default=None, description="output elements of convolutions and matrix products"
+    )
+    training_memory: ByteSize | None = Field(default=None, description="bytes of a training step, such as 16GiB")
 
 
 class Space(Settings):
     """A question: axes × arms × seeds under one recipe, on one data set."""
 
-    question: str = Field("", description="what the study is to answer, one sentence; heads the report")
+    question: str = Field(default="", description="what the study is to answer, one sentence; heads the report")
     family: str = Field(description="a parametrised set of architectures, such as patchconvnet")
-    arch: dict[str, Value | list[Value] | None] = Field({}, description="parameters of the family, the same everywhere")
+    arch: dict[str, Value | list[Value] | None] = Field(
+        default={}, description="parameters of the family, the same everywhere"
+    )
     axes: dict[str, Axis] = Field(
         description="free parameters: a list of values, or low and high; recipe.NAME and data.NAME are allowed"
     )
-    arms: dict[str, list[Value]] = Field(
+    arms: dict[str, Annotated[Listed, AfterValidator(_comparable)]] = Field(
         description="the one compared factor and its values; the first is the baseline of the comparison"
     )
-    seeds: PositiveInt = Field(3, description="repetitions of every cell and arm: seeds 0 to N - 1")
-    limits: Limits = Limits()  # pyright: ignore[reportCallIssue]
-    data: DataConfig = DataConfig()  # pyright: ignore[reportCallIssue]
-    recipe: Recipe = Recipe()  # pyright: ignore[reportCallIssue]
-    resources: Resources = Resources()  # pyright: ignore[reportCallIssue]
+    seeds: PositiveInt = Field(default=3, description="repetitions of every cell and arm: seeds 0 to N - 1")
+    limits: Limits = Limits()
+    data: DataConfig = DataConfig()
+    recipe: Recipe = Recipe()
+    resources: Resources = Resources()
 
     @field_validator("data", mode="before")
     @classmethod
@@ -107,19 +129,6 @@ class Space(Settings):
             raise ValueError("no axis is given; name at least one, such as depth: [2, 4]")
         return axes
 
-    @field_validator("axes", "arms", mode="wrap")
-    @classmethod
-    def _has_values(cls, value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
-        checked = handler(value)
-        for name, values in checked.items():
-            if isinstance(values, list):
-                if not values:
-                    raise ValueError(f"{name} is empty; give it at least one value")
-                twice = {str(v) for v in values if values.count(v) > 1}
-                if twice:
-                    raise ValueError(f"{name} names {', '.join(sorted(twice))} twice")
-        return checked
-
     @field_validator("arms")
     @classmethod
     def _is_one_factor(cls, arms: dict[str, list[Value]]) -> dict[str, list[Value]]:
@@ -128,9 +137,6 @@ class Space(Settings):
                 f"compares {len(arms)} factors ({', '.join(arms) or 'none'}); give exactly one,"
                 " such as pooling: [average, attention], and make the others axes"
             )
-        (factor, values), *_ = arms.items()
-        if len(values) < 2:
-            raise ValueError(f"{factor} has one value; a comparison needs two")
         return arms
 
     @property
@@ -208,7 +214,7 @@ def check_space(source: Source) -> Space:
             space = Space.model_validate(content)  # what is left may hold mistakes of its own
         except ValidationError:
             raise SpaceError(list(found.values())) from None
-    problems = [*found.values(), *dict.fromkeys(mistakes(space, source))]
+    problems = [*found.values(), *dict.fromkeys(mistakes(space, source, is_whole=not found))]
     if problems:
         raise SpaceError(problems)
     return space

@@ -17,8 +17,12 @@ GIVEN = {"num_classes", "in_chans", "image_size", "seed"}  # arch parameters tha
 MOST_COMBINATIONS = 4096  # of parameters to check together before trials are planned; the rest is checked then
 
 
-def mistakes(space: Space, source: Source) -> Iterator[str]:
-    """Yield one line per mistake, each with file and place."""
+def mistakes(space: Space, source: Source, *, is_whole: bool) -> Iterator[str]:
+    """Yield one line per mistake, each with file and place.
+
+    Args:
+        is_whole: whether nothing was taken out because its form was wrong; then what is missing is missing.
+    """
     if space.family not in FAMILIES:
         yield source.place("family") + unknown("family", space.family, FAMILIES)
         return
@@ -33,7 +37,7 @@ def mistakes(space: Space, source: Source) -> Iterator[str]:
         for value in values:
             found += [source.place((section, name)) + p for p in _single(space, name, value)]
     yield from found
-    if not found:
+    if is_whole and not found:
         yield from _together(space, source, {name: values for (_, name), values in varied.items()})
 
 
