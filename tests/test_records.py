@@ -1,0 +1,151 @@
+"""Records are written whole or not at all, read back equal, and refuse what this version cannot read."""
+
+import json
+import multiprocessing
+import os
+import signal
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from scaling import load_study
+from scaling.errors import RecordError
+from scaling.records import (
+    SCHEMA,
+    Cost,
+    Epoch,
+    Record,
+    Scores,
+    Study,
+    read_records,
+    read_study,
+    write_atomically,
+    write_record,
+    write_study,
+)
+
+STUDY = Study(
+    name="s", question="?", factor="pooling", arms=["average", "attention"], axes=["depth"], seeds=1,
+    conditions={}, space={}, planned=["a", "b"],
+)  # fmt: skip
+
+
+def record(key: str, **changes: object) -> Record:
+    curve = [Epoch(epoch=1, train_loss=1, val_loss=1, val_accuracy=50, learning_rate=0.1, train_seconds=2)]
+    scores = Scores(val_accuracy=90, val_loss=1, test_accuracy=80, test_loss=1, val_examples=10, test_examples=20)
+    return Record(
+        **{
+            "key": key, "study": "s", "cell": {"depth": 2}, "arm": "average", "seed": 0, "status": "finished",
+            "config": {"family": "f"}, "cost": Cost(params=1, macs=2, fvcore_flops=3, activations=4),
+            "curve": curve, "scores": scores, "train_seconds": 2.0, "wall_seconds": 3.0,
+            "environment": {"device": "cpu"}, **changes,
+        }
+    )  # fmt: skip
+
+
+def test_a_record_reads_back_equal(tmp_path: Path) -> None:
+    written = record("a")
+
+    write_record(tmp_path, written)
+
+    assert read_records(tmp_path) == [written]
+
+
+def test_a_record_written_again_replaces_the_earlier_one(tmp_path: Path) -> None:
+    write_record(tmp_path, record("a", status="failed", scores=None))
+    write_record(tmp_path, record("a"))
+
+    assert [r.status for r in read_records(tmp_path)] == ["finished"]
+
+
+def test_a_study_is_a_table_with_one_row_a_trial(tmp_path: Path) -> None:
+    write_study(tmp_path, STUDY)
+    write_record(tmp_path, record("a"))
+    write_record(tmp_path, record("b", status="failed", reason="x", scores=None, cost=None, curve=[], arm="attention"))
+
+    table = load_study(tmp_path)
+
+    wanted = "key study cell arm seed status epochs params macs activations val_accuracy test_accuracy train_seconds"
+    assert set(wanted.split()) <= set(table.columns)
+    finished, failed = table.sort_values("key").to_dict("records")
+    assert (finished["cell"], finished["depth"], finished["epochs"], finished["test_accuracy"]) == ("depth=2", 2, 1, 80)
+    assert failed["reason"] == "x"
+    assert pd.isna(failed["test_accuracy"])
+    assert pd.isna(failed["params"])
+
+
+def test_a_study_without_records_is_an_empty_table_with_the_same_columns(tmp_path: Path) -> None:
+    write_study(tmp_path, STUDY)
+    empty = load_study(tmp_path)
+    write_record(tmp_path, record("a"))
+
+    assert len(empty) == 0
+    assert list(empty.columns) == list(load_study(tmp_path).columns)
+
+
+def test_a_newer_schema_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    path = write_record(tmp_path, record("a"))
+    path.write_text(json.dumps({**json.loads(path.read_text()), "schema": SCHEMA + 1}))
+
+    with pytest.raises(
+        RecordError, match=rf"has schema {SCHEMA + 1}, this version reads up to {SCHEMA}; update scaling"
+    ):
+        read_records(tmp_path)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"schema": 1, "key": 3}', "\x00"])
+def test_a_damaged_record_is_named(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "records" / "a.json"
+    path.parent.mkdir()
+    path.write_text(content)
+
+    with pytest.raises(RecordError, match=str(path)):
+        read_records(tmp_path)
+
+
+def test_a_folder_without_a_study_names_the_studies_beside_it(tmp_path: Path) -> None:
+    write_study(tmp_path / "other", STUDY)
+
+    with pytest.raises(RecordError, match=r"holds no study .*known in .*: other; run"):
+        read_study(tmp_path / "none")
+
+
+def test_what_a_later_version_adds_does_not_stop_an_older_reader(tmp_path: Path) -> None:
+    path = write_record(tmp_path, record("a"))
+    path.write_text(json.dumps({**json.loads(path.read_text()), "added_later": 1}))
+
+    assert read_records(tmp_path) == [record("a")]
+
+
+def write_for_ever(path: Path) -> None:
+    number = 0
+    while True:
+        write_atomically(path, json.dumps({"number": number, "filling": "x" * 200_000}).encode())
+        number += 1
+
+
+def test_a_writer_killed_at_any_moment_leaves_a_whole_file(tmp_path: Path) -> None:
+    path = tmp_path / "file.json"
+    context = multiprocessing.get_context("fork")
+    for delay in (0.02, 0.05, 0.08, 0.11, 0.14):
+        writer = context.Process(target=write_for_ever, args=(path,))
+        writer.start()
+        while not path.exists():
+            time.sleep(0.001)
+        time.sleep(delay)
+        assert writer.pid is not None
+        os.kill(writer.pid, signal.SIGKILL)
+        writer.join()
+
+        assert len(json.loads(path.read_text())["filling"]) == 200_000
+
+
+def test_a_failed_write_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.fsync", lambda handle: (_ for _ in ()).throw(OSError("disk full")))
+
+    with pytest.raises(OSError, match="disk full"):
+        write_atomically(tmp_path / "file.json", b"x")
+
+    assert list(tmp_path.iterdir()) == []
