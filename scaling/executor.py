@@ -21,6 +21,7 @@ from scaling.records import Epoch, Record
 
 # Ray and Tune read these when they are imported. Tune's per-trial log files would repeat what the records say; its
 # handler of Ctrl-C is replaced by ours, which also takes SIGTERM; its usage report would leave the machine.
+# The last one chooses the behaviour that Ray announces as its future default, and so silences the announcement.
 os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
 os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -81,6 +82,8 @@ def cluster(address: str | None) -> Iterator[Cluster]:
         logging_level=logging.ERROR,
         configure_logging=True,
     )
+    # Tune logs a traceback for each worker that dies; the record and the display say it in one line
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     try:
         available = ray.cluster_resources()
         url = context.dashboard_url
@@ -169,12 +172,18 @@ class _Relay(tune.Callback):
             self.watcher.epoch_ended(self._ours(trial), Epoch.model_validate_json(result["epoch"]))
 
     def on_trial_error(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
-        lines = trial.get_pickled_error() or trial.get_error() or "its worker died"
-        reason = " ".join(str(lines).split())
-        self.watcher.died(self._ours(trial), reason[:500])
+        self.watcher.died(self._ours(trial), _reason(trial))
 
     def _ours(self, trial: TuneTrial) -> Trial:
         return self.trials[trial.config["number"]]
+
+
+def _reason(trial: TuneTrial) -> str:
+    """Why Tune gave a trial up, from the file that it keeps in the trial's scratch folder."""
+    if not trial.error_file:
+        return "Ray gives no reason"
+    text = " ".join(Path(trial.error_file).read_text(encoding="utf-8").split())
+    return text.rpartition("Worker exit detail:")[2].partition(" Some common causes")[0].strip()[:300]
 
 
 @contextlib.contextmanager

@@ -54,7 +54,7 @@ def test_a_study_stopped_anywhere_has_nearly_as_many_trials_of_each_arm_in_each_
 
     done = trials(asked, "study", cells(asked))[:stop]
 
-    counts = Counter((t.arm, *t.cell.values()) for t in done)
+    counts: Counter[tuple[object, ...]] = Counter((t.arm, *t.cell.values()) for t in done)
     of_each = [counts[arm, *cell.values()] for arm in asked.arm_values for cell in cells(asked)]
     assert max(of_each) - min(of_each) <= 1
 
