@@ -25,6 +25,10 @@ class Pool(nn.Module):
     def reset_classes(self, num_classes: int) -> None:
         """Prepare for another set of classes; only poolings that know the classes have something to do."""
 
+    def no_weight_decay(self) -> set[str]:
+        """Name the parameters that weight decay leaves alone, besides those of one dimension."""
+        return set()
+
 
 class AttendingPool(Pool):
     """Base of the poolings that weigh positions by attention."""
@@ -121,6 +125,9 @@ class AttentionPool(AttendingPool):
         if self.per_class:
             self.token = nn.Parameter(self.token.new_empty(num_classes, self.out_features))
             nn.init.trunc_normal_(self.token, std=0.02)
+
+    def no_weight_decay(self) -> set[str]:
+        return {"token"}
 
     def weights(self, x: torch.Tensor) -> torch.Tensor:
         """Return the attention (N, h, T, keys): with one token its own key comes first, then the positions by rows."""

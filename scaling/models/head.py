@@ -49,6 +49,10 @@ class PooledHead(nn.Module):
         x = self.norm(self.pool(x))
         return x if pre_logits else self.classifier(x)
 
+    def no_weight_decay(self) -> set[str]:
+        """Name the parameters that weight decay leaves alone, besides those of one dimension."""
+        return {f"pool.{name}" for name in self.pool.no_weight_decay()}
+
     def reset(self, num_classes: int) -> None:
         """Replace the classifier by a new one for `num_classes`; class tokens are new too, where there are some."""
         like = next(self.norm.parameters(), next(self.classifier.parameters(), torch.empty(0)))

@@ -22,6 +22,11 @@ from scaling.models.pooling import PAPER_POOLING, PoolingChoice
 from scaling.models.registry import ImageSize, Positive, family, seeded
 
 
+def as_map(conv: nn.Module, x: torch.Tensor) -> torch.Tensor:
+    """Apply a convolution of (N, C, H, W) to a map (N, H, W, C) without moving anything in memory."""
+    return conv(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+
+
 class Stem(nn.Module):
     """Stride-2 convolutions without bias or norm, the width doubling: (N, c, H, W) to (N, H/p, W/p, C)."""
 
@@ -35,10 +40,11 @@ class Stem(nn.Module):
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = x.contiguous(memory_format=torch.channels_last)
+        x = x.contiguous(memory_format=torch.channels_last).permute(0, 2, 3, 1)
         for number, conv in enumerate(self.convs):
-            x = conv(x if number == 0 else F.gelu(x))
-        return x.permute(0, 2, 3, 1).contiguous()  # already so in memory, unless a side is 1
+            # GELU sees (N, H, W, C): on a CPU it is three times faster there than on a permuted view of the same memory
+            x = as_map(conv, x if number == 0 else F.gelu(x))
+        return x.contiguous()  # already so in memory, unless a side is 1
 
 
 class SqueezeExcite(nn.Module):
@@ -72,7 +78,7 @@ class Block(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         y = F.gelu(self.pointwise1(self.norm(x)))
-        y = F.gelu(self.depthwise(y.permute(0, 3, 1, 2)).permute(0, 2, 3, 1))
+        y = F.gelu(as_map(self.depthwise, y))
         return x + self.drop_path(scaled(self.pointwise2, self.gamma, y * self.gate(y)))
 
 
@@ -135,7 +141,7 @@ class PatchConvNet(nn.Module):
 
     def no_weight_decay(self) -> set[str]:
         """Name the parameters that weight decay leaves alone, besides biases and scales."""
-        return {"head.pool.token"}
+        return {f"head.{name}" for name in self.head.no_weight_decay()}
 
     def set_grad_checkpointing(self, enable: bool = True) -> None:
         """Keep only each block's input for the backward pass and compute the rest again: less memory, more time."""

@@ -1,6 +1,7 @@
 """The families of networks: how one is registered, checked and built."""
 
 import contextlib
+import functools
 import hashlib
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -55,12 +56,11 @@ def family(build: Callable[..., nn.Module] | None = None, /, *, check: Check | N
             (height, width)), yields a sentence for everything that is wrong between parameters. It builds nothing.
     """
     if build is None:
-        return lambda function: family_registered(function, check)
-    return family_registered(build, check)
+        return functools.partial(_register, check)
+    return _register(check, build)
 
 
-def family_registered(build: Callable[..., nn.Module], check: Check | None) -> Callable[..., nn.Module]:
-    """Put a family into the table; two of one name are a mistake of the programmer."""
+def _register(check: Check | None, build: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
     name = build.__name__
     if name in FAMILIES:
         raise ValueError(f"a family named '{name}' is registered already, by {FAMILIES[name].build.__module__}")
