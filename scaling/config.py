@@ -20,18 +20,26 @@ class Settings(BaseModel):
 class DataConfig(Settings):
     """Where the images come from and how they are split."""
 
-    source: str = Field(default="digits", description="digits, cifar10, cifar100, parquet:PATH, folder:PATH")
+    source: str = Field(default="digits", description="digits, cifar10, cifar100, parquet:PATH, folder:PATH, hf:NAME")
     image_size: PositiveInt | None = Field(
         default=None, description="side in pixels to resize to; none keeps the source's"
     )
     validation_fraction: float = Field(
         default=0.1, gt=0, lt=1, description="part of train held out where the source has no validation set"
     )
+    test_fraction: float = Field(
+        default=0.2, gt=0, lt=1, description="part of all images held out where the source has no test set"
+    )
     split_seed: int = Field(
         default=0, ge=0, description="seed of the held-out part, the same for all trials of a study"
     )
     train_limit: PositiveInt | None = Field(
         default=None, description="use only this many training images (a seeded subset)"
+    )
+    image_column: str | None = Field(default=None, description="of parquet and hf; none finds image or img")
+    label_column: str | None = Field(default=None, description="of parquet and hf; none finds label or fine_label")
+    memory_gib: PositiveFloat = Field(
+        default=4.0, description="a folder larger than this when decoded is read from its files in every epoch"
     )
 
 

@@ -1,0 +1,22 @@
+"""digits: 1,797 handwritten digits of 8×8 pixels that come with scikit-learn: real, small, offline."""
+
+import importlib
+from typing import Any
+
+import numpy as np
+
+from scaling.config import DataConfig
+from scaling.data.images import ArrayImages
+from scaling.data.registry import Examples, Found, Spec, source
+
+BRIGHTEST = 16  # the data set counts inked cells of 4×4 pixels
+
+
+@source("digits")
+def digits(spec: Spec, config: DataConfig) -> Found:
+    """Read scikit-learn's copy of the UCI optical digits' test set; one set, ten classes, one channel."""
+    # scikit-learn takes a second to import, so it is not imported with this module
+    bundle: Any = importlib.import_module("sklearn.datasets").load_digits()
+    images = np.round(bundle.images * (255 / BRIGHTEST)).astype(np.uint8)
+    examples = Examples("digits", ArrayImages(images, "digits"), bundle.target.astype(np.int64))
+    return Found({"train": examples}, tuple(str(name) for name in bundle.target_names), flip=False)

@@ -1,0 +1,94 @@
+"""folder:PATH: one folder a class, in train/, validation/ and test/ or directly in PATH."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from scaling.config import DataConfig
+from scaling.data.images import FileImages, told
+from scaling.data.registry import Examples, Found, Spec, source
+from scaling.data.splits import ALIASES
+from scaling.errors import DataError, unknown
+
+SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".pgm", ".ppm", ".tif", ".tiff", ".webp"}
+
+
+def existing(path: str) -> Path:
+    """Path of a file or folder that is there; raise `DataError` with its nearest sibling where it is not."""
+    found = Path(path).expanduser()
+    if found.exists():
+        return found.resolve()
+    parent = next(p for p in found.absolute().parents if p.is_dir())
+    missing = found.absolute().relative_to(parent).parts[0]
+    siblings = [p.name for p in _visible(parent)][:50]
+    raise DataError(f"{found} does not exist; in {parent}: {unknown('name', missing, siblings)}")
+
+
+@source("folder", argument="PATH")
+def folder(spec: Spec, config: DataConfig) -> Found:
+    """List a folder of class folders, or of sets of class folders; nothing is decoded."""
+    root = existing(spec.argument)
+    if not root.is_dir():
+        raise DataError(f"{root} is a file; folder:PATH needs a folder with one folder a class")
+    roots = _sets(root)
+    classes = {name: _class_folders(path) for name, path in roots.items()}
+    names = classes["train"]
+    strangers = [
+        f"{roots[name] / extra}: class '{extra}' has no folder in {roots['train']}"
+        for name, found in classes.items()
+        for extra in sorted(set(found) - set(names))
+    ]
+    if strangers:
+        raise told(strangers)
+    return Found({name: _examples(path, classes[name], names) for name, path in roots.items()}, tuple(names))
+
+
+def _sets(root: Path) -> dict[str, Path]:
+    """Folder of each set: those that are called so, where one of them is train and holds folders; else all is train."""
+    named: dict[str, Path] = {}
+    for path in _visible(root):
+        if path.is_dir() and path.name.lower() in ALIASES:
+            name = ALIASES[path.name.lower()]
+            if name in named:
+                raise DataError(f"{root} holds both {named[name].name} and {path.name}; keep one")
+            named[name] = path
+    is_divided = "train" in named and any(path.is_dir() for path in _visible(named["train"]))
+    return named if is_divided else {"train": root}
+
+
+def _class_folders(root: Path) -> list[str]:
+    names = [path.name for path in _visible(root) if path.is_dir()]
+    if not names:
+        files = [path for path in _visible(root) if path.suffix.lower() in SUFFIXES]
+        lie = f"{len(files)} images lie directly in it; " if files else ""
+        raise DataError(f"{root} has no class folders; {lie}put the images of each class into a folder of its name")
+    return names
+
+
+def _examples(root: Path, present: list[str], names: list[str]) -> Examples:
+    paths: list[str] = []
+    labels: list[int] = []
+    problems = []
+    for name in present:
+        found = sorted(_images_below(root / name, root))
+        if not found:
+            problems.append(f"{root / name}: class folder without images ({', '.join(sorted(SUFFIXES))})")
+        paths += found
+        labels += [names.index(name)] * len(found)
+    if problems:
+        raise told(problems)
+    return Examples(str(root), FileImages(root, paths), np.array(labels, np.int64))
+
+
+def _images_below(path: Path, root: Path) -> Iterator[str]:
+    """Images in a class folder and the folders in it, relative to `root`; links to folders are followed."""
+    for directory, _, files in os.walk(path, followlinks=True):
+        for file in files:
+            if not file.startswith(".") and os.path.splitext(file)[1].lower() in SUFFIXES:
+                yield os.path.relpath(os.path.join(directory, file), root)
+
+
+def _visible(path: Path) -> list[Path]:
+    return sorted(p for p in path.iterdir() if not p.name.startswith("."))

@@ -1,0 +1,88 @@
+"""Three sets from what a source has: seeded, stratified, and nested in their limits."""
+
+import numpy as np
+
+from scaling.config import DataConfig
+from scaling.data.registry import Examples, Found
+from scaling.errors import DataError
+
+Part = tuple[Examples, np.ndarray]  # a set of the source, and the examples taken from it, in its order
+
+# What folders and files call the three sets.
+ALIASES = {
+    "train": "train", "training": "train",
+    "validation": "validation", "valid": "validation", "val": "validation", "dev": "validation",
+    "test": "test", "testing": "test", "eval": "test", "evaluation": "test",
+}  # fmt: skip
+
+
+def three_sets(found: Found, config: DataConfig) -> dict[str, Part]:
+    """Divide a source into train, validation and test.
+
+    Three sets are taken as they are. Of two, the one beside train is the test set and validation is a part of train.
+    Of one, the test set is a part of it too. The parts are drawn by `split_seed`, each class in proportion, before
+    `train_limit` applies: the same images are held out whatever the limit is.
+
+    Raises:
+        DataError: there is no training set, a class has no training image, or too few images are left.
+    """
+    if "train" not in found.sets:
+        raise DataError(f"there is no training set, only {' and '.join(e.name for e in found.sets.values())}")
+    train = found.sets["train"]
+    rest = np.arange(len(train.labels))
+    parts: dict[str, Part] = {}
+    if len(found.sets) == 1:
+        held, rest = hold_out(train.labels, rest, config.test_fraction, config.split_seed)
+        parts["test"] = train, held
+    else:
+        test = found.sets.get("test") or found.sets["validation"]
+        parts["test"] = test, np.arange(len(test.labels))
+    if len(found.sets) == 3:
+        validation = found.sets["validation"]
+        parts["validation"] = validation, np.arange(len(validation.labels))
+    else:
+        held, rest = hold_out(train.labels, rest, config.validation_fraction, config.split_seed)
+        parts["validation"] = train, held
+    _check_classes(train.labels[rest], found, train.name)
+    if config.train_limit is not None:
+        rest = limited(train.labels, rest, config.train_limit, config.split_seed)
+    for name, part in parts.items():
+        if not len(part[1]):
+            raise DataError(f"{part[0].name}: too few images ({len(train.labels)}) to hold some out for {name}")
+    return {"train": (train, rest), **parts}
+
+
+def hold_out(labels: np.ndarray, candidates: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Divide `candidates` (indices into `labels`) into a stratified part of about `fraction`, and the rest."""
+    order = candidates[stratified_order(labels[candidates], seed)]
+    size = round(fraction * len(candidates))
+    return np.sort(order[:size]), np.sort(order[size:])
+
+
+def limited(labels: np.ndarray, candidates: np.ndarray, limit: int, seed: int) -> np.ndarray:
+    """Take `limit` of the candidates, stratified; a smaller limit takes a part of what a larger one does."""
+    return np.sort(candidates[stratified_order(labels[candidates], seed)[:limit]])
+
+
+def stratified_order(labels: np.ndarray, seed: int) -> np.ndarray:
+    """Random order of which every beginning holds the classes in proportion.
+
+    Within its class, the r-th of n examples stands at (r + 1/2) / n; all are sorted by where they stand, ties at
+    random.
+    """
+    shuffled = np.random.default_rng(seed).permutation(len(labels))
+    by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]
+    _, counts = np.unique(labels, return_counts=True)
+    stands = np.concatenate([(np.arange(n) + 0.5) / n for n in counts]) if len(labels) else np.empty(0)
+    place = np.empty(len(labels))
+    place[by_class] = stands
+    return shuffled[np.argsort(place[shuffled], kind="stable")]
+
+
+def _check_classes(train_labels: np.ndarray, found: Found, name: str) -> None:
+    """Refuse classes that cannot be learnt: no example of them is left in train."""
+    missing = np.setdiff1d(np.arange(len(found.class_names)), train_labels)
+    if len(missing):
+        names = ", ".join(f"'{found.class_names[label]}' (label {label})" for label in missing[:5])
+        more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
+        raise DataError(f"{name}: no training image of class {names}{more}")

@@ -1,0 +1,98 @@
+"""cifar10, cifar100 and others: small data sets by their torchvision names, downloaded once."""
+
+import importlib
+import os
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from scaling.config import DataConfig
+from scaling.data.registry import Examples, Found, Spec, source
+from scaling.errors import DataError
+
+PATIENCE_SECONDS = 20.0  # with a server that does not answer
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How torchvision spells a data set, and whether its mirror images are of the same class."""
+
+    name: str  # of the class in torchvision.datasets
+    flip: bool
+    train: Mapping[str, Any] = field(default_factory=lambda: {"train": True})
+    test: Mapping[str, Any] = field(default_factory=lambda: {"train": False})
+    labels: str = "targets"
+
+
+_TRAIN = {"split": "train"}
+_TEST = {"split": "test"}
+KINDS = {
+    "cifar10": Kind("CIFAR10", flip=True),
+    "cifar100": Kind("CIFAR100", flip=True),
+    "fashion_mnist": Kind("FashionMNIST", flip=True),
+    "kmnist": Kind("KMNIST", flip=False),
+    "mnist": Kind("MNIST", flip=False),
+    "stl10": Kind("STL10", flip=True, train=_TRAIN, test=_TEST, labels="labels"),
+    "svhn": Kind("SVHN", flip=False, train=_TRAIN, test=_TEST, labels="labels"),
+}
+
+
+@dataclass(frozen=True)
+class TorchvisionImages:
+    """Images of a torchvision data set, which opens them itself."""
+
+    dataset: Any
+    name: str
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def open(self, index: int) -> Image.Image:
+        return self.dataset[index][0]
+
+    def place(self, index: int) -> str:
+        return f"{self.name} image {index}"
+
+
+@source(*KINDS)
+def torchvision(spec: Spec, config: DataConfig) -> Found:
+    """Read a data set from $SCALING_DATA (default ~/.cache/scaling/data), where it is downloaded if it is missing."""
+    kind = KINDS[spec.name]
+    root = Path(os.environ.get("SCALING_DATA", "~/.cache/scaling/data")).expanduser()
+    sets = {"train": _load(kind, kind.train, spec.name, root), "test": _load(kind, kind.test, spec.name, root)}
+    examples = {
+        name: Examples(
+            f"{spec.name} {name}",
+            TorchvisionImages(dataset, f"{spec.name} {name}"),
+            np.asarray(getattr(dataset, kind.labels), np.int64),
+        )
+        for name, dataset in sets.items()
+    }
+    known = getattr(sets["train"], "classes", None)
+    names = known or range(int(examples["train"].labels.max()) + 1)
+    return Found(examples, tuple(map(str, names)), flip=kind.flip)
+
+
+def _load(kind: Kind, which: Mapping[str, Any], name: str, root: Path) -> Any:
+    build = getattr(
+        importlib.import_module("torchvision.datasets"), kind.name
+    )  # an import of seconds, made when needed
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(PATIENCE_SECONDS)  # torchvision waits for ever
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        return build(root=str(root), download=True, **which)
+    except (OSError, RuntimeError) as error:
+        url = getattr(build, "url", None)
+        origin = f" ({url})" if url else ""
+        raise DataError(
+            f"{name} is not in {root} and cannot be downloaded ({' '.join(str(error).split())});"
+            f" put torchvision's files{origin} there, or set SCALING_DATA to the folder that holds them"
+        ) from None
+    finally:
+        socket.setdefaulttimeout(before)
