@@ -6,6 +6,10 @@ Every module beside this one is imported here, so that a family is one file and 
 import importlib
 import pkgutil
 
+from scaling.models.checkpoints import SavedModel as SavedModel
+from scaling.models.checkpoints import load_model as load_model
+from scaling.models.checkpoints import load_pretrained as load_pretrained
+from scaling.models.checkpoints import save_model as save_model
 from scaling.models.pooling import POOLINGS as POOLINGS
 from scaling.models.registry import FAMILIES as FAMILIES
 from scaling.models.registry import build_model as build_model

@@ -25,17 +25,21 @@ class ClassTokenLinear(nn.Module):
 class PooledHead(nn.Module):
     """Pooling, norm and classifier: a map (N, H, W, C), channels last, to logits (N, K)."""
 
-    def __init__(self, pool: Pool, *, num_classes: int, norm: bool, seed: int | None = None) -> None:
+    def __init__(
+        self, pool: Pool, *, num_classes: int, norm: bool, dropout: float = 0.0, seed: int | None = None
+    ) -> None:
         """Put a norm and a classifier behind `pool`.
 
         Args:
             norm: normalise the pooled vector (or class tokens); a pooling that wants it is normalised anyway.
             num_classes: 0 leaves the classifier out.
+            dropout: probability with which the classifier misses a feature in training.
             seed: of the classifier's initial weights.
         """
         super().__init__()
         self.pool = pool
         self.norm = nn.LayerNorm(pool.out_features, eps=NORM_EPS) if norm or pool.wants_norm else nn.Identity()
+        self.dropout = nn.Dropout(dropout)
         with seeded(seed, "head"):
             self.classifier = self._classifier(num_classes)
 
@@ -47,7 +51,7 @@ class PooledHead(nn.Module):
     def forward(self, x: torch.Tensor, pre_logits: bool = False) -> torch.Tensor:
         """Return logits (N, K), or with `pre_logits` the vector (N, C') or class tokens (N, K, C') before them."""
         x = self.norm(self.pool(x))
-        return x if pre_logits else self.classifier(x)
+        return x if pre_logits else self.classifier(self.dropout(x))
 
     def no_weight_decay(self) -> set[str]:
         """Name the parameters that weight decay leaves alone, besides those of one dimension."""
@@ -70,6 +74,21 @@ class PooledHead(nn.Module):
         return linear
 
 
+class MapHead(nn.Module):
+    """No head: the map (N, H, W, C) as it is. What timm calls no classifier and no pooling."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.out_features = channels
+        self.classifier = nn.Identity()
+
+    def forward(self, x: torch.Tensor, pre_logits: bool = False) -> torch.Tensor:
+        return x
+
+    def no_weight_decay(self) -> set[str]:
+        return set()
+
+
 def pooled_head(
     channels: int,
     *,
@@ -77,6 +96,7 @@ def pooled_head(
     num_classes: int,
     map_size: tuple[int, int],
     norm: bool,
+    dropout: float = 0.0,
     seed: int | None = None,
     layer_scale: float | None = None,
 ) -> PooledHead:
@@ -87,4 +107,4 @@ def pooled_head(
     defaults = {} if layer_scale is None else {"layer_scale": layer_scale}
     with seeded(seed, "pooling"):
         pool = pooling.build(channels, num_classes=num_classes, map_size=map_size, **defaults)
-    return PooledHead(pool, num_classes=num_classes, norm=norm, seed=seed)
+    return PooledHead(pool, num_classes=num_classes, norm=norm, dropout=dropout, seed=seed)

@@ -5,6 +5,7 @@ Touvron et al., "Augmenting Convolutional networks with attention-based aggregat
 depthwise convolution reads the same memory as a channels-last (N, C, H, W).
 """
 
+import functools
 import itertools
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
@@ -17,8 +18,8 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from scaling.models.attention_pooling import NORM_EPS, scaled
-from scaling.models.head import pooled_head
-from scaling.models.pooling import PAPER_POOLING, PoolingChoice
+from scaling.models.head import MapHead, PooledHead, pooled_head
+from scaling.models.pooling import PAPER_POOLING, TIMM_POOLINGS, PoolingChoice
 from scaling.models.registry import ImageSize, Positive, family, seeded
 
 
@@ -88,7 +89,7 @@ class PatchConvNet(nn.Module):
     No position is encoded anywhere, so weights and model work at any resolution, square or not.
     """
 
-    output_fmt = "NHWC"
+    output_fmt = "NHWC"  # of forward_features, in timm's words
 
     def __init__(
         self,
@@ -102,7 +103,7 @@ class PatchConvNet(nn.Module):
         in_chans: int,
         drop_path: float,
         layer_scale: float,
-        grad_checkpointing: bool = False,
+        dropout: float,
         seed: int | None = None,
     ) -> None:
         super().__init__()
@@ -110,20 +111,26 @@ class PatchConvNet(nn.Module):
         self.in_chans = in_chans
         self.num_features = width
         self.patch_size = patch_size
-        self.grad_checkpointing = grad_checkpointing
+        self.grad_checkpointing = False
+        # where timm's feature extraction may tap in
+        self.feature_info = [{"num_chs": width, "reduction": patch_size, "module": f"blocks.{i}"} for i in range(depth)]
         with seeded(seed, "trunk"):
             self.stem = Stem(in_chans, width, patch_size)
             self.blocks = nn.ModuleList(Block(width, drop_path, layer_scale) for _ in range(depth))
-        self.head = pooled_head(
+        self._build_head = functools.partial(
+            pooled_head,
             width,
-            pooling=pooling,
-            num_classes=num_classes,
             map_size=map_size(image_size, patch_size),
             norm=True,
-            seed=seed,
+            dropout=dropout,
             layer_scale=layer_scale,
         )
-        self.head_hidden_size = self.head.out_features
+        self.head: PooledHead | MapHead = self._build_head(pooling=pooling, num_classes=num_classes, seed=seed)
+
+    @property
+    def head_hidden_size(self) -> int:
+        """Length of the vector that the classifier reads."""
+        return self.head.out_features
 
     def forward_features(self, x: torch.Tensor) -> torch.Tensor:
         """Return the last map (N, H/p, W/p, C), channels last, not yet normalised."""
@@ -139,9 +146,52 @@ class PatchConvNet(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.forward_head(self.forward_features(x))
 
+    def forward_intermediates(
+        self,
+        x: torch.Tensor,
+        indices: int | list[int] | None = None,
+        norm: bool = False,
+        stop_early: bool = False,
+        output_fmt: str = "NCHW",
+        intermediates_only: bool = False,
+    ) -> list[torch.Tensor] | tuple[torch.Tensor, list[torch.Tensor]]:
+        """Return the last map, as `forward_features`, and the maps after some blocks; timm's interface.
+
+        Args:
+            indices: blocks, the last so many, or none for all.
+            norm: unused, there is no norm over the map.
+            stop_early: do not run the blocks after the last one asked for.
+            output_fmt: layout of the intermediate maps, `NCHW` or `NHWC`.
+            intermediates_only: leave the last map out.
+        """
+        wanted = self._numbers(indices)
+        maps: list[torch.Tensor] = []
+        x = self.stem(x)
+        for number, block in enumerate(self.blocks):
+            if stop_early and number > max(wanted):
+                break
+            x = self._run(block, x)
+            if number in wanted:
+                maps.append(x.permute(0, 3, 1, 2) if output_fmt == "NCHW" else x)
+        return maps if intermediates_only else (x, maps)
+
+    def prune_intermediate_layers(
+        self, indices: int | list[int] = 1, prune_norm: bool = False, prune_head: bool = True
+    ) -> list[int]:
+        """Drop the blocks after the last one in `indices`, and the head; return the indices counted from the front."""
+        wanted = self._numbers(indices)
+        self.blocks = self.blocks[: max(wanted) + 1]
+        if prune_head:
+            self.reset_classifier(0, "")
+        return wanted
+
     def no_weight_decay(self) -> set[str]:
-        """Name the parameters that weight decay leaves alone, besides biases and scales."""
+        """Name the parameters that weight decay leaves alone, besides those of one dimension."""
         return {f"head.{name}" for name in self.head.no_weight_decay()}
+
+    def group_matcher(self, coarse: bool = False) -> dict[str, str]:
+        """Name the layers, for learning rates that fall with depth; timm's interface."""
+        return {"stem": r"^stem", "blocks": r"^blocks" if coarse else r"^blocks\.(\d+)"}
 
     def set_grad_checkpointing(self, enable: bool = True) -> None:
         """Keep only each block's input for the backward pass and compute the rest again: less memory, more time."""
@@ -152,12 +202,31 @@ class PatchConvNet(nn.Module):
         return self.head.classifier
 
     def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
-        """Replace the classifier by a new one; 0 classes leave the pooled vector as the output."""
+        """Replace the classifier by a new one; 0 classes leave the pooled vector as the output.
+
+        Args:
+            global_pool: another pooling than before: a name from `POOLINGS` (or timm's `avg`, `avgmax`), or an empty
+                string for none, which makes the map (N, H, W, C) the output.
+        """
         self.num_classes = num_classes
-        self.head.reset(num_classes)
+        if global_pool == "":
+            self.head = MapHead(self.num_features)
+        elif global_pool is None and isinstance(self.head, PooledHead):
+            self.head.reset(num_classes)
+        else:
+            like = next(self.parameters())
+            pooling = PoolingChoice(TIMM_POOLINGS.get(global_pool or "", global_pool or PAPER_POOLING.name))
+            self.head = self._build_head(pooling=pooling, num_classes=num_classes).to(like.device, like.dtype)
+
+    def _numbers(self, indices: int | list[int] | None) -> list[int]:
+        """Return the blocks that timm's `indices` mean: those, the last so many, or all."""
+        numbers = range(len(self.blocks))
+        if indices is None:
+            return [*numbers]
+        return [*numbers[-indices:]] if isinstance(indices, int) else [numbers[index] for index in indices]
 
     def _run(self, block: nn.Module, x: torch.Tensor) -> torch.Tensor:
-        if self.grad_checkpointing and self.training and torch.is_grad_enabled():
+        if self.grad_checkpointing and torch.is_grad_enabled():
             return checkpoint(block, x, use_reentrant=False)  # pyright: ignore[reportReturnType]
         return block(x)
 
@@ -194,7 +263,7 @@ def patchconvnet(
         float, Field(ge=0, lt=1, description="probability that a block is skipped, equal in all")
     ] = 0.0,
     layer_scale: Annotated[float, Field(gt=0, description="initial scale of each residual branch")] = 1e-4,
-    grad_checkpointing: bool = False,
+    dropout: Annotated[float, Field(ge=0, lt=1, description="probability that the classifier misses a feature")] = 0.0,
     seed: int | None = None,
 ) -> PatchConvNet:
     """Build a PatchConvNet; the paper's sizes are in `VARIANTS`."""
@@ -208,6 +277,6 @@ def patchconvnet(
         in_chans=in_chans,
         drop_path=drop_path,
         layer_scale=layer_scale,
-        grad_checkpointing=grad_checkpointing,
+        dropout=dropout,
         seed=seed,
     )

@@ -99,6 +99,7 @@ class PoolingChoice:
 
 
 PAPER_POOLING = PoolingChoice("attention")  # the default of the families
+TIMM_POOLINGS = {"avg": "average", "avgmax": "average_max"}  # what timm calls otherwise than here
 
 
 @pooling
