@@ -19,9 +19,11 @@ from scaling.config import Resources, Trial
 from scaling.data import Dataset
 from scaling.records import Epoch, Record
 
-# Ray and Tune read these when they are imported. Tune's per-trial log files would repeat what the records say; its
+# Ray and Tune read these when they are imported. Ray asks visitors of a local cluster for a token whatever we say, and
+# refuses its own driver where that is not told so too. Tune's per-trial log files would repeat what the records say; its
 # handler of Ctrl-C is replaced by ours, which also takes SIGTERM; its usage report would leave the machine.
 # The last one chooses the behaviour that Ray announces as its future default, and so silences the announcement.
+os.environ.setdefault("RAY_AUTH_MODE", "token")
 os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
 os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -72,8 +74,6 @@ def cluster(address: str | None) -> Iterator[Cluster]:
     A cluster of our own listens on 127.0.0.1 only, and wants Ray's token (`ray get-auth-token`) from its visitors.
     """
     is_local = address is None
-    if is_local:
-        os.environ.setdefault("RAY_AUTH_MODE", "token")
     context = ray.init(
         address="local" if address is None else address,
         include_dashboard=True if is_local else None,
@@ -159,6 +159,9 @@ class _Relay(tune.Callback):
     def __init__(self, trials: Sequence[Trial], watcher: Watcher) -> None:
         self.trials = trials
         self.watcher = watcher
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}  # Tune pickles its callbacks to restore an experiment from them, which we never do
 
     def on_trial_start(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
         self.watcher.started(self._ours(trial))

@@ -1,0 +1,210 @@
+"""The sweep end to end, as a user runs it: real commands, real Ray, real kills."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from scaling import load_study
+from scaling.records import read_records
+from scaling.sweep import main
+
+SPACE = """\
+question: Does it run?
+family: patchconvnet
+arch: {patch_size: 2, width: 16}
+axes:
+  depth: [1, 2]
+arms:
+  pooling: [average, attention]
+seeds: 2
+data: {source: digits, train_limit: 300}
+recipe: {epochs: 2, batch_size: 50}
+"""
+TRIALS = 8
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "tiny.yaml").write_text(SPACE)
+    return tmp_path
+
+
+def start(folder: Path, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "scaling.sweep", "--space", "tiny.yaml", *arguments],
+        cwd=folder,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env={**os.environ, **environment},
+    )
+
+
+def sweep(folder: Path, *arguments: str, **environment: str) -> tuple[int, str]:
+    process = start(folder, *arguments, **environment)
+    output, _ = process.communicate(timeout=240)
+    return process.returncode, output
+
+
+def wait_for_records(folder: Path, number: int, process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 180
+    while len(list(folder.glob("results/tiny*/records/*.json"))) < number:
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline, "no records came"
+        time.sleep(0.02)
+
+
+@pytest.mark.slow
+def test_a_sweep_runs_every_trial_once_and_again_runs_nothing(folder: Path) -> None:
+    code, output = sweep(folder)
+
+    assert code == 0, output
+    assert re.search(r"dashboard +http://127\.0\.0\.1:\d+", output)
+    assert f"{TRIALS} of {TRIALS} trials finished" in output
+    table = load_study(folder / "results" / "tiny")
+    assert len(table) == TRIALS
+    assert set(table.status) == {"finished"}
+    assert not table[["params", "macs", "activations", "val_accuracy", "test_accuracy", "train_seconds"]].isna().any(None)
+    assert table.groupby(["cell", "arm"]).seed.apply(sorted).map(tuple).unique().tolist() == [(0, 1)]
+    assert not list((folder / "results" / "tiny").glob("checkpoints/*"))
+
+    before = read_records(folder / "results" / "tiny")
+    code, output = sweep(folder)
+    assert code == 0
+    assert "starting Ray" not in output
+    assert read_records(folder / "results" / "tiny") == before
+
+
+@pytest.mark.slow
+def test_a_killed_sweep_continues_without_repeating_or_losing_a_trial(folder: Path) -> None:
+    process = start(folder)
+    wait_for_records(folder, 3, process)
+    process.kill()
+    process.communicate()
+    before = {r.key: r for r in read_records(folder / "results" / "tiny")}
+    assert len(before) < TRIALS
+
+    code, output = sweep(folder)
+
+    assert code == 0, output
+    after = read_records(folder / "results" / "tiny")
+    assert len({r.key for r in after}) == len(after) == TRIALS
+    assert {r.key: r for r in after if r.key in before} == before
+
+
+@pytest.mark.slow
+def test_ctrl_c_stops_cleanly_and_a_failed_trial_does_not_stop_the_others(folder: Path) -> None:
+    # the interpreter of every worker meets a bug in the building of one model
+    (folder / "sitecustomize.py").write_text(
+        "import importlib.abc, sys\n"
+        "class Bug(importlib.abc.MetaPathFinder):\n"
+        "    def find_spec(self, name, path, target=None):\n"
+        "        if name == 'scaling.trial':\n"
+        "            sys.meta_path.remove(self)\n"
+        "            import scaling.trial as module\n"
+        "            whole = module.build\n"
+        "            def build(trial, data):\n"
+        "                if trial.cell == {'depth': 2} and trial.arm == 'attention' and trial.config.seed == 0:\n"
+        "                    raise RuntimeError('the roof\\nleaks')\n"
+        "                return whole(trial, data)\n"
+        "            module.build = build\n"
+        "sys.meta_path.insert(0, Bug())\n"
+    )
+    process = start(folder, PYTHONPATH=str(folder))
+    wait_for_records(folder, 1, process)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, output
+    assert "the same command continues" in output
+    assert "Traceback" not in output
+
+    code, output = sweep(folder, PYTHONPATH=str(folder))
+
+    assert code == 1, output
+    assert "failed: depth=2 attention seed 0: RuntimeError: the roof leaks" in output
+    assert "Traceback" not in output
+    table = load_study(folder / "results" / "tiny")
+    assert table.status.value_counts().to_dict() == {"finished": TRIALS - 1, "failed": 1}
+    code, output = sweep(folder)
+    assert code == 0, output
+    assert len(load_study(folder / "results" / "tiny")) == TRIALS
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--space", "depth_widt"], "did you mean 'depth_width'"),
+        (["--space", "missing.yaml"], "there is no space file missing.yaml"),
+        (["--space", "tiny.yaml", "--set", "recipe.epoch=3"], "did you mean 'epochs'"),
+        (["--space", "tiny.yaml", "--set", "recipe.epochs"], "write KEY=VALUE"),
+        (["--space", "tiny.yaml", "--set", "seeds=[1"], "not valid YAML"),
+        (["--space", "tiny.yaml", "--data", "digit"], "did you mean 'digits'"),
+        (["--space", "tiny.yaml", "--data", "parquet:nowhere"], "nowhere"),
+        (["--space", "tiny.yaml", "--data", "folder:nowhere"], "nowhere"),
+        (["--space", "tiny.yaml", "--set", "limits.params=10"], "limits.params: 10 excludes all 2 cells"),
+        (["--space", "tiny.yaml", "--samples", "3"], r"more cells than the space has (2)"),
+        (["--space", "tiny.yaml", "--samples", "0"], "at least one cell"),
+    ],
+)
+def test_a_mistake_is_one_line_and_leaves_nothing_behind(
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    expected: str,
+) -> None:
+    monkeypatch.chdir(folder)
+
+    code = main(arguments)
+
+    said = capsys.readouterr().err
+    assert code == 2
+    assert expected in said
+    assert all(line.startswith("error: ") for line in said.splitlines())
+    assert not (folder / "results").exists()
+
+
+def test_a_dry_run_shows_what_each_cell_costs_and_runs_nothing(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("COLUMNS", "120")
+
+    assert main(["--space", "tiny.yaml", "--dry-run", "--set", "axes.depth=[1, 2, 3]"]) == 0
+
+    shown = capsys.readouterr().out
+    assert "3 cells × 2 arms × 2 seeds = 12 trials" in shown
+    assert not (folder / "results").exists()
+
+
+def test_a_study_under_other_conditions_is_not_mixed_in(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr("scaling.sweep.carry_out", lambda *arguments: 0)
+    assert main(["--space", "tiny.yaml", "--name", "mine"]) == 0
+    assert main(["--space", "tiny.yaml", "--name", "mine", "--set", "seeds=5"]) == 0
+
+    code = main(["--space", "tiny.yaml", "--name", "mine", "--set", "recipe.epochs=3"])
+
+    assert code == 2
+    assert "recipe.epochs is 2 there, 3 here" in capsys.readouterr().err
+
+
+def test_two_sweeps_of_one_study_do_not_run_at_once(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(folder)
+    codes = []
+    monkeypatch.setattr("scaling.sweep.carry_out", lambda *arguments: codes.append(main(["--space", "tiny.yaml"])) or 0)
+
+    assert main(["--space", "tiny.yaml"]) == 0
+
+    assert codes == [2]
+    assert "is being run by another sweep" in capsys.readouterr().err
