@@ -75,7 +75,8 @@ class Display:
             (f"{progress.failed} failed", "bold red" if progress.failed else "dim"),
             f" · {left(progress)}",
         )
-        bar = ProgressBar(total=progress.total, completed=progress.finished + progress.failed)
+        bar = Table.grid(expand=True)  # a bar alone would not end its line
+        bar.add_row(ProgressBar(total=progress.total, completed=progress.finished + progress.failed))
         notes = Text("\n".join(self.notes), style="dim")
         parts: list[RenderableType] = [counts, bar, self._running(), self._arms(), notes]
         return Panel(Group(*parts), title=self.title, title_align="left")

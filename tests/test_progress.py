@@ -86,7 +86,17 @@ def test_a_person_sees_counts_the_best_and_what_failed(
     console.file.close()
 
     shown = console.export_text()
-    for text in ("1 done", "1 running", "1 failed", "because", "61.50 %", "n=0 attention seed 0", "1/4", "127.0.0.1"):
+    for text in (
+        "running  ",
+        "1 done",
+        "1 running",
+        "1 failed",
+        "because",
+        "61.50 %",
+        "n=0 attention seed 0",
+        "1/4",
+        "127.0.0.1",
+    ):
         assert text in shown
 
 
