@@ -194,7 +194,7 @@ def test_every_family_takes_what_the_data_say(name: str) -> None:
 
 
 def test_a_new_family_is_one_decorated_function(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scaling.models.registry.FAMILIES", table := dict(FAMILIES))
+    monkeypatch.setattr("scaling.models.registry.FAMILIES", dict(FAMILIES))
 
     def linear(
         *,

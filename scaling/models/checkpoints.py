@@ -11,7 +11,6 @@ from typing import Any
 import safetensors
 import safetensors.torch
 import torch
-from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from torch import nn
 
 from scaling.errors import ModelError
@@ -19,6 +18,10 @@ from scaling.models.registry import build_model
 from scaling.records import write_atomically
 
 State = dict[str, torch.Tensor]
+
+# Mean and deviation of ImageNet's training pixels by channel, in units of 0 to 255.
+IMAGENET_MEAN = (123.675, 116.28, 103.53)
+IMAGENET_STD = (58.395, 57.12, 57.375)
 
 # The authors' names -> ours, the first match applies.
 _RENAMES: list[tuple[str, str | Callable[[re.Match[str]], str]]] = [
@@ -179,8 +182,8 @@ class SavedModel:
     family: str
     arch: dict[str, Any]  # complete: with num_classes, image_size and in_chans
     class_names: list[str]  # empty where they are not known
-    mean: list[float]  # of the training images' channels, in [0, 1]: what normalised the input
-    std: list[float]
+    mean: list[float]  # subtracted from the channels of images in 0 to 255, before the model
+    std: list[float]  # by which they are then divided
 
 
 def save_model(
@@ -190,15 +193,15 @@ def save_model(
     family: str,
     arch: Mapping[str, Any],
     class_names: Sequence[str] = (),
-    mean: Sequence[float] = IMAGENET_DEFAULT_MEAN,
-    std: Sequence[float] = IMAGENET_DEFAULT_STD,
+    mean: Sequence[float] = IMAGENET_MEAN,
+    std: Sequence[float] = IMAGENET_STD,
 ) -> None:
     """Write a model's weights, and how to build it, as a safetensors file; whole or not at all.
 
     Args:
         arch: the parameters it was built with, `num_classes`, `image_size` and `in_chans` among them.
-        mean: that was subtracted from the channels of images in [0, 1] before the model.
-        std: that they were then divided by.
+        mean: what was subtracted from the channels of images in 0 to 255 before the model, as in a `Dataset`.
+        std: by what they were then divided.
     """
     about = {"family": family, "arch": dict(arch), "class_names": list(class_names), "mean": [*mean], "std": [*std]}
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}

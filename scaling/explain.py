@@ -1,0 +1,230 @@
+"""What the pooling looks at: its attention, drawn beside each image. `python -m scaling.explain --help`."""
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from PIL import Image
+from torch import nn
+
+from scaling.data.images import FileImages, Form, NotGreyError, decode
+from scaling.errors import DataError, ModelError, command
+from scaling.models import SavedModel, load_model
+from scaling.models.attention_pooling import AttendingPool
+
+SUFFIXES = set(Image.registered_extensions())
+MODES = {1: "L", 3: "RGB"}
+BATCH = 32
+
+EXAMPLE = """example:
+  python -m scaling.explain --checkpoint results/depth_width/weights/KEY.safetensors --images photos/ --out attention
+"""
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """One image, what the network says of it, and where its pooling looks."""
+
+    image: np.ndarray  # uint8 (H, W, C), as the network saw it
+    said: str  # the most probable class and its probability
+    maps: np.ndarray  # (T, h, w): one map, or one for each of the most probable classes
+    titles: list[str]  # of the maps
+
+
+def attention_maps(model: nn.Module, images: torch.Tensor) -> torch.Tensor:
+    """Return the weight that the pooling gives each position: images (N, in_chans, H, W) to maps (N, T, h, w).
+
+    T is the number of tokens, one or one a class; the mean over heads is taken. A map sums to one, or to less
+    where the token attends to itself too.
+
+    Raises:
+        ModelError: if the network's pooling does not attend.
+    """
+    return _run(model, images)[1]
+
+
+def explain(
+    model: nn.Module,
+    images: np.ndarray,
+    *,
+    mean: Sequence[float],
+    std: Sequence[float],
+    class_names: Sequence[str] = (),
+    top: int = 12,
+) -> list[Explanation]:
+    """Explain images, uint8 (N, H, W, C): one map each, or one for each of the `top` most probable classes.
+
+    Args:
+        mean: of the training pixels by channel, in units of 0 to 255; with `std` it normalises the images.
+
+    Raises:
+        ModelError: if the network's pooling does not attend.
+    """
+    device = next(model.parameters()).device
+    centre, scale = (torch.tensor(values, dtype=torch.float32).view(1, -1, 1, 1) for values in (mean, std))
+    explanations: list[Explanation] = []
+    for start in range(0, len(images), BATCH):
+        batch = images[start : start + BATCH]
+        inputs = (torch.from_numpy(batch).permute(0, 3, 1, 2).float() - centre) / scale
+        logits, maps = (tensor.float().cpu() for tensor in _run(model, inputs.to(device)))
+        for image, shares, own in zip(batch, logits.softmax(dim=-1), maps, strict=True):
+            explanations.append(_explanation(image, shares, own, class_names, top))
+    return explanations
+
+
+def gallery(explanations: Sequence[Explanation], *, columns: int = 4) -> Figure:
+    """Draw explanations on one page: in each of `columns` an image and beside it its first map."""
+    rows = -(-len(explanations) // columns)
+    figure = Figure(figsize=(3.0 * min(columns, len(explanations)), 1.75 * rows), layout="constrained")
+    axes = figure.subplots(rows, 2 * min(columns, len(explanations)), squeeze=False)
+    for ax in axes.flat:
+        ax.set_axis_off()
+    for number, explanation in enumerate(explanations):
+        row, column = divmod(number, columns)
+        _draw_image(axes[row, 2 * column], explanation, size=8)
+        _draw_map(axes[row, 2 * column + 1], explanation, 0, size=8)
+    return figure
+
+
+def drawing(explanation: Explanation) -> Figure:
+    """Draw one explanation: the image and, beside it, every map."""
+    panels = 1 + len(explanation.maps)
+    columns = min(panels, 5)
+    rows = -(-panels // columns)
+    figure = Figure(figsize=(2.6 * columns, 2.9 * rows), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False).flat
+    for ax in axes:
+        ax.set_axis_off()
+    _draw_image(axes[0], explanation, size=10)
+    for number in range(len(explanation.maps)):
+        _draw_map(axes[1 + number], explanation, number, size=10)
+    return figure
+
+
+@command
+def main(argv: list[str] | None = None) -> int:
+    """Draw the attention of a trained network over images."""
+    parser = argparse.ArgumentParser(
+        prog="python -m scaling.explain",
+        description="Draw where a trained network's attention pooling looks, beside each image.",
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--checkpoint", type=Path, required=True, help="weights that a study kept (.safetensors)")
+    parser.add_argument(
+        "--images", type=Path, nargs="+", required=True, metavar="PATH", help="images, or folders of them"
+    )
+    parser.add_argument("--out", type=Path, default=Path("attention"), help="folder for the drawings [attention]")
+    parser.add_argument("--top", type=int, default=12, help="classes to draw, where each has a map of its own [12]")
+    options = parser.parse_args(argv)
+
+    saved = load_model(options.checkpoint)
+    _attending(saved.model)
+    paths = _image_paths(options.images)
+    options.out.mkdir(parents=True, exist_ok=True)
+    for path, name in zip(paths, _names(paths), strict=True):
+        [explanation] = explain(
+            saved.model,
+            _decoded(path, saved),
+            mean=saved.mean,
+            std=saved.std,
+            class_names=saved.class_names,
+            top=max(1, options.top),
+        )
+        drawing(explanation).savefig(options.out / name, dpi=120)
+        print(f"{options.out / name}  {explanation.said}")
+    return 0
+
+
+def _run(model: nn.Module, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return logits (N, K) and maps (N, T, h, w) of one pass: what reaches the pooling is kept and asked again."""
+    pool = _attending(model)
+    reached: list[torch.Tensor] = []
+    hook = pool.register_forward_pre_hook(lambda _, inputs: reached.append(inputs[0]))
+    was_training = model.training
+    try:
+        with torch.no_grad():
+            logits = model.eval()(images)
+            return logits, pool.maps(reached[0])
+    finally:
+        hook.remove()
+        model.train(was_training)
+
+
+def _attending(model: nn.Module) -> AttendingPool:
+    """Return the outermost pooling that attends."""
+    for module in model.modules():
+        if isinstance(module, AttendingPool):
+            return module
+    raise ModelError("this network's pooling does not attend, so there is no attention to draw")
+
+
+def _explanation(
+    image: np.ndarray, shares: torch.Tensor, maps: torch.Tensor, class_names: Sequence[str], top: int
+) -> Explanation:
+    best = shares.argsort(descending=True)[:top].tolist()
+    names = [f"{class_names[k] if class_names else f'class {k}'} {100 * shares[k]:.0f} %" for k in best]
+    per_class = len(maps) == len(shares) and len(maps) > 1
+    chosen = maps[best] if per_class else maps
+    return Explanation(image, names[0], chosen.numpy(), names if per_class else ["attention"])
+
+
+def _draw_image(ax: Axes, explanation: Explanation, *, size: int) -> None:
+    ax.imshow(explanation.image.squeeze(), cmap="gray", vmin=0, vmax=255)
+    ax.set_title(explanation.said, fontsize=size)
+
+
+def _draw_map(ax: Axes, explanation: Explanation, number: int, *, size: int) -> None:
+    """Draw one map over the image in grey; its own largest weight is the brightest colour."""
+    height, width = explanation.image.shape[:2]
+    ax.imshow(explanation.image.mean(axis=-1), cmap="gray", vmin=0, vmax=255)
+    frame = (-0.5, width - 0.5, height - 0.5, -0.5)
+    ax.imshow(explanation.maps[number], cmap="inferno", alpha=0.65, interpolation="bilinear", vmin=0, extent=frame)
+    ax.set_title(explanation.titles[number], fontsize=size)
+
+
+def _decoded(path: Path, saved: SavedModel) -> np.ndarray:
+    """Decode one image to the form the network was trained on, uint8 (1, H, W, C)."""
+    size, channels = saved.arch["image_size"], saved.arch["in_chans"]
+    height, width = (size, size) if isinstance(size, int) else size
+    if channels not in MODES:
+        raise DataError(f"the network reads images of {channels} channels; only grey and colour images can be drawn")
+    try:
+        form = Form(height, width, MODES[channels], resize=True)
+        return decode(FileImages(path.parent, [path.name]), np.arange(1), form).reshape(1, height, width, channels)
+    except NotGreyError:
+        raise DataError(f"{path} is in colour, the network was trained on grey images; convert it first") from None
+
+
+def _image_paths(given: Sequence[Path]) -> list[Path]:
+    """Return the files among `given` and the images in its folders; tell all that is neither."""
+    problems = [f"no image and no folder at {path}" for path in given if not path.exists()]
+    paths = [path for place in given for path in _inside(place)]
+    problems += [f"{place} holds no images" for place in given if place.is_dir() and not _inside(place)]
+    if problems:
+        raise DataError(problems)
+    return paths
+
+
+def _inside(place: Path) -> list[Path]:
+    if not place.is_dir():
+        return [place]
+    return sorted(path for path in place.iterdir() if path.suffix.lower() in SUFFIXES)
+
+
+def _names(paths: Sequence[Path]) -> Iterator[str]:
+    """Name each drawing after its image; a number keeps images of one name apart."""
+    taken: dict[str, int] = {}
+    for path in paths:
+        taken[path.stem] = taken.get(path.stem, 0) + 1
+        yield f"{path.stem}.png" if taken[path.stem] == 1 else f"{path.stem}_{taken[path.stem]}.png"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
