@@ -48,11 +48,15 @@ class Recipe(Settings):
 
     epochs: PositiveInt = Field(default=10, description="passes over the training set")
     batch_size: PositiveInt = Field(default=128, description="images per optimiser step")
-    learning_rate: PositiveFloat = Field(default=2e-3, description="peak learning rate of AdamW")
+    optimizer: Literal["adamw", "lamb", "sgd"] = Field(default="adamw", description="sgd has Nesterov's momentum")
+    learning_rate: PositiveFloat = Field(default=2e-3, description="peak learning rate")
+    momentum: float = Field(default=0.9, ge=0, lt=1, description="of sgd")
     weight_decay: float = Field(
         default=0.05, ge=0, description="decoupled; not applied to norms, biases, tokens, LayerScale"
     )
-    warmup_epochs: float = Field(default=1.0, ge=0, description="linear warm-up before the cosine, in epochs")
+    warmup_epochs: float = Field(
+        default=1.0, ge=0, description="linear warm-up before the cosine; at most a fifth of all"
+    )
     label_smoothing: float = Field(default=0.1, ge=0, lt=1)
     clip_grad_norm: PositiveFloat | None = Field(default=None, description="largest global gradient norm")
     flip: bool | None = Field(default=None, description="random horizontal flips; none asks the data source")
