@@ -33,6 +33,7 @@ class Cost(Entry):
     macs: int  # multiply-accumulates of convolutions, linear layers and matrix products; FLOPs = 2 × macs
     fvcore_flops: int  # fvcore's total: macs plus norms and some poolings, the unit of the PatchConvNet paper
     activations: int  # output elements of convolutions, linear layers and matrix products
+    training_macs: int | None = None  # of one image's forward and backward pass
 
 
 class Epoch(Entry):

@@ -1,0 +1,86 @@
+"""What operators of torch's dispatcher cost, and which of the others may multiply matrices unseen.
+
+torch's own formulas (`torch.utils.flop_counter`, two FLOPs a multiply-accumulate) are used wherever they are right.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch.utils.flop_counter import flop_registry
+
+from scaling.counting.tally import CONVOLUTION, PRODUCT
+
+aten = torch.ops.aten
+Formula = Callable[..., int]  # (arguments, keyword arguments, result) → MACs
+
+# Words in the name of an operator that multiplies matrices; names are split at "_", and 2d falls off.
+_WORDS = frozenset(
+    {"mm", "addmm", "bmm", "baddbmm", "addbmm", "sspaddmm", "mv", "addmv", "dot", "vdot", "vecdot", "inner", "matmul"}
+    | {"einsum", "tensordot", "linear", "bilinear", "trilinear", "cdist", "conv", "convolution"}
+    | {"attention", "attn", "multihead", "transformer", "rnn", "lstm", "gru"}
+)
+# Names that contain such a word and multiply no matrices.
+_HARMLESS = ("upsample_", "_upsample_", "grid_sampler")
+_TRUSTED = frozenset({"aten", "prim", "prims", "onnx"})
+_HARMLESS_FOREIGN = frozenset({"torchvision::nms", "torchvision::roi_align", "torchvision::roi_pool"})
+
+
+def may_multiply(operator: str) -> bool:
+    """Say whether an operator that has no price, such as `aten::lstm`, may multiply matrices.
+
+    Operators of other packages may, for nobody here knows what they do.
+    """
+    namespace, _, name = operator.rpartition("::")
+    if namespace and namespace not in _TRUSTED:
+        return operator not in _HARMLESS_FOREIGN
+    words = {re.sub(r"\d+d?$", "", word) for word in name.split("_")}
+    return not name.startswith(_HARMLESS) and not words.isdisjoint(_WORDS)
+
+
+def _vector_product(arguments: tuple[Any, ...], keywords: Mapping[str, Any], result: Any) -> int:
+    """mv, dot and vdot: every element of the first operand is multiplied once."""
+    return arguments[0].numel()
+
+
+def _added_vector_product(arguments: tuple[Any, ...], keywords: Mapping[str, Any], result: Any) -> int:
+    return arguments[1].numel()
+
+
+def _added_batch_product(arguments: tuple[Any, ...], keywords: Mapping[str, Any], result: Any) -> int:
+    return arguments[1].numel() * arguments[2].shape[-1]
+
+
+_OWN_FORMULAS: dict[Any, Formula] = {
+    aten.mv: _vector_product,
+    aten.dot: _vector_product,
+    aten.vdot: _vector_product,
+    aten.addmv: _added_vector_product,
+    aten.addbmm: _added_batch_product,
+}
+
+
+def macs_of(packet: Any, arguments: tuple[Any, ...], keywords: Mapping[str, Any], result: Any) -> int | None:
+    """Multiply-accumulates of one call of an operator, or None for one without a formula."""
+    if packet in _OWN_FORMULAS:
+        return _OWN_FORMULAS[packet](arguments, keywords, result)
+    if packet in flop_registry:
+        flops = int(flop_registry[packet](*arguments, **keywords, out_val=result))
+        return flops // 2
+    return None
+
+
+def gradient_macs(name: str, macs: int, arguments: tuple[Any, ...]) -> int:
+    """Multiply-accumulates of the backward pass of one call: as many as forward for each operand that needs a gradient.
+
+    For y = a · b the gradients are ȳ · bᵀ and aᵀ · ȳ, of the same size; convolutions likewise, grouped or not. (torch's
+    counter takes grouped ones for dense in the backward pass, C times too much for a depthwise one of C channels.)
+    """
+    first = 1 if name.startswith(("add", "badd")) else 0  # a bias comes first
+    return macs * sum(bool(operand.requires_grad) for operand in arguments[first : first + 2])
+
+
+def kind_of(name: str) -> str:
+    """Kind of a priced operator, from its name."""
+    return CONVOLUTION if "conv" in name else PRODUCT
