@@ -1,0 +1,4 @@
+"""Statistics of a study: fronts, paired comparisons, trends, the runs still needed, and the verdict.
+
+Everything here maps tables and arrays to results. Accuracies are in percent, differences in percentage points.
+"""

@@ -1,0 +1,174 @@
+"""Simulated studies whose truth is known: tables for statistics, folders of records for reports.
+
+Accuracies follow a plain law of size, so that cells differ by tens of points while arms differ by a fraction of one;
+the pair of a cell and seed shares most of its luck, as real pairs do.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from scaling.config import TrialConfig, cell_label
+from scaling.records import Cost, Epoch, Record, Scores, Study, frame, write_record, write_study
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What a simulated study really contains; accuracies and deviations in percentage points."""
+
+    depths: tuple[int, ...] = (2, 4, 8)
+    widths: tuple[int, ...] = (32, 64)
+    arms: tuple[str, ...] = ("average", "attention")
+    seeds: int = 3
+    effect: float = 0.5  # of the second arm over the first, the mean over all cells there could be
+    slope: float = 0.0  # of the effect, per doubling of MACs
+    seed_sd: float = 0.3  # of one trial
+    cell_sd: float = 0.0  # of the effect among cells
+    epochs: int = 4
+    test_examples: int = 10_000
+
+    @property
+    def cells(self) -> list[dict[str, int]]:
+        return [{"depth": depth, "width": width} for depth in self.depths for width in self.widths]
+
+    def cost(self, cell: dict[str, int], arm: str) -> Cost:
+        width, depth = cell["width"], cell["depth"]
+        extra = 4 * width**2 if arm != self.arms[0] else 0
+        params = depth * 8 * width**2 + extra
+        macs = depth * 8 * width**2 * 16 + extra
+        return Cost(params=params, macs=macs, fvcore_flops=int(1.01 * macs), activations=depth * width * 160)
+
+    def accuracies(self, rng: np.random.Generator) -> np.ndarray:
+        """True draws of the test accuracy: (cells, arms, seeds)."""
+        log_macs = np.log2([self.cost(cell, self.arms[0]).macs for cell in self.cells])
+        base = 60 + 30 * (1 - np.exp(-(log_macs - log_macs.min() + 1) / 4))
+        effects = self.effect + self.slope * (log_macs - log_macs.mean()) + rng.normal(0, self.cell_sd, len(base))
+        arms = np.arange(len(self.arms)) > 0
+        truth = base[:, None] + effects[:, None] * arms
+        return truth[:, :, None] + rng.normal(0, self.seed_sd, (*truth.shape, self.seeds))
+
+
+def simulated_table(truth: Truth, seed: int) -> pd.DataFrame:
+    """The columns that a comparison reads, one row a trial: cell, arm, seed, status, test_accuracy."""
+    accuracies = truth.accuracies(np.random.default_rng(seed))
+    cells = [cell_label(cell) for cell in truth.cells]
+    index = pd.MultiIndex.from_product([cells, truth.arms, range(truth.seeds)], names=["cell", "arm", "seed"])
+    return pd.DataFrame({"test_accuracy": accuracies.ravel()}, index=index).reset_index().assign(status="finished")
+
+
+def simulated_records(truth: Truth = Truth(), seed: int = 0, study: str = "simulated") -> list[Record]:
+    """Every record of a study, all finished, in the order in which a sweep runs them."""
+    rng = np.random.default_rng(seed)
+    accuracies = truth.accuracies(rng)
+    records = []
+    for s in range(truth.seeds):
+        for c, cell in enumerate(truth.cells):
+            for a, arm in enumerate(truth.arms):
+                step = 100 / truth.test_examples
+                final = float(np.clip(np.round(accuracies[c, a, s] / step) * step, 0, 100))
+                records.append(_record(truth, study, cell, arm, s, final, rng, len(records)))
+    return records
+
+
+def _record(
+    truth: Truth,
+    study: str,
+    cell: dict[str, int],
+    arm: str,
+    seed: int,
+    final: float,
+    rng: np.random.Generator,
+    nth: int,
+) -> Record:
+    config = TrialConfig(family="patchconvnet", arch={"patch_size": 2, "pooling": arm, **cell}, seed=seed)
+    cost = truth.cost(cell, arm)
+    seconds = 2e-6 * cost.macs * float(rng.uniform(0.95, 1.05))
+    rise = 1 - np.exp(-3 * np.arange(1, truth.epochs + 1) / truth.epochs) * 0.9
+    rise /= rise[-1]
+    validation = np.clip(final * rise + rng.normal(0, 0.2, truth.epochs), 0, 100)
+    curve = [
+        Epoch(
+            epoch=i + 1,
+            train_loss=2.3 - 1.9 * float(rise[i]),
+            val_loss=2.3 - 1.8 * float(rise[i]),
+            val_accuracy=float(validation[i]),
+            learning_rate=1e-3 * (1 - i / truth.epochs),
+            train_seconds=seconds,
+        )
+        for i in range(truth.epochs)
+    ]
+    start, end = 60 * nth, 60 * nth + 50  # one after the other
+    return Record(
+        key=config.key,
+        study=study,
+        cell=cell,
+        arm=arm,
+        seed=seed,
+        status="finished",
+        config=config.model_dump(mode="json"),
+        cost=cost,
+        curve=curve,
+        scores=Scores(
+            val_accuracy=curve[-1].val_accuracy,
+            val_loss=0.5,
+            test_accuracy=final,
+            test_loss=0.6,
+            val_examples=1000,
+            test_examples=truth.test_examples,
+        ),
+        train_seconds=seconds * truth.epochs,
+        wall_seconds=seconds * truth.epochs + 1,
+        environment={"device": "Pretended Processor", "host": "simulation", "python": "3.11.2", "torch": "2.15.0"},
+        started=_clock(start),
+        ended=_clock(end),
+    )
+
+
+def _clock(seconds: int) -> str:
+    return f"2026-01-01T{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}+00:00"
+
+
+def describe(records: list[Record], truth: Truth = Truth(), study: str = "simulated") -> Study:
+    """The `study.json` of what `simulated_records` made, all of it planned."""
+    return Study(
+        name=study,
+        question="Does attention-based pooling beat average pooling as a PatchConvNet gets deeper and wider?",
+        factor="pooling",
+        arms=list(truth.arms),
+        axes=["depth", "width"],
+        seeds=truth.seeds,
+        conditions={"family": "patchconvnet", "factor": "pooling", "arch": {"patch_size": 2}, "data": {}, "recipe": {}},
+        space={
+            "question": "Does attention-based pooling beat average pooling as a PatchConvNet gets deeper and wider?",
+            "family": "patchconvnet",
+            "arch": {"patch_size": 2},
+            "axes": {"depth": list(truth.depths), "width": list(truth.widths)},
+            "arms": {"pooling": list(truth.arms)},
+            "seeds": truth.seeds,
+            "data": {"source": "digits"},
+            "recipe": {"epochs": truth.epochs, "batch_size": 64},
+        },
+        planned=[record.key for record in records],
+    )
+
+
+def failed(record: Record, status: Literal["failed", "diverged"] = "failed", reason: str = "out of memory") -> Record:
+    """`record` as if its trial had not finished."""
+    return record.model_copy(
+        update={"status": status, "reason": reason, "scores": None, "curve": record.curve[:1], "train_seconds": None}
+    )
+
+
+def write_simulation(folder: Path, records: list[Record], study: Study) -> Path:
+    """Write a study's folder, as a sweep would."""
+    write_study(folder, study)
+    for record in records:
+        write_record(folder, record)
+    return folder
+
+
+def table_of(records: list[Record]) -> pd.DataFrame:
+    return frame(records, ["depth", "width"])
