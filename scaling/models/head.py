@@ -26,7 +26,14 @@ class PooledHead(nn.Module):
     """Pooling, norm and classifier: a map (N, H, W, C), channels last, to logits (N, K)."""
 
     def __init__(
-        self, pool: Pool, *, num_classes: int, norm: bool, dropout: float = 0.0, seed: int | None = None
+        self,
+        pool: Pool,
+        *,
+        num_classes: int,
+        norm: bool,
+        dropout: float = 0.0,
+        features: int | None = None,
+        seed: int | None = None,
     ) -> None:
         """Put a norm and a classifier behind `pool`.
 
@@ -34,19 +41,17 @@ class PooledHead(nn.Module):
             norm: normalise the pooled vector (or class tokens); a pooling that wants it is normalised anyway.
             num_classes: 0 leaves the classifier out.
             dropout: probability with which the classifier misses a feature in training.
+            features: length of the vector that the classifier reads, where the network puts layers of its own between
+                the norm and the classifier; it then calls the head for what comes before them, and the classifier.
             seed: of the classifier's initial weights.
         """
         super().__init__()
+        self.out_features = features or pool.out_features
         self.pool = pool
         self.norm = nn.LayerNorm(pool.out_features, eps=NORM_EPS) if norm or pool.wants_norm else nn.Identity()
         self.dropout = nn.Dropout(dropout)
         with seeded(seed, "head"):
             self.classifier = self._classifier(num_classes)
-
-    @property
-    def out_features(self) -> int:
-        """Length of the vector that the classifier reads."""
-        return self.pool.out_features
 
     def forward(self, x: torch.Tensor, pre_logits: bool = False) -> torch.Tensor:
         """Return logits (N, K), or with `pre_logits` the vector (N, C') or class tokens (N, K, C') before them."""
