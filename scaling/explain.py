@@ -81,8 +81,9 @@ def explain(
 def gallery(explanations: Sequence[Explanation], *, columns: int = 4) -> Figure:
     """Draw explanations on one page: in each of `columns` an image and beside it its first map."""
     rows = -(-len(explanations) // columns)
-    figure = Figure(figsize=(3.0 * min(columns, len(explanations)), 1.75 * rows), layout="constrained")
-    axes = figure.subplots(rows, 2 * min(columns, len(explanations)), squeeze=False)
+    columns = min(columns, len(explanations))
+    figure = _page(explanations[0], rows, 2 * columns, inches=1.5)
+    axes = figure.subplots(rows, 2 * columns, squeeze=False)
     for ax in axes.flat:
         ax.set_axis_off()
     for number, explanation in enumerate(explanations):
@@ -97,7 +98,7 @@ def drawing(explanation: Explanation) -> Figure:
     panels = 1 + len(explanation.maps)
     columns = min(panels, 5)
     rows = -(-panels // columns)
-    figure = Figure(figsize=(2.6 * columns, 2.9 * rows), layout="constrained")
+    figure = _page(explanation, rows, columns, inches=2.6)
     axes = figure.subplots(rows, columns, squeeze=False).flat
     for ax in axes:
         ax.set_axis_off()
@@ -169,10 +170,16 @@ def _explanation(
     image: np.ndarray, shares: torch.Tensor, maps: torch.Tensor, class_names: Sequence[str], top: int
 ) -> Explanation:
     best = shares.argsort(descending=True)[:top].tolist()
-    names = [f"{class_names[k] if class_names else f'class {k}'} {100 * shares[k]:.0f} %" for k in best]
+    names = [f"{class_names[k] if class_names else f'class {k}'} · {100 * shares[k]:.0f} %" for k in best]
     per_class = len(maps) == len(shares) and len(maps) > 1
     chosen = maps[best] if per_class else maps
     return Explanation(image, names[0], chosen.numpy(), names if per_class else ["attention"])
+
+
+def _page(explanation: Explanation, rows: int, columns: int, *, inches: float) -> Figure:
+    """Return an empty figure for panels `inches` wide, as high as the images are and a title."""
+    height, width = explanation.image.shape[:2]
+    return Figure(figsize=(inches * columns, (inches * height / width + 0.35) * rows), layout="constrained")
 
 
 def _draw_image(ax: Axes, explanation: Explanation, *, size: int) -> None:

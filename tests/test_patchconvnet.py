@@ -155,6 +155,59 @@ def test_gradient_checkpointing_changes_memory_not_results() -> None:
     torch.testing.assert_close(actual, expected)
 
 
+def test_the_frugal_branch_has_the_same_result_and_the_same_gradients() -> None:
+    block = tiny(width=16).blocks[0].double()
+    excite(block)
+    x = torch.randn(2, 3, 5, 16, dtype=torch.float64, requires_grad=True)
+    inputs = [x, *block.parameters()]
+
+    plainly, frugally = block.branch(x), block.frugal_branch(x)
+
+    torch.testing.assert_close(frugally, plainly)
+    weights = torch.randn_like(plainly)
+    torch.testing.assert_close(
+        torch.autograd.grad((frugally * weights).sum(), inputs), torch.autograd.grad((plainly * weights).sum(), inputs)
+    )
+
+
+@pytest.mark.parametrize("autocast", [False, True])
+def test_the_frugal_branch_keeps_at_most_seven_tenths_of_the_plain_implementation(autocast: bool) -> None:
+    block, other = tiny(width=64).blocks[0], plain().Block(64, 0.0, 1e-4)
+    x = torch.randn(8, 16, 16, 64)
+
+    def kept(branch: Any, *inputs: Any) -> int:
+        sizes: dict[int, int] = {}
+
+        def note(tensor: torch.Tensor) -> torch.Tensor:
+            sizes[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+            return tensor
+
+        with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+            with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+                result = branch(*inputs)
+            assert result.requires_grad
+        return sum(sizes.values())
+
+    ours = kept(lambda x: x + block.frugal_branch(x), x)
+    theirs = kept(other, x.flatten(1, 2), (16, 16))
+
+    assert ours <= 0.7 * theirs
+
+
+def test_in_half_precision_the_trunk_adds_up_in_single() -> None:
+    model = tiny(width=16)
+
+    with torch.autocast("cpu", torch.bfloat16):
+        x = model.stem(torch.randn(2, 3, 32, 32))
+        frugally, plainly = (x + branch(x) for branch in (model.blocks[0].frugal_branch, model.blocks[0].branch))
+        logits = model(torch.randn(2, 3, 32, 32))
+
+    assert {x.dtype, frugally.dtype, plainly.dtype} == {torch.float32}
+    torch.testing.assert_close(frugally, plainly, rtol=0.02, atol=1e-4)
+    logits.float().sum().backward()
+    assert all(parameter.grad.dtype == torch.float32 for parameter in model.parameters())
+
+
 def test_no_transpose_is_copied_between_stem_and_pooling() -> None:
     model = tiny(image_size=(32, 64))
 

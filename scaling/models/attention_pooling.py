@@ -43,7 +43,12 @@ def scaled(linear: nn.Linear, gamma: torch.Tensor, x: torch.Tensor) -> torch.Ten
 
     The same function, but no product over the whole map and nothing of it kept for the backward pass.
     """
-    return F.linear(x, linear.weight * gamma[:, None], None if linear.bias is None else linear.bias * gamma)
+    return F.linear(x, *scaled_weights(linear, gamma))
+
+
+def scaled_weights(linear: nn.Linear, gamma: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return weight (out, in) and bias (out,) of gamma · linear(x)."""
+    return linear.weight * gamma[:, None], linear.bias * gamma
 
 
 def split_heads(x: torch.Tensor, heads: int) -> torch.Tensor:

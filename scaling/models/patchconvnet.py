@@ -17,7 +17,8 @@ from timm.layers.drop import DropPath
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from scaling.models.attention_pooling import NORM_EPS, scaled
+from scaling.models.attention_pooling import NORM_EPS, scaled, scaled_weights
+from scaling.models.frugal import gelu_depthwise, gelu_gate_linear
 from scaling.models.head import MapHead, PooledHead, pooled_head
 from scaling.models.pooling import PAPER_POOLING, TIMM_POOLINGS, PoolingChoice
 from scaling.models.registry import ImageSize, Positive, family, seeded
@@ -45,7 +46,9 @@ class Stem(nn.Module):
         for number, conv in enumerate(self.convs):
             # GELU sees (N, H, W, C): on a CPU it is three times faster there than on a permuted view of the same memory
             x = as_map(conv, x if number == 0 else F.gelu(x))
-        return x.contiguous()  # already so in memory, unless a side is 1
+        x = x.contiguous()  # already so in memory, unless a side is 1
+        # Under autocast the trunk's sum stays in float32: branches start far below the resolution of half precision.
+        return x.float() if torch.is_autocast_enabled(x.device.type) else x
 
 
 class SqueezeExcite(nn.Module):
@@ -78,9 +81,20 @@ class Block(nn.Module):
         self.drop_path = DropPath(drop_path) if drop_path > 0 else nn.Identity()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        # Memory is what a GPU lacks, time what a CPU lacks; a compiler decides itself what to compute again.
+        frugal = x.is_cuda and self.training and torch.is_grad_enabled() and not torch.compiler.is_compiling()
+        return x + self.drop_path(self.frugal_branch(x) if frugal else self.branch(x))
+
+    def branch(self, x: torch.Tensor) -> torch.Tensor:
+        """Return γ · f(LN(x)) of a map (N, H, W, C)."""
         y = F.gelu(self.pointwise1(self.norm(x)))
         y = F.gelu(as_map(self.depthwise, y))
-        return x + self.drop_path(scaled(self.pointwise2, self.gamma, y * self.gate(y)))
+        return scaled(self.pointwise2, self.gamma, y * self.gate(y))
+
+    def frugal_branch(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the same, keeping about half of it for the backward pass."""
+        y = gelu_depthwise(self.pointwise1(self.norm(x)), self.depthwise)
+        return gelu_gate_linear(y, self.gate.reduce, self.gate.expand, *scaled_weights(self.pointwise2, self.gamma))
 
 
 class PatchConvNet(nn.Module):
