@@ -48,7 +48,8 @@ class Stem(nn.Module):
             x = as_map(conv, x if number == 0 else F.gelu(x))
         x = x.contiguous()  # already so in memory, unless a side is 1
         # Under autocast the trunk's sum stays in float32: branches start far below the resolution of half precision.
-        return x.float() if torch.is_autocast_enabled(x.device.type) else x
+        device = x.device.type  # "meta", on which costs are counted, has no autocast to ask about
+        return x.float() if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device) else x
 
 
 class SqueezeExcite(nn.Module):
