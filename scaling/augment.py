@@ -11,12 +11,12 @@ import torch.nn.functional as F
 
 
 def flipped_and_shifted(images: torch.Tensor, flips: torch.Tensor, shifts: torch.Tensor, padding: int) -> torch.Tensor:
-    """Mirror images left to right, then move each by its shift; black pixels come in from beyond the edge.
+    """Move each image by its shift, black coming in from beyond its edges, then mirror some left to right.
 
     Args:
         images: (B, H, W, C).
         flips: bool (B,).
-        shifts: int64 (B, 2), down and right, each from 0 (up or left by `padding`) to 2 · `padding`.
+        shifts: int64 (B, 2), up and left, each from 0 (down or right by `padding`) to 2 · `padding`.
     """
     count, height, width, _ = images.shape
     rows = torch.arange(height, device=images.device) + shifts[:, :1]

@@ -19,6 +19,7 @@ import torch
 from scaling.records import Epoch, write_atomically
 
 KEPT = 2
+TENSOR = "$tensor"  # stands in the header where a tensor was
 
 
 class CheckpointWarning(UserWarning):
@@ -37,19 +38,12 @@ class Checkpoint:
 
 def save(folder: Path, checkpoint: Checkpoint) -> None:
     """Write a checkpoint into `folder` and remove the ones before the last two."""
-    tensors = {f"{name}/{key}": t for name, state in checkpoint.modules.items() for key, t in state.items()}
-    plain: dict[str, dict[str, Any]] = {}
-    for number, state in checkpoint.optimizer["state"].items():
-        for key, value in state.items():
-            if isinstance(value, torch.Tensor):
-                tensors[f"optimizer/{number}/{key}"] = value
-            else:
-                plain.setdefault(str(number), {})[key] = value
-    tensors = {key: tensor.detach().cpu().contiguous().clone() for key, tensor in tensors.items()}
+    tensors: dict[str, torch.Tensor] = {}
     header = {
         "identity": checkpoint.identity,
         "curve": [epoch.model_dump() for epoch in checkpoint.curve],
-        "optimizer": {"param_groups": checkpoint.optimizer["param_groups"], "state": plain},
+        "modules": _without_tensors(checkpoint.modules, "modules", tensors),
+        "optimizer": _without_tensors(checkpoint.optimizer, "optimizer", tensors),
         "checksum": _checksum(tensors),
     }
     content = safetensors.torch.save(tensors, metadata={"state": json.dumps(header)})
@@ -87,21 +81,33 @@ def _read(path: Path) -> Checkpoint:
         tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 # it is no dict
     if _checksum(tensors) != header["checksum"]:
         raise ValueError("its checksum is wrong")
-    modules: dict[str, dict[str, torch.Tensor]] = {}
-    state = {int(number): values for number, values in header["optimizer"]["state"].items()}
-    for key, tensor in tensors.items():
-        name, _, rest = key.partition("/")
-        if name == "optimizer":
-            number, _, item = rest.partition("/")
-            state.setdefault(int(number), {})[item] = tensor
-        else:
-            modules.setdefault(name, {})[rest] = tensor
+    optimizer = _with_tensors(header["optimizer"], tensors)
+    optimizer["state"] = {int(number): state for number, state in optimizer["state"].items()}  # JSON made them text
     return Checkpoint(
         identity=header["identity"],
         curve=[Epoch.model_validate(epoch) for epoch in header["curve"]],
-        modules=modules,
-        optimizer={"state": state, "param_groups": header["optimizer"]["param_groups"]},
+        modules=_with_tensors(header["modules"], tensors),
+        optimizer=optimizer,
     )
+
+
+def _without_tensors(value: Any, name: str, tensors: dict[str, torch.Tensor]) -> Any:
+    """Copy a nest of dicts and lists for JSON; its tensors move into `tensors` and leave their names behind."""
+    if isinstance(value, torch.Tensor):
+        tensors[name] = value.detach().cpu().contiguous().clone()
+        return {TENSOR: name}
+    if isinstance(value, Mapping):
+        return {str(key): _without_tensors(inner, f"{name}/{key}", tensors) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_tensors(inner, f"{name}/{i}", tensors) for i, inner in enumerate(value)]
+    return value
+
+
+def _with_tensors(value: Any, tensors: Mapping[str, torch.Tensor]) -> Any:
+    """Put the tensors back."""
+    if isinstance(value, dict):
+        return tensors[value[TENSOR]] if TENSOR in value else {k: _with_tensors(v, tensors) for k, v in value.items()}
+    return [_with_tensors(inner, tensors) for inner in value] if isinstance(value, list) else value
 
 
 def _checksum(tensors: Mapping[str, torch.Tensor]) -> int:

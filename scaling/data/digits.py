@@ -19,4 +19,4 @@ def digits(spec: Spec, config: DataConfig) -> Found:
     bundle: Any = importlib.import_module("sklearn.datasets").load_digits()
     images = np.round(bundle.images * (255 / BRIGHTEST)).astype(np.uint8)
     examples = Examples("digits", ArrayImages(images, "digits"), bundle.target.astype(np.int64))
-    return Found({"train": examples}, tuple(str(name) for name in bundle.target_names), flip=False)
+    return Found({"train": examples}, tuple(map(str, bundle.target_names)), flip=False, shift=0)

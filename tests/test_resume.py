@@ -1,0 +1,168 @@
+"""A run that was stopped goes on as if nothing had happened, whatever became of its last checkpoint."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from scaling.checkpointing import CheckpointWarning
+from scaling.config import DataConfig, Recipe
+from scaling.data import Dataset, load_data
+from scaling.models import build_model
+from scaling.records import Epoch
+from scaling.train import fit
+
+CPU = torch.device("cpu")
+RECIPE = Recipe(epochs=5, batch_size=32, flip=True, crop_padding=1, clip_grad_norm=1.0)
+
+
+def data() -> Dataset:
+    return load_data(DataConfig(train_limit=100))
+
+
+def model() -> nn.Module:
+    arch = {"width": 16, "depth": 2, "patch_size": 2, "drop_path": 0.2, "pooling": "attention"}
+    return build_model("patchconvnet", **arch, num_classes=10, in_chans=1, image_size=(8, 8), seed=0)
+
+
+def epochs(net: nn.Module, folder: Path | None, recipe: Recipe = RECIPE, seed: int = 3) -> list[Epoch]:
+    return list(fit(net, data(), recipe, seed=seed, device=CPU, checkpoint=folder))
+
+
+def timeless(curve: list[Epoch]) -> list[Epoch]:
+    return [epoch.model_copy(update={"train_seconds": 0.0}) for epoch in curve]
+
+
+def interrupted(folder: Path, after: int, recipe: Recipe = RECIPE) -> None:
+    """Train for a few epochs only; the generator is left where it stands."""
+    running = fit(model(), data(), recipe, seed=3, device=CPU, checkpoint=folder)
+    for _ in range(after):
+        next(running)
+
+
+def assert_equal_weights(one: nn.Module, other: nn.Module) -> None:
+    for (name, a), b in zip(one.state_dict().items(), other.state_dict().values(), strict=True):
+        assert torch.equal(a, b), name
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "lamb", "sgd"])
+@pytest.mark.parametrize("after", [1, 4, 5])
+def test_a_stopped_run_ends_bit_for_bit_like_one_that_was_not(tmp_path: Path, after: int, optimizer: str) -> None:
+    recipe = RECIPE.model_copy(update={"optimizer": optimizer})
+    whole, resumed = model(), model()
+    expected = epochs(whole, None, recipe)
+
+    interrupted(tmp_path, after, recipe)
+    curve = epochs(resumed, tmp_path, recipe)
+
+    assert timeless(curve) == timeless(expected)
+    assert_equal_weights(whole, resumed)
+
+
+def test_a_finished_run_comes_back_at_once_with_its_weights(tmp_path: Path) -> None:
+    first, second = model(), model()
+    curve = epochs(first, tmp_path)
+
+    again = epochs(second, tmp_path)
+
+    assert again == curve  # times too: they were read, not measured
+    assert_equal_weights(first, second)
+
+
+def test_two_checkpoints_are_kept(tmp_path: Path) -> None:
+    epochs(model(), tmp_path)
+
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "epoch-000004.safetensors",
+        "epoch-000005.safetensors",
+    ]
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def flip_a_bit(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[-1000] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("damage", [cut, empty, flip_a_bit])
+def test_a_damaged_checkpoint_is_skipped_for_the_one_before(tmp_path: Path, damage: Callable[[Path], None]) -> None:
+    whole, resumed = model(), model()
+    expected = epochs(whole, None)
+    interrupted(tmp_path, 4)
+    damage(tmp_path / "epoch-000004.safetensors")
+
+    with pytest.warns(CheckpointWarning, match=r"epoch-000004\.safetensors is damaged and skipped"):
+        curve = epochs(resumed, tmp_path)
+
+    assert timeless(curve) == timeless(expected)
+    assert_equal_weights(whole, resumed)
+
+
+def test_a_run_without_a_whole_checkpoint_starts_anew(tmp_path: Path) -> None:
+    interrupted(tmp_path, 1)
+    empty(tmp_path / "epoch-000001.safetensors")
+
+    with pytest.warns(CheckpointWarning):
+        curve = epochs(model(), tmp_path)
+
+    assert timeless(curve) == timeless(epochs(model(), None))
+
+
+def test_the_checkpoint_of_another_run_is_not_continued(tmp_path: Path) -> None:
+    interrupted(tmp_path, 2)
+
+    with pytest.warns(CheckpointWarning, match="belongs to another run"):
+        curve = epochs(model(), tmp_path, seed=4)
+
+    assert timeless(curve) == timeless(epochs(model(), None, seed=4))
+
+
+PROGRAM = """
+import sys, time
+from pathlib import Path
+from tests.test_resume import CPU, RECIPE, data, fit, model
+for epoch in fit(model(), data(), RECIPE, seed=3, device=CPU, checkpoint=Path(sys.argv[1])):
+    print(epoch.epoch, flush=True)
+"""
+
+
+@pytest.mark.slow
+def test_a_run_killed_in_the_middle_of_an_epoch_continues_in_another_process(tmp_path: Path) -> None:
+    root = Path(__file__).parents[1]
+    command = [sys.executable, "-c", PROGRAM, str(tmp_path)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(root)}
+    process = subprocess.Popen(command, cwd=root, env=environment, stdout=subprocess.PIPE, text=True)
+    assert process.stdout
+    for _ in range(2):
+        process.stdout.readline()
+    time.sleep(0.02)  # into the third epoch
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    assert list(tmp_path.glob("epoch-*.safetensors"))
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # the number of threads changes the order of sums
+    try:
+        whole, resumed = model(), model()
+        expected, curve = epochs(whole, None), epochs(resumed, tmp_path)
+    finally:
+        torch.set_num_threads(threads)
+
+    assert timeless(curve) == timeless(expected)
+    assert_equal_weights(whole, resumed)

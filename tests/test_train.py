@@ -1,0 +1,248 @@
+"""Training learns, is a function of its seed, and shows both arms the same images."""
+
+import math
+import random
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from torch import nn
+
+from scaling.config import DataConfig, Recipe
+from scaling.data import Dataset, Split, load_data
+from scaling.data.batches import Step, UnreadableImageWarning, batches
+from scaling.errors import DataError
+from scaling.evaluate import evaluate
+from scaling.models import build_model
+from scaling.optimisation import OPTIMIZERS, build_optimizer, learning_rate
+from scaling.records import Epoch
+from scaling.train import Diverged, epoch_plan, fit
+
+CPU = torch.device("cpu")
+
+
+def toy_data(count: int = 96, classes: int = 3, size: int = 8, seed: int = 0) -> Dataset:
+    """Noise whose class is its colour; a second of training separates them."""
+    rng = np.random.default_rng(seed)
+
+    def split(n: int) -> Split:
+        labels = np.arange(n) % classes
+        images = rng.integers(0, 120, (n, size, size, 3), dtype=np.uint8)
+        for image, label in zip(images, labels, strict=True):
+            image[..., label] += 60
+        return Split(images, labels.astype(np.int64))
+
+    names = tuple(f"class {label}" for label in range(classes))
+    return Dataset(split(count), split(30), split(31), names, (80.0,) * 3, (50.0,) * 3, flip=True, crop_padding=0)
+
+
+def model(pooling: str = "attention", **arch) -> nn.Module:
+    arch = {"width": 16, "depth": 2, "patch_size": 2, "layer_scale": 0.1, **arch}
+    return build_model("patchconvnet", **arch, pooling=pooling, num_classes=3, image_size=(8, 8), seed=0)
+
+
+def train(net: nn.Module, data: Dataset, recipe: Recipe, seed: int = 0, **where) -> list[Epoch]:
+    return list(fit(net, data, recipe, seed=seed, device=CPU, **where))
+
+
+def timeless(curve: list[Epoch]) -> list[Epoch]:
+    return [epoch.model_copy(update={"train_seconds": 0.0}) for epoch in curve]
+
+
+@pytest.mark.parametrize("precision", get_args(Recipe.model_fields["precision"].annotation))
+def test_training_separates_what_can_be_separated(precision: Any) -> None:
+    data, net = toy_data(), model()
+
+    curve = train(net, data, Recipe(epochs=10, batch_size=16, learning_rate=1e-2, precision=precision))
+
+    assert [epoch.epoch for epoch in curve] == list(range(1, 11))
+    assert evaluate(net, data.test, data, CPU).accuracy > 90
+    assert all(parameter.dtype == torch.float32 for parameter in net.parameters())
+
+
+@pytest.mark.parametrize(("optimizer", "rate"), [("adamw", 1e-2), ("lamb", 3e-2), ("sgd", 0.1)])
+def test_every_optimiser_trains_a_network_with_batch_norm(optimizer: Any, rate: float) -> None:
+    torch.manual_seed(0)
+    stem = (nn.Conv2d(3, 16, 3, padding=1), nn.BatchNorm2d(16), nn.ReLU())
+    net, data = nn.Sequential(*stem, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, 3)), toy_data()
+
+    train(net, data, Recipe(epochs=10, batch_size=16, optimizer=optimizer, learning_rate=rate, clip_grad_norm=1.0))
+
+    assert set(OPTIMIZERS) == set(get_args(Recipe.model_fields["optimizer"].annotation))
+    assert evaluate(net, data.test, data, CPU).accuracy > 90
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_does_not() -> None:
+    data, recipe = toy_data(), Recipe(epochs=2, batch_size=16)
+    nets = [model(drop_path=0.3) for _ in range(3)]
+
+    curves = [train(net, data, recipe, seed) for net, seed in zip(nets, (5, 5, 6), strict=True)]
+
+    assert timeless(curves[0]) == timeless(curves[1])
+    for one, same in zip(nets[0].parameters(), nets[1].parameters(), strict=True):
+        assert torch.equal(one, same)
+    assert curves[0][-1].train_loss != curves[2][-1].train_loss
+
+
+def test_no_global_generator_moves() -> None:
+    def globally() -> tuple[torch.Tensor, Any, Any]:
+        return torch.get_rng_state(), np.random.get_state(legacy=False), random.getstate()
+
+    before = globally()
+
+    train(model(drop_path=0.3), toy_data(), Recipe(epochs=1, batch_size=16))
+
+    after = globally()
+    assert torch.equal(before[0], after[0])
+    assert str(before[1:]) == str(after[1:])
+
+
+class Watched(nn.Module):
+    """A network that keeps what it was trained on."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+        self.seen: list[torch.Tensor] = []
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.training:
+            self.seen.append(x.clone())
+        return self.inner(x)
+
+
+def test_both_arms_see_the_same_images_in_the_same_order_moved_alike() -> None:
+    data, recipe = toy_data(), Recipe(epochs=2, batch_size=16, crop_padding=2)
+    arms = [Watched(model("average")), Watched(model("attention", depth=3, drop_path=0.5))]
+
+    for arm in arms:
+        train(arm, data, recipe)
+
+    assert len(arms[0].seen) == len(arms[1].seen) == 12
+    assert all(torch.equal(a, b) for a, b in zip(arms[0].seen, arms[1].seen, strict=True))
+    assert not torch.equal(arms[0].seen[0], arms[0].seen[6])
+
+
+@given(st.integers(1, 50), st.integers(1, 20), st.integers(0, 3), st.integers(1, 3))
+def test_an_epoch_serves_every_image_at_most_once_in_whole_batches(n: int, batch: int, seed: int, epoch: int) -> None:
+    steps = [step.indices for step in epoch_plan(n, batch, seed=seed, epoch=epoch)]
+    served = np.concatenate(steps)
+
+    assert len(served) == len(set(served)) == (n // batch * batch or n)
+    assert {len(indices) for indices in steps} == {min(n, batch)}
+    again = [step.indices for step in epoch_plan(n, batch, seed=seed, epoch=epoch)]
+    assert all(np.array_equal(a, b) for a, b in zip(steps, again, strict=True))
+
+
+@given(st.integers(1, 200), st.floats(0, 30), st.integers(1, 100))
+def test_learning_rate_climbs_to_its_peak_and_falls_towards_zero(steps: int, warmup: float, epochs: int) -> None:
+    recipe = Recipe(epochs=epochs, warmup_epochs=warmup, learning_rate=0.5)
+    rates = [learning_rate(step, steps, recipe) for step in range(steps)]
+
+    top = int(np.argmax(rates))
+    assert all(0 <= rate <= 0.5 for rate in rates)
+    assert top <= 0.2 * steps + 1
+    assert rates[: top + 1] == sorted(rates[: top + 1])
+    assert rates[top:] == sorted(rates[top:], reverse=True)
+    if steps >= 10:
+        assert rates[-1] <= 0.5 * 0.1
+
+
+def test_norms_biases_scales_and_tokens_are_not_decayed() -> None:
+    net = model()
+    optimizer = build_optimizer(net, Recipe(weight_decay=0.3))
+
+    decay = {id(p): group["weight_decay"] for group in optimizer.param_groups for p in group["params"]}
+    decayed = {name for name, parameter in net.named_parameters() if decay[id(parameter)] == 0.3}
+
+    assert len(decay) == len(list(net.parameters()))
+    assert decayed
+    assert not any(part in name for name in decayed for part in ("bias", "norm", "gamma", "token"))
+    assert {name for name, p in net.named_parameters() if p.ndim > 1} - decayed == {"head.pool.token"}
+
+
+def test_a_loss_that_is_no_number_ends_training_with_its_step() -> None:
+    class Breaks(Watched):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            broken = self.training and len(self.seen) >= 7
+            return super().forward(x) * (math.nan if broken else 1.0)
+
+    with pytest.raises(Diverged) as caught:
+        train(Breaks(model()), toy_data(), Recipe(epochs=3, batch_size=16))
+
+    assert (caught.value.step, caught.value.epoch) == (8, 2)
+    assert str(caught.value) == "the loss is not a finite number at step 8 (epoch 2)"
+
+
+def test_evaluation_agrees_with_counting_by_hand_and_leaves_the_mode() -> None:
+    data, net = toy_data(), model().train()
+
+    accuracy, loss, examples = evaluate(net, data.test, data, CPU)
+
+    assert net.training
+    net.eval()
+    assert isinstance(data.test, Split)
+    x = (torch.from_numpy(data.test.images).double() - 80) / 50
+    with torch.no_grad():
+        chances = net(x.permute(0, 3, 1, 2).float()).double().softmax(1).numpy()
+    rows = np.arange(31)
+    assert examples == 31
+    assert accuracy == pytest.approx(100 * (chances.argmax(1) == data.test.labels).mean())
+    assert loss == pytest.approx(-np.log(chances[rows, data.test.labels]).mean(), rel=1e-5)
+
+
+def test_read_only_arrays_are_used_without_a_copy_or_a_warning() -> None:
+    data = toy_data()
+    assert isinstance(data.test, Split)
+    data.test.images.setflags(write=False)
+
+    ((images, labels),) = batches(data.test, [Step(np.array([3, 1]))], CPU)
+
+    assert np.array_equal(images, data.test.images[[3, 1]])
+    assert list(labels) == list(data.test.labels[[3, 1]])
+
+
+def photographs(root: Path, *, broken: int = 0) -> Dataset:
+    """Larger images of different sizes, read from their files."""
+    rng = np.random.default_rng(0)
+    for label, colour in enumerate([(200, 40, 40), (40, 200, 40), (40, 40, 200)]):
+        (root / f"{label}").mkdir()
+        for i in range(20):
+            noise = rng.integers(0, 40, (*rng.integers(20, 40, 2), 3)) + np.array(colour)
+            Image.fromarray(noise.astype(np.uint8)).save(root / f"{label}" / f"{i:02}.jpg", quality=95)
+    data = load_data(DataConfig(source=f"folder:{root}", image_size=8, memory_gib=1e-9))
+    for path in data.train.paths[:broken]:  # pyright: ignore[reportAttributeAccessIssue]
+        (root / path.decode()).write_bytes(b"no image")
+    return data
+
+
+@pytest.mark.slow
+def test_large_folders_are_trained_from_their_files_as_repeatably(tmp_path: Path) -> None:
+    data = photographs(tmp_path)
+    recipe = Recipe(epochs=3, batch_size=8, learning_rate=5e-3)
+    nets = [Watched(model()), Watched(model("average"))]
+
+    for net in nets:
+        train(net, data, recipe)
+
+    assert all(torch.equal(a, b) for a, b in zip(nets[0].seen, nets[1].seen, strict=True))
+    assert evaluate(nets[0], data.test, data, CPU).accuracy > 90
+
+
+@pytest.mark.slow
+def test_unreadable_files_are_left_out_with_a_warning_up_to_a_limit(tmp_path: Path) -> None:
+    data = photographs(tmp_path, broken=11)
+    plans = [[Step(np.arange(10), seed=(0,))], [Step(np.arange(12), seed=(0,))], [Step(np.arange(2))]]
+
+    with pytest.warns(UnreadableImageWarning, match=r"cannot be read as an image: .*\.jpg"):
+        ((images, labels),) = batches(data.train, [Step(np.arange(9, 14), seed=(0,))], CPU)
+    assert len(images) == len(labels) == 3
+    with pytest.raises(DataError, match="11 training images cannot be read"):
+        list(batches(data.train, plans[1], CPU))
+    with pytest.raises(DataError, match="cannot be read as an image"):
+        list(batches(data.train, plans[2], CPU))
