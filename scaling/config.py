@@ -96,6 +96,7 @@ class Trial(Settings):
     cell: dict[str, Any] = Field(description="value of each axis")
     arm: str = Field(description="value of the compared factor")
     config: TrialConfig
+    keeps_weights: bool = False
 
     @property
     def key(self) -> str:

@@ -40,7 +40,13 @@ def trials(space: Space, study: str, points: Iterable[Cell]) -> list[Trial]:
     """
     points = list(points)
     return [
-        Trial(study=study, cell=cell, arm=str(arm), config=trial_config(space, cell, arm, seed))
+        Trial(
+            study=study,
+            cell=cell,
+            arm=str(arm),
+            config=trial_config(space, cell, arm, seed),
+            keeps_weights=space.keep_weights == "all" or (space.keep_weights == "first_seed" and seed == 0),
+        )
         for seed in range(space.seeds)
         for cell in points
         for arm in space.arm_values

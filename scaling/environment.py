@@ -46,7 +46,7 @@ def device_name(device: torch.device) -> str:
 @functools.cache
 def versions() -> dict[str, str]:
     """Installed versions of the packages that a result depends on."""
-    return {name: metadata.version(name) for name in PACKAGES}
+    return {name: metadata.version(name) for name in PACKAGES} | {"torch": torch.__version__}  # with its CUDA
 
 
 @functools.cache

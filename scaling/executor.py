@@ -20,9 +20,9 @@ from scaling.data import Dataset
 from scaling.records import Epoch, Record
 
 # Ray and Tune read these when they are imported. Ray asks visitors of a local cluster for a token whatever we say, and
-# refuses its own driver where that is not told so too. Tune's per-trial log files would repeat what the records say; its
-# handler of Ctrl-C is replaced by ours, which also takes SIGTERM; its usage report would leave the machine.
-# The last one chooses the behaviour that Ray announces as its future default, and so silences the announcement.
+# refuses its own driver where that is not told so too. Tune's per-trial log files would repeat what the records say;
+# its handler of Ctrl-C is replaced by ours, which also takes SIGTERM; its usage report would leave the machine. The
+# last one chooses the behaviour that Ray announces as its future default, and so silences the announcement.
 os.environ.setdefault("RAY_AUTH_MODE", "token")
 os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
 os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")
@@ -119,9 +119,7 @@ def run(
     """
     scratch = folder / ".tune"
     shutil.rmtree(scratch, ignore_errors=True)
-    body = tune.with_parameters(
-        _run_one, trials=list(trials), datasets=dict(datasets), checkpoints=str(folder / "checkpoints")
-    )
+    body = tune.with_parameters(_run_one, trials=list(trials), datasets=dict(datasets), folder=str(folder))
     tuner = tune.Tuner(
         tune.with_resources(body, {"cpu": resources.cpus, "gpu": on.share_of_gpu(resources)}),
         param_space={"number": tune.grid_search(list(range(len(trials))))},
@@ -139,7 +137,7 @@ def run(
     shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _run_one(config: dict[str, Any], *, trials: list[Trial], datasets: dict[str, Dataset], checkpoints: str) -> None:
+def _run_one(config: dict[str, Any], *, trials: list[Trial], datasets: dict[str, Dataset], folder: str) -> None:
     """Body of a Tune trial, in a worker: run ours and report each epoch and the record."""
     from scaling.trial import run_trial
 
@@ -148,7 +146,7 @@ def _run_one(config: dict[str, Any], *, trials: list[Trial], datasets: dict[str,
     cpus = ray.get_runtime_context().get_assigned_resources().get("CPU", 1)
     torch.set_num_threads(max(1, int(cpus)))
     data = datasets[trial.config.data.model_dump_json()]
-    for event in run_trial(trial, data, device=device, checkpoint=Path(checkpoints) / trial.key):
+    for event in run_trial(trial, data, device=device, folder=Path(folder)):
         kind = "record" if isinstance(event, Record) else "epoch"
         tune.report({kind: event.model_dump_json(by_alias=True)})
 

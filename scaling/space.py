@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -116,6 +116,9 @@ class Space(Settings):
     data: DataConfig = DataConfig()
     recipe: Recipe = Recipe()
     resources: Resources = Resources()
+    keep_weights: Literal["none", "first_seed", "all"] = Field(
+        default="first_seed", description="trials whose final weights stay, with a gallery of what attention looks at"
+    )
 
     @field_validator("data", mode="before")
     @classmethod

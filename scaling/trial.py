@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from scaling.artifacts import keep
 from scaling.complexity import measure
 from scaling.config import Trial
 from scaling.data import Dataset
@@ -21,7 +22,7 @@ from scaling.train import Diverged, fit
 
 
 def run_trial(
-    trial: Trial, data: Dataset, *, device: torch.device, checkpoint: Path | None = None
+    trial: Trial, data: Dataset, *, device: torch.device, folder: Path | None = None
 ) -> Iterator[Epoch | Record]:
     """Run one trial: yield each epoch as it ends, then the record.
 
@@ -29,11 +30,13 @@ def run_trial(
 
     Args:
         data: what `trial.config.data` names, loaded.
-        checkpoint: folder that keeps the training state; a trial that finds one there continues from it.
+        folder: of the study. `checkpoints/KEY` in it keeps the training state, and a trial that finds one there
+            continues from it; weights go there too where `trial.keeps_weights`.
     """
     begin, started = time.perf_counter(), _now()
     left: dict[str, Any] = {"environment": environment(device), "started": started}
     curve: list[Epoch] = []
+    checkpoint = folder / "checkpoints" / trial.key if folder else None
     try:
         model = build(trial, data)
         left["cost"] = measure(model, image_size=data.image_size, in_chans=data.channels)
@@ -44,6 +47,8 @@ def run_trial(
             curve.append(epoch)
             yield epoch
         left |= {"status": "finished", "scores": score(model, data, device)}
+        if folder and trial.keeps_weights:
+            keep(model, trial.config, trial.key, data, folder)
     except Diverged as trouble:
         left |= {"status": "diverged", "reason": str(trouble)}
     except Exception as trouble:

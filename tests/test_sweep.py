@@ -70,7 +70,9 @@ def test_a_sweep_runs_every_trial_once_and_again_runs_nothing(folder: Path) -> N
     table = load_study(folder / "results" / "tiny")
     assert len(table) == TRIALS
     assert set(table.status) == {"finished"}
-    assert not table[["params", "macs", "activations", "val_accuracy", "test_accuracy", "train_seconds"]].isna().any(None)
+    assert (
+        not table[["params", "macs", "activations", "val_accuracy", "test_accuracy", "train_seconds"]].isna().any(None)
+    )
     assert table.groupby(["cell", "arm"]).seed.apply(sorted).map(tuple).unique().tolist() == [(0, 1)]
     assert not list((folder / "results" / "tiny").glob("checkpoints/*"))
 

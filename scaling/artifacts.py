@@ -1,0 +1,55 @@
+"""Artifacts: what a trial leaves besides its record: final weights, and a gallery of what its pooling attends to."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from scaling.config import TrialConfig
+from scaling.data import AnySplit, Dataset
+from scaling.data.batches import Step, batches
+from scaling.explain import explain, gallery
+from scaling.models import save_model
+from scaling.models.attention_pooling import AttendingPool
+
+IMAGES = 8  # of the test set in a gallery, of as many classes as possible
+
+
+def keep(model: nn.Module, config: TrialConfig, key: str, data: Dataset, folder: Path) -> None:
+    """Write `weights/KEY.safetensors`, which names its architecture, and `attention/KEY.png` where the pooling attends.
+
+    Args:
+        folder: of the study.
+    """
+    arch = {
+        **config.arch,
+        "num_classes": data.num_classes,
+        "in_chans": data.channels,
+        "image_size": list(data.image_size),
+    }
+    save_model(
+        model,
+        folder / "weights" / f"{key}.safetensors",
+        family=config.family,
+        arch=arch,
+        class_names=data.class_names,
+        mean=data.mean,
+        std=data.std,
+    )
+    if any(isinstance(module, AttendingPool) for module in model.modules()):
+        images = examples(data.test)
+        explanations = explain(model, images, mean=data.mean, std=data.std, class_names=data.class_names)
+        (folder / "attention").mkdir(parents=True, exist_ok=True)
+        gallery(explanations).savefig(folder / "attention" / f"{key}.png", dpi=110)
+
+
+def examples(split: AnySplit, count: int = IMAGES) -> np.ndarray:
+    """The first image of each class in turn, then the next, up to `count`: uint8 (N, H, W, C)."""
+    labels = np.asarray(split.labels)
+    rank_in_class = np.zeros(len(labels), dtype=np.int64)
+    for label in np.unique(labels):
+        rank_in_class[labels == label] = np.arange(np.count_nonzero(labels == label))
+    chosen = np.lexsort((labels, rank_in_class))[:count]
+    found = [images for images, _ in batches(split, [Step(np.sort(chosen))], torch.device("cpu"))]
+    return torch.cat(found).permute(0, 2, 3, 1).to(torch.uint8).numpy()

@@ -1,0 +1,128 @@
+"""A trial runs in a plain process, is reproducible, and ends in a record whatever happens."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from scaling.config import DataConfig, Recipe, Trial, TrialConfig
+from scaling.data import Dataset, load_data
+from scaling.errors import DataError
+from scaling.records import Epoch, Record
+from scaling.trial import build, run_trial
+
+DATA = DataConfig(source="digits", train_limit=200)
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def digits() -> Dataset:
+    return load_data(DATA)
+
+
+def trial(seed: int = 0, pooling: str = "attention", **recipe: object) -> Trial:
+    arch = {"depth": 1, "width": 16, "patch_size": 2, "pooling": pooling}
+    config = TrialConfig(
+        family="patchconvnet",
+        arch=arch,
+        data=DATA,
+        recipe=Recipe.model_validate({"epochs": 2, "batch_size": 50, **recipe}),
+        seed=seed,
+    )
+    return Trial(study="s", cell={"depth": 1}, arm=pooling, config=config)
+
+
+def last(trial: Trial, data: Dataset, **where: Path) -> Record:
+    *epochs, record = run_trial(trial, data, device=CPU, **where)
+    assert all(isinstance(epoch, Epoch) for epoch in epochs)
+    assert isinstance(record, Record)
+    return record
+
+
+def timeless(record: Record) -> dict[str, object]:
+    content = record.model_dump(exclude={"started", "ended", "wall_seconds", "train_seconds"})
+    for epoch in content["curve"]:
+        content.pop("train_seconds", None)
+        for name in [name for name in epoch if name.endswith("_seconds")]:
+            del epoch[name]
+    return content
+
+
+def test_a_trial_leaves_its_cost_curve_scores_and_environment(digits: Dataset) -> None:
+    record = last(trial(), digits)
+
+    assert record.status == "finished"
+    assert record.cost is not None
+    assert record.cost.params == sum(p.numel() for p in build(trial(), digits).parameters())
+    assert [epoch.epoch for epoch in record.curve] == [1, 2]
+    assert record.scores is not None
+    assert record.scores.val_accuracy == record.curve[-1].val_accuracy
+    assert record.scores.test_examples == len(digits.test.labels)
+    assert record.environment["torch"] == torch.__version__
+    assert record.environment["device"]
+    assert TrialConfig.model_validate(record.config).key == record.key
+
+
+def test_the_same_trial_twice_gives_the_same_record_but_for_times(digits: Dataset) -> None:
+    assert timeless(last(trial(), digits)) == timeless(last(trial(), digits))
+
+
+def test_another_seed_gives_another_result(digits: Dataset) -> None:
+    one, other = (last(trial(seed), digits).curve[0].train_loss for seed in (0, 1))
+
+    assert one != other
+
+
+def test_both_arms_of_a_cell_and_seed_start_from_the_same_trunk_and_head(digits: Dataset) -> None:
+    average, attention = (build(trial(pooling=name), digits).state_dict() for name in ("average", "attention"))
+
+    shared = set(average) & set(attention)
+    assert {name.split(".")[0] for name in shared} >= {"stem", "blocks", "head"}
+    assert all(torch.equal(average[name], attention[name]) for name in shared)
+    other = build(trial(seed=1), digits).state_dict()
+    assert any(not torch.equal(other[name], attention[name]) for name in shared)
+
+
+def test_a_loss_that_is_no_number_is_a_record(digits: Dataset) -> None:
+    record = last(trial(learning_rate=1e18, warmup_epochs=0), digits)
+
+    assert record.status == "diverged"
+    assert record.reason is not None
+    assert "\n" not in record.reason
+    assert record.scores is None
+
+
+def test_whatever_goes_wrong_is_a_record_with_its_reason(digits: Dataset) -> None:
+    class Broken:
+        def __getattr__(self, name: str) -> object:
+            if name == "train":
+                raise DataError("images/3.jpg is corrupt")
+            return getattr(digits, name)
+
+    record = last(trial(), Broken())  # pyright: ignore[reportArgumentType]
+
+    assert record.status == "failed"
+    assert record.reason == "DataError: images/3.jpg is corrupt"
+    assert record.traceback is not None
+    assert record.cost is not None
+
+
+def test_an_interrupted_trial_ends_in_the_record_of_an_uninterrupted_one(digits: Dataset, tmp_path: Path) -> None:
+    interrupted = run_trial(trial(), digits, device=CPU, folder=tmp_path)
+    assert isinstance(next(interrupted), Epoch)
+    interrupted.close()
+
+    resumed = last(trial(), digits, folder=tmp_path)
+
+    assert timeless(resumed) == timeless(last(trial(), digits))
+
+
+def test_read_only_data_is_enough(digits: Dataset) -> None:
+    """Ray's shared memory hands arrays out read-only."""
+    for split in (digits.train, digits.validation, digits.test):
+        assert isinstance(split.images, np.ndarray)
+        split.images.setflags(write=False)
+        split.labels.setflags(write=False)
+
+    assert last(trial(), digits).status == "finished"
