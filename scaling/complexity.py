@@ -82,8 +82,9 @@ def audit(model: nn.Module, image_size: ImageSize, in_chans: int = 3) -> Audit:
                 f" {type(trouble).__name__}: {' '.join(str(trouble).split())}"
             ) from trouble
     name = type(model).__name__
-    problems = [*_unknown(name, traced, "fvcore"), *_unknown(name, dispatched, "torch's counter")]
-    if problems := problems or list(_differences(name, traced, dispatched)):
+    traced.check(name)
+    dispatched.check(name)
+    if problems := list(_differences(name, traced, dispatched)):
         raise CostError(problems)
     return Audit(sum(p.numel() for p in model.parameters()), traced, dispatched)
 
@@ -95,7 +96,7 @@ def count_traced(model: nn.Module, image: torch.Tensor) -> Tally:
     analysis.ancestor_mode("caller")
     with torch.no_grad(), plain_attention():
         counts = analysis.by_module_and_operator()
-    tally = Tally()
+    tally = Tally("fvcore")
     for module, entries in counts.items():
         prices: dict[str, dict[str, int]] = {}
         for entry, number in entries.items():
@@ -135,12 +136,6 @@ def _untouched(model: nn.Module) -> Iterator[None]:
             for kept, present in ((before, module._forward_pre_hooks), (after, module._forward_hooks)):
                 for key in [key for key in present if key not in kept]:
                     del present[key]  # fvcore leaves its hooks behind when a trace fails
-
-
-def _unknown(model: str, tally: Tally, counter: str) -> Iterator[str]:
-    if tally.unknown:
-        operators = ", ".join(f"{operator} ({calls}×)" for operator, calls in sorted(tally.unknown.items()))
-        yield f"{model}: {counter} cannot count {operators}, which may multiply matrices; teach scaling/counting"
 
 
 def _differences(model: str, traced: Tally, dispatched: Tally) -> Iterator[str]:

@@ -24,7 +24,7 @@ def count_dispatched(model: nn.Module, image: torch.Tensor) -> Tally:
     is what it costs, whatever kernel the device would take. What the backward pass would cost follows from the
     operands that need a gradient; it is not run.
     """
-    tally = Tally()
+    tally = Tally("torch's counter")
     stack = _ModuleStack(model)
     with (
         torch.enable_grad(),

@@ -5,6 +5,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from scaling.errors import CostError
+
 CONVOLUTION = "convolution"
 PRODUCT = "matrix product"  # linear layers, matmul, einsum and attention: a dispatcher sees the same kernels for all
 CHARGE = "charge"  # what fvcore adds for norms, some poolings and resizing
@@ -36,6 +38,7 @@ class Price:
 class Tally:
     """Prices per module and operator; a module's include those of the modules inside, and "" is the whole model."""
 
+    counter: str  # who counted
     prices: dict[tuple[str, str], Price] = field(default_factory=dict)
     unknown: Counter[str] = field(default_factory=Counter)  # operators without a price that may multiply matrices
 
@@ -44,6 +47,15 @@ class Tally:
         for module in set(modules):
             before = self.prices.get((module, operator))
             self.prices[module, operator] = price if before is None else before + price
+
+    def check(self, model: str) -> None:
+        """Raise `CostError` where an operator of `model` may multiply matrices and has no price."""
+        if self.unknown:
+            operators = ", ".join(f"{operator} ({calls}×)" for operator, calls in sorted(self.unknown.items()))
+            raise CostError(
+                f"{model}: {self.counter} has no formula for {operators}, which may multiply matrices;"
+                " add one to scaling/counting/operators.py and scaling/complexity.py"
+            )
 
     @property
     def macs(self) -> int:
