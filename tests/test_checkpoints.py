@@ -79,9 +79,10 @@ def test_a_saved_model_comes_back_with_its_weights_and_its_names(pooling: str, t
     assert not saved.model.training
 
 
-def test_bare_weights_of_ours_load_into_a_model(tmp_path: Path) -> None:
+@pytest.mark.parametrize("prefix", ["", "module.", "_orig_mod."])
+def test_bare_weights_of_ours_load_into_a_model(prefix: str, tmp_path: Path) -> None:
     model, other = tiny(seed=1), tiny(seed=2)
-    save_file(model.state_dict(), tmp_path / "bare.safetensors")
+    save_file({f"{prefix}{name}": tensor for name, tensor in model.state_dict().items()}, tmp_path / "bare.safetensors")
 
     load_pretrained(other, tmp_path / "bare.safetensors")
 

@@ -195,7 +195,7 @@ def test_the_frugal_branch_keeps_at_most_seven_tenths_of_the_plain_implementatio
 
 
 def test_in_half_precision_the_trunk_adds_up_in_single() -> None:
-    model = tiny(width=16)
+    model = tiny(width=16, layer_scale=0.5)
 
     with torch.autocast("cpu", torch.bfloat16):
         x = model.stem(torch.randn(2, 3, 32, 32))
@@ -204,6 +204,10 @@ def test_in_half_precision_the_trunk_adds_up_in_single() -> None:
 
     assert {x.dtype, frugally.dtype, plainly.dtype} == {torch.float32}
     torch.testing.assert_close(frugally, plainly, rtol=0.02, atol=1e-4)
+    parameters = list(model.blocks[0].parameters())
+    ours, theirs = (torch.autograd.grad(y.square().sum(), parameters) for y in (frugally, plainly))
+    for one, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(one, other, rtol=0.1, atol=0.03 * other.abs().max().item())
     logits.float().sum().backward()
     assert all(parameter.grad.dtype == torch.float32 for parameter in model.parameters())
 
@@ -300,6 +304,18 @@ def test_timms_optimiser_groups_leave_tokens_and_scales_undecayed_and_follow_dep
 def test_asking_timm_for_pretrained_weights_says_what_to_do_instead() -> None:
     with pytest.raises(ModelError, match=r"patchconvnet_b60 has no weights to download.*load_pretrained"):
         timms("patchconvnet_b60", pretrained=True, depth=1)
+
+
+def test_a_file_of_the_authors_loads_through_timm(tmp_path: Path) -> None:
+    other = plain().PlainPatchConvNet(16, 1, num_classes=4)
+    torch.save({"model": other.state_dict()}, tmp_path / "weights.pth")
+    options: dict[str, Any] = {"depth": 1, "width": 16, "num_classes": 4}
+
+    overlay = {"file": str(tmp_path / "weights.pth"), "num_classes": 4}
+    model = timms("patchconvnet_s60", pretrained=True, pretrained_cfg_overlay=overlay, **options)
+
+    x = torch.randn(2, 3, 32, 32)
+    torch.testing.assert_close(model(x), other(x), rtol=1e-4, atol=1e-5)
 
 
 def test_the_variants_are_known_to_timm_by_importing_the_package() -> None:

@@ -166,7 +166,15 @@ def _read(path: Path) -> State:
             content = content[wrapping]
     if not _is_state(content):
         raise ModelError(f"{path} is not a checkpoint: it holds {type(content).__name__}, not tensors by name")
-    return dict(content)
+    return _unwrapped(content)
+
+
+def _unwrapped(state: Mapping[str, torch.Tensor]) -> State:
+    """Drop the prefix that a wrapper around the whole model (DDP, torch.compile) put before every name."""
+    for prefix in ("module.", "_orig_mod."):
+        if all(name.startswith(prefix) for name in state):
+            state = {name.removeprefix(prefix): tensor for name, tensor in state.items()}
+    return dict(state)
 
 
 def _is_state(content: object) -> bool:
