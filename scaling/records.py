@@ -4,6 +4,7 @@ A study is a folder: `study.json` says what was asked, `records/KEY.json` what o
 written beside its place and renamed into it, so that a kill at any moment leaves a whole file or none.
 """
 
+import base64
 import json
 import os
 import tempfile
@@ -11,6 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -45,6 +47,8 @@ class Epoch(Entry):
     val_accuracy: float  # percent
     learning_rate: float  # at the end of the epoch
     train_seconds: float  # forward, backward and optimiser, without validation
+    data_seconds: float | None = None  # of train_seconds, waiting for batches
+    evaluation_seconds: float | None = None
 
 
 class Scores(Entry):
@@ -56,6 +60,22 @@ class Scores(Entry):
     test_loss: float
     val_examples: int
     test_examples: int
+    val_top5: float | None = None  # percent; missing where there are five classes or fewer
+    test_top5: float | None = None
+    val_calibration_error: float | None = None  # expected calibration error in percent, 15 bins
+    test_calibration_error: float | None = None
+    ema_val_accuracy: float | None = None  # of the moving average of the weights, where the recipe keeps one
+    ema_val_loss: float | None = None
+    ema_test_accuracy: float | None = None
+    ema_test_loss: float | None = None
+    test_correct: str | None = None  # which test examples were right: bits, packed, base64; see `correct_examples`
+
+    def correct_examples(self) -> np.ndarray | None:
+        """Which test examples were right, bool (N,) in the test set's order; None where that was not kept."""
+        if self.test_correct is None:
+            return None
+        bits = np.unpackbits(np.frombuffer(base64.b64decode(self.test_correct), np.uint8))
+        return bits[: self.test_examples].astype(bool)
 
 
 class Record(Entry):
@@ -68,7 +88,7 @@ class Record(Entry):
     arm: str
     seed: int
     status: Literal["finished", "failed", "diverged"]
-    reason: str | None = None  # why it did not finish, one line
+    reason: str | None = None  # what went wrong, one line
     traceback: str | None = None  # where that happened, for the person who mends it
     config: dict[str, Any]  # the TrialConfig, whole, so that the trial can be run again
     cost: Cost | None = None
@@ -76,6 +96,7 @@ class Record(Entry):
     scores: Scores | None = None
     train_seconds: float | None = None  # over all epochs, without validation
     wall_seconds: float | None = None  # of the run that ended the trial, from building to scoring
+    seconds: dict[str, float] | None = None  # the same by what they went into; the sum is wall_seconds
     environment: dict[str, Any] = {}  # versions, device, host, cores, commit
     started: str | None = None  # ISO 8601, UTC
     ended: str | None = None
@@ -161,7 +182,8 @@ def load_study(path: str | Path) -> pd.DataFrame:
 def frame(records: Iterable[Record], axes: Iterable[str]) -> pd.DataFrame:
     """Lay records out as a table, one row a trial; see `load_study`."""
     axes = list(axes)
-    numbers = [*Cost.model_fields, *Scores.model_fields, "train_seconds", "wall_seconds"]
+    scores = [name for name in Scores.model_fields if name != "test_correct"]
+    numbers = [*Cost.model_fields, *scores, "train_seconds", "wall_seconds"]
     columns = ["key", "study", "cell", "arm", "seed", "status", "reason", "epochs", *axes, *numbers, "device"]
     rows = [
         {
@@ -175,7 +197,7 @@ def frame(records: Iterable[Record], axes: Iterable[str]) -> pd.DataFrame:
             "epochs": len(record.curve),
             **{axis: record.cell.get(axis) for axis in axes},
             **(record.cost.model_dump() if record.cost else {}),
-            **(record.scores.model_dump() if record.scores else {}),
+            **(record.scores.model_dump(exclude={"test_correct"}) if record.scores else {}),
             "train_seconds": record.train_seconds,
             "wall_seconds": record.wall_seconds,
             "device": record.environment.get("device"),

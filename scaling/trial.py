@@ -48,7 +48,7 @@ def run_trial(
             yield epoch
         left |= {"status": "finished", "scores": score(model, data, device)}
         if folder and trial.keeps_weights:
-            keep(model, trial.config, trial.key, data, folder)
+            left |= {"reason": kept(trial, model, data, folder)}
     except Diverged as trouble:
         left |= {"status": "diverged", "reason": str(trouble)}
     except Exception as trouble:
@@ -81,6 +81,15 @@ def score(model: nn.Module, data: Dataset, device: torch.device) -> Scores:
         test_loss=test_loss,
         test_examples=test_examples,
     )
+
+
+def kept(trial: Trial, model: nn.Module, data: Dataset, folder: Path) -> str | None:
+    """Keep the weights; where that fails, say why: a full disk must not cost the result of a week's training."""
+    try:
+        keep(model, trial.config, trial.key, data, folder)
+    except Exception as trouble:
+        return f"finished, but its weights were not kept: {in_one_line(trouble)}"
+    return None
 
 
 def record(trial: Trial, **left: Any) -> Record:

@@ -5,10 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
+from scaling.artifacts import examples
 from scaling.config import DataConfig, Recipe, Trial, TrialConfig
 from scaling.data import Dataset, load_data
 from scaling.errors import DataError
+from scaling.evaluate import evaluate
+from scaling.models import load_model
 from scaling.records import Epoch, Record
 from scaling.trial import build, run_trial
 
@@ -126,3 +130,36 @@ def test_read_only_data_is_enough(digits: Dataset) -> None:
         split.labels.setflags(write=False)
 
     assert last(trial(), digits).status == "finished"
+
+
+def test_kept_weights_load_into_the_model_that_was_scored(digits: Dataset, tmp_path: Path) -> None:
+    record = last(trial().model_copy(update={"keeps_weights": True}), digits, folder=tmp_path)
+
+    saved = load_model(tmp_path / "weights" / f"{record.key}.safetensors")
+    score = evaluate(saved.model, digits.test, digits, CPU)
+    assert record.scores is not None
+    assert score.accuracy == record.scores.test_accuracy
+    assert saved.class_names == list(digits.class_names)
+    with Image.open(tmp_path / "attention" / f"{record.key}.png") as drawn:
+        assert drawn.width > 400
+    assert record.reason is None
+
+
+def test_weights_that_cannot_be_kept_do_not_cost_the_result(digits: Dataset, tmp_path: Path) -> None:
+    (tmp_path / "weights").write_text("a file where the folder should be")
+
+    record = last(trial().model_copy(update={"keeps_weights": True}), digits, folder=tmp_path)
+
+    assert record.status == "finished"
+    assert record.scores is not None
+    assert record.reason is not None
+    assert record.reason.startswith("finished, but its weights were not kept: ")
+
+
+def test_a_gallery_shows_as_many_classes_as_it_can(digits: Dataset) -> None:
+    shown = examples(digits.test, 10)
+
+    labels = [
+        int(digits.test.labels[np.flatnonzero((digits.test.images == image).all((1, 2, 3)))[0]]) for image in shown
+    ]
+    assert sorted(labels) == list(range(10))
