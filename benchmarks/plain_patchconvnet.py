@@ -1,7 +1,7 @@
 """PatchConvNet written the obvious way: tokens (B, N, C), a transpose into and out of the convolutions of each block.
 
 A second implementation, independent of `scaling.models` and under the parameter names of the published checkpoints: the
-tests compare the two, and `model_speed.py` measures what the layout of the first one gains. FACTS of the architecture:
+tests compare the two, and `model_speed.py` measures what the layout of the first one gains. Architecture:
 Touvron et al., arXiv 2112.13692. Nothing here is clever on purpose; it computes what it does not need, too.
 """
 

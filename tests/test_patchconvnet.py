@@ -21,7 +21,7 @@ from scaling.models.patchconvnet_variants import VARIANTS
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT.parent / "shared" / "reference"
 
-PAPER_PARAMS = {  # FACTS: recounted from the authors' code
+PAPER_PARAMS = {  # recounted from the layers of the authors' code
     "patchconvnet_s60": 25_231_096,
     "patchconvnet_s120": 47_723_896,
     "patchconvnet_b60": 99_388_936,
