@@ -7,7 +7,7 @@ written beside its place and renamed into it, so that a kill at any moment leave
 import base64
 import json
 import os
-import tempfile
+import secrets
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -127,15 +127,16 @@ Kind = TypeVar("Kind", Record, Study)
 def write_atomically(path: Path, content: bytes) -> None:
     """Put `content` at `path` so that a kill or a power cut leaves the old file or the new one, whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    # Not tempfile.mkstemp: its files are the owner's alone, and results and pages are for sharing.
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with temporary.open("xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
 
 
