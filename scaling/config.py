@@ -52,7 +52,7 @@ class Recipe(Settings):
     learning_rate: PositiveFloat = Field(default=2e-3, description="peak learning rate")
     momentum: float = Field(default=0.9, ge=0, lt=1, description="of sgd")
     weight_decay: float = Field(
-        default=0.05, ge=0, description="decoupled; not applied to norms, biases, tokens, LayerScale"
+        default=0.05, ge=0, description="not applied to norms, biases, tokens, LayerScale; decoupled, but for sgd"
     )
     warmup_epochs: float = Field(
         default=1.0, ge=0, description="linear warm-up before the cosine; at most a fifth of all"
@@ -62,6 +62,17 @@ class Recipe(Settings):
     flip: bool | None = Field(default=None, description="random horizontal flips; none asks the data source")
     crop_padding: int | None = Field(
         default=None, ge=0, description="random crops after zero padding of so many pixels; none asks the data source"
+    )
+    rand_augment: float = Field(default=0, ge=0, le=10, description="magnitude of two random operations; 0: none")
+    random_erasing: float = Field(default=0, ge=0, le=1, description="part of the images that lose a rectangle")
+    mixup: float = Field(default=0, ge=0, description="α of the Beta from which mixing weights are drawn; 0: none")
+    cutmix: float = Field(default=0, ge=0, description="likewise, for pasted rectangles; mixup gets the other batches")
+    repeats: PositiveInt = Field(
+        default=1, description="times that an image comes in a row, augmented anew; epochs keep their length"
+    )
+    loss: Literal["cross_entropy", "bce"] = Field(default="cross_entropy", description="bce: one sigmoid a class")
+    ema_decay: float | None = Field(
+        default=None, gt=0, lt=1, description="of a moving average of the weights, scored beside the last ones"
     )
     precision: Literal["float32", "bfloat16"] = Field(default="float32", description="bfloat16 means autocast")
 

@@ -1,6 +1,8 @@
-"""Evaluation: how often and how surely a network is right."""
+"""Evaluation: how often and how surely a network is right, on every image of a set."""
 
+import base64
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -8,11 +10,13 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from scaling.augment import normalised
+from scaling.augment import Normalisation
 from scaling.data import AnySplit, Dataset
 from scaling.data.batches import Step, batches
+from scaling.records import Scores
 
 BATCH = 256  # images at once; the result does not depend on it, up to rounding
+BINS = 15  # of confidence, as Guo et al. have them
 
 
 class Evaluation(NamedTuple):
@@ -23,19 +27,92 @@ class Evaluation(NamedTuple):
     examples: int
 
 
-@torch.inference_mode()
+@dataclass(frozen=True)
+class Outcome:
+    """What a network said about each image of a set, in the set's order; arrays (N,)."""
+
+    correct: np.ndarray  # bool: the likeliest class is the right one
+    in_top5: np.ndarray  # bool: one of the five likeliest is
+    confidence: np.ndarray  # probability of the likeliest class
+    loss: np.ndarray  # cross-entropy in nats
+
+    @property
+    def accuracy(self) -> float:
+        """Percent."""
+        return 100 * float(self.correct.mean())
+
+    @property
+    def mean_loss(self) -> float:
+        """Nats."""
+        return float(self.loss.mean(dtype=np.float64))
+
+    @property
+    def calibration_error(self) -> float:
+        """Expected calibration error in percent: how far confidence is from accuracy, over bins of confidence.
+
+        Guo et al., arXiv 1706.04599, equation 3.
+        """
+        bins = np.minimum((self.confidence * BINS).astype(int), BINS - 1)
+        surplus = np.bincount(bins, weights=self.confidence - self.correct, minlength=BINS)
+        return 100 * float(np.abs(surplus).sum()) / len(self.correct)
+
+    def packed(self) -> str:
+        """`correct` as bits in base64, which `Scores.correct_examples` reads."""
+        return base64.b64encode(np.packbits(self.correct).tobytes()).decode()
+
+
 def evaluate(model: nn.Module, split: AnySplit, data: Dataset, device: torch.device) -> Evaluation:
     """Score `model` in float32 on all images of `split`, which is one of `data`; its mode is left as it was."""
+    outcome = examine(model, split, data, device)
+    return Evaluation(outcome.accuracy, outcome.mean_loss, len(split))
+
+
+def score(model: nn.Module, data: Dataset, device: torch.device, average: nn.Module | None = None) -> Scores:
+    """Score the final weights on validation and test, and beside them the moving average of the weights."""
+    validation, test = (examine(model, split, data, device) for split in (data.validation, data.test))
+    has_top5 = data.num_classes > 5
+    scores = Scores(
+        val_accuracy=validation.accuracy,
+        val_loss=validation.mean_loss,
+        val_examples=len(data.validation),
+        val_top5=100 * float(validation.in_top5.mean()) if has_top5 else None,
+        val_calibration_error=validation.calibration_error,
+        test_accuracy=test.accuracy,
+        test_loss=test.mean_loss,
+        test_examples=len(data.test),
+        test_top5=100 * float(test.in_top5.mean()) if has_top5 else None,
+        test_calibration_error=test.calibration_error,
+        test_correct=test.packed(),
+    )
+    if average is None:
+        return scores
+    validation, test = (examine(average, split, data, device) for split in (data.validation, data.test))
+    return scores.model_copy(
+        update={
+            "ema_val_accuracy": validation.accuracy,
+            "ema_val_loss": validation.mean_loss,
+            "ema_test_accuracy": test.accuracy,
+            "ema_test_loss": test.mean_loss,
+        }
+    )
+
+
+@torch.inference_mode()
+def examine(model: nn.Module, split: AnySplit, data: Dataset, device: torch.device) -> Outcome:
+    """Ask `model` about all images of `split`, in evaluation mode and float32; its mode is left as it was."""
+    normalise = Normalisation(data, device)
     was_training = model.training
     model.eval()
-    correct = torch.zeros((), dtype=torch.int64, device=device)
-    loss = torch.zeros((), dtype=torch.float64, device=device)
+    columns: list[tuple[torch.Tensor, ...]] = []
     for images, labels in batches(split, _in_order(len(split)), device):
-        logits = model(normalised(images, data.mean, data.std)).float()
-        correct += (logits.argmax(dim=1) == labels).sum()
-        loss += F.cross_entropy(logits, labels, reduction="sum").double()
+        logits = model(normalise(images)).float()
+        right = logits.gather(1, labels[:, None])
+        rank = (logits > right).sum(dim=1)  # classes held likelier than the right one
+        is_first = logits.argmax(dim=1) == labels  # one of equal logits, so that a blank network is at chance
+        confidence = logits.softmax(dim=1).amax(dim=1)
+        columns.append((is_first, rank < 5, confidence, F.cross_entropy(logits, labels, reduction="none")))
     model.train(was_training)
-    return Evaluation(100 * int(correct) / len(split), float(loss) / len(split), len(split))
+    return Outcome(*(torch.cat(column).cpu().numpy() for column in zip(*columns, strict=True)))
 
 
 def _in_order(count: int) -> Iterator[Step]:

@@ -1,5 +1,6 @@
 """A run that was stopped goes on as if nothing had happened, whatever became of its last checkpoint."""
 
+import itertools
 import os
 import signal
 import subprocess
@@ -17,7 +18,7 @@ from scaling.config import DataConfig, Recipe
 from scaling.data import Dataset, load_data
 from scaling.models import build_model
 from scaling.records import Epoch
-from scaling.train import fit
+from scaling.train import fit, moving_average
 
 CPU = torch.device("cpu")
 RECIPE = Recipe(epochs=5, batch_size=32, flip=True, crop_padding=1, clip_grad_norm=1.0)
@@ -37,7 +38,8 @@ def epochs(net: nn.Module, folder: Path | None, recipe: Recipe = RECIPE, seed: i
 
 
 def timeless(curve: list[Epoch]) -> list[Epoch]:
-    return [epoch.model_copy(update={"train_seconds": 0.0}) for epoch in curve]
+    times = [name for name in Epoch.model_fields if name.endswith("_seconds")]
+    return [epoch.model_copy(update=dict.fromkeys(times)) for epoch in curve]
 
 
 def interrupted(folder: Path, after: int, recipe: Recipe = RECIPE) -> None:
@@ -64,6 +66,26 @@ def test_a_stopped_run_ends_bit_for_bit_like_one_that_was_not(tmp_path: Path, af
 
     assert timeless(curve) == timeless(expected)
     assert_equal_weights(whole, resumed)
+
+
+def test_a_modern_recipe_resumes_with_the_average_of_its_weights(tmp_path: Path) -> None:
+    changes = {"rand_augment": 5, "random_erasing": 0.5, "mixup": 0.8, "cutmix": 1, "repeats": 2, "ema_decay": 0.9}
+    recipe = RECIPE.model_copy(update=changes)
+
+    def run(folder: Path | None, epochs: int) -> tuple[list[Epoch], nn.Module, nn.Module]:
+        net = model()
+        average = moving_average(net, recipe)
+        assert average
+        running = fit(net, data(), recipe, seed=3, device=CPU, checkpoint=folder, average=average)
+        return list(itertools.islice(running, epochs)), net, average.module
+
+    curve, net, average = run(None, 5)
+    run(tmp_path, 2)
+    again, resumed, resumed_average = run(tmp_path, 5)
+
+    assert timeless(again) == timeless(curve)
+    assert_equal_weights(net, resumed)
+    assert_equal_weights(average, resumed_average)
 
 
 def test_a_finished_run_comes_back_at_once_with_its_weights(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import math
 import random
+import time
 from pathlib import Path
 from typing import Any, get_args
 
@@ -17,13 +18,15 @@ from scaling.config import DataConfig, Recipe
 from scaling.data import Dataset, Split, load_data
 from scaling.data.batches import Step, UnreadableImageWarning, batches
 from scaling.errors import DataError
-from scaling.evaluate import evaluate
+from scaling.evaluate import Outcome, evaluate, examine, score
 from scaling.models import build_model
 from scaling.optimisation import OPTIMIZERS, build_optimizer, learning_rate
 from scaling.records import Epoch
-from scaling.train import Diverged, epoch_plan, fit
+from scaling.stopwatch import Stopwatch
+from scaling.train import LOSSES, Diverged, epoch_plan, fit, moving_average
 
 CPU = torch.device("cpu")
+TIMES = [name for name in Epoch.model_fields if name.endswith("_seconds")]
 
 
 def toy_data(count: int = 96, classes: int = 3, size: int = 8, seed: int = 0) -> Dataset:
@@ -46,12 +49,17 @@ def model(pooling: str = "attention", **arch) -> nn.Module:
     return build_model("patchconvnet", **arch, pooling=pooling, num_classes=3, image_size=(8, 8), seed=0)
 
 
+def digit_model() -> nn.Module:
+    arch = {"width": 16, "depth": 1, "patch_size": 2, "pooling": "attention"}
+    return build_model("patchconvnet", **arch, num_classes=10, in_chans=1, image_size=(8, 8), seed=0)
+
+
 def train(net: nn.Module, data: Dataset, recipe: Recipe, seed: int = 0, **where) -> list[Epoch]:
     return list(fit(net, data, recipe, seed=seed, device=CPU, **where))
 
 
 def timeless(curve: list[Epoch]) -> list[Epoch]:
-    return [epoch.model_copy(update={"train_seconds": 0.0}) for epoch in curve]
+    return [epoch.model_copy(update=dict.fromkeys(TIMES)) for epoch in curve]
 
 
 @pytest.mark.parametrize("precision", get_args(Recipe.model_fields["precision"].annotation))
@@ -74,6 +82,7 @@ def test_every_optimiser_trains_a_network_with_batch_norm(optimizer: Any, rate: 
     train(net, data, Recipe(epochs=10, batch_size=16, optimizer=optimizer, learning_rate=rate, clip_grad_norm=1.0))
 
     assert set(OPTIMIZERS) == set(get_args(Recipe.model_fields["optimizer"].annotation))
+    assert set(LOSSES) == set(get_args(Recipe.model_fields["loss"].annotation))
     assert evaluate(net, data.test, data, CPU).accuracy > 90
 
 
@@ -130,13 +139,23 @@ def test_both_arms_see_the_same_images_in_the_same_order_moved_alike() -> None:
 
 @given(st.integers(1, 50), st.integers(1, 20), st.integers(0, 3), st.integers(1, 3))
 def test_an_epoch_serves_every_image_at_most_once_in_whole_batches(n: int, batch: int, seed: int, epoch: int) -> None:
-    steps = [step.indices for step in epoch_plan(n, batch, seed=seed, epoch=epoch)]
+    recipe = Recipe(batch_size=batch)
+    steps = [step.indices for step in epoch_plan(n, recipe, seed=seed, epoch=epoch)]
     served = np.concatenate(steps)
 
     assert len(served) == len(set(served)) == (n // batch * batch or n)
     assert {len(indices) for indices in steps} == {min(n, batch)}
-    again = [step.indices for step in epoch_plan(n, batch, seed=seed, epoch=epoch)]
+    again = [step.indices for step in epoch_plan(n, recipe, seed=seed, epoch=epoch)]
     assert all(np.array_equal(a, b) for a, b in zip(steps, again, strict=True))
+
+
+def test_repeated_images_come_in_a_row_and_the_epoch_keeps_its_length() -> None:
+    steps = list(epoch_plan(30, Recipe(batch_size=6, repeats=3), seed=0, epoch=1))
+
+    served = np.concatenate([step.indices for step in steps])
+    assert [len(step.indices) for step in steps] == [6] * 5
+    assert np.array_equal(served, served[::3].repeat(3))
+    assert len(set(served)) == 10
 
 
 @given(st.integers(1, 200), st.floats(0, 30), st.integers(1, 100))
@@ -194,6 +213,97 @@ def test_evaluation_agrees_with_counting_by_hand_and_leaves_the_mode() -> None:
     assert examples == 31
     assert accuracy == pytest.approx(100 * (chances.argmax(1) == data.test.labels).mean())
     assert loss == pytest.approx(-np.log(chances[rows, data.test.labels]).mean(), rel=1e-5)
+
+
+def test_scores_agree_with_a_second_count() -> None:
+    data, net = load_data(DataConfig(train_limit=50)), digit_model()
+
+    scores, outcome = score(net, data, CPU), examine(net, data.test, data, CPU)
+
+    assert isinstance(data.test, Split)
+    x = (torch.from_numpy(data.test.images).double() - data.mean[0]) / data.std[0]
+    with torch.no_grad():
+        logits = net.eval()(x.permute(0, 3, 1, 2).float()).double()
+    labels = torch.from_numpy(data.test.labels)
+    chances = logits.softmax(1)
+    top5 = (logits.topk(5).indices == labels[:, None]).any(dim=1)
+    right = chances.argmax(1) == labels
+    error = 0.0
+    for low in np.arange(15) / 15:
+        inside = (chances.amax(1) >= low) & (chances.amax(1) < low + 1 / 15)
+        if inside.any():
+            distance = abs(chances.amax(1)[inside].mean() - right[inside].double().mean())
+            error += float(inside.double().mean() * distance)
+    assert scores.test_accuracy == pytest.approx(100 * float(right.double().mean()))
+    assert scores.test_top5 == pytest.approx(100 * float(top5.double().mean()))
+    assert scores.test_calibration_error == pytest.approx(100 * error, abs=1e-4)
+    assert outcome.loss == pytest.approx(-chances.log()[range(len(labels)), labels].numpy(), abs=1e-5)
+    bits = scores.correct_examples()
+    assert bits is not None
+    assert np.array_equal(bits, right.numpy())
+    assert len(scores.test_correct or "") < 70
+
+
+def test_a_confident_network_that_is_always_right_is_calibrated() -> None:
+    sure = Outcome(np.ones(9, bool), np.ones(9, bool), np.ones(9), np.zeros(9))
+    wrong = Outcome(np.zeros(9, bool), np.ones(9, bool), np.ones(9), np.ones(9))
+
+    assert sure.calibration_error == 0
+    assert wrong.calibration_error == 100
+
+
+def test_top5_of_few_classes_is_missing() -> None:
+    assert score(model(), toy_data(), CPU).test_top5 is None
+
+
+def test_the_average_of_the_weights_follows_them_and_is_scored_beside_them() -> None:
+    def weights_of(net: nn.Module) -> torch.Tensor:
+        return torch.cat([parameter.detach().flatten() for parameter in net.parameters()])
+
+    class Recorded(Watched):
+        """Keeps the weights that each step begins with."""
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            if self.training:
+                self.seen.append(weights_of(self.inner))
+            return self.inner(x)
+
+    data, net, recipe = toy_data(), Recorded(model()), Recipe(epochs=1, batch_size=16, ema_decay=0.9)
+    average = moving_average(net, recipe)
+    assert average
+    train(net, data, recipe, average=average)
+    scores = score(net, data, CPU, average.module)
+
+    weights = [*net.seen[1:], weights_of(net)]
+    expected = weights[0]
+    for step, new in enumerate(weights[1:], start=1):
+        decay = min(0.9, 1 - (1 + step) ** (-2 / 3))
+        expected = decay * expected + (1 - decay) * new
+    torch.testing.assert_close(weights_of(average.module), expected)
+    assert scores.ema_test_accuracy == evaluate(average.module, data.test, data, CPU).accuracy
+    assert scores.ema_test_loss != scores.test_loss
+    assert moving_average(net, Recipe()) is None
+
+
+def test_a_modern_recipe_learns() -> None:
+    data, net = toy_data(), model()
+    changes = {"rand_augment": 3, "random_erasing": 0.2, "mixup": 0.2, "cutmix": 0.2, "loss": "bce", "repeats": 2}
+    recipe = Recipe.model_validate({"epochs": 15, "batch_size": 16, "learning_rate": 2e-2, **changes})
+
+    train(net, data, recipe)
+
+    assert evaluate(net, data.test, data, CPU).accuracy > 80
+
+
+def test_every_second_of_a_run_is_booked_once(tmp_path: Path) -> None:
+    watch, begin = Stopwatch(), time.perf_counter()
+
+    curve = train(model(), toy_data(), Recipe(epochs=2, batch_size=16), watch=watch, checkpoint=tmp_path)
+    watch.book("waiting")
+
+    assert set(watch.seconds) == {"setup", "data", "training", "evaluation", "checkpointing", "waiting"}
+    assert sum(watch.seconds.values()) == pytest.approx(time.perf_counter() - begin, abs=0.01)
+    assert sum(e.train_seconds for e in curve) == pytest.approx(watch.seconds["training"] + watch.seconds["data"])
 
 
 def test_read_only_arrays_are_used_without_a_copy_or_a_warning() -> None:

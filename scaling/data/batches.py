@@ -19,6 +19,7 @@ from scaling.data.images import fit_inside, to_mode
 from scaling.errors import DataError
 
 Batch = tuple[torch.Tensor, torch.Tensor]  # images uint8 (B, H, W, C), labels int64 (B,)
+Item = tuple[int, tuple[int, ...] | None]  # index of an image, and the seed of its crop
 
 MOST_UNREADABLE = 10  # images of a training set that are left out with a warning before it is an error
 AHEAD = 4  # batches that each worker process decodes in advance
@@ -54,7 +55,7 @@ def from_memory(split: Split, plan: Iterable[Step], device: torch.device) -> Ite
     """Serve decoded images, which are put onto the device once, as bytes."""
     images, labels = _tensor(split.images).to(device), _tensor(split.labels).to(device)
     for step in plan:
-        indices = torch.from_numpy(step.indices).to(device)
+        indices = torch.from_numpy(step.indices).to(device, non_blocking=True)
         yield images[indices], labels[indices]
 
 
@@ -86,7 +87,7 @@ class Files(Dataset):
     def __init__(self, split: FileSplit) -> None:
         self.split = split
 
-    def __getitem__(self, item: tuple[int, tuple[int, ...] | None]) -> tuple[torch.Tensor, int, int, bool]:
+    def __getitem__(self, item: Item) -> tuple[torch.Tensor, int, int, bool]:
         index, seed = item
         height, width, channels = self.split.shape
         try:
@@ -128,9 +129,11 @@ class _Items:
     def __init__(self, plan: Iterable[Step]) -> None:
         self.plan = plan
 
-    def __iter__(self) -> Iterator[list[tuple[int, tuple[int, ...] | None]]]:
+    def __iter__(self) -> Iterator[list[Item]]:
         for step in self.plan:
-            yield [(int(index), step.seed) for index in step.indices]
+            # the place in the batch is part of the seed, so that a repeated image is cropped anew
+            seeds = (None if step.seed is None else (*step.seed, place) for place in range(len(step.indices)))
+            yield [(int(index), seed) for index, seed in zip(step.indices, seeds, strict=True)]
 
 
 def _middle(image: Image.Image, height: int, width: int) -> Image.Image:

@@ -1,0 +1,7 @@
+"""Augmentation of whole batches on the device where the network is.
+
+All random numbers come from a numpy generator that the caller seeds, so the same seed augments alike on every device.
+"""
+
+from scaling.augment.pipeline import Augmentation as Augmentation
+from scaling.augment.pipeline import Normalisation as Normalisation

@@ -1,0 +1,56 @@
+"""From a batch of bytes to what a network is trained on."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from scaling.augment.geometry import erase, flip_and_crop
+from scaling.augment.mixing import mix, soft_targets
+from scaling.augment.operations import rand_augment
+from scaling.config import Recipe
+from scaling.data import Dataset
+
+
+class Normalisation:
+    """Turns bytes (B, H, W, C) into what networks read: float32 (B, C, H, W), channels last in memory."""
+
+    def __init__(self, data: Dataset, device: torch.device) -> None:
+        self.mean = torch.tensor(data.mean, dtype=torch.float32, device=device)
+        self.std = torch.tensor(data.std, dtype=torch.float32, device=device)
+
+    def __call__(self, images: torch.Tensor) -> torch.Tensor:
+        return ((images.float() - self.mean) / self.std).permute(0, 3, 1, 2)
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """What a recipe does to training images of one data set."""
+
+    recipe: Recipe
+    flip: bool
+    padding: int
+    classes: int
+    normalise: Normalisation
+
+    @classmethod
+    def of(cls, recipe: Recipe, data: Dataset, device: torch.device) -> "Augmentation":
+        """Settings of the recipe, or of the data where it has none."""
+        return cls(
+            recipe,
+            flip=data.flip if recipe.flip is None else recipe.flip,
+            padding=data.crop_padding if recipe.crop_padding is None else recipe.crop_padding,
+            classes=data.num_classes,
+            normalise=Normalisation(data, device),
+        )
+
+    def __call__(
+        self, images: torch.Tensor, labels: torch.Tensor, rng: np.random.Generator
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Inputs (B, C, H, W) and target probabilities (B, K) from bytes (B, H, W, C) and labels (B,)."""
+        recipe = self.recipe
+        images = flip_and_crop(images, rng, flip=self.flip, padding=self.padding)
+        images = rand_augment(images, rng, recipe.rand_augment)
+        inputs = erase(self.normalise(images), rng, recipe.random_erasing)
+        targets = soft_targets(labels, self.classes, recipe.label_smoothing)
+        return mix(inputs, targets, rng, mixup=recipe.mixup, cutmix=recipe.cutmix)
