@@ -9,6 +9,7 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 import torch
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -20,11 +21,12 @@ from scaling.data.batches import Step, UnreadableImageWarning, batches
 from scaling.errors import DataError
 from scaling.evaluate import Outcome, evaluate, examine, score
 from scaling.models import build_model
-from scaling.optimisation import OPTIMIZERS, build_optimizer, learning_rate
+from scaling.optimisation import LONGEST_WARMUP, OPTIMIZERS, build_optimizer, learning_rate
 from scaling.records import Epoch
 from scaling.stopwatch import Stopwatch
 from scaling.train import LOSSES, Diverged, epoch_plan, fit, moving_average
 
+RECIPES = sorted((Path(__file__).parents[1] / "search_spaces" / "recipes").glob("*.yaml"))
 CPU = torch.device("cpu")
 TIMES = [name for name in Epoch.model_fields if name.endswith("_seconds")]
 
@@ -183,6 +185,14 @@ def test_norms_biases_scales_and_tokens_are_not_decayed() -> None:
     assert decayed
     assert not any(part in name for name in decayed for part in ("bias", "norm", "gamma", "token"))
     assert {name for name, p in net.named_parameters() if p.ndim > 1} - decayed == {"head.pool.token"}
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_every_shipped_recipe_is_one_and_ends_its_warm_up(path: Path) -> None:
+    recipe = Recipe.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+
+    assert recipe.warmup_epochs <= LONGEST_WARMUP * recipe.epochs
+    assert learning_rate(999, 1000, recipe) < 0.01 * recipe.learning_rate
 
 
 def test_a_loss_that_is_no_number_ends_training_with_its_step() -> None:
