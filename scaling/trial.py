@@ -1,6 +1,5 @@
 """One trial: build → cost → train → score → record. It knows no Ray, and runs in a plain process too."""
 
-import time
 import traceback
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -15,10 +14,11 @@ from scaling.complexity import measure
 from scaling.config import Trial
 from scaling.data import Dataset
 from scaling.environment import environment
-from scaling.evaluate import evaluate
+from scaling.evaluate import score
 from scaling.models import build_model
-from scaling.records import Epoch, Record, Scores
-from scaling.train import Diverged, fit
+from scaling.records import Epoch, Record
+from scaling.stopwatch import Stopwatch
+from scaling.train import Diverged, fit, moving_average
 
 
 def run_trial(
@@ -33,27 +33,38 @@ def run_trial(
         folder: of the study. `checkpoints/KEY` in it keeps the training state, and a trial that finds one there
             continues from it; weights go there too where `trial.keeps_weights`.
     """
-    begin, started = time.perf_counter(), _now()
+    watch, started = Stopwatch(), _now()
     left: dict[str, Any] = {"environment": environment(device), "started": started}
     curve: list[Epoch] = []
+    recipe = trial.config.recipe
     checkpoint = folder / "checkpoints" / trial.key if folder else None
     try:
         model = build(trial, data)
         left["cost"] = measure(model, image_size=data.image_size, in_chans=data.channels)
         model.to(device)
+        average = moving_average(model, recipe)
         for epoch in fit(
-            model, data, trial.config.recipe, seed=trial.config.seed, device=device, checkpoint=checkpoint
+            model,
+            data,
+            recipe,
+            seed=trial.config.seed,
+            device=device,
+            checkpoint=checkpoint,
+            average=average,
+            watch=watch,
         ):
             curve.append(epoch)
             yield epoch
-        left |= {"status": "finished", "scores": score(model, data, device)}
+        left |= {"status": "finished", "scores": score(model, data, device, average.module if average else None)}
+        watch.book("evaluation")
         if folder and trial.keeps_weights:
             left |= {"reason": kept(trial, model, data, folder)}
+            watch.book("artifacts")
     except Diverged as trouble:
         left |= {"status": "diverged", "reason": str(trouble)}
     except Exception as trouble:
         left |= {"status": "failed", "reason": in_one_line(trouble), "traceback": traceback.format_exc()}
-    left |= {"wall_seconds": time.perf_counter() - begin, "ended": _now()}
+    left |= {"wall_seconds": sum(watch.seconds.values()), "seconds": watch.seconds, "ended": _now()}
     yield record(trial, curve=curve, train_seconds=sum(e.train_seconds for e in curve) if curve else None, **left)
 
 
@@ -66,20 +77,6 @@ def build(trial: Trial, data: Dataset) -> nn.Module:
         in_chans=data.channels,
         image_size=data.image_size,
         seed=trial.config.seed,
-    )
-
-
-def score(model: nn.Module, data: Dataset, device: torch.device) -> Scores:
-    """Score the final weights on the validation and the test set."""
-    val_accuracy, val_loss, val_examples = evaluate(model, data.validation, data, device)
-    test_accuracy, test_loss, test_examples = evaluate(model, data.test, data, device)
-    return Scores(
-        val_accuracy=val_accuracy,
-        val_loss=val_loss,
-        val_examples=val_examples,
-        test_accuracy=test_accuracy,
-        test_loss=test_loss,
-        test_examples=test_examples,
     )
 
 

@@ -27,6 +27,33 @@ data: {source: digits, train_limit: 300}
 recipe: {epochs: 2, batch_size: 50}
 """
 TRIALS = 8
+BUG = """\
+import importlib.util, sys
+
+class Bug:
+    def find_spec(self, name, path, target=None):
+        if name != "scaling.trial":
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        whole = spec.loader.exec_module
+
+        def exec_module(module):
+            whole(module)
+            build = module.build
+
+            def leaking(trial, data):
+                if trial.cell == {"depth": 2} and trial.arm == "attention" and trial.config.seed == 0:
+                    raise RuntimeError("the roof\\nleaks")
+                return build(trial, data)
+
+            module.build = leaking
+
+        spec.loader.exec_module = exec_module
+        return spec
+
+sys.meta_path.insert(0, Bug())
+"""
 
 
 @pytest.fixture
@@ -103,21 +130,7 @@ def test_a_killed_sweep_continues_without_repeating_or_losing_a_trial(folder: Pa
 @pytest.mark.slow
 def test_ctrl_c_stops_cleanly_and_a_failed_trial_does_not_stop_the_others(folder: Path) -> None:
     # the interpreter of every worker meets a bug in the building of one model
-    (folder / "sitecustomize.py").write_text(
-        "import importlib.abc, sys\n"
-        "class Bug(importlib.abc.MetaPathFinder):\n"
-        "    def find_spec(self, name, path, target=None):\n"
-        "        if name == 'scaling.trial':\n"
-        "            sys.meta_path.remove(self)\n"
-        "            import scaling.trial as module\n"
-        "            whole = module.build\n"
-        "            def build(trial, data):\n"
-        "                if trial.cell == {'depth': 2} and trial.arm == 'attention' and trial.config.seed == 0:\n"
-        "                    raise RuntimeError('the roof\\nleaks')\n"
-        "                return whole(trial, data)\n"
-        "            module.build = build\n"
-        "sys.meta_path.insert(0, Bug())\n"
-    )
+    (folder / "sitecustomize.py").write_text(BUG)
     process = start(folder, PYTHONPATH=str(folder))
     wait_for_records(folder, 1, process)
     process.send_signal(signal.SIGINT)
@@ -142,7 +155,7 @@ def test_ctrl_c_stops_cleanly_and_a_failed_trial_does_not_stop_the_others(folder
     ("arguments", "expected"),
     [
         (["--space", "depth_widt"], "did you mean 'depth_width'"),
-        (["--space", "missing.yaml"], "there is no space file missing.yaml"),
+        (["--space", "missing.yaml"], "unknown space file 'missing.yaml'; did you mean 'tiny.yaml'"),
         (["--space", "tiny.yaml", "--set", "recipe.epoch=3"], "did you mean 'epochs'"),
         (["--space", "tiny.yaml", "--set", "recipe.epochs"], "write KEY=VALUE"),
         (["--space", "tiny.yaml", "--set", "seeds=[1"], "not valid YAML"),

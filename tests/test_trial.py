@@ -45,7 +45,7 @@ def last(trial: Trial, data: Dataset, **where: Path) -> Record:
 
 
 def timeless(record: Record) -> dict[str, object]:
-    content = record.model_dump(exclude={"started", "ended", "wall_seconds", "train_seconds"})
+    content = record.model_dump(exclude={"started", "ended", "wall_seconds", "train_seconds", "seconds"})
     for epoch in content["curve"]:
         content.pop("train_seconds", None)
         for name in [name for name in epoch if name.endswith("_seconds")]:
@@ -65,6 +65,8 @@ def test_a_trial_leaves_its_cost_curve_scores_and_environment(digits: Dataset) -
     assert record.scores.test_examples == len(digits.test.labels)
     assert record.environment["torch"] == torch.__version__
     assert record.environment["device"]
+    assert record.seconds is not None
+    assert record.wall_seconds == pytest.approx(sum(record.seconds.values()))
     assert TrialConfig.model_validate(record.config).key == record.key
 
 
