@@ -14,6 +14,8 @@ from scaling.errors import SpaceError, unknown
 
 Place = tuple[str | int, ...]
 
+SHORT_FORMS = {"data": "source", "recipe": "base"}  # a word in place of the section means this key of it
+
 PHRASES = {  # pydantic's findings in the words of a YAML file
     "dict_type": "needs names and values, as in {depth: [2, 4]}",
     "model_type": "needs names and values, as in {epochs: 5}",
@@ -67,8 +69,8 @@ class Source:
             node = content
             for i, parent in enumerate(parents):
                 inner: Any = node.get(parent)
-                if parent == "data" and isinstance(inner, str):
-                    inner = {"source": inner}  # the short form, written out
+                if parent in SHORT_FORMS and isinstance(inner, str):
+                    inner = {SHORT_FORMS[parent]: inner}
                 elif inner is None:
                     inner = {}
                 if not isinstance(inner, dict):

@@ -26,7 +26,7 @@ from pydantic import (
 
 from scaling.config import DataConfig, Recipe, Resources, Settings
 from scaling.errors import SpaceError, unknown
-from scaling.source import Source
+from scaling.source import SHORT_FORMS, Source
 
 Value = bool | int | float | str
 
@@ -120,11 +120,6 @@ class Space(Settings):
         default="first_seed", description="trials whose final weights stay, with a gallery of what attention looks at"
     )
 
-    @field_validator("data", mode="before")
-    @classmethod
-    def _short_data(cls, value: object) -> object:
-        return {"source": value} if isinstance(value, str) else value
-
     @field_validator("axes")
     @classmethod
     def _has_axes(cls, axes: dict[str, Axis]) -> dict[str, list[Value] | Range]:
@@ -206,7 +201,7 @@ def check_space(source: Source) -> Space:
     from scaling.space_check import mistakes  # loads torch, which reading a file does not need
 
     found: dict[str, str] = {}  # the part that is wrong → the first that was said against it
-    content = copy.deepcopy(source.content)
+    content = written_out(source)
     try:
         space = Space.model_validate(content)
     except ValidationError as error:
@@ -221,6 +216,35 @@ def check_space(source: Source) -> Space:
     if problems:
         raise SpaceError(problems)
     return space
+
+
+def written_out(source: Source) -> dict[str, Any]:
+    """The content with short forms written out, and the named recipe under what the space changes in it."""
+    content = copy.deepcopy(source.content)
+    for section, key in SHORT_FORMS.items():
+        if isinstance(content.get(section), str):
+            content[section] = {key: content[section]}
+    recipe = content.get("recipe")
+    if isinstance(recipe, dict) and "base" in recipe:
+        base = load_recipe(str(recipe.pop("base")), source.place("recipe"))
+        content["recipe"] = {**base.model_dump(exclude_unset=True), **recipe}
+    return content
+
+
+def load_recipe(name: str, place: str) -> Recipe:
+    """Read the recipe `name` from `recipes/` beside the spaces.
+
+    Args:
+        place: where it was asked for, for the message.
+    """
+    known = {p.stem: p for folder in reversed(search_path()) for p in folder.glob("recipes/*.yaml")}
+    if name not in known:
+        raise SpaceError(place + unknown("recipe", name, known))
+    source = Source.read(known[name])
+    try:
+        return Recipe.model_validate(source.content)
+    except ValidationError as error:
+        raise SpaceError([source.explain(finding, Recipe) for finding in error.errors()]) from None
 
 
 def prune(content: dict[str, Any], place: Sequence[int | str]) -> None:
@@ -238,9 +262,12 @@ def prune(content: dict[str, Any], place: Sequence[int | str]) -> None:
 def schema() -> dict[str, Any]:
     """JSON Schema of a space file, for editors' completion and checks."""
     document = Space.model_json_schema()
-    data = document["properties"]["data"]
-    short = {"type": "string", "description": "short for {source: …}"}
-    document["properties"]["data"] = {"anyOf": [short, {"$ref": data.pop("$ref")}], **data}
+    for section, key in SHORT_FORMS.items():
+        part = document["properties"][section]
+        short = {"type": "string", "description": f"short for {{{key}: …}}"}
+        document["properties"][section] = {"anyOf": [short, {"$ref": part.pop("$ref")}], **part}
+    base = {"type": "string", "description": "name of a recipe in recipes/, under the settings given here"}
+    document["$defs"]["Recipe"]["properties"]["base"] = base
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **document}
 
 

@@ -97,7 +97,10 @@ def test_a_wrong_override_is_blamed_on_the_command_line(tmp_path: Path) -> None:
         (GOOD + "famly: x", r":8: unknown setting 'famly'; did you mean 'family'\? \(known: arch, arms"),
         (GOOD + "family: patchconvnet", ":8: family: said twice"),
         (GOOD.replace("family: patchconvnet\n", ""), ": family is missing"),
-        (GOOD.replace("family: patchconvnet", "family: patchconvnt"), ":1: family: unknown family 'patchconvnt'; did you"),
+        (
+            GOOD.replace("family: patchconvnet", "family: patchconvnt"),
+            ":1: family: unknown family 'patchconvnt'; did you",
+        ),
         (GOOD.replace("depth:", "dept:"), r":4: axes.dept: .*unknown parameter 'dept'; did you mean 'depth'"),
         (GOOD.replace("[2, 4]", "[]"), ":4: axes.depth: is empty"),
         (GOOD.replace("[2, 4]", "[2, 2]"), ":4: axes.depth: names 2 twice"),
@@ -118,7 +121,10 @@ def test_a_wrong_override_is_blamed_on_the_command_line(tmp_path: Path) -> None:
         (GOOD + "recipe: {epochs: 2.5}", ":8: recipe.epochs: needs a whole number; it is 2.5"),
         (GOOD + "limits: {mac: 3}", ":8: limits: unknown setting 'mac'; did you mean 'macs'"),
         (GOOD + "seeds: 0", ":8: seeds: input should be greater than 0"),
-        (GOOD.replace("  depth: [2, 4]", "  recipe.epoch: [2]"), "unknown recipe setting 'epoch'; did you mean 'epochs'"),
+        (
+            GOOD.replace("  depth: [2, 4]", "  recipe.epoch: [2]"),
+            "unknown recipe setting 'epoch'; did you mean 'epochs'",
+        ),
         (GOOD.replace("  depth: [2, 4]", "  recip.epochs: [2]"), "unknown section 'recip'; did you mean 'recipe'"),
     ],
 )
@@ -177,3 +183,37 @@ def test_conditions_leave_defaults_out_so_that_new_settings_do_not_part_a_study_
     )
 
     assert space.conditions()["recipe"] == {"epochs": 99}
+
+
+@pytest.fixture
+def recipes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "search_spaces" / "recipes"
+    folder.mkdir(parents=True)
+    (folder / "long.yaml").write_text("epochs: 300\nbatch_size: 32\n")
+    (folder / "wrong.yaml").write_text("epoch: 300\n")
+    monkeypatch.chdir(tmp_path)
+    return folder
+
+
+def test_a_named_recipe_lies_under_what_the_space_and_the_command_line_change(tmp_path: Path, recipes: Path) -> None:
+    path = str(write(tmp_path, GOOD + "recipe: {base: long, batch_size: 64}\n"))
+    short = str(write(recipes, GOOD + "recipe: long\n"))
+
+    assert load_space(path).conditions()["recipe"] == {"epochs": 300, "batch_size": 64}
+    assert load_space(path, {"recipe.epochs": 2}).conditions()["recipe"] == {"epochs": 2, "batch_size": 64}
+    assert load_space(short).conditions()["recipe"] == {"epochs": 300, "batch_size": 32}
+    assert load_space(short, {"recipe.epochs": 2}).recipe.epochs == 2
+
+
+def test_an_unknown_or_wrong_recipe_is_named(tmp_path: Path, recipes: Path) -> None:
+    (line,) = problems(tmp_path, GOOD + "recipe: lng\n")
+    assert line.startswith(":8: recipe: unknown recipe 'lng'; did you mean 'long'")
+
+    path = str(write(tmp_path, GOOD + "recipe: wrong\n"))
+    with pytest.raises(SpaceError, match=r"wrong\.yaml:1: unknown setting 'epoch'; did you mean 'epochs'"):
+        load_space(path)
+
+
+@pytest.mark.parametrize("path", sorted(SHIPPED[0].parent.glob("recipes/*.yaml")), ids=lambda path: path.stem)
+def test_every_shipped_recipe_is_read(path: Path, tmp_path: Path) -> None:
+    assert load_space(str(write(tmp_path, GOOD + f"recipe: {path.stem}\n"))).recipe.epochs >= 1
