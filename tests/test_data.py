@@ -143,6 +143,16 @@ def test_resizing_covers_the_square_and_cuts_the_middle_out() -> None:
     assert (square == 100).all()
 
 
+@given(st.tuples(*[st.integers(1, 90)] * 2), st.tuples(*[st.integers(1, 40)] * 2))
+def test_any_image_can_be_brought_to_any_size(before: tuple[int, int], after: tuple[int, int]) -> None:
+    flat = Image.new("L", before, 77)
+
+    resized = fit_inside(flat, *after)
+
+    assert (resized.height, resized.width) == after
+    assert (np.asarray(resized) == 77).all()
+
+
 def test_digits_can_be_resized() -> None:
     data = load_data(DataConfig(image_size=16, train_limit=50))
 

@@ -178,7 +178,7 @@ def to_form(image: Image.Image, form: Form) -> np.ndarray:
 def fit_inside(image: Image.Image, height: int, width: int) -> Image.Image:
     """Resize so that the image covers height × width, antialiased, and cut the middle out: nothing is stretched."""
     scale = max(height / image.height, width / image.width)
-    across, down = width / scale, height / scale
+    across, down = min(width / scale, image.width), min(height / scale, image.height)  # rounding may exceed by a hair
     left, top = (image.width - across) / 2, (image.height - down) / 2
     return image.resize(
         (width, height), Image.Resampling.BICUBIC, box=(left, top, left + across, top + down), reducing_gap=3.0
