@@ -77,7 +77,7 @@ def cluster(address: str | None) -> Iterator[Cluster]:
     context = ray.init(
         address="local" if address is None else address,
         include_dashboard=True if is_local else None,
-        **({"dashboard_host": "127.0.0.1"} if is_local else {}),
+        dashboard_host="127.0.0.1",
         log_to_driver=False,
         logging_level=logging.ERROR,
         configure_logging=True,

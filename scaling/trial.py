@@ -1,7 +1,7 @@
 """One trial: build → cost → train → score → record. It knows no Ray, and runs in a plain process too."""
 
 import traceback
-from collections.abc import Iterator
+from collections.abc import Generator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from scaling.train import Diverged, fit, moving_average
 
 def run_trial(
     trial: Trial, data: Dataset, *, device: torch.device, folder: Path | None = None
-) -> Iterator[Epoch | Record]:
+) -> Generator[Epoch | Record]:
     """Run one trial: yield each epoch as it ends, then the record.
 
     Trouble is data: whatever goes wrong ends in a record that says why, not in an exception.

@@ -97,9 +97,8 @@ def test_a_sweep_runs_every_trial_once_and_again_runs_nothing(folder: Path) -> N
     table = load_study(folder / "results" / "tiny")
     assert len(table) == TRIALS
     assert set(table.status) == {"finished"}
-    assert (
-        not table[["params", "macs", "activations", "val_accuracy", "test_accuracy", "train_seconds"]].isna().any(None)
-    )
+    numbers = ["params", "macs", "activations", "val_accuracy", "test_accuracy", "train_seconds"]
+    assert not table[numbers].isna().to_numpy().any()
     assert table.groupby(["cell", "arm"]).seed.apply(sorted).map(tuple).unique().tolist() == [(0, 1)]
     assert not list((folder / "results" / "tiny").glob("checkpoints/*"))
 
@@ -217,7 +216,12 @@ def test_two_sweeps_of_one_study_do_not_run_at_once(
 ) -> None:
     monkeypatch.chdir(folder)
     codes = []
-    monkeypatch.setattr("scaling.sweep.carry_out", lambda *arguments: codes.append(main(["--space", "tiny.yaml"])) or 0)
+
+    def again(*arguments: object) -> int:
+        codes.append(main(["--space", "tiny.yaml"]))
+        return 0
+
+    monkeypatch.setattr("scaling.sweep.carry_out", again)
 
     assert main(["--space", "tiny.yaml"]) == 0
 

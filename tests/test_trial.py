@@ -9,7 +9,7 @@ from PIL import Image
 
 from scaling.artifacts import examples
 from scaling.config import DataConfig, Recipe, Trial, TrialConfig
-from scaling.data import Dataset, load_data
+from scaling.data import Dataset, Split, load_data
 from scaling.errors import DataError
 from scaling.evaluate import evaluate
 from scaling.models import load_model
@@ -127,7 +127,7 @@ def test_an_interrupted_trial_ends_in_the_record_of_an_uninterrupted_one(digits:
 def test_read_only_data_is_enough(digits: Dataset) -> None:
     """Ray's shared memory hands arrays out read-only."""
     for split in (digits.train, digits.validation, digits.test):
-        assert isinstance(split.images, np.ndarray)
+        assert isinstance(split, Split)
         split.images.setflags(write=False)
         split.labels.setflags(write=False)
 
@@ -159,9 +159,10 @@ def test_weights_that_cannot_be_kept_do_not_cost_the_result(digits: Dataset, tmp
 
 
 def test_a_gallery_shows_as_many_classes_as_it_can(digits: Dataset) -> None:
-    shown = examples(digits.test, 10)
+    test = digits.test
+    assert isinstance(test, Split)
 
-    labels = [
-        int(digits.test.labels[np.flatnonzero((digits.test.images == image).all((1, 2, 3)))[0]]) for image in shown
-    ]
+    shown = examples(test, 10)
+
+    labels = [int(test.labels[np.flatnonzero((test.images == image).all((1, 2, 3)))[0]]) for image in shown]
     assert sorted(labels) == list(range(10))
