@@ -1,0 +1,135 @@
+"""Bytes of the tensors that are alive while code runs: on a CPU, which keeps no statistics, and under fake tensors."""
+
+import contextlib
+import weakref
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from scaling.config import Recipe
+from scaling.optimisation import build_optimizer
+
+Precision = Literal["float32", "bfloat16"]
+
+
+@dataclass(frozen=True)
+class Step:
+    """How a model is trained or evaluated, as far as memory depends on it."""
+
+    batch_size: int
+    precision: Precision = "float32"  # bfloat16 means autocast
+    optimizer: str = "adamw"  # a name that the recipe knows
+    checkpointing: bool = False  # keep only the inputs of blocks and compute the rest again
+    device: str = "cpu"  # kind of device that it will run on: cpu or cuda
+
+
+class LiveTensors(TorchDispatchMode):
+    """Counts the storage of every tensor that an operator returns, from then until nothing refers to it.
+
+    Views share their storage and are counted once. What a kernel allocates and frees inside is not seen.
+    """
+
+    def __init__(self, alive: Iterable[torch.Tensor] = ()) -> None:
+        """Start with the tensors that are `alive` already, such as parameters."""
+        super().__init__()
+        self._known: dict[int, weakref.ref[Any]] = {}
+        self.bytes = 0  # now
+        self.peak = 0  # the most so far
+        self.count(alive)
+
+    def count(self, tensors: Iterable[torch.Tensor]) -> None:
+        """Count tensors that were made elsewhere, once each."""
+        for tensor in tensors:
+            storage = tensor.untyped_storage()
+            key = storage._cdata
+            if key not in self._known:
+                size = storage.nbytes()
+                self._known[key] = weakref.ref(storage, lambda _, key=key, size=size: self._forget(key, size))
+                self.bytes += size
+        self.peak = max(self.peak, self.bytes)
+
+    def renewed_peak(self) -> int:
+        """Return the peak so far and begin a new one."""
+        peak, self.peak = self.peak, self.bytes
+        return peak
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        self.count(leaf for leaf in tree_leaves(result) if isinstance(leaf, torch.Tensor))
+        return result
+
+    def _forget(self, key: int, size: int) -> None:
+        del self._known[key]
+        self.bytes -= size
+
+
+@dataclass
+class Peak:
+    """The most memory in use at once, known when the block has ended."""
+
+    bytes: int = 0
+
+
+@contextlib.contextmanager
+def peak_memory(device: torch.device, alive: Iterable[torch.Tensor] = ()) -> Iterator[Peak]:
+    """Measure the most memory that tensors occupy at once on `device` while the block runs.
+
+    On CUDA by the allocator's own statistics, which include everything of this process; on other devices by the
+    tensors alive, at a cost of some ten microseconds an operator: wrap one training step, not an epoch.
+
+    Args:
+        alive: tensors made before that the block uses: parameters, buffers, optimiser state, the batch.
+    """
+    peak = Peak()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+        torch.cuda.reset_peak_memory_stats(device)
+        yield peak
+        torch.cuda.synchronize(device)
+        peak.bytes = torch.cuda.max_memory_allocated(device)
+        return
+    with LiveTensors(tensor for tensor in alive if tensor.device.type == device.type) as live:
+        yield peak
+    peak.bytes = live.peak
+
+
+def measured_training_memory(model: nn.Module, image_size: int | tuple[int, int], in_chans: int, step: Step) -> int:
+    """Train `model` for two steps on black images, where it is; return the peak bytes of the second.
+
+    Its weights change. Device and checkpointing are the model's, not those of `step`.
+    """
+    device = next(model.parameters()).device
+    model.train()
+    stepper = build_optimizer(model, Recipe.model_validate({"optimizer": step.optimizer}))
+    with torch.device(device):
+        images, labels = black_batch(image_size, in_chans, step.batch_size)
+    measured = 0
+    for _ in range(2):
+        stepper.zero_grad(set_to_none=True)
+        state = [leaf for leaf in tree_leaves(stepper.state_dict()) if isinstance(leaf, torch.Tensor)]
+        with peak_memory(device, [*model.parameters(), *model.buffers(), *state, images, labels]) as peak:
+            loss_of(model, images, labels, step.precision).backward()
+            stepper.step()
+        measured = peak.bytes
+    return measured
+
+
+def loss_of(model: nn.Module, images: torch.Tensor, labels: torch.Tensor, precision: Precision) -> torch.Tensor:
+    """Training loss of a batch as the training loop computes it; the sum of the outputs where they are no logits."""
+    with torch.autocast(images.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+        output = model(images)
+    if isinstance(output, torch.Tensor) and output.ndim == 2:
+        return F.cross_entropy(output.float(), labels, label_smoothing=0.1)
+    return torch.stack([leaf.float().sum() for leaf in tree_leaves(output) if isinstance(leaf, torch.Tensor)]).sum()
+
+
+def black_batch(image_size: int | tuple[int, int], in_chans: int, batch_size: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Images (N, C, H, W) and labels (N,), all zero."""
+    height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
+    return torch.zeros(batch_size, in_chans, height, width), torch.zeros(batch_size, dtype=torch.long)

@@ -1,0 +1,254 @@
+"""What a model will occupy, predicted before it runs: one training step simulated under fake tensors.
+
+Fake tensors have shapes and storage sizes and hold nothing, so no memory is allocated and no GPU is needed. Counted
+are the tensors alive at the worst moment of a step: parameters, buffers, gradients, optimiser state, the batch, what
+is saved for the backward pass and what an operator makes beside it. On CUDA a library workspace comes on top.
+"""
+
+import contextlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import astuple, dataclass, replace
+from typing import Any
+
+import torch
+from torch import nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from scaling.config import Recipe
+from scaling.counting.cuda import like_cuda
+from scaling.counting.depth import Arch, Line, along_depth, on_line
+from scaling.counting.quick import ImageSize, completed
+from scaling.errors import CostError
+from scaling.live_tensors import LiveTensors, Step, black_batch, loss_of
+from scaling.models import build_model
+from scaling.optimisation import build_optimizer
+
+GIB = 2**30
+CUDA_WORKSPACE = 32 * 2**20  # bytes that torch gives cuBLAS on the newest GPUs; on older ones 8 MiB
+CUDA_CONTEXT = 600 * 2**20  # bytes of a process on a GPU outside torch's allocator: context, kernels
+SHARES = 16  # a GPU is handed out in parts no smaller than this
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes that are alive in a step: what lives longest, and the most at once in each of its phases."""
+
+    parameters: int
+    buffers: int
+    gradients: int
+    optimizer: int  # state: two numbers a parameter for AdamW and LAMB, one for SGD with momentum
+    saved: int  # for the backward pass, at the end of the forward pass
+    forward: int  # the most at once in the forward pass
+    backward: int  # the most at once in the backward pass
+    update: int  # the most at once while the optimiser changes the weights
+
+    @property
+    def peak(self) -> int:
+        """The most at once."""
+        return max(self.forward, self.backward, self.update)
+
+
+def training_memory(
+    family: str,
+    arch: Arch,
+    step: Step,
+    *,
+    image_size: ImageSize | None = None,
+    in_chans: int | None = None,
+    num_classes: int | None = None,
+) -> int:
+    """Predict the bytes that a training step occupies at its peak, without building the model.
+
+    Args:
+        arch: parameters of the family, as for `build_model`.
+        image_size, in_chans, num_classes: where given, in the place of those in `arch`.
+
+    Raises:
+        ModelError: no such network can be built.
+        CostError: the step cannot be simulated.
+    """
+    arch = completed(arch, image_size, in_chans, num_classes)
+    return predict_training(*_on_meta(family, arch, step.checkpointing), step).peak
+
+
+def training_memory_all(
+    family: str,
+    archs: Sequence[Arch],
+    step: Step,
+    *,
+    image_size: ImageSize | None = None,
+    in_chans: int | None = None,
+    num_classes: int | None = None,
+) -> list[int]:
+    """Predict `training_memory` of every one of `archs`, in their order, from two depths of each group of equal blocks.
+
+    What follows from other depths is an upper bound, a few percent above the simulated number at most.
+
+    Raises:
+        ModelError, CostError: as `training_memory`; or simulation does not confirm a number that was computed so.
+    """
+    wanted = [completed(arch, image_size, in_chans, num_classes) for arch in archs]
+    keys = [json.dumps(arch, sort_keys=True) for arch in wanted]
+
+    def simulate(arch: Arch) -> tuple[int, ...]:
+        return astuple(predict_training(*_on_meta(family, arch, step.checkpointing), step))
+
+    distinct = dict(zip(keys, wanted, strict=True))
+    known = along_depth(family, distinct, simulate, sample=2, seed=0, extrapolate=_deeper, tolerance=0.1)
+    return [Memory(*known[key]).peak for key in keys]
+
+
+def inference_memory(
+    family: str,
+    arch: Arch,
+    step: Step,
+    *,
+    image_size: ImageSize | None = None,
+    in_chans: int | None = None,
+    num_classes: int | None = None,
+) -> int:
+    """Predict the bytes that an evaluation occupies at its peak, without building the model; see `training_memory`."""
+    arch = completed(arch, image_size, in_chans, num_classes)
+    return predict_inference(*_on_meta(family, arch, checkpointing=False), step).peak
+
+
+def predict_training(model: nn.Module, image_size: ImageSize, in_chans: int, step: Step) -> Memory:
+    """Simulate a training step of any model, on the meta device or real; it is left as it was.
+
+    Raises:
+        CostError: the step cannot be simulated.
+    """
+    with _simulation(model, step.device) as live:
+        parameters, buffers = _bytes(model.parameters()), _bytes(model.buffers())
+        model.train()
+        optimizer = build_optimizer(model, Recipe.model_validate({"optimizer": step.optimizer}))
+        _make_state(optimizer)
+        state = live.bytes - parameters - buffers
+        images, labels = black_batch(image_size, in_chans, step.batch_size)
+        before, beside = live.bytes, _workspace(step.device)
+        live.renewed_peak()
+        loss = loss_of(model, images, labels, step.precision)
+        saved, forward = live.bytes - before, live.renewed_peak() + beside
+        loss.backward()
+        backward = live.renewed_peak() + beside
+        optimizer.step()
+        gradients = _bytes(p.grad for p in model.parameters() if p.grad is not None)
+        return Memory(parameters, buffers, gradients, state, saved, forward, backward, live.peak + beside)
+
+
+def predict_inference(model: nn.Module, image_size: ImageSize, in_chans: int, step: Step) -> Memory:
+    """Simulate an evaluation without gradients of any model; it is left as it was.
+
+    Raises:
+        CostError: it cannot be simulated.
+    """
+    with _simulation(model, step.device) as live, torch.no_grad():
+        parameters, buffers = _bytes(model.parameters()), _bytes(model.buffers())
+        model.eval()
+        images, _ = black_batch(image_size, in_chans, step.batch_size)
+        with torch.autocast("cpu", torch.bfloat16, enabled=step.precision == "bfloat16"):
+            model(images)
+        return Memory(parameters, buffers, 0, 0, 0, live.peak + _workspace(step.device), 0, 0)
+
+
+def _deeper(line: Line, depth: int) -> tuple[int, ...]:
+    """Memory at another depth, never too little.
+
+    All numbers grow by the same for each block but the peak of the backward pass, which comes at its start, when
+    everything saved is alive, or at its end, when all gradients are: it grows by the larger of the two.
+    """
+    low, shallow, high, deep = line
+    start, result = Memory(*shallow), Memory(*on_line(line, depth))
+    block = Memory(*((b - a) // (high - low) for a, b in zip(shallow, deep, strict=True)))
+    steady = block.parameters + block.buffers + block.optimizer
+    backward = start.backward + (depth - low) * (steady + max(block.saved, block.gradients))
+    return astuple(replace(result, backward=max(result.backward, backward)))
+
+
+def gpu_share(memory_bytes: int, gpu_bytes: int, *, margin: float = 0.15) -> float:
+    """Share of a GPU that a trial needs so that its neighbours fit beside it: 1, 1/2, 1/3 … 1/16.
+
+    Args:
+        memory_bytes: predicted for the trial.
+        gpu_bytes: total memory of the GPU.
+        margin: of the prediction, for fragmentation and convolution workspaces.
+
+    Raises:
+        CostError: the trial does not fit on such a GPU.
+    """
+    needed = memory_bytes * (1 + margin) + CUDA_CONTEXT
+    if needed > gpu_bytes:
+        raise CostError(
+            f"a training step needs about {needed / GIB:.1f} GiB, the GPU has {gpu_bytes / GIB:.1f} GiB;"
+            " lower recipe.batch_size or the image size, or train in bfloat16"
+        )
+    return 1 / min(int(gpu_bytes // needed), SHARES)
+
+
+def _on_meta(family: str, arch: Arch, checkpointing: bool) -> tuple[nn.Module, ImageSize, int]:
+    """A member of a family that occupies nothing, its image size and channels."""
+    with torch.device("meta"):
+        model = build_model(family, **arch)
+    if checkpointing:
+        enable = getattr(model, "set_grad_checkpointing", None)
+        if enable is None:
+            raise CostError(f"{family} has no gradient checkpointing; leave the option out")
+        enable(True)
+    return model, arch.get("image_size", 224), arch.get("in_chans", 3)
+
+
+@contextlib.contextmanager
+def _simulation(model: nn.Module, device: str) -> Iterator[LiveTensors]:
+    """Put fake parameters and buffers into `model` and count what is alive; put everything back afterwards."""
+    if device not in ("cpu", "cuda"):
+        raise CostError(f"memory can be predicted for cpu and cuda, not for '{device}'")
+    modules = list(model.modules())
+    kept = [(dict(module._parameters), dict(module._buffers), module.training) for module in modules]
+    pretence = like_cuda() if device == "cuda" else contextlib.nullcontext()
+    try:
+        # fake tensors of the CPU: autograd cannot run on those of a GPU that is not there
+        with FakeTensorMode(allow_non_fake_inputs=True), LiveTensors() as live, pretence:
+            fakes: dict[int, torch.Tensor] = {}
+            for module in modules:
+                for place in (module._parameters, module._buffers):
+                    place.update({name: _fake(tensor, fakes) for name, tensor in place.items() if tensor is not None})
+            yield live
+    except CostError:
+        raise
+    except Exception as trouble:
+        raise CostError(
+            f"a step of {type(model).__name__} cannot be simulated:"
+            f" {type(trouble).__name__}: {' '.join(str(trouble).split())}"
+        ) from trouble
+    finally:
+        for module, (parameters, buffers, mode) in zip(modules, kept, strict=True):
+            module._parameters.update(parameters)
+            module._buffers.update(buffers)
+            module.training = mode
+
+
+def _fake(tensor: torch.Tensor, fakes: dict[int, torch.Tensor]) -> Any:
+    """The fake twin of a tensor; tensors that are shared have one."""
+    if id(tensor) not in fakes:
+        twin = torch.empty(tensor.shape, dtype=tensor.dtype, device="cpu")
+        is_parameter = isinstance(tensor, nn.Parameter)
+        fakes[id(tensor)] = nn.Parameter(twin, requires_grad=tensor.requires_grad) if is_parameter else twin
+    return fakes[id(tensor)]
+
+
+def _make_state(stepper: torch.optim.Optimizer) -> None:
+    """Have the optimiser make its state, as it is from the second step on."""
+    for group in stepper.param_groups:
+        for parameter in group["params"]:
+            parameter.grad = torch.empty_like(parameter)
+    stepper.step()
+    stepper.zero_grad(set_to_none=True)
+
+
+def _bytes(tensors: Any) -> int:
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+
+def _workspace(device: str) -> int:
+    return CUDA_WORKSPACE if device == "cuda" else 0
