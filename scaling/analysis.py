@@ -16,10 +16,11 @@ import pandas as pd
 from scaling.config import cell_label
 from scaling.metrics import METRICS, get_metric
 from scaling.records import Record, Study, frame, read_records, read_study
+from scaling.statistics import MARGIN
 from scaling.statistics.paired import compare
 from scaling.statistics.pareto import on_front
 from scaling.statistics.trend import Trend, fit_trend
-from scaling.statistics.verdict import MARGIN, Asked, Verdict, give_verdict, plural
+from scaling.statistics.verdict import Asked, Verdict, give_verdict, plural
 
 COSTS = ("macs", "params", "activations", "train_seconds")  # metrics that accuracy is held against
 MAIN_COST = "macs"
@@ -92,7 +93,7 @@ def analyse(study: Study, records: Sequence[Record], margin: float = MARGIN) -> 
     """
     table = frame(records, study.axes)
     arms = list(dict.fromkeys([*study.arms, *(record.arm for record in records)]))
-    cells = summarise(table)
+    cells = summarise(table, arms)
     per_cell = max(1, len(arms) * study.seeds)
     asked_cells = max(len(set(table["cell"])), math.ceil(len(study.planned) / per_cell))
     examples = {record.scores.test_examples for record in records if record.scores}
@@ -117,8 +118,8 @@ def is_usable(table: pd.DataFrame) -> np.ndarray:
     return ((table["status"] == "finished") & table["test_accuracy"].notna()).to_numpy()
 
 
-def summarise(table: pd.DataFrame) -> pd.DataFrame:
-    """Means over the finished seeds of each cell and arm, in the order of the table.
+def summarise(table: pd.DataFrame, arms: Sequence[str]) -> pd.DataFrame:
+    """Means over the finished seeds of each cell and arm: cells in the order of the table, arms in their own.
 
     Columns: cell, arm, n, every metric (mean over seeds), test_sd and val_sd (over seeds; NaN with one).
     """
@@ -131,7 +132,9 @@ def summarise(table: pd.DataFrame) -> pd.DataFrame:
     means.insert(0, "n", groups.size())
     means["test_sd"] = groups["test_accuracy"].std(ddof=1)
     means["val_sd"] = groups["val_accuracy"].std(ddof=1)
-    return means.reset_index()
+    summary = means.reset_index()
+    places = [pd.factorize(summary["cell"])[0], np.array([arms.index(arm) for arm in summary["arm"]], dtype=int)]
+    return summary.take(np.lexsort(places[::-1])).reset_index(drop=True)
 
 
 def find_fronts(cells: pd.DataFrame, cost: str) -> pd.DataFrame:

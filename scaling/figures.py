@@ -76,17 +76,13 @@ def accuracy(analysis: Analysis, cost_name: str, note: str = "") -> Accuracy | N
     if not clouds:
         return None
     shares = ", ".join(f"{arm} {number}" for arm, number in share_of_front(analysis, cost_name).items())
-    caption = (
-        "Points are means of a cell over its seeds, bars ±1 standard deviation over seeds, faint dots single trials."
-        " The line joins the filled points, the Pareto front of the arm: chosen on validation accuracy, drawn at test"
-        f" accuracy. Cells on the joint front of all arms: {shares}."
-    )
+    caption = f"Points are cells, faint dots trials. On the joint front of all arms: {shares}."
     ranges = "; ".join(
         f"{cloud.arm}: {plural(len(cloud.cost), 'cell')} from {cost.text(cloud.cost[0])} to"
         f" {cost.text(cloud.cost[-1])}, {cloud.accuracy.min():.1f} to {cloud.accuracy.max():.1f} %"
         for cloud in clouds
     )
-    title = f"Accuracy against {TITLES.get(cost_name, cost.label)}"
+    title = f"Accuracy against {cost.title}"
     return Accuracy(
         text=Text(
             title, f"{caption} {note}".rstrip(), f"Scatter plot of test accuracy against {cost.label}. {ranges}."
@@ -98,7 +94,6 @@ def accuracy(analysis: Analysis, cost_name: str, note: str = "") -> Accuracy | N
 
 
 SHARED = "Trials ran side by side on one machine: these seconds are bookkeeping, not a measurement of speed."
-TITLES = {"macs": "MACs", "params": "parameters", "activations": "activations", "train_seconds": "training time"}
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ class Metric:
     """A number of a trial and how it is shown."""
 
     name: str
+    title: str  # in a sentence
     label: str  # for an axis, with its unit
     unit: str  # as it stands behind a number; empty for counts that the name explains
     direction: Literal["lower", "higher"]  # which end is better
@@ -46,7 +47,7 @@ METRICS: dict[str, Metric] = {}
 
 
 def metric(
-    label: str, *, unit: str, direction: Literal["lower", "higher"], scale: Literal["linear", "log"]
+    title: str, *, label: str, unit: str, direction: Literal["lower", "higher"], scale: Literal["linear", "log"]
 ) -> Callable[[Values], Values]:
     """Register a function as a metric under its own name; to be used as a decorator."""
 
@@ -54,7 +55,7 @@ def metric(
         name = values.__name__
         if name in METRICS:
             raise ValueError(f"a metric named '{name}' is registered already")
-        METRICS[name] = Metric(name, label, unit, direction, scale, values)
+        METRICS[name] = Metric(name, title, label, unit, direction, scale, values)
         return values
 
     return register
@@ -83,75 +84,79 @@ def _plain(value: float, digits: int) -> str:
     return f"{value:.{decimals}f}".rstrip("0").rstrip(".") if decimals else f"{value:.0f}"
 
 
-@metric("Parameters", unit="parameters", direction="lower", scale="log")
+@metric("parameters", label="Parameters", unit="parameters", direction="lower", scale="log")
 def params(trials: Columns) -> np.ndarray:
     """Learnable numbers."""
     return trials["params"]
 
 
-@metric("MACs per image", unit="MACs", direction="lower", scale="log")
+@metric("MACs", label="MACs per image", unit="MACs", direction="lower", scale="log")
 def macs(trials: Columns) -> np.ndarray:
     """Multiply-accumulates of convolutions, linear layers and matrix products; half the FLOPs of many papers."""
     return trials["macs"]
 
 
 @metric(
-    "fvcore “flops” per image (MACs plus norms and some poolings)", unit="fvcore flops", direction="lower", scale="log"
+    "fvcore flops",
+    label="fvcore “flops” per image (MACs plus norms and some poolings)",
+    unit="fvcore flops",
+    direction="lower",
+    scale="log",
 )
 def fvcore_flops(trials: Columns) -> np.ndarray:
     """fvcore's total, the unit that the PatchConvNet paper prints."""
     return trials["fvcore_flops"]
 
 
-@metric("Activations per image (output elements)", unit="activations", direction="lower", scale="log")
+@metric("activations", label="Activations per image", unit="activations", direction="lower", scale="log")
 def activations(trials: Columns) -> np.ndarray:
     """Output elements of convolutions, linear layers and matrix products."""
     return trials["activations"]
 
 
-@metric("Training time (s)", unit="s", direction="lower", scale="log")
+@metric("training time", label="Training time (s)", unit="s", direction="lower", scale="log")
 def train_seconds(trials: Columns) -> np.ndarray:
     """Forward, backward and optimiser over all epochs. Bookkeeping, no measurement, where trials share a device."""
     return trials["train_seconds"]
 
 
-@metric("Wall time of the trial (s)", unit="s", direction="lower", scale="log")
+@metric("wall time", label="Wall time of the trial (s)", unit="s", direction="lower", scale="log")
 def wall_seconds(trials: Columns) -> np.ndarray:
     """From building to scoring."""
     return trials["wall_seconds"]
 
 
-@metric("Test accuracy (%)", unit="%", direction="higher", scale="linear")
+@metric("test accuracy", label="Test accuracy (%)", unit="%", direction="higher", scale="linear")
 def test_accuracy(trials: Columns) -> np.ndarray:
     """Top-1 on the test set after the last epoch. What is reported."""
     return trials["test_accuracy"]
 
 
-@metric("Validation accuracy (%)", unit="%", direction="higher", scale="linear")
+@metric("validation accuracy", label="Validation accuracy (%)", unit="%", direction="higher", scale="linear")
 def val_accuracy(trials: Columns) -> np.ndarray:
     """Top-1 on the validation set after the last epoch. What choices are made on."""
     return trials["val_accuracy"]
 
 
-@metric("Test error (%)", unit="%", direction="lower", scale="linear")
+@metric("test error", label="Test error (%)", unit="%", direction="lower", scale="linear")
 def test_error(trials: Columns) -> np.ndarray:
     """100 minus the test accuracy."""
     return 100 - trials["test_accuracy"]
 
 
-@metric("Validation error (%)", unit="%", direction="lower", scale="linear")
+@metric("validation error", label="Validation error (%)", unit="%", direction="lower", scale="linear")
 def val_error(trials: Columns) -> np.ndarray:
     """100 minus the validation accuracy."""
     return 100 - trials["val_accuracy"]
 
 
-@metric("Test loss (nats)", unit="nats", direction="lower", scale="linear")
+@metric("test loss", label="Test loss (nats)", unit="nats", direction="lower", scale="linear")
 def test_loss(trials: Columns) -> np.ndarray:
     """Mean cross-entropy on the test set after the last epoch, without label smoothing."""
     return trials["test_loss"]
 
 
-@metric("Validation loss (nats)", unit="nats", direction="lower", scale="linear")
+@metric("validation loss", label="Validation loss (nats)", unit="nats", direction="lower", scale="linear")
 def val_loss(trials: Columns) -> np.ndarray:
     """Mean cross-entropy on the validation set after the last epoch, without label smoothing."""
     return trials["val_loss"]

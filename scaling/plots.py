@@ -23,7 +23,7 @@ from scaling.analysis import Analysis
 from scaling.figures import Accuracy, Curves, Differences, Text, Trends
 from scaling.metrics import si
 
-WIDTH = 5.6  # inches; a phone shows it at about 60 %, so that letters stay readable
+WIDTH = 5.0  # inches; narrow, so that letters stay readable on a phone
 MEAN = 0.34  # inches of the row of a mean in the forest plot
 INK, MUTED, LINE, PAPER = "#1d2733", "#66717f", "#dfe3e8", "#ffffff"
 ARM_COLOURS = [str(colour).lower() for colour in sns.color_palette("colorblind").as_hex()]
@@ -167,7 +167,7 @@ def draw_differences(info: Differences) -> Figure:
     left = min(2.6, 0.35 + 0.075 * max(map(len, info.labels))) if named else 0.5
     labels = [f"{forest.arm} − {info.baseline} ({forest.label})" for forest in info.forests]
     height = step * rows + MEAN * arms + 0.25
-    figure, axes = _canvas(height, labels, left=left, a_row=1)
+    figure, axes = _canvas(height, labels, left=left)
     place = {cell: row for row, cell in enumerate(info.cells)}
     means = [rows + (MEAN * (order + 0.5) + 0.02) / step for order in range(arms)]
     limits = _limits(info)
@@ -196,8 +196,8 @@ def draw_differences(info: Differences) -> Figure:
         axes.set_ylabel(f"{rows} cells, in the order of the table")
     axes.grid(visible=False, axis="y")
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:+g}".replace("-", "−") if value else "0"))
-    axes.set_xlabel(f"Test accuracy minus that of {info.baseline} (percentage points)")
-    _legend(axes, [(label, forest.colour) for label, forest in zip(labels, info.forests, strict=True)], a_row=1)
+    axes.set_xlabel("Difference in test accuracy (points)")
+    _legend(axes, [(label, forest.colour) for label, forest in zip(labels, info.forests, strict=True)])
     return figure
 
 
@@ -228,15 +228,15 @@ def draw_curves(info: Curves) -> Figure:
         axes.plot(curve.epochs, curve.mean, color=colour, linewidth=2, zorder=3)
         if len(curve.epochs) == 1:
             axes.scatter(curve.epochs, curve.mean, color=colour, s=26, zorder=3)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=7, integer=True))
     axes.set(xlabel="Epoch", ylabel="Validation accuracy (%)")
     _legend(axes, [(curve.label, curve.colour) for curve in info.curves])
     return figure
 
 
-def _canvas(height: float, labels: Sequence[str], left: float = 0.68, a_row: int = 2) -> tuple[Figure, Axes]:
+def _canvas(height: float, labels: Sequence[str], left: float = 0.68) -> tuple[Figure, Axes]:
     """A figure whose axes are `height` inches high, with room above for the legend; no layout engine, which is slow."""
-    top, bottom = 0.14 + 0.22 * -(-len(labels) // a_row), 0.52
+    top, bottom = 0.14 + 0.22 * len(labels), 0.52
     whole = height + top + bottom
     figure = Figure(figsize=(WIDTH, whole))
     axes = figure.add_axes((left / WIDTH, bottom / whole, (WIDTH - left - 0.2) / WIDTH, height / whole))
@@ -246,14 +246,15 @@ def _canvas(height: float, labels: Sequence[str], left: float = 0.68, a_row: int
     return figure, axes
 
 
-def _legend(axes: Axes, labels: Sequence[tuple[str, int]], a_row: int = 2) -> None:
+def _legend(axes: Axes, labels: Sequence[tuple[str, int]]) -> None:
     handles = [
         Line2D([], [], color=_look(place)[0], marker=_look(place)[1], markersize=5.5, linewidth=1.4, label=label)
         for label, place in labels
     ]
     axes.legend(
-        handles=handles, loc="lower left", bbox_to_anchor=(0, 1), ncols=a_row, frameon=False, borderaxespad=0.1,
-        handlelength=1.6, columnspacing=1.4, labelspacing=0.35, borderpad=0.2,
+        handles=handles, loc="lower left", bbox_to_anchor=(0.06 / WIDTH, axes.get_position().y1),
+        bbox_transform=axes.figure.transFigure, frameon=False, borderaxespad=0.1,
+        handlelength=1.6, labelspacing=0.35, borderpad=0.2,
     )  # fmt: skip
 
 

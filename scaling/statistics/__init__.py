@@ -2,3 +2,5 @@
 
 Everything here maps tables and arrays to results. Accuracies are in percent, differences in percentage points.
 """
+
+MARGIN = 0.2  # percentage points; a difference whose whole interval lies within ± this counts as none

@@ -4,13 +4,13 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from scaling.statistics import MARGIN
 from scaling.statistics.intervals import Interval
 from scaling.statistics.paired import Comparison
 from scaling.statistics.planning import Plan, plan
 from scaling.statistics.trend import Trend
 
 Kind = Literal["better", "worse", "practically equal", "inconclusive", "unknown"]
-MARGIN = 0.2  # percentage points; a difference that surely lies within ± this counts as none
 FEW_CELLS = 3
 
 
@@ -94,6 +94,7 @@ def plural(count: int, noun: str) -> str:
 
 def points(value: float, *, signed: bool = False, decimals: int = 2) -> str:
     """A difference in percentage points, with a true minus sign: `+0.84`, `−0.12`."""
+    value = round(value, decimals) + 0.0  # no negative zero
     text = f"{value:+.{decimals}f}" if signed else f"{value:.{decimals}f}"
     return text.replace("-", "−")
 

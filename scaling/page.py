@@ -1,0 +1,250 @@
+"""The page: an analysis with its figures and tables as one self-contained HTML file.
+
+It asks nothing of any network, follows the reader's light or dark mode, and fits a phone and paper. Everything that
+comes from records is escaped by Jinja.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from scaling.analysis import COSTS, MAIN_COST, Analysis, cells_and_seeds, overheads, share_of_front
+from scaling.caveats import caveats
+from scaling.figures import Text
+from scaling.metrics import METRICS
+from scaling.statistics.verdict import Verdict, arm_name, interval_text, plural, points
+from scaling.tables import Table
+
+HERE = Path(__file__).parent
+MOST_ROWS = 400  # a longer table stays in its file; the page says so
+HIDDEN = {"host"}  # of the environment: a page that is shown around need not name the machines
+OUTCOMES = {"better": "Better", "worse": "Worse", "practically equal": "Practically equal",
+            "inconclusive": "Inconclusive", "unknown": "No verdict"}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A drawn figure, ready to stand in the page."""
+
+    name: str
+    text: Text
+    svg: Markup
+
+
+@dataclass(frozen=True)
+class Strip:
+    """The interval of one verdict on a line, in percent of its width from the left."""
+
+    low: float
+    high: float
+    estimate: float
+    band_low: float  # ends of what counts as no difference
+    band_high: float
+    label: str  # of the estimate
+
+
+def render_page(
+    analysis: Analysis, figures: Mapping[str, Figure], tables: Mapping[str, Table], commands: Sequence[str]
+) -> str:
+    """Lay the page out.
+
+    Args:
+        figures: by name; what could not be drawn is missing.
+        tables: by name.
+        commands: that run the study and the report again.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(HERE),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["tied"] = tied
+    answers = [
+        {
+            "verdict": verdict,
+            "outcome": OUTCOMES[verdict.kind],
+            "sentence": _capital(verdict.sentence.removeprefix("inconclusive: ").removeprefix("no verdict: ")),
+            "strip": strip(verdict),
+            "notes": [
+                note for note in (cost_note(analysis, verdict), trend_note(verdict, len(analysis.verdicts))) if note
+            ],
+            "arm": arm_name(analysis.study.factor, verdict.comparison.arm),
+            "baseline": arm_name(analysis.study.factor, verdict.comparison.baseline),
+        }
+        for verdict in analysis.verdicts
+    ]
+    return environment.get_template("page.html").render(
+        css=Markup((HERE / "page.css").read_text(encoding="utf-8")),
+        analysis=analysis,
+        study=analysis.study,
+        progress=analysis.progress,
+        extent=cells_and_seeds(analysis),
+        answers=answers,
+        front_note=front_note(analysis),
+        caveats=caveats(analysis),
+        figures=figures,
+        tables=tables,
+        most_rows=MOST_ROWS,
+        asked=asked(analysis),
+        environment=environments(analysis),
+        until=until(analysis),
+        commands=commands,
+        metrics=METRICS,
+        costs=COSTS,
+        plural=plural,
+        level=points(100 * (1 - (1 - 0.95) / max(1, len(analysis.verdicts))), decimals=1),
+        margin=analysis.verdicts[0].margin if analysis.verdicts else None,
+    )
+
+
+def strip(verdict: Verdict) -> Strip | None:
+    """Where the interval lies, on a line that is centred on zero; None where there is no interval."""
+    interval = verdict.comparison.difference
+    if not interval.is_known:
+        return None
+    reach = 1.15 * max(abs(interval.low), abs(interval.high), 2 * verdict.margin)
+
+    def place(value: float) -> float:
+        return round(50 + 50 * value / reach, 2)
+
+    return Strip(
+        place(interval.low), place(interval.high), place(interval.estimate), place(-verdict.margin),
+        place(verdict.margin), points(interval.estimate, signed=True),
+    )  # fmt: skip
+
+
+def cost_note(analysis: Analysis, verdict: Verdict) -> str | None:
+    """What the arm costs more in the same cells, one sentence."""
+    more = []
+    for overhead in overheads(analysis, verdict):
+        if overhead.cost == "train_seconds" and analysis.trials_overlap:
+            continue
+        mean, low, high = (points(v, signed=True, decimals=1) for v in (overhead.mean, overhead.low, overhead.high))
+        spread = f" ({low} to {high})" if low != high else ""
+        more.append(f"{mean} % {METRICS[overhead.cost].title}{spread}")
+    if not more:
+        return None
+    name = arm_name(analysis.study.factor, verdict.comparison.arm)
+    listed = f"{', '.join(more[:-1])} and {more[-1]}" if len(more) > 1 else more[0]
+    return f"What it costs: in the same cells, {name} takes {listed}; mean over cells, in brackets the range."
+
+
+def trend_note(verdict: Verdict, comparisons: int) -> str | None:
+    """Whether the difference changes with size, one sentence."""
+    if not verdict.comparison.difference.is_known:
+        return None
+    if verdict.trend is None:
+        return "Whether the difference changes with size cannot be told from so few cells."
+    slope = verdict.trend.slope
+    interval = f"{interval_text(slope, comparisons)}; {slope.n} cells"
+    evidence = f"{points(slope.estimate, signed=True)} points per doubling of MACs ({interval})"
+    if slope.is_above_zero:
+        return f"The difference grows with size: {evidence}."
+    if slope.is_below_zero:
+        return f"The difference shrinks, or turns, with size: {evidence}."
+    return f"No change of the difference with size is shown: {evidence}."
+
+
+def front_note(analysis: Analysis) -> str | None:
+    """How the arms share the joint front over the main cost, one sentence."""
+    shares = share_of_front(analysis, MAIN_COST)
+    whole = sum(shares.values())
+    if not whole or len(analysis.arms) < 2:
+        return None
+    listed = ", ".join(f"{number} {arm}" for arm, number in shares.items())
+    return (
+        f"Of the {plural(whole, 'model')} on the joint front of accuracy and {METRICS[MAIN_COST].title}, {listed};"
+        " chosen on validation accuracy."
+    )
+
+
+def asked(analysis: Analysis) -> list[tuple[str, str]]:
+    """What was asked, as names and values."""
+    study, space = analysis.study, analysis.study.space
+    facts = [(f"Axis {name}", _listed(values)) for name, values in space.get("axes", {}).items()]
+    facts.append((f"Arms ({study.factor})", ", ".join(analysis.arms)))
+    facts.append(("Seeds per cell and arm", str(study.seeds)))
+    family = space.get("family") or study.conditions.get("family")
+    if family:
+        facts.append(("Family", f"{family} {_settings(space.get('arch', {}))}".strip()))
+    for section in ("data", "recipe", "limits"):
+        settings = _settings(space.get(section, {}) or {})
+        if settings:
+            facts.append((section.capitalize(), settings))
+    return facts
+
+
+def environments(analysis: Analysis) -> list[tuple[str, str]]:
+    """Where the trials ran: every entry of their environments, with counts where they differ."""
+    names = dict.fromkeys(name for record in analysis.records for name in record.environment)
+    hosts = {str(record.environment["host"]) for record in analysis.records if record.environment.get("host")}
+    facts = [("hosts", str(len(hosts)))] if hosts else []
+    for name in names:
+        values = Counter(str(record.environment[name]) for record in analysis.records if record.environment.get(name))
+        if values and name not in HIDDEN:
+            several = len(values) > 1
+            facts.append(
+                (name, ", ".join(f"{value} ({n} trials)" if several else value for value, n in values.items()))
+            )
+    seconds = [record.wall_seconds for record in analysis.records if record.wall_seconds is not None]
+    if seconds:
+        facts.append(("trial time in all", _duration(sum(seconds))))
+    return facts
+
+
+def until(analysis: Analysis) -> str | None:
+    """When the last trial ended. The page has no date of its own, so that equal records give an equal page."""
+    ended = [datetime.fromisoformat(record.ended).astimezone(UTC) for record in analysis.records if record.ended]
+    return f"{max(ended):%Y-%m-%d %H:%M} UTC" if ended else None
+
+
+def tied(text: str) -> str:
+    """Keep numbers and their units on one line."""
+    return re.sub(r"(?<=\d) (?=(?:%|[kMGTP]\b))", "\N{NO-BREAK SPACE}", text)
+
+
+def inline(svg: str, name: str, description: str, theme: Mapping[str, str]) -> Markup:
+    """Make a stand-alone SVG part of a page: its colours become the page's, its ids its own.
+
+    Args:
+        theme: colour (`#rrggbb`) → variable of the page's style.
+    """
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r'\b(id="|xlink:href="#|url\(#)', rf"\g<1>{name}-", svg)
+    for colour, variable in theme.items():
+        svg = svg.replace(colour, f"var({variable})")
+    label = Markup.escape(description)
+    opening = re.sub(r'\s(width|height)="[^"]*"', "", svg[: svg.index(">")])
+    return Markup(f'{opening} role="img" aria-label="{label}"{svg[svg.index(">") :]}')
+
+
+def _listed(values: Any) -> str:
+    if isinstance(values, Mapping):
+        step = f" in steps of {values['step']}" if values.get("step") else ""
+        return f"{values.get('low')} to {values.get('high')}{step}{', logarithmic' if values.get('log') else ''}"
+    return ", ".join(map(str, values)) if isinstance(values, list | tuple) else str(values)
+
+
+def _settings(settings: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {_listed(value)}" for name, value in settings.items() if value is not None)
+
+
+def _duration(seconds: float) -> str:
+    for size, unit in ((3600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def _capital(sentence: str) -> str:
+    return sentence[:1].upper() + sentence[1:]

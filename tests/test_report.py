@@ -1,0 +1,334 @@
+"""Reports: one self-contained page that says what the records say, whatever became of the study."""
+
+import csv
+import dataclasses
+import os
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+import yaml
+from make_study import Truth, describe, failed, simulated_records, write_simulation
+
+from scaling.analysis import Analysis, analyse
+from scaling.caveats import CAVEATS, caveats
+from scaling.page import inline, tied
+from scaling.plots import PLOTS
+from scaling.records import Record, write_study
+from scaling.report import main, write_report
+from scaling.tables import TABLES
+
+TRUTH = Truth(depths=(2, 4), widths=(32, 64), seeds=2, effect=1.0, test_examples=500)
+EVERYTHING = simulated_records(TRUTH)
+
+
+def write(folder: Path, records: list[Record], truth: Truth = TRUTH) -> Path:
+    return write_simulation(folder, records, describe(simulated_records(truth), truth, folder.name))
+
+
+@pytest.fixture(scope="module")
+def reported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of the report of a whole study."""
+    folder = tmp_path_factory.mktemp("whole")
+    write_report(write(folder / "results" / "pools", EVERYTHING), folder / "reports")
+    return folder / "reports" / "pools"
+
+
+class Page(HTMLParser):
+    """What a test wants to know of a page."""
+
+    VOID = frozenset({"meta", "link", "br", "hr", "img", "input"})
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+        self.text = ""
+        self.source = path.read_text(encoding="utf-8")
+        self.feed(self.source)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in self.VOID:
+            self.open.append(tag)
+        self.attributes += attrs
+        self.ids += [value or "" for name, value in attrs if name == "id"]
+        self.links += [
+            value or "" for name, value in attrs if name in {"href", "src", "xlink:href", "srcset", "action"}
+        ]
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag not in self.VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] != "style":
+            self.text += data
+
+
+def test_a_report_is_a_page_with_every_figure_and_table_beside_it(reported: Path) -> None:
+    files = {str(path.relative_to(reported)) for path in reported.rglob("*") if path.is_file()}
+
+    figures = {f"figures/{name}.{kind}" for name in PLOTS for kind in ("png", "svg")}
+    tables = {f"tables/{name}.{kind}" for name in TABLES for kind in ("csv", "md")}
+    assert files == {"index.html", "space.yaml", *figures, *tables}
+
+
+def test_the_page_is_well_formed_and_asks_nothing_of_a_network(reported: Path) -> None:
+    page = Page(reported / "index.html")
+
+    assert page.open == []
+    assert len(page.ids) == len(set(page.ids))
+    for link in page.links:
+        assert link.startswith("#") or link == "data:," or (reported / link).is_file(), link
+    assert "<script" not in page.source
+    assert "@import" not in page.source
+    assert re.findall(r"url\((?!#)", page.source) == []
+
+
+def test_every_figure_in_the_page_has_a_description_and_every_colour_a_meaning(reported: Path) -> None:
+    page = Page(reported / "index.html")
+
+    assert page.source.count("<svg") == len(PLOTS)
+    labels = [value or "" for name, value in page.attributes if name == "aria-label"]
+    assert sum(label.startswith(("Scatter", "Forest", "Line")) for label in labels) == len(PLOTS)
+    used = set(re.findall(r"var\((--[a-z0-9-]+)\)", page.source))
+    defined = set(re.findall(r"(--[a-z0-9-]+):", page.source))
+    assert used <= defined
+
+
+def test_the_page_says_the_verdict_first_and_all_that_was_asked_for(reported: Path) -> None:
+    text = " ".join(Page(reported / "index.html").text.replace("\N{NO-BREAK SPACE}", " ").split())
+
+    order = [
+        "Does attention-based pooling beat average pooling",
+        "points of test accuracy (95 % interval",
+        "What it costs",
+        "4 cells × 2 arms × 2 seeds",
+        "16 trials",
+        "16 finished, 0 failed, 0 diverged, 0 have not ended",
+        "Difference in each cell",
+        "Paired difference in each cell",
+        "Accuracy against MACs",
+        "Accuracy against training time",
+        "All cells",
+        "Learning curves",
+        "How it was computed",
+        "python -m scaling.sweep --space",
+        "python -m scaling.report pools",
+        "Pretended Processor",
+    ]
+    places = [text.find(words) for words in order]
+    assert -1 not in places, order[places.index(-1)]
+    assert places == sorted(places)
+
+
+def test_the_command_ends_with_the_verdict_and_the_path_of_the_page(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "results" / "pools", EVERYTHING)
+    monkeypatch.chdir(tmp_path)
+
+    assert main(["pools"]) == 0
+
+    verdict, page = capsys.readouterr().out.splitlines()[-2:]
+    assert "attention pooling" in verdict
+    assert "95 % interval" in verdict
+    assert page == str(Path("reports/pools/index.html"))
+    assert Path(page).is_file()
+
+
+@pytest.mark.slow
+def test_equal_records_give_equal_files_and_a_new_report_replaces_the_old(tmp_path: Path) -> None:
+    study = write(tmp_path / "results" / "pools", EVERYTHING)
+
+    def files() -> dict[str, bytes]:
+        write_report(study, tmp_path / "reports")
+        report = tmp_path / "reports" / "pools"
+        return {str(path.relative_to(report)): path.read_bytes() for path in report.rglob("*") if path.is_file()}
+
+    once, again = files(), files()
+    assert once == again
+    (tmp_path / "reports" / "pools" / "figures" / "mine.png").write_bytes(b"mine")
+    for record in (study / "records").iterdir():
+        record.unlink()
+    assert [name for name in files() if name.startswith("figures/")] == ["figures/mine.png"]
+
+
+def test_tables_hold_the_numbers_of_the_records(reported: Path) -> None:
+    with (reported / "tables" / "trials.csv").open() as file:
+        rows = list(csv.DictReader(file))
+
+    stored = {record.key: record.scores.test_accuracy for record in EVERYTHING if record.scores}
+    assert {row["key"]: float(row["test_accuracy"]) for row in rows} == pytest.approx(stored)
+    markdown = (reported / "tables" / "differences.md").read_text()
+    assert markdown.count("\n| depth=") == 4
+
+
+def test_the_space_that_is_written_is_the_space_that_was_asked(reported: Path) -> None:
+    space = yaml.safe_load((reported / "space.yaml").read_text())
+
+    assert space["axes"] == {"depth": [2, 4], "width": [32, 64]}
+    assert space["arms"] == {"pooling": ["average", "attention"]}
+
+
+HALVES: dict[str, tuple[list[Record], str]] = {
+    "empty": ([], "no verdict yet"),
+    "one trial": (EVERYTHING[:1], "no verdict yet"),
+    "one arm": ([r for r in EVERYTHING if r.arm == "average"], "no verdict yet"),
+    "one pair": (EVERYTHING[:2], "a single pair of trials"),
+    "one seed": ([r for r in EVERYTHING if r.seed == 0], "4 of 4 cells × 1 seed paired"),
+    "one cell": ([r for r in EVERYTHING if r.cell == {"depth": 2, "width": 32}], "only paired cell"),
+    "all failed": ([failed(r) for r in EVERYTHING], "no verdict yet"),
+    "half": ([failed(r) if i == 3 else r for i, r in enumerate(EVERYTHING[:11])], "of 8 pairs"),
+    "without scores": ([r.model_copy(update={"scores": None}) for r in EVERYTHING], "no verdict yet"),
+    "without costs": ([r.model_copy(update={"cost": None}) for r in EVERYTHING], "points of test accuracy"),
+    "without curves": (
+        [r.model_copy(update={"curve": [], "environment": {}, "train_seconds": None, "started": None, "ended": None})
+         for r in EVERYTHING],
+        "points of test accuracy",
+    ),
+    "equal": (simulated_records(dataclasses.replace(TRUTH, effect=0, seed_sd=0)), "practically equal"),
+}  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("state", HALVES)
+def test_every_state_of_a_study_gives_an_honest_page(tmp_path: Path, state: str) -> None:
+    records, said = HALVES[state]
+
+    report = write_report(write(tmp_path / "results" / "pools", records), tmp_path / "reports")
+
+    page = Page(report.page)
+    assert page.open == []
+    assert said in report.verdict
+    assert said in page.text.replace("\N{NO-BREAK SPACE}", " ") or said.capitalize()[:12] in page.text
+
+
+def test_what_comes_from_records_is_escaped(tmp_path: Path) -> None:
+    nasty = '<script>alert("&")</script>'
+    records = [failed(EVERYTHING[0], reason=nasty), *EVERYTHING[1:]]
+    study = describe(EVERYTHING, TRUTH).model_copy(update={"question": nasty, "name": nasty})
+    folder = write_simulation(tmp_path / "results" / "pools", records, study)
+    write_study(folder, study)
+
+    page = Page(write_report(folder, tmp_path / "reports").page)
+
+    assert "<script>alert" not in page.source
+    assert page.text.count(nasty) >= 3
+
+
+def test_an_unknown_study_is_one_line_with_what_was_meant(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(tmp_path / "depth_width", [])
+
+    assert main(["depth_widht", "--results", str(tmp_path), "--out", str(tmp_path / "out")]) == 2
+
+    error = capsys.readouterr().err
+    assert error.startswith("error: unknown study 'depth_widht'; did you mean 'depth_width'? (known: depth_width)")
+    assert error.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_without_any_study_the_command_says_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--results", str(tmp_path / "none")]) == 2
+
+    assert "run `python -m scaling.sweep` first" in capsys.readouterr().err
+
+
+def test_a_damaged_study_does_not_keep_the_others_from_being_reported(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path / "results" / "good", [])
+    bad = write(tmp_path / "results" / "bad", EVERYTHING[:1])
+    next((bad / "records").iterdir()).write_text("{")
+
+    assert main(["--results", str(tmp_path / "results"), "--out", str(tmp_path / "reports")]) == 2
+
+    captured = capsys.readouterr()
+    assert "cannot be read" in captured.err
+    assert (tmp_path / "reports" / "good" / "index.html").is_file()
+    assert not (tmp_path / "reports" / "bad").exists()
+
+
+@pytest.mark.parametrize("margin", ["0", "-1", "x"])
+def test_a_margin_that_is_none_is_refused(margin: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_info:
+        main(["--margin", margin])
+
+    assert exit_info.value.code == 2
+    assert "--margin" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_reporting_loads_neither_torch_nor_ray(tmp_path: Path) -> None:
+    write(tmp_path / "results" / "pools", EVERYTHING)
+    program = (
+        "import sys; from scaling.report import main; assert main(['pools']) == 0;"
+        "print(sorted({'torch', 'ray', 'torchvision', 'timm', 'optuna', 'fvcore'} & set(sys.modules)))"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program], cwd=tmp_path, capture_output=True, text=True,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}, check=False,
+    )  # fmt: skip
+
+    assert done.stderr == ""
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def analysis_of(records: list[Record], truth: Truth = TRUTH) -> Analysis:
+    return analyse(describe(simulated_records(truth), truth), records)
+
+
+def test_every_caveat_is_silent_or_speaks_and_a_clean_study_has_none() -> None:
+    clean = Truth(depths=(16, 32), widths=(32, 64), effect=1)
+
+    assert caveats(analysis_of(simulated_records(clean), clean)) == []
+    for say in CAVEATS.values():
+        assert say.__doc__
+
+
+@pytest.mark.parametrize(
+    ("name", "records", "words"),
+    [
+        ("under_way", EVERYTHING[:5], "11 of 16 trials have not ended"),
+        ("lost_pairs", [failed(EVERYTHING[1]), *EVERYTHING[2:]], "depth=2 width=32: attention seed 0 failed"),
+        ("few_cells", EVERYTHING[:2] + EVERYTHING[8:10], "One cell is paired"),
+        ("few_cells", EVERYTHING[:4], "Only 2 cells are paired"),
+        ("one_seed", EVERYTHING[:8], "one seed a cell"),
+        ("unequal_cost", EVERYTHING, "attention pooling has +18.6 % parameters"),
+        ("few_test_images", EVERYTHING, "one image is 0.20 points"),
+        (
+            "mixed_machines",
+            [EVERYTHING[0].model_copy(update={"environment": {"device": "Other"}}), *EVERYTHING[1:]],
+            "(Other, Pretended Processor)",
+        ),
+    ],
+)
+def test_caveats_name_what_weakens_the_verdict(name: str, records: list[Record], words: str) -> None:
+    said = CAVEATS[name](analysis_of(records))
+
+    assert said is not None
+    assert words in said
+
+
+def test_a_figure_in_the_page_has_ids_of_its_own_and_the_pages_colours() -> None:
+    drawn = '<g id="a" fill="#123456" clip-path="url(#b)"/>'
+    svg = f'<?xml version="1.0"?>\n<svg width="9pt" height="9pt" viewBox="0 0 9 9">{drawn}</svg>'
+
+    assert inline(svg, "fig", 'a "b"', {"#123456": "--ink"}) == (
+        '<svg viewBox="0 0 9 9" role="img" aria-label="a &#34;b&#34;"><g id="fig-a" fill="var(--ink)"'
+        ' clip-path="url(#fig-b)"/></svg>'
+    )
+
+
+def test_numbers_stay_with_their_units() -> None:
+    assert tied("95 % of 5.1 M MACs, 3 Monkeys") == "95\N{NO-BREAK SPACE}% of 5.1\N{NO-BREAK SPACE}M MACs, 3 Monkeys"
