@@ -48,7 +48,9 @@ class PooledHead(nn.Module):
         super().__init__()
         self.out_features = features or pool.out_features
         self.pool = pool
-        self.norm = nn.LayerNorm(pool.out_features, eps=NORM_EPS) if norm or pool.wants_norm else nn.Identity()
+        self.norm: nn.Module = (
+            nn.LayerNorm(pool.out_features, eps=NORM_EPS) if norm or pool.wants_norm else nn.Identity()
+        )
         self.dropout = nn.Dropout(dropout)
         with seeded(seed, "head"):
             self.classifier = self._classifier(num_classes)
