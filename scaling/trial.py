@@ -64,6 +64,8 @@ def run_trial(
         left |= {"status": "diverged", "reason": str(trouble)}
     except Exception as trouble:
         left |= {"status": "failed", "reason": in_one_line(trouble), "traceback": traceback.format_exc()}
+    if left["status"] != "finished":
+        watch.book("failure")
     left |= {"wall_seconds": sum(watch.seconds.values()), "seconds": watch.seconds, "ended": _now()}
     yield record(trial, curve=curve, train_seconds=sum(e.train_seconds for e in curve) if curve else None, **left)
 
