@@ -17,7 +17,8 @@ from scaling.config import cell_label
 from scaling.metrics import METRICS, get_metric
 from scaling.records import Record, Study, frame, read_records, read_study
 from scaling.statistics import MARGIN
-from scaling.statistics.paired import compare
+from scaling.statistics.images import Pair, image_noise
+from scaling.statistics.paired import Comparison, compare
 from scaling.statistics.pareto import on_front
 from scaling.statistics.trend import Trend, fit_trend
 from scaling.statistics.verdict import Asked, Verdict, give_verdict, plural
@@ -105,7 +106,9 @@ def analyse(study: Study, records: Sequence[Record], margin: float = MARGIN) -> 
         arms=arms,
         cells=cells,
         fronts={cost: find_fronts(cells, cost) for cost in COSTS},
-        verdicts=[_verdict(study, table, cells, arms, arm, asked_cells, test_examples, margin) for arm in arms[1:]],
+        verdicts=[
+            _verdict(study, records, table, cells, arms, arm, asked_cells, test_examples, margin) for arm in arms[1:]
+        ],
         progress=count(study, records),
         asked_cells=asked_cells,
         test_examples=test_examples,
@@ -150,6 +153,7 @@ def find_fronts(cells: pd.DataFrame, cost: str) -> pd.DataFrame:
 
 def _verdict(
     study: Study,
+    records: Sequence[Record],
     table: pd.DataFrame,
     cells: pd.DataFrame,
     arms: Sequence[str],
@@ -173,7 +177,24 @@ def _verdict(
         _range(np.concatenate([of_baseline, of_arm])),
         comparisons,
     )
-    return give_verdict(comparison, asked, trend, margin)
+    noise = image_noise(_images(records, comparison), comparison.difference)
+    return give_verdict(comparison, asked, trend=trend, noise=noise, margin=margin)
+
+
+def _images(records: Sequence[Record], comparison: Comparison) -> list[Pair]:
+    """Which test images each pair got right; empty where a trial does not tell."""
+    right = {
+        (record.arm, cell_label(record.cell), record.seed): record.scores.correct_examples()
+        for record in records
+        if record.scores and record.status == "finished"
+    }
+    found = []
+    for cell, seed in zip(comparison.pairs["cell"], comparison.pairs["seed"], strict=True):
+        baseline, arm = right[comparison.baseline, cell, seed], right[comparison.arm, cell, seed]
+        if baseline is None or arm is None:
+            return []
+        found.append((cell, baseline, arm))
+    return found
 
 
 def costs_of(cells: pd.DataFrame, arm: str, cost: str, wanted: Iterable[str]) -> np.ndarray:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from scaling.analysis import Analysis, incomplete, overheads
 from scaling.metrics import METRICS
-from scaling.statistics.verdict import arm_name, plural, points
+from scaling.statistics.verdict import arm_name, judge, plural, points
 
 Caveat = Callable[[Analysis], str | None]
 CAVEATS: dict[str, Caveat] = {}
@@ -99,15 +99,29 @@ def unequal_cost(analysis: Analysis) -> str | None:
 
 
 @caveat
-def few_test_images(analysis: Analysis) -> str | None:
-    """The test set is small."""
+def other_test_images(analysis: Analysis) -> str | None:
+    """The interval is about these test images; others could move the difference."""
     examples = analysis.test_examples
-    if examples is None or examples >= FEWEST_EXAMPLES:
+    told = [verdict for verdict in analysis.verdicts if verdict.noise]
+    if examples is None or not analysis.verdicts or (not told and examples >= FEWEST_EXAMPLES):
         return None
-    return (
-        f"The test set has {examples:,} images, so that one image is {100 / examples:.2f} points. The interval covers"
-        " other seeds and other cells, not other test images; on so few, those alone could move a small difference."
-    )
+    if not told:
+        return (
+            f"The test set has {examples:,} images, so that one image is {100 / examples:.2f} points. The interval"
+            " covers other seeds and cells, not other test images; on so few, those alone could move a small difference."
+        )
+    said = [f"The interval covers other cells and seeds, not other test images than these {examples:,}."]
+    for verdict in told:
+        assert verdict.noise
+        both, name = verdict.noise.both, arm_name(analysis.study.factor, verdict.comparison.arm)
+        changed = judge(both, verdict.margin)
+        then = "" if changed == verdict.kind else f": then the verdict would be “{changed}”"
+        said.append(
+            f"For {name}, others of the same kind would move the difference by about"
+            f" ±{points(verdict.noise.half_width)} points; with that the interval is {points(both.low)} to"
+            f" {points(both.high)}{then}."
+        )
+    return " ".join(said)
 
 
 @caveat

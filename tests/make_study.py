@@ -4,6 +4,7 @@ Accuracies follow a plain law of size, so that cells differ by tens of points wh
 the pair of a cell and seed shares most of its luck, as real pairs do.
 """
 
+import base64
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -29,6 +30,7 @@ class Truth:
     cell_sd: float = 0.0  # of the effect among cells
     epochs: int = 4
     test_examples: int = 10_000
+    keeps_images: bool = False  # whether a record tells which test images were right
 
     @property
     def cells(self) -> list[dict[str, int]]:
@@ -118,6 +120,7 @@ def _record(
             test_loss=0.6,
             val_examples=1000,
             test_examples=truth.test_examples,
+            test_correct=_images(final, truth.test_examples, rng) if truth.keeps_images else None,
         ),
         train_seconds=seconds * truth.epochs,
         wall_seconds=seconds * truth.epochs + 1,
@@ -125,6 +128,14 @@ def _record(
         started=_clock(start),
         ended=_clock(end),
     )
+
+
+def _images(accuracy: float, images: int, rng: np.random.Generator) -> str:
+    """Which images were right, the easy ones rather: as many as `accuracy` says."""
+    difficulty = np.arange(images) / images + rng.normal(0, 0.1, images)
+    right = np.zeros(images, dtype=bool)
+    right[np.argsort(difficulty)[: round(accuracy / 100 * images)]] = True
+    return base64.b64encode(np.packbits(right).tobytes()).decode()
 
 
 def _clock(seconds: int) -> str:

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from make_study import Truth, simulated_table
 from scipy import stats
 
-from scaling.statistics.intervals import mean_interval
+from scaling.statistics.images import Pair, image_noise
+from scaling.statistics.intervals import Interval, mean_interval
 from scaling.statistics.paired import Comparison, compare, find_pairs
 from scaling.statistics.planning import plan, power
 from scaling.statistics.trend import fit_trend
@@ -158,7 +159,7 @@ def test_a_95_percent_interval_holds_the_truth_95_times_in_a_hundred(truth: Trut
 @pytest.mark.slow
 @pytest.mark.parametrize("cell_sd", [0.0, 0.5])
 def test_arms_that_are_equal_are_called_different_5_times_in_a_hundred_at_most(cell_sd: float) -> None:
-    kinds = [judge(comparison, margin=0.2) for comparison in simulate(Truth(effect=0, cell_sd=cell_sd))]
+    kinds = [judge(comparison.difference, margin=0.2) for comparison in simulate(Truth(effect=0, cell_sd=cell_sd))]
 
     assert kinds.count("better") + kinds.count("worse") <= stats.binom.ppf(0.999, SIMULATIONS, 0.05)
 
@@ -168,7 +169,7 @@ TRAPS = Truth(depths=(2, 4, 8, 16, 32), widths=(32, 64), seeds=1, effect=0.5, se
 
 @pytest.mark.slow
 def test_ten_paired_cells_find_half_a_point_nine_times_in_ten() -> None:
-    found = sum(judge(comparison, margin=0.2) == "better" for comparison in simulate(TRAPS))
+    found = sum(judge(comparison.difference, margin=0.2) == "better" for comparison in simulate(TRAPS))
 
     assert found / SIMULATIONS >= 0.9
     assert power(0.5, 0.3 * math.sqrt(2), 10, 0.95) == pytest.approx(found / SIMULATIONS, abs=0.05)
@@ -185,7 +186,7 @@ def test_the_planned_seeds_do_settle_what_was_inconclusive() -> None:
     assert needed is not None
     assert needed.more_seeds is not None
     enough = replace(truth, seeds=truth.seeds + needed.more_seeds)
-    found = sum(judge(comparison, margin=0.05) == "better" for comparison in simulate(enough))
+    found = sum(judge(comparison.difference, margin=0.05) == "better" for comparison in simulate(enough))
     assert found / SIMULATIONS == pytest.approx(0.82, abs=0.06)
 
 
@@ -243,6 +244,52 @@ def test_the_band_of_the_trend_is_narrowest_at_the_mean_cost_where_it_is_that_of
 @pytest.mark.parametrize("costs", [[], [1, 2, 3], [1, 1, 2, 2], [math.nan, 1, 2, 4]])
 def test_too_few_cells_have_no_trend(costs: list[float]) -> None:
     assert fit_trend(costs, [0.0] * len(costs), level=0.95) is None
+
+
+def drawn_images(rng: np.random.Generator, cells: int, images: int, effect: float) -> tuple[Interval, list[Pair]]:
+    """Cells whose arms differ by image: `effect` points on the average of all images there could be, SD 20 points."""
+    gain = rng.normal(effect / 100, 0.2, images)
+    hard = rng.uniform(0.5, 0.9, images)
+    pairs: list[Pair] = []
+    for cell in range(cells):
+        baseline, arm = rng.random((2, images)) < np.stack([hard, np.clip(hard + gain, 0, 1)])
+        pairs.append((str(cell), baseline, arm))
+    return mean_interval([100 * (arm.mean() - baseline.mean()) for _, baseline, arm in pairs], 0.95), pairs
+
+
+def test_the_noise_of_the_test_images_is_that_of_a_mean_over_images() -> None:
+    difference, pairs = drawn_images(np.random.default_rng(0), cells=3, images=400, effect=1)
+    gained = np.mean([arm.astype(float) - baseline for _, baseline, arm in pairs], axis=0)
+
+    noise = image_noise(pairs, difference)
+
+    assert noise is not None
+    assert noise.half_width == pytest.approx(100 * 1.96 * stats.sem(gained), rel=1e-3)
+    assert noise.both.high - noise.both.estimate == pytest.approx(
+        math.hypot(noise.half_width, difference.high - difference.estimate)
+    )
+
+
+def test_over_other_test_images_only_the_wider_interval_holds() -> None:
+    rng = np.random.default_rng(0)
+    draws = [drawn_images(rng, cells=8, images=200, effect=1) for _ in range(SIMULATIONS)]
+    # What clipping leaves of one point: the truth, from very many images.
+    truth = np.mean([drawn_images(rng, cells=1, images=200_000, effect=1)[0].estimate for _ in range(3)])
+    noises = [(difference, image_noise(pairs, difference)) for difference, pairs in draws]
+
+    covered = sum(noise is not None and noise.both.low <= truth <= noise.both.high for _, noise in noises)
+    narrow = sum(difference.low <= truth <= difference.high for difference, _ in noises)
+
+    assert covered >= stats.binom.ppf(0.001, SIMULATIONS, 0.95)
+    assert narrow < 0.9 * SIMULATIONS
+
+
+def test_trials_on_different_test_images_have_no_common_noise() -> None:
+    difference, pairs = drawn_images(np.random.default_rng(0), cells=3, images=40, effect=1)
+    cell, baseline, arm = pairs[0]
+
+    assert image_noise([], difference) is None
+    assert image_noise([(cell, baseline[:30], arm[:30]), *pairs[1:]], difference) is None
 
 
 def test_the_mean_of_nothing_and_of_one_value_has_no_interval() -> None:

@@ -305,7 +305,7 @@ def test_every_caveat_is_silent_or_speaks_and_a_clean_study_has_none() -> None:
         ("few_cells", EVERYTHING[:4], "Only 2 cells are paired"),
         ("one_seed", EVERYTHING[:8], "one seed a cell"),
         ("unequal_cost", EVERYTHING, "attention pooling has +18.6 % parameters"),
-        ("few_test_images", EVERYTHING, "one image is 0.20 points"),
+        ("other_test_images", EVERYTHING, "one image is 0.20 points"),
         (
             "mixed_machines",
             [EVERYTHING[0].model_copy(update={"environment": {"device": "Other"}}), *EVERYTHING[1:]],

@@ -38,7 +38,7 @@ def verdict_of(truth: Truth, seed: int = 0) -> Verdict:
     ],
 )
 def test_the_kind_follows_from_where_the_interval_lies(low: float, high: float, kind: str) -> None:
-    assert judge(with_interval(low, high), margin=0.2) == kind
+    assert judge(with_interval(low, high).difference, margin=0.2) == kind
 
 
 def test_a_winner_is_named_with_difference_interval_pairs_and_range() -> None:

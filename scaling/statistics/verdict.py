@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from scaling.statistics import MARGIN
+from scaling.statistics.images import ImageNoise
 from scaling.statistics.intervals import Interval
 from scaling.statistics.paired import Comparison
 from scaling.statistics.planning import Plan, plan
@@ -35,11 +36,11 @@ class Verdict:
     margin: float  # percentage points
     plan: Plan | None  # what would settle it, where it is inconclusive
     trend: Trend | None  # of the difference over MACs
+    noise: ImageNoise | None  # what other test images would do
 
 
-def judge(comparison: Comparison, margin: float) -> Kind:
+def judge(interval: Interval, margin: float) -> Kind:
     """Better or worse if the interval leaves out zero; practically equal if it lies within ±`margin`, zero or not."""
-    interval = comparison.difference
     if not interval.is_known:
         return "unknown"
     if interval.lies_within(margin):
@@ -49,16 +50,23 @@ def judge(comparison: Comparison, margin: float) -> Kind:
     return "worse" if interval.is_below_zero else "inconclusive"
 
 
-def give_verdict(comparison: Comparison, asked: Asked, trend: Trend | None = None, margin: float = MARGIN) -> Verdict:
+def give_verdict(
+    comparison: Comparison,
+    asked: Asked,
+    *,
+    trend: Trend | None = None,
+    noise: ImageNoise | None = None,
+    margin: float = MARGIN,
+) -> Verdict:
     """Judge a comparison and put it into words."""
-    kind = judge(comparison, margin)
+    kind = judge(comparison.difference, margin)
     needed = plan(comparison, margin) if kind == "inconclusive" else None
     sentence = SENTENCES[kind](comparison, asked, margin)
     if kind == "inconclusive":
         sentence += f"; {advice(needed, comparison)}"
     elif comparison.unit == "seed":
         sentence += "; whether it holds in other cells cannot be known from one"
-    return Verdict(kind, sentence, comparison, margin, needed, trend)
+    return Verdict(kind, sentence, comparison, margin, needed, trend, noise)
 
 
 def arm_name(factor: str, arm: str) -> str:
