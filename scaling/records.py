@@ -36,6 +36,11 @@ class Cost(Entry):
     fvcore_flops: int  # fvcore's total: macs plus norms and some poolings, the unit of the PatchConvNet paper
     activations: int  # output elements of convolutions, linear layers and matrix products
     training_macs: int | None = None  # of one image's forward and backward pass
+    training_memory_bytes: int | None = None  # predicted peak of a training step at the recipe's batch size
+    inference_memory_bytes: int | None = None  # predicted peak of an evaluation, batch size 1
+    measured_memory_bytes: int | None = None  # peak of a training step: CUDA's statistics, tensors alive on a CPU
+    latency_ms: float | None = None  # median of one image's forward pass, on the device of the record's environment
+    images_per_second: float | None = None  # of evaluation at the largest batch that fits
 
 
 class Epoch(Entry):

@@ -1,10 +1,11 @@
 """Costs: hand counts, two counters, the papers' numbers, timm's published tables."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import timm
 import torch
@@ -342,3 +343,27 @@ def register_growing(monkeypatch: pytest.MonkeyPatch, width_of: Callable[[int], 
         return nn.Sequential(*(nn.Sequential(nn.Conv2d(3, w, 1), nn.Conv2d(w, 3, 1)) for w in widths))
 
     monkeypatch.setitem(FAMILIES, "growing", Family(growing))
+
+
+@pytest.mark.slow
+def test_timm_models_of_all_kinds_have_their_published_costs():
+    if not TIMM_TABLE.is_file():
+        pytest.skip(f"needs timm's benchmark table at {TIMM_TABLE}")
+    table = pd.read_csv(TIMM_TABLE).drop_duplicates("model").sort_values("infer_gmacs")
+    table = table[table.model.isin(timm.list_models()) & (table.infer_gmacs > 0.15) & (table.param_count < 90)]
+    kinds = table.model.map(lambda name: timm.models.model_entrypoint(name).__module__)
+    chosen = table.groupby(kinds).head(3).head(105)
+
+    wrong = {
+        row["model"]: gaps for row in chosen.to_dict(orient="records") if max(gaps := gaps_from_published(row)) > 0.01
+    }
+
+    assert len(chosen) >= 100
+    assert len(wrong) <= 1, wrong
+
+
+def gaps_from_published(row: Mapping[Any, Any]) -> tuple[float, ...]:
+    """Relative gaps of fvcore's total and of activations from a row of timm's table, beyond its rounding."""
+    cost = measure(timm.create_model(row["model"]), image_size=int(row["infer_img_size"]))
+    pairs = [(cost.fvcore_flops / 1e9, row["infer_gmacs"]), (cost.activations / 1e6, row["infer_macts"])]
+    return tuple(max(0.0, abs(ours - theirs) - 0.005) / theirs for ours, theirs in pairs)
