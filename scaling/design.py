@@ -8,11 +8,12 @@ from typing import Any
 
 from scaling.config import DataConfig, Recipe, Trial, TrialConfig, cell_label
 from scaling.errors import SpaceError
-from scaling.records import Cost
 from scaling.searcher import sample_cells
 from scaling.space import Range, Space
 
 Cell = dict[str, Any]
+
+EXTENDING = {"axes", "arms", "seeds", "limits", "resources", "question", "keep_weights"}  # leave a study what it is
 
 
 def cells(space: Space, samples: int | None = None) -> list[Cell]:
@@ -70,42 +71,32 @@ def trial_config(space: Space, cell: Cell, arm: Any, seed: int) -> TrialConfig:
     )
 
 
-def within_limits(space: Space, points: Sequence[Cell], cost_of: Callable[[Cell, Any], Cost]) -> list[Cell]:
+def within_limits(space: Space, points: Sequence[Cell], cost_of: Callable[[TrialConfig, str], float]) -> list[Cell]:
     """Cells all of whose arms keep to the limits, so that what remains is still paired.
 
     Args:
-        cost_of: what a cell costs in one arm.
+        cost_of: what a trial costs, by the name of a limit.
 
     Raises:
         SpaceError: no cell remains; names the limit and what the cheapest cell costs.
     """
     bounds = {name: bound for name, bound in space.limits if bound is not None}
-    if not bounds:
-        return list(points)
-    worst = [
-        {name: max(getattr(cost_of(cell, arm), _COSTS[name]) or 0 for arm in space.arm_values) for name in bounds}
-        for cell in points
-    ]
-    kept = [cell for cell, cost in zip(points, worst, strict=True) if all(cost[n] <= bounds[n] for n in bounds)]
-    if not kept:
-        problems = []
-        for name, bound in bounds.items():
-            cheapest = min(range(len(points)), key=lambda i: worst[i][name])
-            if worst[cheapest][name] > bound:
-                problems.append(
-                    f"limits.{name}: {bound:g} excludes all {len(points)} cells; the cheapest, "
-                    f"{cell_label(points[cheapest])}, needs {worst[cheapest][name]:,}; raise the limit"
-                )
-        raise SpaceError(problems or [f"limits: together they exclude all {len(points)} cells; raise one of them"])
-    return kept
-
-
-_COSTS = {  # limit → field of `Cost`
-    "params": "params",
-    "macs": "macs",
-    "activations": "activations",
-    "training_memory": "training_memory_bytes",
-}
+    worst: dict[str, list[float]] = {
+        name: [max(cost_of(trial_config(space, cell, arm, 0), name) for arm in space.arm_values) for cell in points]
+        for name in bounds
+    }
+    kept = [cell for i, cell in enumerate(points) if all(worst[name][i] <= bounds[name] for name in bounds)]
+    if kept:
+        return kept
+    problems = []
+    for name, bound in bounds.items():
+        cheapest = min(range(len(points)), key=worst[name].__getitem__)
+        if worst[name][cheapest] > bound:
+            problems.append(
+                f"limits.{name}: {bound:g} excludes all {len(points)} cells; the cheapest, "
+                f"{cell_label(points[cheapest])}, needs {worst[name][cheapest]:,}; raise the limit"
+            )
+    raise SpaceError(problems or [f"limits: together they exclude all {len(points)} cells; raise one of them"])
 
 
 def study_name(space_name: str, asked: Space, original: Space, overrides: dict[str, Any]) -> str:
@@ -118,7 +109,7 @@ def study_name(space_name: str, asked: Space, original: Space, overrides: dict[s
         return space_name
     parts = [space_name]
     for key, value in overrides.items():
-        if key.partition(".")[0] in {"axes", "arms", "seeds", "limits", "resources", "question"}:
+        if key.partition(".")[0] in EXTENDING:
             continue
         text = PurePath(str(value).partition(":")[2] or str(value)).name
         parts.append(text if key == "data.source" else f"{key.rpartition('.')[2]}={text}")

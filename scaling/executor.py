@@ -15,7 +15,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn, Protocol
 
-from scaling.config import Resources, Trial
+from scaling.config import Trial
 from scaling.data import Dataset
 from scaling.records import Epoch, Record
 
@@ -56,15 +56,10 @@ class Cluster:
     dashboard: str | None  # address of the dashboard's page
     is_local: bool
 
-    def slots(self, resources: Resources) -> int:
-        """Trials that run at once."""
-        slots = self.cpus / resources.cpus
-        gpus = self.share_of_gpu(resources)
-        return int(min(slots, self.gpus / gpus) if gpus else slots)
-
-    def share_of_gpu(self, resources: Resources) -> float:
-        """GPUs of one trial: what was asked for, else one where there are any."""
-        return resources.gpus if resources.gpus is not None else float(self.gpus > 0)
+    def slots(self, cpus: float, gpu: float) -> int:
+        """Trials that run at once, where each takes so much."""
+        slots = self.cpus / cpus
+        return int(min(slots, self.gpus / gpu) if gpu else slots)
 
 
 @contextlib.contextmanager
@@ -103,8 +98,8 @@ def run(
     *,
     folder: Path,
     watcher: Watcher,
-    resources: Resources,
-    on: Cluster,
+    cpus: float,
+    gpus: Sequence[float],
 ) -> None:
     """Run trials to their end, in their order, as many at once as the cluster holds.
 
@@ -113,6 +108,8 @@ def run(
     Args:
         datasets: content of `DataConfig.model_dump_json()` → the data it names.
         folder: of the study; checkpoints go there, so all machines of a cluster must see it.
+        cpus: cores of a trial.
+        gpus: share of a GPU for each trial, in the order of the trials.
 
     Raises:
         KeyboardInterrupt: Ctrl-C or SIGTERM; the workers are stopped when the cluster is left.
@@ -121,7 +118,9 @@ def run(
     shutil.rmtree(scratch, ignore_errors=True)
     body = tune.with_parameters(_run_one, trials=list(trials), datasets=dict(datasets), folder=str(folder))
     tuner = tune.Tuner(
-        tune.with_resources(body, {"cpu": resources.cpus, "gpu": on.share_of_gpu(resources)}),
+        tune.with_resources(
+            body, lambda config: tune.PlacementGroupFactory([{"CPU": cpus, "GPU": gpus[config["number"]]}])
+        ),
         param_space={"number": tune.grid_search(list(range(len(trials))))},
         tune_config=tune.TuneConfig(reuse_actors=True, num_samples=1),
         run_config=tune.RunConfig(

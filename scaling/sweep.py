@@ -12,14 +12,12 @@ import yaml
 from rich.console import Console
 
 from scaling.config import Trial
-from scaling.data import Dataset
-from scaling.design import cells, study_name, trials, within_limits
 from scaling.display import Display
 from scaling.errors import SpaceError, command
-from scaling.prices import Prices, load_datasets, plan_table
+from scaling.placement import gpu_shares, local_gpu_bytes, main_memory_bytes, refuse_what_cannot_fit
+from scaling.plan import Plan, make_plan, shown
 from scaling.progress import Progress
 from scaling.records import Epoch, Record, read_records, write_record, write_study
-from scaling.space import Space, find_space, load_space
 from scaling.study import describe, locked, previous
 
 EPILOG = """\
@@ -56,25 +54,21 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     options = parser().parse_args(argv)
     console = Console()
-    overrides = parse_overrides(options.set, options.data)
-    if options.samples is not None and options.samples < 1:
-        raise SpaceError(f"--samples {options.samples}: at least one cell is needed")
-    space = load_space(options.space, overrides)
-    space_name = find_space(options.space).stem
-    name = options.name or study_name(space_name, space, load_space(options.space), overrides)
-    folder = (options.results / name).resolve()
-
-    points = cells(space, options.samples)
-    datasets = load_datasets(space, points)
-    prices = Prices(space, datasets)
-    points = within_limits(space, points, prices.of)
-    planned = trials(space, name, points)
+    with console.status("reading the space, the data and the costs"):
+        plan = make_plan(
+            options.space,
+            parse_overrides(options.set, options.data),
+            results=options.results,
+            samples=options.samples,
+            name=options.name,
+        )
     if options.dry_run:
-        console.print(plan_table(name, space, points, prices))
+        for part in shown(plan):
+            console.print(part, highlight=False)
         return 0
-    with locked(folder):
-        write_study(folder, describe(name, space, planned, previous(folder, space)))
-        return carry_out(console, folder, space, planned, datasets, prices, options.address)
+    with locked(plan.folder):
+        write_study(plan.folder, describe(plan.study, plan.space, plan.trials, previous(plan.folder, plan.space)))
+        return carry_out(console, plan, options.address)
 
 
 def parse_overrides(settings: Sequence[str], data: str | None) -> dict[str, Any]:
@@ -97,65 +91,59 @@ def parse_overrides(settings: Sequence[str], data: str | None) -> dict[str, Any]
     return overrides
 
 
-def carry_out(
-    console: Console,
-    folder: Path,
-    space: Space,
-    planned: Sequence[Trial],
-    datasets: dict[str, Dataset],
-    prices: Prices,
-    address: str | None,
-) -> int:
+def carry_out(console: Console, plan: Plan, address: str | None) -> int:
     """Run what is missing, write a record for each trial that ends, and say how it went."""
-    settled = {record.key: record for record in read_records(folder) if record.status != "failed"}
-    pending = [trial for trial in planned if trial.key not in settled]
+    settled = {record.key: record for record in read_records(plan.folder) if record.status != "failed"}
+    pending = [trial for trial in plan.trials if trial.key not in settled]
     progress = Progress(
-        arms=[str(arm) for arm in space.arm_values],
-        total=len(planned),
+        arms=[str(arm) for arm in plan.space.arm_values],
+        total=len(plan.trials),
         pending=pending,
-        work={trial.key: prices.work(trial) for trial in pending},
+        work={trial.key: plan.prices.work(trial) for trial in pending},
     )
-    for trial in planned:
+    for trial in plan.trials:
         if trial.key in settled:
             progress.restored(trial, settled[trial.key])
     if settled:
-        console.print(f"{len(planned) - len(pending)} of {len(planned)} trials are finished; {len(pending)} to run")
-    if pending:
-        interrupted = run_pending(console, folder, space, pending, datasets, progress, address)
-        if interrupted:
-            console.print(f"interrupted: {progress.waiting + len(progress.running)} trials are left;"
-                          " the same command continues")  # fmt: skip
-            return 130
-    return conclude(console, folder, progress)
+        console.print(f"{progress.finished} of {progress.total} trials are finished; {len(pending)} to run")
+    if pending and not run_pending(console, plan, pending, progress, address):
+        left = progress.waiting + len(progress.running)
+        console.print(f"interrupted: {left} trials are left; the same command continues")
+        return 130
+    return conclude(console, plan.folder, progress)
 
 
 def run_pending(
-    console: Console,
-    folder: Path,
-    space: Space,
-    pending: Sequence[Trial],
-    datasets: dict[str, Dataset],
-    progress: Progress,
-    address: str | None,
+    console: Console, plan: Plan, pending: Sequence[Trial], progress: Progress, address: str | None
 ) -> bool:
-    """Run trials on Ray; return whether they were interrupted."""
-    from scaling import executor  # starting Ray's import takes a second, which a dry run need not spend
+    """Run trials on Ray; return whether that came to its end, rather than being interrupted."""
+    from scaling import executor  # Ray's import takes a second, which a dry run need not spend
 
+    resources = plan.space.resources
     try:
-        with console.status("starting Ray"):
-            entered = contextlib.ExitStack()
-            on = entered.enter_context(executor.cluster(address))
-        with entered:
-            notes = [f"study      {folder}", f"workers    {on.slots(space.resources)} at once"]
+        with contextlib.ExitStack() as stack:
+            with console.status("starting Ray"):
+                on = stack.enter_context(executor.cluster(address))
+            if on.is_local and not on.gpus:
+                refuse_what_cannot_fit(pending, main_memory_bytes(), plan.prices)
+            gpu_bytes = local_gpu_bytes() if on.is_local else None
+            gpus = gpu_shares(pending, resources, on.gpus, gpu_bytes, plan.prices)
+            notes = [f"study      {plan.folder}", f"workers    {on.slots(resources.cpus, max(gpus))} at once"]
             if on.dashboard:
                 token = "   (token: ray get-auth-token)" if on.is_local else ""
                 notes.append(f"dashboard  {on.dashboard}{token}")
-            with Display(console, progress, folder.name, notes) as display:
-                watcher = Reporter(folder, progress, display)
-                executor.run(pending, datasets, folder=folder, watcher=watcher, resources=space.resources, on=on)
+            with Display(console, progress, plan.study, notes) as display:
+                executor.run(
+                    pending,
+                    plan.prices.datasets,
+                    folder=plan.folder,
+                    watcher=Reporter(plan.folder, progress, display),
+                    cpus=resources.cpus,
+                    gpus=gpus,
+                )
     except KeyboardInterrupt:
-        return True
-    return False
+        return False
+    return True
 
 
 class Reporter:

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scaling.config import TrialConfig
 from scaling.design import cells, study_name, trials, within_limits
 from scaling.errors import SpaceError
-from scaling.records import Cost
 from scaling.searcher import sample_cells
 from scaling.space import Range, Space
 
@@ -74,25 +74,31 @@ def test_real_ranges_need_samples() -> None:
         cells(space(axes={"recipe.learning_rate": {"low": 0.1, "high": 0.2}}))
 
 
-def cost(params: int) -> Cost:
-    return Cost(params=params, macs=params, fvcore_flops=params, activations=params)
+def width_of(config: TrialConfig, limit: str) -> float:
+    return config.arch["width"] + (40 if config.arch["pooling"] == "attention" else 0)
 
 
 def test_a_cell_is_left_out_when_any_arm_exceeds_a_limit() -> None:
     asked = space(limits={"params": 100})
 
-    kept = within_limits(asked, cells(asked), lambda cell, arm: cost(cell["width"] + (40 if arm == "attention" else 0)))
+    kept = within_limits(asked, cells(asked), width_of)
 
     assert {cell["width"] for cell in kept} == {32}
+
+
+def test_without_limits_nothing_is_left_out_and_nothing_is_costed() -> None:
+    asked = space()
+
+    assert within_limits(asked, cells(asked), lambda config, limit: pytest.fail("costed")) == cells(asked)
 
 
 def test_a_limit_that_excludes_everything_names_the_cheapest_cell() -> None:
     asked = space(limits={"macs": 10, "params": 1e9})
 
     with pytest.raises(
-        SpaceError, match=r"^limits.macs: 10 excludes all 6 cells; the cheapest, depth=2 width=32, needs 32;"
+        SpaceError, match=r"^limits.macs: 10 excludes all 6 cells; the cheapest, depth=2 width=32, needs 72;"
     ):
-        within_limits(asked, cells(asked), lambda cell, arm: cost(cell["width"]))
+        within_limits(asked, cells(asked), width_of)
 
 
 def test_a_study_that_only_grew_keeps_its_name_and_another_question_gets_its_own() -> None:

@@ -194,6 +194,8 @@ def test_a_dry_run_shows_what_each_cell_costs_and_runs_nothing(
 
     shown = capsys.readouterr().out
     assert "3 cells × 2 arms × 2 seeds = 12 trials" in shown
+    assert "MiB" in shown
+    assert "device-hours" in shown
     assert not (folder / "results").exists()
 
 

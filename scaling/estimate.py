@@ -1,0 +1,82 @@
+"""Estimate: how long a study will keep its devices busy, from timing its cheapest and its dearest model here."""
+
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+
+from scaling.config import Trial
+from scaling.data import Dataset
+from scaling.environment import device_name
+from scaling.prices import Prices
+from scaling.trial import build
+
+MOST_MACS = {"cpu": 2e11, "cuda": 2e14}  # of one timed step: a few seconds
+STEPS = 3  # timed, after one that warms up
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Time that training takes, without evaluation, on devices like this machine's."""
+
+    seconds: float  # of one device (one core on a CPU), all trials together
+    device: str
+
+
+def estimate(trials: Sequence[Trial], prices: Prices) -> Estimate | None:
+    """Time the cheapest and the dearest model and read all trials off the line through the two.
+
+    Returns None where one image of the dearest is too long a step to time here.
+    """
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    by_cost = sorted(trials, key=lambda trial: _macs(trial, prices))
+    cheap, dear = by_cost[0], by_cost[-1]
+    if _macs(dear, prices) > MOST_MACS[device.type]:
+        return None
+    low, high = (_seconds_an_image(trial, prices, device) for trial in (cheap, dear))
+    span = _macs(dear, prices) - _macs(cheap, prices)
+    slope = max(0.0, high - low) / span if span else 0.0
+    seconds = 0.0
+    for trial in trials:
+        images = len(_data(trial, prices).train) * trial.config.recipe.epochs
+        seconds += images * (low + slope * (_macs(trial, prices) - _macs(cheap, prices)))
+    return Estimate(seconds, device_name(device))
+
+
+def _macs(trial: Trial, prices: Prices) -> float:
+    """Multiply-accumulates of one image's training step."""
+    cost = prices.of(trial.config)
+    return float(cost.training_macs or 3 * cost.macs)
+
+
+def _data(trial: Trial, prices: Prices) -> Dataset:
+    return prices.datasets[trial.config.data.model_dump_json()]
+
+
+def _seconds_an_image(trial: Trial, prices: Prices, device: torch.device) -> float:
+    """Median over steps of the seconds that forward, backward and update take, over the batch size."""
+    data, recipe = _data(trial, prices), trial.config.recipe
+    batch = min(recipe.batch_size, len(data.train), max(1, int(MOST_MACS[device.type] / _macs(trial, prices))))
+    model = build(trial, data).to(device).train()
+    optimizer = torch.optim.AdamW(model.parameters())
+    images = torch.zeros(batch, data.channels, *data.image_size, device=device)
+    labels = torch.zeros(batch, dtype=torch.int64, device=device)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1 if device.type == "cpu" else threads)
+    try:
+        taken = []
+        for _ in range(1 + STEPS):
+            begin = time.perf_counter()
+            with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
+                loss = F.cross_entropy(model(images), labels)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            loss.item()  # waits for the device
+            taken.append(time.perf_counter() - begin)
+    finally:
+        torch.set_num_threads(threads)
+    return statistics.median(taken[1:]) / batch

@@ -1,0 +1,84 @@
+"""Placement: how much of a GPU each trial gets, and whether it fits at all, from its predicted memory."""
+
+import os
+from collections.abc import Sequence
+
+import torch
+
+from scaling.config import Resources, Trial
+from scaling.errors import CostError
+from scaling.memory import GIB, gpu_share
+from scaling.prices import Prices
+
+ROUGHLY_ENOUGH = 1 / 16  # of a device: less than this is not worth predicting exactly
+
+
+def gpu_shares(
+    trials: Sequence[Trial], resources: Resources, gpus: float, gpu_bytes: int | None, prices: Prices
+) -> list[float]:
+    """Share of a GPU for each trial, in their order: what the space asks for, else the least that its memory needs.
+
+    Args:
+        gpus: that the cluster has.
+        gpu_bytes: memory of one of them; None where it cannot be asked, and every trial gets a whole one then.
+
+    Raises:
+        CostError: a trial that cannot fit, or that has been given too little; one line for each cell and arm.
+    """
+    if not gpus or resources.gpus == 0:
+        return [0.0] * len(trials)
+    if gpu_bytes is None:
+        return [resources.gpus or 1.0] * len(trials)
+    found: list[float] = []
+    problems: dict[str, None] = {}
+    for trial in trials:
+        name = trial.label.rpartition(" seed ")[0]
+        try:
+            least = gpu_share(_needed(trial, gpu_bytes, "cuda", prices), gpu_bytes)
+        except CostError as error:
+            problems[f"{name}: {error}"] = None
+            continue
+        if resources.gpus is not None and resources.gpus < least:
+            problems[f"{name}: resources.gpus {resources.gpus:g} is too little; it needs {least:.2g} of a GPU"] = None
+        found.append(resources.gpus or least)
+    if problems:
+        raise CostError(list(problems))
+    return found
+
+
+def refuse_what_cannot_fit(trials: Sequence[Trial], memory_bytes: int, prices: Prices) -> None:
+    """Say which trials need more than this machine's main memory, before any of them starts.
+
+    Raises:
+        CostError: one line for each cell and arm.
+    """
+    problems: dict[str, None] = {}
+    for trial in trials:
+        needed = _needed(trial, memory_bytes, "cpu", prices)
+        if needed > memory_bytes:
+            name = trial.label.rpartition(" seed ")[0]
+            problems[
+                f"{name}: a training step needs about {needed / GIB:.3g} GiB, this machine has"
+                f" {memory_bytes / GIB:.3g} GiB; lower recipe.batch_size, or set limits.training_memory"
+            ] = None
+    if problems:
+        raise CostError(list(problems))
+
+
+def _needed(trial: Trial, available: int, device: str, prices: Prices) -> int:
+    """Predicted bytes of a training step; a generous bound where even that is next to nothing on the device.
+
+    Predicting takes seconds for a large network, so small ones are spared it.
+    """
+    bound = prices.memory_bound(trial.config)
+    return bound if bound < ROUGHLY_ENOUGH * available / 2 else prices.memory(trial.config, device)
+
+
+def main_memory_bytes() -> int:
+    """Main memory of this machine."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def local_gpu_bytes() -> int | None:
+    """Memory of this machine's first GPU; None where it has none."""
+    return torch.cuda.get_device_properties(0).total_memory if torch.cuda.is_available() else None

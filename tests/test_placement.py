@@ -1,0 +1,69 @@
+"""A trial gets the share of a GPU that its memory needs, never less; one that cannot fit is told before it starts."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scaling.config import Resources, Trial, TrialConfig
+from scaling.errors import CostError
+from scaling.memory import GIB
+from scaling.placement import gpu_shares, refuse_what_cannot_fit
+
+GPU = 80 * GIB
+
+
+class Priced:
+    """Stands in for `Prices`: the architecture says how many GiB a step takes."""
+
+    def memory(self, config: TrialConfig, device: str) -> int:
+        return int(config.arch["gib"] * GIB)
+
+    def memory_bound(self, config: TrialConfig) -> int:
+        return 3 * self.memory(config, "cpu")
+
+
+def trial(gib: float) -> Trial:
+    return Trial(study="s", cell={"gib": float(gib)}, arm="a", config=TrialConfig(family="f", arch={"gib": gib}))
+
+
+def shares(sizes: list[float], resources: Resources, *, gpus: float = 1, gpu_bytes: int | None = GPU) -> list[float]:
+    return gpu_shares([trial(gib) for gib in sizes], resources, gpus, gpu_bytes, Priced())  # pyright: ignore[reportArgumentType]
+
+
+@given(st.lists(st.floats(0.001, 60), min_size=1))
+def test_trials_that_share_a_gpu_fit_on_it_together(sizes: list[float]) -> None:
+    for gib, share in zip(sizes, shares(sizes, Resources()), strict=True):
+        assert gib * int(1 / share) <= 80
+
+
+def test_small_trials_share_a_gpu_and_large_ones_have_it_alone() -> None:
+    small, large = shares([0.5, 60], Resources())
+
+    assert small <= 1 / 8
+    assert large == 1
+
+
+def test_without_a_gpu_none_is_asked_for() -> None:
+    assert shares([1, 500], Resources(), gpus=0) == [0, 0]
+    assert shares([1, 500], Resources(gpus=0)) == [0, 0]
+
+
+def test_a_gpu_that_cannot_be_asked_is_given_whole() -> None:
+    assert shares([1], Resources(), gpu_bytes=None) == [1]
+    assert shares([1], Resources(gpus=0.25), gpu_bytes=None) == [0.25]
+
+
+def test_what_cannot_fit_is_named_before_it_starts() -> None:
+    with pytest.raises(CostError) as caught:
+        shares([1, 100, 200], Resources())
+
+    assert [problem.split(":")[0] for problem in caught.value.problems] == ["gib=100.0 a", "gib=200.0 a"]
+    with pytest.raises(CostError, match=r"gib=30\.0 a: resources\.gpus 0\.1 is too little; it needs 0\.5 of a GPU"):
+        shares([1, 30], Resources(gpus=0.1))
+
+
+def test_main_memory_is_held_against_the_prediction() -> None:
+    refuse_what_cannot_fit([trial(1), trial(15)], 16 * GIB, Priced())  # pyright: ignore[reportArgumentType]
+
+    with pytest.raises(CostError, match=r"^gib=17\.0 a: a training step needs about 17 GiB, this machine has 16 GiB; "):
+        refuse_what_cannot_fit([trial(1), trial(17)], 16 * GIB, Priced())  # pyright: ignore[reportArgumentType]
