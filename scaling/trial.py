@@ -1,5 +1,8 @@
 """One trial: build → cost → train → score → record. It knows no Ray, and runs in a plain process too."""
 
+import copy
+import functools
+import json
 import traceback
 from collections.abc import Generator
 from datetime import UTC, datetime
@@ -11,12 +14,14 @@ from torch import nn
 
 from scaling.artifacts import keep
 from scaling.complexity import measure
-from scaling.config import Trial
+from scaling.config import Trial, TrialConfig
 from scaling.data import Dataset
 from scaling.environment import environment
 from scaling.evaluate import score
+from scaling.live_tensors import Step, measured_training_memory
+from scaling.memory import inference_memory, training_memory
 from scaling.models import build_model
-from scaling.records import Epoch, Record
+from scaling.records import Cost, Epoch, Record
 from scaling.stopwatch import Stopwatch
 from scaling.train import Diverged, fit, moving_average
 
@@ -40,8 +45,8 @@ def run_trial(
     checkpoint = folder / "checkpoints" / trial.key if folder else None
     try:
         model = build(trial, data)
-        left["cost"] = measure(model, image_size=data.image_size, in_chans=data.channels)
         model.to(device)
+        left["cost"] = costs(model, trial.config, data, device)
         average = moving_average(model, recipe)
         for epoch in fit(
             model,
@@ -79,6 +84,39 @@ def build(trial: Trial, data: Dataset) -> nn.Module:
         in_chans=data.channels,
         image_size=data.image_size,
         seed=trial.config.seed,
+    )
+
+
+def costs(model: nn.Module, config: TrialConfig, data: Dataset, device: torch.device) -> Cost:
+    """Count what the model costs; predict, and measure over two steps of a copy, what training it occupies."""
+    step = Step(
+        batch_size=min(config.recipe.batch_size, len(data.train)),
+        precision=config.recipe.precision,
+        optimizer=config.recipe.optimizer,
+        device=device.type,
+    )
+    arch = json.dumps(config.arch, sort_keys=True)
+    training, inference = predicted_memory(config.family, arch, data.image_size, data.channels, data.num_classes, step)
+    measured = measured_training_memory(copy.deepcopy(model), data.image_size, data.channels, step)
+    return measure(model, image_size=data.image_size, in_chans=data.channels).model_copy(
+        update={
+            "training_memory_bytes": training,
+            "inference_memory_bytes": inference,
+            "measured_memory_bytes": measured,
+        }
+    )
+
+
+@functools.lru_cache(maxsize=256)  # a worker meets the same model with every seed, and a prediction takes a second
+def predicted_memory(
+    family: str, arch: str, image_size: tuple[int, int], in_chans: int, num_classes: int, step: Step
+) -> tuple[int, int]:
+    """Predicted bytes of a training step, and of one image's evaluation, for an architecture as JSON."""
+    data = {"image_size": image_size, "in_chans": in_chans, "num_classes": num_classes}
+    one = Step(batch_size=1, precision=step.precision, device=step.device)
+    return (
+        training_memory(family, json.loads(arch), step, **data),
+        inference_memory(family, json.loads(arch), one, **data),
     )
 
 

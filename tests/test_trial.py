@@ -59,6 +59,7 @@ def test_a_trial_leaves_its_cost_curve_scores_and_environment(digits: Dataset) -
     assert record.status == "finished"
     assert record.cost is not None
     assert record.cost.params == sum(p.numel() for p in build(trial(), digits).parameters())
+    assert record.cost.training_memory_bytes == pytest.approx(record.cost.measured_memory_bytes, rel=0.1)
     assert [epoch.epoch for epoch in record.curve] == [1, 2]
     assert record.scores is not None
     assert record.scores.val_accuracy == record.curve[-1].val_accuracy
@@ -102,7 +103,7 @@ def test_a_loss_that_is_no_number_is_a_record(digits: Dataset) -> None:
 def test_whatever_goes_wrong_is_a_record_with_its_reason(digits: Dataset) -> None:
     class Broken:
         def __getattr__(self, name: str) -> object:
-            if name == "train":
+            if name == "validation":
                 raise DataError("images/3.jpg is corrupt")
             return getattr(digits, name)
 
