@@ -108,7 +108,7 @@ def other_test_images(analysis: Analysis) -> str | None:
     if not told:
         return (
             f"The test set has {examples:,} images, so that one image is {100 / examples:.2f} points. The interval"
-            " covers other seeds and cells, not other test images; on so few, those alone could move a small difference."
+            " covers other seeds and cells, not other test images; on so few, those could move a small difference."
         )
     said = [f"The interval covers other cells and seeds, not other test images than these {examples:,}."]
     for verdict in told:

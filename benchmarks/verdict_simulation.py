@@ -1,0 +1,106 @@
+"""How honest are the verdicts? Simulated studies with known truth: coverage, false winners, power, advice.
+
+    python benchmarks/verdict_simulation.py [--studies 2000]
+
+Prints the table of docs/statistics.md. Difference in cell i and seed j: effect + b_i + e_ij with b ~ N(0, τ²) and
+e ~ N(0, 2 · 0.3²): a seed deviation of 0.3 points in each arm. All seeds are fixed.
+"""
+
+import argparse
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from scaling.statistics import MARGIN
+from scaling.statistics.intervals import Interval, mean_interval
+from scaling.statistics.paired import compare
+from scaling.statistics.verdict import judge
+
+SEED_SD = 0.3  # points, of one trial
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What the simulated studies have in common; deviations and effects in percentage points."""
+
+    name: str
+    cells: int
+    seeds: int
+    cell_sd: float = 0.0  # τ
+    effect: float = 0.0
+    heavy: bool = False  # seeds with Student's t of 3 degrees of freedom instead of a normal distribution
+    uneven: bool = False  # seed deviations from 0.1 to 0.9 points, by cell
+    lost: float = 0.0  # share of trials that failed
+    images: int | None = None  # accuracies are counts of so many test images
+
+
+SETTINGS = [
+    Setting("default study", 6, 3),
+    Setting("default study, cells differ", 6, 3, cell_sd=0.5),
+    Setting("two cells", 2, 3, cell_sd=0.3),
+    Setting("three cells", 3, 3, cell_sd=0.3),
+    Setting("twelve cells, five seeds", 12, 5, cell_sd=0.3),
+    Setting("one seed", 10, 1, cell_sd=0.3),
+    Setting("heavy tails", 6, 3, cell_sd=0.3, heavy=True),
+    Setting("uneven seed noise", 6, 3, cell_sd=0.3, uneven=True),
+    Setting("a fifth of trials lost", 6, 3, cell_sd=0.3, lost=0.2),
+    Setting("360 test images", 6, 3, images=360),
+    Setting("effect 0.5, one seed", 10, 1, effect=0.5),
+    Setting("effect 0.5", 6, 3, effect=0.5),
+    Setting("effect 0.5, cells differ", 6, 3, cell_sd=0.5, effect=0.5),
+    Setting("effect 0.05", 24, 5, effect=0.05),
+]
+
+
+def simulate(setting: Setting, rng: np.random.Generator) -> pd.DataFrame:
+    """One study as a table of trials."""
+    shape = (setting.cells, 2, setting.seeds)
+    sd = np.linspace(0.1, 0.9, setting.cells)[:, None, None] if setting.uneven else SEED_SD
+    noise = stats.t.rvs(3, size=shape, random_state=rng) / math.sqrt(3) if setting.heavy else rng.normal(size=shape)
+    base = np.linspace(60, 90, setting.cells)[:, None, None]
+    effect = (setting.effect + rng.normal(0, setting.cell_sd, setting.cells))[:, None, None]
+    accuracy = base + effect * np.array([0, 1])[None, :, None] + sd * noise
+    if setting.images:
+        accuracy = np.round(accuracy * setting.images / 100) * 100 / setting.images
+    cells = [f"cell {i}" for i in range(setting.cells)]
+    index = pd.MultiIndex.from_product([cells, ["a", "b"], range(setting.seeds)], names=["cell", "arm", "seed"])
+    table = pd.DataFrame({"test_accuracy": accuracy.ravel()}, index=index).reset_index()
+    return table.assign(status=np.where(rng.random(len(table)) < setting.lost, "failed", "finished"))
+
+
+def naive(setting: Setting, table: pd.DataFrame) -> Interval:
+    """What not to do: all pairs taken as independent, the cells forgotten."""
+    return mean_interval(compare(table, "a", "b").pairs["difference"].to_numpy(), 0.95)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--studies", type=int, default=2000, help="simulated studies a setting")
+    studies = parser.parse_args().studies
+    print("| studies | cells × seeds | τ | effect | covers | covers, pairs as units | better | worse | equal |")
+    print("| :--- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
+    for number, setting in enumerate(SETTINGS):
+        rng = np.random.default_rng(number)
+        covered = covered_naively = 0
+        kinds: list[str] = []
+        for _ in range(studies):
+            table = simulate(setting, rng)
+            resolution = 100 / setting.images if setting.images else 0.0
+            interval = compare(table, "a", "b", resolution=resolution).difference
+            wrong = naive(setting, table)
+            covered += interval.low <= setting.effect <= interval.high
+            covered_naively += wrong.low <= setting.effect <= wrong.high
+            kinds.append(judge(interval, MARGIN))
+        shares = [f"{100 * count / studies:.1f} %" for count in (covered, covered_naively)]
+        shares += [f"{100 * kinds.count(kind) / studies:.1f} %" for kind in ("better", "worse", "practically equal")]
+        size = f"{setting.cells} × {setting.seeds}"
+        print(
+            f"| {setting.name} | {size} | {setting.cell_sd:g} | {setting.effect:g} | {' | '.join(shares)} |", flush=True
+        )
+
+
+if __name__ == "__main__":
+    main()
