@@ -43,7 +43,8 @@ class Plan:
         if self.drop_path > 0:
             options["drop_path_rate"] = self.drop_path
         if get_pretrained_cfg_value(self.name, "fixed_input_size"):
-            options["img_size"] = self.image_size
+            height, width = self.image_size
+            options["img_size"] = height if height == width else self.image_size  # some know squares alone
         return options
 
 
@@ -82,7 +83,7 @@ def cut_of(plan: Plan) -> Cut:
     Raises:
         ModelError: where timm does not build it so, it cannot take such images, or its features are no map.
     """
-    name, (height, width) = plan.name, plan.image_size
+    name = plan.name
     try:
         trunk = on_meta(scaled(name, width=plan.width, depth=plan.depth), **plan.options(num_classes=1)).eval()
         neck = prepare(trunk)
@@ -90,13 +91,7 @@ def cut_of(plan: Plan) -> Cut:
         raise
     except Exception as trouble:  # of any kind, from timm's constructors
         raise ModelError(f"{name} cannot be built so by timm: {in_one_line(trouble)}") from None
-    try:
-        features = _features(trunk, plan.in_chans, plan.image_size)
-    except Exception as trouble:
-        features = _features_at_its_own_size(trunk, plan)
-        if isinstance(features, torch.Tensor) and features.dim() == 4:
-            hint = f"{name} cannot take images of {height}×{width} pixels: {in_one_line(trouble)}"
-            raise ModelError(hint) from None
+    features = _features(trunk, plan)
     if not isinstance(features, torch.Tensor) or features.dim() != 4:
         kind = f"a tensor {tuple(features.shape)}" if isinstance(features, torch.Tensor) else "several tensors"
         raise ModelError(f"{name} has no spatial map to pool: its last features are {kind}, not (N, C, H, W)")
@@ -114,18 +109,38 @@ def cut_of(plan: Plan) -> Cut:
     )
 
 
-def _features(trunk: nn.Module, in_chans: int, size: tuple[int, int]) -> Any:
-    with torch.no_grad():
-        return cast(Any, trunk).forward_features(torch.empty(1, in_chans, *size, device="meta"))
-
-
-def _features_at_its_own_size(trunk: nn.Module, plan: Plan) -> Any:
-    """Tell a network without a map from one that only refuses this size of image."""
-    own = get_pretrained_cfg(plan.name)
+def _features(trunk: nn.Module, plan: Plan) -> Any:
+    """Return what `forward_features` gives, on the meta device."""
     try:
-        return _features(trunk, plan.in_chans, own.input_size[1:]) if own else torch.empty(1, 1, 1, 1)
+        return _run(trunk, plan, plan.image_size)
+    except Exception as trouble:
+        size = "×".join(map(str, plan.image_size))
+        refusal = ModelError(f"{plan.name} cannot take images of {size} pixels: {in_one_line(trouble)}")
+    own = get_pretrained_cfg(plan.name)
+    try:  # a network without a map is told that first, whatever size of image it insists on
+        features = _run(trunk, plan, own.input_size[1:]) if own else None
     except Exception:
-        return torch.empty(1, 1, 1, 1)
+        features = None
+    if features is None:  # it cannot run on the meta device at all: some autocast there in older versions of timm
+        try:
+            return _run(_on_cpu(plan), plan, plan.image_size).to("meta")
+        except Exception:
+            raise refusal from None
+    if isinstance(features, torch.Tensor) and features.dim() == 4:
+        raise refusal
+    return features
+
+
+def _run(trunk: nn.Module, plan: Plan, size: tuple[int, int]) -> Any:
+    with torch.no_grad():
+        image = torch.empty(1, plan.in_chans, *size, device=next(trunk.parameters()).device)
+        return cast(Any, trunk).forward_features(image)
+
+
+def _on_cpu(plan: Plan) -> nn.Module:
+    with torch.random.fork_rng(devices=[]):
+        trunk = scaled(plan.name, width=plan.width, depth=plan.depth)(**plan.options(num_classes=1))
+    return cast(nn.Module, trunk).eval()
 
 
 def _called(trunk: nn.Module, pooled: torch.Tensor) -> tuple[list[nn.Module], torch.Tensor]:

@@ -52,7 +52,10 @@ def on_meta(entry: EntryPoint, **options: Any) -> nn.Module:
     try:
         with torch.device("meta"):
             return entry(**options)
-    except NotImplementedError:  # in older versions of timm some networks compute with tensors while they are built
+    except (
+        NotImplementedError,
+        RuntimeError,
+    ):  # in older versions of timm some networks compute with tensors while they are built
         with torch.random.fork_rng(devices=[]):
             return entry(**options).to("meta")
 
