@@ -2,7 +2,8 @@
 
 import itertools
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any
 
@@ -33,70 +34,79 @@ def cells(space: Space, samples: int | None = None) -> list[Cell]:
     return [dict(zip(space.axes, point, strict=True)) for point in itertools.product(*listed)]
 
 
-def trials(space: Space, study: str, points: Iterable[Cell]) -> list[Trial]:
-    """All trials of a study: every arm and seed of every cell.
+@dataclass(frozen=True)
+class Design:
+    """How a space becomes trials: the settings of each arm in each cell."""
 
-    Seeds vary slowest and arms fastest, so that a study stopped at any moment has nearly equal numbers of both arms
-    in every cell.
-    """
-    points = list(points)
-    return [
-        Trial(
-            study=study,
-            cell=cell,
-            arm=str(arm),
-            config=trial_config(space, cell, arm, seed),
-            keeps_weights=space.keep_weights == "all" or (space.keep_weights == "first_seed" and seed == 0),
+    space: Space
+    matched: Mapping[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)  # (cell, arm) → its own arch
+
+    def config(self, cell: Cell, arm: Any, seed: int) -> TrialConfig:
+        """Settings of one trial: the space's, the cell's and the arm's put together."""
+        space = self.space
+        varied = {**cell, space.factor: arm, **self.matched.get((cell_label(cell), str(arm)), {})}
+        sections: dict[str, dict[str, Any]] = {"recipe": {}, "data": {}}
+        arch = dict(space.arch)
+        for name, value in varied.items():
+            section, _, setting = name.rpartition(".")
+            (sections[section] if section else arch)[setting] = value
+        return TrialConfig(
+            family=space.family,
+            arch=arch,
+            data=DataConfig(**{**space.data.model_dump(), **sections["data"]}),
+            recipe=Recipe(**{**space.recipe.model_dump(), **sections["recipe"]}),
+            seed=seed,
         )
-        for seed in range(space.seeds)
-        for cell in points
-        for arm in space.arm_values
-    ]
 
+    def configs(self, points: Iterable[Cell]) -> list[TrialConfig]:
+        """Settings of every cell and arm, with the first seed."""
+        return [self.config(cell, arm, 0) for cell in points for arm in self.space.arm_values]
 
-def trial_config(space: Space, cell: Cell, arm: Any, seed: int) -> TrialConfig:
-    """Settings of one trial: the space's, the cell's and the arm's put together."""
-    varied = {**cell, space.factor: arm}
-    sections: dict[str, dict[str, Any]] = {"recipe": {}, "data": {}}
-    arch = dict(space.arch)
-    for name, value in varied.items():
-        section, _, setting = name.rpartition(".")
-        (sections[section] if section else arch)[setting] = value
-    return TrialConfig(
-        family=space.family,
-        arch=arch,
-        data=DataConfig(**{**space.data.model_dump(), **sections["data"]}),
-        recipe=Recipe(**{**space.recipe.model_dump(), **sections["recipe"]}),
-        seed=seed,
-    )
+    def trials(self, study: str, points: Iterable[Cell]) -> list[Trial]:
+        """All trials of a study: every arm and seed of every cell.
 
-
-def within_limits(space: Space, points: Sequence[Cell], cost_of: Callable[[TrialConfig, str], float]) -> list[Cell]:
-    """Cells all of whose arms keep to the limits, so that what remains is still paired.
-
-    Args:
-        cost_of: what a trial costs, by the name of a limit.
-
-    Raises:
-        SpaceError: no cell remains; names the limit and what the cheapest cell costs.
-    """
-    bounds = {name: bound for name, bound in space.limits if bound is not None}
-    worst: dict[str, list[float]] = {
-        name: [max(cost_of(trial_config(space, cell, arm, 0), name) for arm in space.arm_values) for cell in points]
-        for name in bounds
-    }
-    kept = [cell for i, cell in enumerate(points) if all(worst[name][i] <= bounds[name] for name in bounds)]
-    if kept:
-        return kept
-    problems = []
-    for name, bound in bounds.items():
-        cheapest = min(range(len(points)), key=worst[name].__getitem__)
-        if worst[name][cheapest] > bound:
-            problems.append(
-                f"limits.{name}: {bound:g} excludes all {len(points)} cells; the cheapest, "
-                f"{cell_label(points[cheapest])}, needs {worst[name][cheapest]:,}; raise the limit"
+        Seeds vary slowest and arms fastest, so that a study stopped at any moment has nearly equal numbers of both
+        arms in every cell.
+        """
+        points, keep = list(points), self.space.keep_weights
+        return [
+            Trial(
+                study=study,
+                cell=cell,
+                arm=str(arm),
+                config=self.config(cell, arm, seed),
+                keeps_weights=keep == "all" or (keep == "first_seed" and seed == 0),
             )
-    raise SpaceError(problems or [f"limits: together they exclude all {len(points)} cells; raise one of them"])
+            for seed in range(self.space.seeds)
+            for cell in points
+            for arm in self.space.arm_values
+        ]
+
+    def within_limits(self, points: Sequence[Cell], cost_of: Callable[[TrialConfig, str], float]) -> list[Cell]:
+        """Cells all of whose arms keep to the limits, so that what remains is still paired.
+
+        Args:
+            cost_of: what a trial costs, by the name of a limit.
+
+        Raises:
+            SpaceError: no cell remains; names the limit and what the cheapest cell costs.
+        """
+        bounds = {name: bound for name, bound in self.space.limits if bound is not None}
+        worst = {
+            name: [max(cost_of(config, name) for config in self.configs([cell])) for cell in points] for name in bounds
+        }
+        kept = [cell for i, cell in enumerate(points) if all(worst[name][i] <= bounds[name] for name in bounds)]
+        if kept:
+            return kept
+        problems = []
+        for name, bound in bounds.items():
+            cheapest = min(range(len(points)), key=worst[name].__getitem__)
+            if worst[name][cheapest] > bound:
+                problems.append(
+                    f"limits.{name}: {bound:g} excludes all {len(points)} cells; the cheapest, "
+                    f"{cell_label(points[cheapest])}, needs {worst[name][cheapest]:,}; raise the limit"
+                )
+        raise SpaceError(problems or [f"limits: together they exclude all {len(points)} cells; raise one of them"])
 
 
 def study_name(space_name: str, asked: Space, original: Space, overrides: dict[str, Any]) -> str:

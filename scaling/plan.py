@@ -1,6 +1,6 @@
 """Plan: everything about a sweep that is decided before anything runs, and how a dry run shows it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,12 +9,12 @@ from rich.console import RenderableType
 from rich.table import Table
 
 from scaling.config import Trial
-from scaling.design import Cell, cells, study_name, trial_config, trials, within_limits
+from scaling.design import Cell, Design, cells, study_name
 from scaling.display import duration
 from scaling.errors import SpaceError
 from scaling.estimate import estimate
 from scaling.memory import GIB
-from scaling.prices import Prices, load_datasets
+from scaling.prices import Prices, load_datasets, match_arms_of
 from scaling.space import Space, find_space, load_space
 
 
@@ -24,10 +24,14 @@ class Plan:
 
     study: str
     folder: Path  # absolute, for workers start elsewhere
-    space: Space
+    design: Design
     cells: list[Cell]
     trials: list[Trial]
     prices: Prices
+
+    @property
+    def space(self) -> Space:
+        return self.design.space
 
 
 def make_plan(
@@ -48,9 +52,27 @@ def make_plan(
     space = load_space(space_name, overrides)
     study = name or study_name(find_space(space_name).stem, space, load_space(space_name), dict(overrides))
     points = cells(space, samples)
-    prices = Prices(space, points, load_datasets(space, points))
-    points = within_limits(space, points, prices.limited)
-    return Plan(study, (results / study).resolve(), space, points, trials(space, study, points), prices)
+    datasets = load_datasets(Design(space).configs(points))
+    design = match_arms_of(Design(space), points, datasets)
+    prices = Prices(design.configs(points), datasets)
+    points = design.within_limits(points, prices.limited)
+    planned = design.trials(study, points)
+    refuse_twins(planned)
+    return Plan(study, (results / study).resolve(), design, points, planned, prices)
+
+
+def refuse_twins(trials: Sequence[Trial]) -> None:
+    """Two trials of a study must not be the same run: it would be recorded once, and one of them be missing.
+
+    Raises:
+        SpaceError: names the first two.
+    """
+    seen: dict[str, Trial] = {}
+    for trial in trials:
+        if (twin := seen.setdefault(trial.key, trial)) is not trial:
+            raise SpaceError(
+                f"'{twin.label}' and '{trial.label}' are the same run; put the values of the axes further apart"
+            )
 
 
 def in_binary(size: int) -> str:
@@ -68,14 +90,18 @@ def shown(plan: Plan) -> Iterator[RenderableType]:
     for axis in space.axes:
         table.add_column(axis, justify="right")
     table.add_column(space.factor)
+    if space.match:
+        table.add_column(f"{space.match.vary} at equal {space.match.cost}", justify="right")
     for column in ("params", "MACs", "activations", "training memory"):
         table.add_column(column, justify="right")
     for cell in plan.cells:
         for arm in space.arm_values:
-            config = trial_config(space, cell, arm, seed=0)
+            config = plan.design.config(cell, arm, 0)
             cost = prices.of(config)
             numbers = (f"{n:,}" for n in (cost.params, cost.macs, cost.activations))
-            table.add_row(*(str(v) for v in cell.values()), str(arm), *numbers, in_binary(prices.memory(config)))
+            matched = [str(config.arch[space.match.vary])] if space.match else []
+            varied = [*(str(value) for value in cell.values()), str(arm), *matched]
+            table.add_row(*varied, *numbers, in_binary(prices.memory(config)))
     yield table
     yield (
         "per image: MACs (multiply-accumulates; FLOPs are twice that) and activations of the forward pass;"

@@ -1,30 +1,52 @@
 """Prices: what each cell and arm of a space costs, computed before anything is built or run."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
 
-from scaling.config import Trial, TrialConfig
+from scaling.config import Trial, TrialConfig, cell_label
 from scaling.counting.quick import cost_all
 from scaling.data import Dataset, load_data
-from scaling.design import Cell, trial_config
+from scaling.design import Cell, Design
+from scaling.errors import CostError
 from scaling.live_tensors import Step
+from scaling.matching import match_arms
 from scaling.memory import training_memory_all
 from scaling.records import Cost
-from scaling.space import Space
 
 
-def load_datasets(space: Space, points: Sequence[Cell]) -> dict[str, Dataset]:
-    """Load every data set that the study's trials name (more than one where an axis varies `data.…`)."""
-    configs = {
-        config.model_dump_json(): config
-        for cell in points
-        for arm in space.arm_values
-        for config in [trial_config(space, cell, arm, seed=0).data]
-    }
-    return {key: load_data(config) for key, config in configs.items()}
+def load_datasets(configs: Iterable[TrialConfig]) -> dict[str, Dataset]:
+    """Load every data set that trials name (more than one where an axis varies `data.…`)."""
+    named = {config.data.model_dump_json(): config.data for config in configs}
+    return {key: load_data(config) for key, config in named.items()}
+
+
+def match_arms_of(design: Design, points: Sequence[Cell], datasets: Mapping[str, Dataset]) -> Design:
+    """Give every other arm the value at which it costs what the baseline costs, where the space asks for that.
+
+    Raises:
+        CostError: an arm cannot cost that, whatever the value.
+    """
+    wanted = design.space.match
+    if wanted is None:
+        return design
+    matched: dict[tuple[str, str], Mapping[str, Any]] = {}
+    for cell in points:
+        configs = {str(arm): design.config(cell, arm, 0) for arm in design.space.arm_values}
+        archs = {
+            arm: {**config.arch, **_seen(datasets[config.data.model_dump_json()])} for arm, config in configs.items()
+        }
+        recipe = next(iter(configs.values())).recipe
+        step = Step(recipe.batch_size, precision=recipe.precision, optimizer=recipe.optimizer)
+        try:
+            found = match_arms(design.space.family, archs, cost=wanted.cost, vary=wanted.vary, step=step)
+        except CostError as error:
+            raise CostError([f"match: {cell_label(cell)}: {problem}" for problem in error.problems]) from None
+        for arm in list(found)[1:]:
+            matched[cell_label(cell), arm] = {wanted.vary: found[arm].arch[wanted.vary]}
+    return Design(design.space, matched)
 
 
 class Prices:
@@ -35,20 +57,15 @@ class Prices:
         CostError: a count that cannot be trusted.
     """
 
-    def __init__(self, space: Space, points: Sequence[Cell], datasets: dict[str, Dataset]) -> None:
-        self.space = space
+    def __init__(self, configs: Iterable[TrialConfig], datasets: dict[str, Dataset]) -> None:
         self.datasets = datasets
-        self._configs = {
-            self._name(config): config
-            for cell in points
-            for arm in space.arm_values
-            for config in [trial_config(space, cell, arm, seed=0)]
-        }
+        self._configs = {self._name(config): config for config in configs}
         self._costs: dict[str, Cost] = {}
         for data_key, data in datasets.items():
             names = [name for name, config in self._configs.items() if config.data.model_dump_json() == data_key]
             archs = [self._configs[name].arch for name in names]
-            self._costs |= dict(zip(names, cost_all(space.family, archs, **_seen(data)), strict=True))
+            family = self._configs[names[0]].family
+            self._costs |= dict(zip(names, cost_all(family, archs, **_seen(data)), strict=True))
         self._memory: dict[tuple[str, str], int] = {}
 
     def of(self, config: TrialConfig) -> Cost:
@@ -85,7 +102,7 @@ class Prices:
         )
         names = [n for n, config in self._configs.items() if (config.data, config.recipe) == (like.data, like.recipe)]
         archs = [self._configs[name].arch for name in names]
-        predicted = training_memory_all(self.space.family, archs, step, **_seen(data))
+        predicted = training_memory_all(like.family, archs, step, **_seen(data))
         self._memory |= {(name, device): size for name, size in zip(names, predicted, strict=True)}
 
     def work(self, trial: Trial) -> float:

@@ -1,6 +1,7 @@
 """Source: what a YAML file and the command line say, with the place of every key, so that mistakes can name it."""
 
 import copy
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,7 +15,11 @@ from scaling.errors import SpaceError, unknown
 
 Place = tuple[str | int, ...]
 
-SHORT_FORMS = {"data": "source", "recipe": "base"}  # a word in place of the section means this key of it
+SHORT_FORMS = {
+    "data": "source",
+    "recipe": "base",
+    "match": "cost",
+}  # a word in place of the section means this key of it
 
 PHRASES = {  # pydantic's findings in the words of a YAML file
     "dict_type": "needs names and values, as in {depth: [2, 4]}",
@@ -108,6 +113,9 @@ class Source:
             return f"{self.path}: {_dotted(error['loc'])} is missing; every space needs it"
         if kind == "value_error":
             return self.place(steps) + str(error["ctx"]["error"] if "ctx" in error else error["msg"])
+        if kind == "literal_error":
+            known = re.findall(r"'([^']+)'", error["ctx"]["expected"])
+            return self.place(steps) + unknown(str(error["loc"][-1]), error["input"], known)
         message = PHRASES.get(kind, error["msg"][:1].lower() + error["msg"][1:])
         return self.place(steps) + f"{message}; it is {error['input']!r}"
 

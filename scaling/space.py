@@ -97,6 +97,15 @@ class Limits(Settings):
     training_memory: ByteSize | None = Field(default=None, description="bytes of a training step, such as 16GiB")
 
 
+class Match(Settings):
+    """Arms that cost the same: each but the baseline gets the value at which it costs what the baseline does."""
+
+    cost: Literal["params", "macs", "fvcore_flops", "activations", "training_macs", "training_memory"] = Field(
+        default="macs", description="what is to be equal"
+    )
+    vary: str = Field(default="width", description="parameter of the family that gives way")
+
+
 class Space(Settings):
     """A question: axes × arms × seeds under one recipe, on one data set."""
 
@@ -112,6 +121,7 @@ class Space(Settings):
         description="the one compared factor and its values; the first is the baseline of the comparison"
     )
     seeds: PositiveInt = Field(default=3, description="repetitions of every cell and arm: seeds 0 to N - 1")
+    match: Match | None = Field(default=None, description="make the arms of a cell cost the same")
     limits: Limits = Limits()
     data: DataConfig = DataConfig()
     recipe: Recipe = Recipe()
@@ -156,6 +166,7 @@ class Space(Settings):
             "family": self.family,
             "factor": self.factor,
             "axes": list(self.axes),
+            **({"match": self.match.model_dump()} if self.match else {}),
             "arch": dict(self.arch),
             "data": self.data.model_dump(mode="json", exclude_defaults=True),
             "recipe": self.recipe.model_dump(mode="json", exclude_defaults=True),
@@ -265,7 +276,8 @@ def schema() -> dict[str, Any]:
     for section, key in SHORT_FORMS.items():
         part = document["properties"][section]
         short = {"type": "string", "description": f"short for {{{key}: …}}"}
-        document["properties"][section] = {"anyOf": [short, {"$ref": part.pop("$ref")}], **part}
+        whole = part.pop("anyOf", None) or [{"$ref": part.pop("$ref")}]
+        document["properties"][section] = {"anyOf": [short, *whole], **part}
     base = {"type": "string", "description": "name of a recipe in recipes/, under the settings given here"}
     document["$defs"]["Recipe"]["properties"]["base"] = base
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **document}

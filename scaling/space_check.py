@@ -8,7 +8,7 @@ from pydantic import BaseModel, ValidationError
 
 from scaling.config import DataConfig, Recipe
 from scaling.errors import ModelError, unknown
-from scaling.models.registry import FAMILIES, check_arch
+from scaling.models.registry import FAMILIES, check_arch, parameters
 from scaling.source import Source
 from scaling.space import Range, Space, Value
 
@@ -46,6 +46,10 @@ def _clashes(space: Space, source: Source) -> Iterator[str]:
     for name in space.axes:
         if name in space.arch:
             yield source.place(("axes", name)) + f"'{name}' is fixed in arch too; keep one of the two"
+    if space.match and space.match.vary not in parameters(space.family):
+        yield source.place(("match", "vary")) + unknown("parameter", space.match.vary, parameters(space.family))
+    if space.match and space.match.vary == space.factor:
+        yield source.place(("match", "vary")) + f"'{space.factor}' is what the arms differ in; vary another parameter"
     if space.factor in space.arch:
         yield source.place(("arms", space.factor)) + f"'{space.factor}' is fixed in arch too; keep one of the two"
     if space.factor in space.axes:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scaling.config import TrialConfig
-from scaling.design import cells, study_name, trials, within_limits
+from scaling.design import Design, cells, study_name
 from scaling.errors import SpaceError
 from scaling.searcher import sample_cells
 from scaling.space import Range, Space
@@ -27,7 +27,7 @@ def space(**parts: object) -> Space:
 def test_every_cell_has_every_arm_at_every_seed_once() -> None:
     asked = space(seeds=3)
 
-    planned = trials(asked, "study", cells(asked))
+    planned = Design(asked).trials("study", cells(asked))
 
     assert len(planned) == 2 * 3 * 2 * 3
     counts = Counter((*t.cell.values(), t.arm, t.config.seed) for t in planned)
@@ -38,7 +38,7 @@ def test_every_cell_has_every_arm_at_every_seed_once() -> None:
 def test_arms_of_a_cell_and_seed_differ_in_the_factor_alone() -> None:
     asked = space(seeds=2)
 
-    planned = trials(asked, "study", cells(asked))
+    planned = Design(asked).trials("study", cells(asked))
 
     for first, second in zip(planned[::2], planned[1::2], strict=True):
         a, b = first.config.model_dump(), second.config.model_dump()
@@ -52,7 +52,7 @@ def test_arms_of_a_cell_and_seed_differ_in_the_factor_alone() -> None:
 def test_a_study_stopped_anywhere_has_nearly_as_many_trials_of_each_arm_in_each_cell(stop: int) -> None:
     asked = space(seeds=3)
 
-    done = trials(asked, "study", cells(asked))[:stop]
+    done = Design(asked).trials("study", cells(asked))[:stop]
 
     counts: Counter[tuple[object, ...]] = Counter((t.arm, *t.cell.values()) for t in done)
     of_each = [counts[arm, *cell.values()] for arm in asked.arm_values for cell in cells(asked)]
@@ -62,7 +62,7 @@ def test_a_study_stopped_anywhere_has_nearly_as_many_trials_of_each_arm_in_each_
 def test_an_axis_may_be_a_setting_of_recipe_or_data() -> None:
     asked = space(axes={"depth": [2], "recipe.learning_rate": [0.1, 0.2], "data.image_size": [16]}, seeds=1)
 
-    planned = trials(asked, "study", cells(asked))
+    planned = Design(asked).trials("study", cells(asked))
 
     assert [t.config.recipe.learning_rate for t in planned] == [0.1, 0.1, 0.2, 0.2]
     assert {t.config.data.image_size for t in planned} == {16}
@@ -81,7 +81,7 @@ def width_of(config: TrialConfig, limit: str) -> float:
 def test_a_cell_is_left_out_when_any_arm_exceeds_a_limit() -> None:
     asked = space(limits={"params": 100})
 
-    kept = within_limits(asked, cells(asked), width_of)
+    kept = Design(asked).within_limits(cells(asked), width_of)
 
     assert {cell["width"] for cell in kept} == {32}
 
@@ -89,7 +89,7 @@ def test_a_cell_is_left_out_when_any_arm_exceeds_a_limit() -> None:
 def test_without_limits_nothing_is_left_out_and_nothing_is_costed() -> None:
     asked = space()
 
-    assert within_limits(asked, cells(asked), lambda config, limit: pytest.fail("costed")) == cells(asked)
+    assert Design(asked).within_limits(cells(asked), lambda config, limit: pytest.fail("costed")) == cells(asked)
 
 
 def test_a_limit_that_excludes_everything_names_the_cheapest_cell() -> None:
@@ -98,7 +98,7 @@ def test_a_limit_that_excludes_everything_names_the_cheapest_cell() -> None:
     with pytest.raises(
         SpaceError, match=r"^limits.macs: 10 excludes all 6 cells; the cheapest, depth=2 width=32, needs 72;"
     ):
-        within_limits(asked, cells(asked), width_of)
+        Design(asked).within_limits(cells(asked), width_of)
 
 
 def test_a_study_that_only_grew_keeps_its_name_and_another_question_gets_its_own() -> None:

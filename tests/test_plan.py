@@ -1,0 +1,100 @@
+"""A plan decides everything before anything runs: matched arms, limits on computed costs, no run twice."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scaling.config import TrialConfig
+from scaling.data import load_data
+from scaling.errors import ScalingError
+from scaling.plan import Plan, make_plan
+from scaling.trial import build, costs
+
+SPACE = """\
+family: patchconvnet
+arch: {patch_size: 2}
+axes:
+  depth: [1, 3]
+  width: [48, 80]
+arms:
+  pooling: [average, attention]
+seeds: 1
+recipe: {batch_size: 16}
+"""
+
+
+@pytest.fixture
+def space(tmp_path: Path) -> Path:
+    path = tmp_path / "space.yaml"
+    path.write_text(SPACE)
+    return path
+
+
+def plan(space: Path, **overrides: Any) -> Plan:
+    return make_plan(
+        str(space), {k.replace("__", "."): v for k, v in overrides.items()}, results=space.parent / "results"
+    )
+
+
+def by_arm(plan: Plan) -> list[tuple[TrialConfig, TrialConfig]]:
+    configs = [trial.config for trial in plan.trials]
+    return list(zip(configs[::2], configs[1::2], strict=True))
+
+
+def test_the_costs_of_a_plan_are_those_that_a_trial_records(space: Path) -> None:
+    import torch
+
+    made = plan(space, axes__depth=[2])
+    trial = made.trials[-1]
+    data = load_data(trial.config.data)
+
+    recorded = costs(build(trial, data), trial.config, data, torch.device("cpu"))
+
+    planned = made.prices.of(trial.config)
+    assert planned == recorded.model_copy(update=dict.fromkeys(set(type(planned).model_fields) - _COUNTED))
+    assert made.prices.memory(trial.config) == recorded.training_memory_bytes
+    assert made.prices.memory_bound(trial.config) > (recorded.measured_memory_bytes or 0)
+
+
+_COUNTED = {"params", "macs", "fvcore_flops", "activations", "training_macs"}
+
+
+@pytest.mark.parametrize("cost", ["macs", "params"])
+def test_matched_arms_cost_the_same_and_the_baseline_keeps_its_width(space: Path, cost: str) -> None:
+    made = plan(space, match=cost)
+
+    for average, attention in by_arm(made):
+        ratio = getattr(made.prices.of(attention), cost) / getattr(made.prices.of(average), cost)
+        assert ratio == pytest.approx(1, abs=0.25)  # widths are multiples of eight
+        assert attention.arch["width"] <= average.arch["width"]
+    assert [average.arch["width"] for average, _ in by_arm(made)] == [48, 80, 48, 80]
+    assert made.study == f"space-match={cost}"
+
+
+def test_limits_are_held_against_computed_costs(space: Path) -> None:
+    whole = plan(space)
+    largest = max(whole.prices.memory(trial.config) for trial in whole.trials)
+
+    kept = plan(space, limits__training_memory=largest - 1)
+
+    assert len(kept.cells) == len(whole.cells) - 1
+    assert max(kept.prices.memory(trial.config) for trial in kept.trials) < largest
+
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        ({"match": "mac"}, "unknown cost 'mac'; did you mean 'macs'"),
+        ({"match": {"vary": "widht"}}, "unknown parameter 'widht'; did you mean 'width'"),
+        ({"match": {"vary": "pooling"}}, "'pooling' is what the arms differ in"),
+        ({"match": "params", "axes__width": [48, 56], "axes__depth": [1]}, "are the same run"),
+        (
+            {"limits__training_memory": "1KiB"},
+            "limits.training_memory: 1024 excludes all 4 cells; the cheapest, depth=1",
+        ),
+    ],
+)
+def test_what_cannot_be_planned_is_said(space: Path, overrides: dict[str, Any], expected: str) -> None:
+    with pytest.raises(ScalingError, match=expected):
+        plan(space, **overrides)
