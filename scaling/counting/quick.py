@@ -94,9 +94,10 @@ def _numbers(cost: Cost) -> tuple[int, ...]:
 def completed(
     arch: Arch, image_size: ImageSize | None, in_chans: int | None, num_classes: int | None
 ) -> dict[str, Any]:
-    """Parameters of a network with what the data decide put in, where it is given."""
+    """Parameters of a network with what the data decide put in, where it is given; nothing is downloaded for it."""
     given = {"image_size": image_size, "in_chans": in_chans, "num_classes": num_classes}
-    return {**arch, **{name: value for name, value in given.items() if value is not None}}
+    empty = {"pretrained": False} if "pretrained" in arch else {}
+    return {**arch, **empty, **{name: value for name, value in given.items() if value is not None}}
 
 
 def _count(family: str, arch: Arch) -> Cost:

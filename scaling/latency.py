@@ -1,0 +1,209 @@
+"""How long a model takes: median and spread of many runs, on a device that nothing else uses meanwhile."""
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.utils.benchmark import Timer
+
+from scaling.config import Recipe
+from scaling.counting.quick import ImageSize
+from scaling.errors import CostError
+from scaling.live_tensors import Precision, Step, black_batch, loss_of
+from scaling.memory import GIB, predict_inference
+from scaling.optimisation import build_optimizer
+
+MOST_IMAGES = 1024  # in a batch; throughput grows no more beyond
+FREE_PART = 0.8  # of the free memory that a batch may take
+BUSY_CORES = 0.5  # of other processes, from which on a CPU is shared
+BUSY_BYTES = GIB  # of other processes on a GPU, from which on it is shared
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Seconds of one batch over many runs, warmed up and synchronised."""
+
+    device: str  # with its name
+    threads: int  # of the CPU
+    batch_size: int
+    precision: str
+    compiled: bool
+    training: bool  # a whole training step rather than an evaluation
+    median_seconds: float
+    low_seconds: float  # a quarter of the runs are faster
+    high_seconds: float  # a quarter of the runs are slower
+    runs: int
+
+    @property
+    def images_per_second(self) -> float:
+        return self.batch_size / self.median_seconds
+
+
+def measure_latency(
+    model: nn.Module,
+    image_size: ImageSize,
+    in_chans: int = 3,
+    *,
+    step: Step,
+    compiled: bool = False,
+    training: bool = False,
+    seconds: float = 2.0,
+    allow_busy: bool = False,
+) -> Latency:
+    """Time `model` where it is, on black images; its mode is put back, and with `training` its weights change.
+
+    Args:
+        step: batch size, precision and, with `training`, optimiser.
+        compiled: through `torch.compile`; compiling is not part of what is timed.
+        training: time forward, backward and optimiser.
+        seconds: for how long to repeat, after warming up.
+        allow_busy: measure even while other processes use the device.
+
+    Raises:
+        CostError: other processes use the device; the model cannot be compiled or run.
+    """
+    device = next(model.parameters()).device
+    if not allow_busy:
+        refuse_shared(device)
+    with torch.device(device):
+        images, labels = black_batch(image_size, in_chans, step.batch_size)
+    with _mode(model, training):
+        runner: nn.Module = torch.compile(model) if compiled else model  # pyright: ignore[reportAssignmentType]
+        run = _training(runner, images, labels, step) if training else _evaluation(runner, images, step)
+        try:
+            run()
+            run()
+            timer = Timer("run()", globals={"run": run}, num_threads=torch.get_num_threads())
+            measured = timer.blocked_autorange(min_run_time=seconds)
+        except Exception as trouble:
+            doing = "compiled and run" if compiled else "run"
+            raise CostError(
+                f"{type(model).__name__} cannot be {doing} on {device} with {step.batch_size} images:"
+                f" {type(trouble).__name__}: {' '.join(str(trouble).split())[:300]}"
+            ) from trouble
+    times = torch.tensor(measured.times, dtype=torch.float64)
+    low, median, high = (float(times.quantile(part)) for part in (0.25, 0.5, 0.75))
+    return Latency(
+        device=device_name(device),
+        threads=torch.get_num_threads(),
+        batch_size=step.batch_size,
+        precision=step.precision,
+        compiled=compiled,
+        training=training,
+        median_seconds=median,
+        low_seconds=low,
+        high_seconds=high,
+        runs=len(times) * measured.number_per_run,
+    )
+
+
+def largest_batch(
+    model: nn.Module,
+    image_size: ImageSize,
+    in_chans: int = 3,
+    *,
+    precision: Precision = "float32",
+    most: int = MOST_IMAGES,
+) -> int:
+    """Largest power of two of images that can be evaluated at once in the memory that is free, at most `most`.
+
+    Raises:
+        CostError: not even one image fits.
+    """
+    device = next(model.parameters()).device
+    kind = "cuda" if device.type == "cuda" else "cpu"
+
+    def occupied(images: int) -> int:
+        step = Step(batch_size=images, precision=precision, device=kind)
+        memory = predict_inference(model, image_size, in_chans, step)
+        return memory.peak - memory.parameters - memory.buffers  # those are there already
+
+    one, two = occupied(1), occupied(2)
+    free = free_bytes(device) * FREE_PART
+    if one > free:
+        raise CostError(f"one image needs {one / GIB:.2f} GiB, {free / GIB:.2f} GiB are free on {device}")
+    fitting = 1 + int((free - one) // max(1, two - one))
+    return 2 ** (min(fitting, most).bit_length() - 1)
+
+
+def free_bytes(device: torch.device) -> int:
+    """Memory that is free on a device."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    with contextlib.suppress(OSError, StopIteration):  # what could be had, page cache included
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        return 1024 * int(next(line for line in lines if line.startswith("MemAvailable")).split()[1])
+    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def device_name(device: torch.device) -> str:
+    """Name of a device for people, such as `cuda: NVIDIA H200` or `cpu: AMD EPYC 7763`."""
+    if device.type == "cuda":
+        return f"cuda: {torch.cuda.get_device_name(device)}"
+    with contextlib.suppress(OSError, StopIteration):
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return "cpu: " + next(line for line in lines if line.startswith("model name")).partition(":")[2].strip()
+    return device.type
+
+
+def refuse_shared(device: torch.device) -> None:
+    """Raise `CostError` while other processes use `device`: what is timed then is their business too."""
+    if device.type == "cuda":
+        free, total = torch.cuda.mem_get_info(device)
+        others = total - free - torch.cuda.memory_reserved(device)
+        if others > BUSY_BYTES:
+            raise CostError(f"other processes hold {others / GIB:.1f} GiB of {device}; wait for them to end")
+        return
+    if (cores := busy_cores()) > BUSY_CORES:
+        raise CostError(f"other processes keep {cores:.1f} cores busy; wait for them to end")
+
+
+def busy_cores(seconds: float = 0.3) -> float:
+    """Cores that other processes keep busy, over a moment; 0 where the system does not tell."""
+    try:
+        before, own = _busy_seconds(), time.process_time()
+        time.sleep(seconds)
+        return max(0.0, _busy_seconds() - before - (time.process_time() - own)) / seconds
+    except (OSError, ValueError):
+        return 0.0
+
+
+def _busy_seconds() -> float:
+    """Time that all cores together have worked since the system started."""
+    user, nice, system, *_ = (int(n) for n in Path("/proc/stat").read_text().split("\n")[0].split()[1:])
+    return (user + nice + system) / os.sysconf("SC_CLK_TCK")
+
+
+@contextlib.contextmanager
+def _mode(model: nn.Module, training: bool) -> Iterator[None]:
+    modes = {module: module.training for module in model.modules()}
+    model.train(training)
+    try:
+        yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+
+
+def _evaluation(model: nn.Module, images: torch.Tensor, step: Step) -> Callable[[], None]:
+    def run() -> None:
+        with torch.no_grad(), torch.autocast(images.device.type, torch.bfloat16, enabled=step.precision == "bfloat16"):
+            model(images)
+
+    return run
+
+
+def _training(model: nn.Module, images: torch.Tensor, labels: torch.Tensor, step: Step) -> Callable[[], None]:
+    optimizer = build_optimizer(model, Recipe.model_validate({"optimizer": step.optimizer}))
+
+    def run() -> None:
+        optimizer.zero_grad(set_to_none=True)
+        loss_of(model, images, labels, step.precision).backward()
+        optimizer.step()
+
+    return run

@@ -1,0 +1,206 @@
+"""Equal costs: the width, or another parameter, at which an architecture costs what it should.
+
+The nearest member of the family is found by bisection: costs grow with width and with depth.
+"""
+
+import functools
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import annotated_types
+from pydantic.fields import FieldInfo
+
+from scaling.counting.depth import DEPTH, Arch
+from scaling.counting.quick import ImageSize, completed, quick_cost
+from scaling.errors import CostError, ModelError, unknown
+from scaling.live_tensors import Step
+from scaling.memory import inference_memory, training_memory
+from scaling.models import check_arch, parameters
+
+COUNTS = ("params", "macs", "fvcore_flops", "activations", "training_macs")
+MEMORIES = {"training_memory": training_memory, "inference_memory": inference_memory}  # need a `Step`
+COSTS = (*COUNTS, *MEMORIES)
+FRACTION = 1 / 64  # step of parameters that are no whole numbers, such as a width multiplier
+LARGEST = 2**16  # steps above zero: no wider or deeper network is tried
+
+
+@dataclass(frozen=True)
+class Matched:
+    """A member of a family that costs about what it should."""
+
+    arch: dict[str, Any]
+    cost: int  # what it costs
+    target: float  # what it should cost
+
+    @property
+    def gap(self) -> float:
+        """Part of the target by which it costs more, or less where negative."""
+        return self.cost / self.target - 1
+
+
+def match(
+    family: str,
+    arch: Arch,
+    *,
+    cost: str,
+    target: float,
+    vary: str = "width",
+    step: Step | None = None,
+    image_size: ImageSize | None = None,
+    in_chans: int | None = None,
+    num_classes: int | None = None,
+    tolerance: float | None = None,
+) -> Matched:
+    """Find the value of `vary` at which the `cost` is nearest to `target`, as a ratio.
+
+    Args:
+        arch: the other parameters; a value of `vary` in it is ignored.
+        cost: one of `COSTS`.
+        step: of training or evaluation, for costs in bytes.
+        tolerance: the largest gap to accept, as a part of the target; none: whatever is nearest.
+
+    Raises:
+        ModelError: the family or a parameter is unknown, or the other parameters allow no network.
+        CostError: the cost is unknown; no value comes near enough; the target is out of reach.
+    """
+    fixed = {key: value for key, value in completed(arch, image_size, in_chans, num_classes).items() if key != vary}
+    return _nearest(family, fixed, vary, cost_function(family, cost, step), cost, target, tolerance)
+
+
+def match_arms(
+    family: str,
+    arms: Mapping[str, Arch],
+    *,
+    cost: str,
+    vary: str = "width",
+    step: Step | None = None,
+    tolerance: float | None = None,
+) -> dict[str, Matched]:
+    """Give every arm the value of `vary` at which it costs what the first arm, which is kept, costs.
+
+    Args:
+        arms: name → whole architecture, with `image_size`, `in_chans` and `num_classes` where they are not the
+            default; the first is the baseline.
+        cost, step, tolerance: as in `match`.
+    """
+    price = cost_function(family, cost, step)
+    (baseline, own), *others = arms.items()
+    target = price(own)
+    matched = {baseline: Matched(dict(own), target, target)}
+    for name, arch in others:
+        fixed = {key: value for key, value in arch.items() if key != vary}
+        matched[name] = _nearest(family, fixed, vary, price, cost, target, tolerance)
+    return matched
+
+
+def cost_function(family: str, cost: str, step: Step | None) -> Callable[[Arch], int]:
+    """Function from an architecture to one of its costs.
+
+    Raises:
+        CostError: there is no such cost, or it needs a step and none is given.
+    """
+    if cost in COUNTS:
+        return lambda arch: getattr(quick_cost(family, arch), cost)
+    if cost not in MEMORIES:
+        raise CostError(unknown("cost", cost, COSTS))
+    if step is None:
+        raise CostError(f"{cost} depends on the batch; give a batch size")
+    return functools.partial(_memory, cost, family, step)
+
+
+def _memory(cost: str, family: str, step: Step, arch: Arch) -> int:
+    return MEMORIES[cost](family, arch, step)
+
+
+def _nearest(
+    family: str,
+    fixed: Arch,
+    vary: str,
+    price: Callable[[Arch], int],
+    cost: str,
+    target: float,
+    tolerance: float | None,
+) -> Matched:
+    if target <= 0:
+        raise CostError(f"{cost} cannot be {target:g}; give a number above 0")
+    grid = _Grid(family, fixed, vary)
+    paid: dict[int, int] = {}
+
+    def costs(number: int) -> int:
+        if number not in paid:
+            paid[number] = price({**fixed, vary: grid.value(number)})
+        return paid[number]
+
+    def on_secant(low: int, high: int) -> int:
+        """Where the target would be if the cost grew evenly; for depth it does, and deep networks are slow to count."""
+        return low + round((target - costs(low)) * (high - low) / max(1, costs(high) - costs(low)))
+
+    low, high = 0, grid.first(1)
+    while costs(high) < target:  # goes up until the target lies between
+        most = LARGEST if vary == DEPTH and low else 2 * high
+        low, high = high, grid.first(min(most, max(high + 1, on_secant(low, high))) if low else 2 * high)
+    while low and (middle := grid.between(low, high, on_secant(low, high) if vary == DEPTH else None)) is not None:
+        low, high = (middle, high) if costs(middle) < target else (low, middle)
+    low = low or high
+    best = min((low, high), key=lambda number: max(costs(number) / target, target / max(1, costs(number))))
+    matched = Matched({**fixed, vary: grid.value(best)}, costs(best), target)
+    if tolerance is not None and abs(matched.gap) > tolerance:
+        raise CostError(
+            f"{family}: the nearest {vary}, {grid.value(best)}, has {cost} {costs(best):,}, {matched.gap:+.1%} from"
+            f" {target:,.0f}; allow a larger tolerance or vary another parameter"
+        )
+    return matched
+
+
+class _Grid:
+    """Values that a parameter may have: whole multiples of its step, those that the family allows."""
+
+    def __init__(self, family: str, fixed: Arch, vary: str) -> None:
+        known = parameters(family)
+        if vary not in known:
+            raise ModelError(f"{family}: {unknown('parameter', vary, known)}")
+        kind, self.step = _type_and_step(known[vary].annotation)
+        if kind not in (int, float):
+            raise CostError(f"{family}: {vary} is no number; vary another parameter, such as width or depth")
+        self.family, self.fixed, self.vary = family, fixed, vary
+        self.allowed: dict[int, bool] = {}
+
+    def value(self, number: int) -> int | float:
+        return number * self.step
+
+    def first(self, number: int) -> int:
+        """The first that is allowed from `number` on."""
+        for candidate in range(number, min(number + 64, LARGEST)):
+            if self._allows(candidate):
+                return candidate
+        check_arch(self.family, {**self.fixed, self.vary: self.value(number)})  # says what is wrong
+        raise CostError(f"{self.family}: no {self.vary} up to {self.value(LARGEST)} costs so much")
+
+    def between(self, low: int, high: int, wanted: int | None) -> int | None:
+        """One that is allowed between the two, near what is wanted, else their middle; none where there is none."""
+        middle = (low + high) // 2 if wanted is None else min(max(wanted, low + 1), high - 1)
+        for distance in range(high - low):
+            for candidate in (middle - distance, middle + distance):
+                if low < candidate < high and self._allows(candidate):
+                    return candidate
+        return None
+
+    def _allows(self, number: int) -> bool:
+        if number not in self.allowed:
+            try:
+                check_arch(self.family, {**self.fixed, self.vary: self.value(number)})
+                self.allowed[number] = True
+            except ModelError:
+                self.allowed[number] = False
+        return self.allowed[number]
+
+
+def _type_and_step(annotation: Any) -> tuple[Any, int | float]:
+    """Type of a parameter and the distance of its values, from its annotation."""
+    kind, *notes = typing.get_args(annotation) if typing.get_origin(annotation) is typing.Annotated else (annotation,)
+    rules = [rule for note in notes for rule in (note.metadata if isinstance(note, FieldInfo) else [note])]
+    multiples = [rule.multiple_of for rule in rules if isinstance(rule, annotated_types.MultipleOf)]
+    whole = multiples[0] if multiples and isinstance(multiples[0], int) else 1
+    return kind, whole if kind is int else FRACTION
