@@ -114,7 +114,7 @@ class Source:
         if kind == "value_error":
             return self.place(steps) + str(error["ctx"]["error"] if "ctx" in error else error["msg"])
         if kind == "literal_error":
-            known = re.findall(r"'([^']+)'", error["ctx"]["expected"])
+            known = re.findall(r"'([^']+)'", error.get("ctx", {}).get("expected", ""))
             return self.place(steps) + unknown(str(error["loc"][-1]), error["input"], known)
         message = PHRASES.get(kind, error["msg"][:1].lower() + error["msg"][1:])
         return self.place(steps) + f"{message}; it is {error['input']!r}"
