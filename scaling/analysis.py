@@ -70,10 +70,10 @@ class Analysis:
 
     @property
     def headline(self) -> str:
-        """The verdict in one sentence."""
+        """The verdict: one sentence, on a line of its own, for each comparison."""
         if not self.verdicts:
             return "no verdict: the study names one arm, and a comparison needs two"
-        return "; ".join(verdict.sentence for verdict in self.verdicts)
+        return "\n".join(verdict.sentence for verdict in self.verdicts)
 
     @property
     def finished(self) -> pd.DataFrame:

@@ -16,6 +16,8 @@ from scaling.errors import ScalingError, unknown
 
 Columns = Mapping[str, np.ndarray]  # numeric columns by name, each (trials,)
 Values = Callable[[Columns], np.ndarray]
+UNPREFIXED = {"s", "ms"}  # nobody says kiloseconds
+PREFIXED = {"B"}  # the prefix belongs to the unit: MB
 PREFIXES = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
@@ -26,7 +28,7 @@ class Metric:
     name: str
     title: str  # in a sentence
     label: str  # for an axis, with its unit
-    unit: str  # as it stands behind a number; empty for counts that the name explains
+    unit: str  # as it stands behind a number
     direction: Literal["lower", "higher"]  # which end is better
     scale: Literal["linear", "log"]
     values: Values
@@ -35,12 +37,19 @@ class Metric:
         """One number a row of `table`: (rows,)."""
         return self.values({name: table[name].to_numpy(dtype=float) for name in table.select_dtypes("number")})
 
+    def number(self, value: float) -> str:
+        """`value` without its unit, under a heading that has it: `5.12 M`, `81.30`, `1,234`."""
+        if self.scale == "linear":
+            return f"{value:.2f}"
+        return f"{value:,.0f}" if self.unit in UNPREFIXED and value >= 100 else si(value)
+
     def text(self, value: float) -> str:
-        """`value` as a reader wants it, with its unit: `5.12 M MACs`, `81.3 %`."""
+        """`value` as a reader wants it, with its unit: `5.12 M MACs`, `81.30 %`, `2.4 MB`."""
         if not math.isfinite(value):
             return "unknown"
-        number = si(value) if self.scale == "log" else f"{value:.2f}"
-        return f"{number} {self.unit}".strip()
+        number = self.number(value)
+        is_prefixed = self.unit in PREFIXED and number[-1:].isalpha()
+        return f"{number}{self.unit}" if is_prefixed else f"{number} {self.unit}"
 
 
 METRICS: dict[str, Metric] = {}
@@ -114,6 +123,42 @@ def activations(trials: Columns) -> np.ndarray:
     return trials["activations"]
 
 
+@metric("training MACs", label="MACs per training image", unit="MACs", direction="lower", scale="log")
+def training_macs(trials: Columns) -> np.ndarray:
+    """Multiply-accumulates of one image's forward and backward pass."""
+    return trials["training_macs"]
+
+
+@metric("training memory", label="Training memory (B, predicted)", unit="B", direction="lower", scale="log")
+def training_memory(trials: Columns) -> np.ndarray:
+    """Predicted peak of a training step at the recipe's batch size."""
+    return trials["training_memory_bytes"]
+
+
+@metric("inference memory", label="Inference memory (B, predicted)", unit="B", direction="lower", scale="log")
+def inference_memory(trials: Columns) -> np.ndarray:
+    """Predicted peak of an evaluation, batch size 1."""
+    return trials["inference_memory_bytes"]
+
+
+@metric("measured training memory", label="Training memory (B, measured)", unit="B", direction="lower", scale="log")
+def measured_memory(trials: Columns) -> np.ndarray:
+    """Measured peak of a training step."""
+    return trials["measured_memory_bytes"]
+
+
+@metric("latency", label="Latency per image (ms)", unit="ms", direction="lower", scale="log")
+def latency(trials: Columns) -> np.ndarray:
+    """Median of one image's forward pass, on the device of the trial."""
+    return trials["latency_ms"]
+
+
+@metric("throughput", label="Throughput (images/s)", unit="images/s", direction="higher", scale="log")
+def throughput(trials: Columns) -> np.ndarray:
+    """Images evaluated in a second, at the largest batch that fits the device of the trial."""
+    return trials["images_per_second"]
+
+
 @metric("training time", label="Training time (s)", unit="s", direction="lower", scale="log")
 def train_seconds(trials: Columns) -> np.ndarray:
     """Forward, backward and optimiser over all epochs. Bookkeeping, no measurement, where trials share a device."""
@@ -160,3 +205,15 @@ def test_loss(trials: Columns) -> np.ndarray:
 def val_loss(trials: Columns) -> np.ndarray:
     """Mean cross-entropy on the validation set after the last epoch, without label smoothing."""
     return trials["val_loss"]
+
+
+@metric("test top-5 accuracy", label="Test top-5 accuracy (%)", unit="%", direction="higher", scale="linear")
+def test_top5(trials: Columns) -> np.ndarray:
+    """Whether one of the five likeliest classes is right; missing where there are five classes or fewer."""
+    return trials["test_top5"]
+
+
+@metric("test calibration error", label="Test calibration error (%)", unit="%", direction="lower", scale="linear")
+def test_calibration_error(trials: Columns) -> np.ndarray:
+    """Expected calibration error: how far confidence is from accuracy."""
+    return trials["test_calibration_error"]

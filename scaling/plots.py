@@ -21,7 +21,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullForm
 from scaling import figures
 from scaling.analysis import Analysis
 from scaling.figures import Accuracy, Curves, Differences, Text, Trends
-from scaling.metrics import si
+from scaling.metrics import Metric
 
 WIDTH = 5.0  # inches; narrow, so that letters stay readable on a phone
 MEAN = 0.34  # inches of the row of a mean in the forest plot
@@ -153,7 +153,7 @@ def draw_accuracy(info: Accuracy) -> Figure:
                 cloud.cost[chosen], cloud.accuracy[chosen], s=30, marker=marker, color=fill, edgecolors=colour,
                 linewidths=1.2, zorder=4,
             )  # fmt: skip
-    _log_axis(axes, np.concatenate([cloud.trial_cost for cloud in info.clouds]))
+    _log_axis(axes, np.concatenate([cloud.trial_cost for cloud in info.clouds]), info.cost)
     axes.set(xlabel=info.cost.label, ylabel=info.score.label)
     _legend(axes, [(cloud.label, cloud.colour) for cloud in info.clouds])
     return figure
@@ -212,7 +212,7 @@ def draw_trends(info: Trends) -> Figure:
         axes.plot(line.at, line.line, color=colour, linewidth=1.4, zorder=3)
         axes.scatter(line.cost, line.difference, s=30, marker=marker, color=colour, edgecolors=PAPER, linewidths=0.6,
                      zorder=4)  # fmt: skip
-    _log_axis(axes, np.concatenate([line.cost for line in info.lines]))
+    _log_axis(axes, np.concatenate([line.cost for line in info.lines]), info.cost)
     axes.set(xlabel=info.cost.label, ylabel="Difference in test accuracy (points)")
     _legend(axes, [(line.label, line.colour) for line in info.lines])
     return figure
@@ -279,8 +279,8 @@ def _limits(info: Differences) -> tuple[float, float]:
     return float(low - pad), float(high + pad)
 
 
-def _log_axis(axes: Axes, values: np.ndarray) -> None:
-    """Make the x axis logarithmic over `values`, with ticks at round numbers."""
+def _log_axis(axes: Axes, values: np.ndarray, metric: Metric) -> None:
+    """Make the x axis logarithmic over `values` of `metric`, with ticks at round numbers."""
     low, high = values.min() / 1.25, values.max() * 1.25
     axes.set_xscale("log")
     axes.set_xlim(low, high)
@@ -293,4 +293,4 @@ def _log_axis(axes: Axes, values: np.ndarray) -> None:
     axes.xaxis.set_major_locator(FixedLocator(ticks[:: max(1, len(ticks) // 6)].tolist()))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: si(value)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: metric.number(value)))

@@ -25,7 +25,7 @@ the verdict. A study that is not complete gives the report that is possible. Exi
 class Report:
     """What a report says, and where."""
 
-    verdict: str  # one sentence
+    verdict: str  # one sentence; a line for each arm that is compared with the baseline
     page: Path
 
 

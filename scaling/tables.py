@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from scaling.analysis import COSTS, Analysis, overheads
-from scaling.metrics import METRICS, si
+from scaling.metrics import METRICS
 from scaling.statistics.verdict import arm_name, points
 
 
@@ -207,7 +207,7 @@ def best(analysis: Analysis) -> Table:
         Column("val_accuracy", "validation accuracy (%)", percent),
         Column("test_accuracy", "test accuracy (%)", percent),
         Column("test_sd", "SD over seeds (points)", percent),
-        *(Column(cost, METRICS[cost].label, si) for cost in COSTS),
+        *(Column(cost, METRICS[cost].label, METRICS[cost].number) for cost in COSTS),
     ]
     everything = analysis.cells.to_dict("records")
     rows = []
@@ -231,7 +231,7 @@ def cells(analysis: Analysis) -> Table:
         Column("val_accuracy", "validation accuracy (%)", percent),
         Column("test_accuracy", "test accuracy (%)", percent),
         Column("test_sd", "SD over seeds (points)", percent),
-        *(Column(cost, METRICS[cost].label, si) for cost in COSTS),
+        *(Column(cost, METRICS[cost].label, METRICS[cost].number) for cost in COSTS),
         *(
             Column(f"front_{cost}", f"front: {METRICS[cost].title}", lambda on_it: "●" if on_it else "")
             for cost in COSTS
@@ -260,7 +260,7 @@ def trials(analysis: Analysis) -> Table:
         Column("epochs", "epochs", whole),
         Column("val_accuracy", "validation accuracy (%)", percent),
         Column("test_accuracy", "test accuracy (%)", percent),
-        *(Column(cost, METRICS[cost].label, si) for cost in COSTS),
+        *(Column(cost, METRICS[cost].label, METRICS[cost].number) for cost in COSTS),
         Column("device", "device"),
     ]
     names = [column.name for column in columns]

@@ -41,7 +41,18 @@ class Truth:
         extra = 4 * width**2 if arm != self.arms[0] else 0
         params = depth * 8 * width**2 + extra
         macs = depth * 8 * width**2 * 16 + extra
-        return Cost(params=params, macs=macs, fvcore_flops=int(1.01 * macs), activations=depth * width * 160)
+        return Cost(
+            params=params,
+            macs=macs,
+            fvcore_flops=int(1.01 * macs),
+            activations=depth * width * 160,
+            training_macs=3 * macs,
+            training_memory_bytes=64 * params + 4_000_000,
+            inference_memory_bytes=8 * params,
+            measured_memory_bytes=65 * params + 4_000_000,
+            latency_ms=macs / 1e6,
+            images_per_second=1e9 / macs,
+        )
 
     def accuracies(self, rng: np.random.Generator) -> np.ndarray:
         """True draws of the test accuracy: (cells, arms, seeds)."""
@@ -118,6 +129,8 @@ def _record(
             val_loss=0.5,
             test_accuracy=final,
             test_loss=0.6,
+            test_top5=(final + 100) / 2,
+            test_calibration_error=1.5,
             val_examples=1000,
             test_examples=truth.test_examples,
             test_correct=_images(final, truth.test_examples, rng) if truth.keeps_images else None,

@@ -56,5 +56,21 @@ def test_numbers_are_written_with_si_prefixes(value: float, text: str) -> None:
     assert si(value) == text
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "text"),
+    [
+        ("macs", 5_123_000, "5.12 M MACs"),
+        ("params", 900, "900 parameters"),
+        ("training_memory", 2_398_820, "2.4 MB"),
+        ("training_memory", 12, "12 B"),
+        ("train_seconds", 12_345, "12,345 s"),
+        ("train_seconds", 0.0123, "0.0123 s"),
+        ("test_accuracy", 81.234, "81.23 %"),
+    ],
+)
+def test_numbers_are_written_with_their_unit(name: str, value: float, text: str) -> None:
+    assert METRICS[name].text(value) == text
+
+
 def test_a_missing_number_is_said_to_be_unknown() -> None:
     assert METRICS["macs"].text(float("nan")) == "unknown"

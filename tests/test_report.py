@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import os
 import re
+import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -282,6 +283,24 @@ def test_reporting_loads_neither_torch_nor_ray(tmp_path: Path) -> None:
 
     assert done.stderr == ""
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [390, 1280])
+def test_a_browser_opens_the_page_from_disk_without_a_complaint(reported: Path, tmp_path: Path, width: int) -> None:
+    browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if browser is None:
+        pytest.skip("needs chromium")
+    flags = "--headless --no-sandbox --disable-gpu --disable-background-networking --no-first-run --hide-scrollbars"
+
+    done = subprocess.run(
+        [browser, *flags.split(), "--enable-logging=stderr", f"--user-data-dir={tmp_path / 'profile'}",
+         f"--window-size={width},3000", f"--screenshot={tmp_path / 'page.png'}", (reported / "index.html").as_uri()],
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+
+    assert (tmp_path / "page.png").stat().st_size > 50_000
+    assert "CONSOLE" not in done.stderr
 
 
 def analysis_of(records: list[Record], truth: Truth = TRUTH) -> Analysis:
