@@ -91,7 +91,7 @@ def advice(needed: Plan | None, comparison: Comparison) -> str:
     words += f" needed to settle a difference of {needed.effect:.2f} points"
     if needed.more_seeds is None and comparison.unit == "cell" and math.isfinite(comparison.cell_sd):
         few = f"{len(comparison.cells)} cells are too few"
-        why = few if len(comparison.cells) <= FEW_CELLS else f"the cells themselves differ by {comparison.cell_sd:.2f}"
+        why = few if len(comparison.cells) <= FEW_CELLS else f"cells seem to differ by {comparison.cell_sd:.2f} points"
         words += f" (more seeds alone would not do: {why})"
     return words
 
