@@ -18,6 +18,7 @@ from markupsafe import Markup
 from scaling.analysis import COSTS, MAIN_COST, Analysis, cells_and_seeds, overheads, share_of_front
 from scaling.caveats import caveats
 from scaling.figures import Text
+from scaling.galleries import Gallery
 from scaling.metrics import METRICS
 from scaling.statistics.verdict import Verdict, arm_name, interval_text, plural, points
 from scaling.tables import Table
@@ -51,13 +52,18 @@ class Strip:
 
 
 def render_page(
-    analysis: Analysis, figures: Mapping[str, Figure], tables: Mapping[str, Table], commands: Sequence[str]
+    analysis: Analysis,
+    figures: Mapping[str, Figure],
+    tables: Mapping[str, Table],
+    galleries: Sequence[Gallery],
+    commands: Sequence[str],
 ) -> str:
     """Lay the page out.
 
     Args:
         figures: by name; what could not be drawn is missing.
         tables: by name.
+        galleries: of what attention looks at; may be none.
         commands: that run the study and the report again.
     """
     environment = jinja2.Environment(
@@ -93,6 +99,7 @@ def render_page(
         caveats=caveats(analysis),
         figures=figures,
         tables=tables,
+        galleries=galleries,
         most_rows=MOST_ROWS,
         asked=asked(analysis),
         environment=environments(analysis),

@@ -111,6 +111,7 @@ def write_report(study_folder: str | Path, out_folder: str | Path = "reports", *
     """
     # Imported here: drawing takes two seconds to load, which an error message or --help need not wait for.
     from scaling.analysis import analyse_study
+    from scaling.galleries import find_galleries
     from scaling.page import Figure, inline, render_page
     from scaling.plots import PLOTS, THEME
     from scaling.records import write_atomically
@@ -133,7 +134,8 @@ def write_report(study_folder: str | Path, out_folder: str | Path = "reports", *
     space = {name: value for name, value in analysis.study.space.items() if value}
     if space:
         files["space.yaml"] = _space_file(space)
-    page = render_page(analysis, figures, tables, commands(folder, target, bool(space)))
+    galleries = find_galleries(folder, analysis.arms, analysis.records)
+    page = render_page(analysis, figures, tables, galleries, commands(folder, target, bool(space)))
     for name in (f"figures/{name}.{kind}" for name in PLOTS for kind in ("png", "svg")):
         if name not in files:  # of an earlier report on this study, which said something else
             (target / name).unlink(missing_ok=True)
