@@ -13,7 +13,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from scaling.config import Recipe
-from scaling.optimisation import build_optimizer
+from scaling.errors import CostError, unknown
+from scaling.optimisation import OPTIMIZERS, build_optimizer
 
 Precision = Literal["float32", "bfloat16"]
 
@@ -27,6 +28,12 @@ class Step:
     optimizer: str = "adamw"  # a name that the recipe knows
     checkpointing: bool = False  # keep only the inputs of blocks and compute the rest again
     device: str = "cpu"  # kind of device that it will run on: cpu or cuda
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1:
+            raise CostError(f"a batch of {self.batch_size} images: at least one is needed")
+        if self.optimizer not in OPTIMIZERS:
+            raise CostError(unknown("optimizer", self.optimizer, OPTIMIZERS))
 
 
 class LiveTensors(TorchDispatchMode):

@@ -1,0 +1,266 @@
+"""Costs without training: `python -m scaling.measure --model timm:resnet50`, or of every cell of a space.
+
+The module can be called as the function that it shares its name with: `scaling.measure(model, image_size=224)`.
+"""
+
+import argparse
+import json
+import sys
+import types
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from pydantic import ByteSize, TypeAdapter
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+from torch import nn
+
+from scaling import complexity
+from scaling.candidates import Candidate, from_models, from_space
+from scaling.cost_rows import Row, breakdown, measured, solved, timed
+from scaling.counting.quick import ImageSize
+from scaling.errors import CostError, command, unknown
+from scaling.live_tensors import Step
+from scaling.matching import COSTS
+from scaling.records import Cost
+from scaling.sweep import parse_overrides
+
+EPILOG = """\
+examples:
+  python -m scaling.measure --model timm:resnet50 timm:vit_small_patch16_224
+  python -m scaling.measure --model patchconvnet --set width=384 --set depth=[60,120] --image-size 224 --batch-size 64
+  python -m scaling.measure --space depth_width --sort macs
+  python -m scaling.measure --model patchconvnet --set depth=12 --set pooling=[average,attention] --match macs=1e9
+
+MACs are multiply-accumulates of convolutions, linear layers and matrix products of one image; FLOPs = 2 x MACs.
+Single models are counted by fvcore and by torch, which must agree; spaces by torch, checked on a sample.
+Exit code: 0, or 2 for a mistake in what was asked.
+"""
+HOW = ("runs", "precision", "device")
+PIPED_WIDTH = 250  # characters of a table that goes to a file or another program
+TITLES = {
+    "params": "params",
+    "macs": "MACs",
+    "fvcore_flops": "fvcore FLOPs",
+    "activations": "activations",
+    "training_macs": "training MACs",
+    "training_memory_bytes": "training memory",
+    "inference_memory_bytes": "inference memory",
+    "training_memory": "training memory",
+    "inference_memory": "inference memory",
+    "batch_size": "batch",
+    "share": "of MACs",
+    "gap": "off target",
+    "latency_ms": "median ms",
+    "low_ms": "quartile 1 ms",
+    "high_ms": "quartile 3 ms",
+    "images_per_second": "images/s",
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m scaling.measure",
+        description="Say what models cost, without training them.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--model", nargs="+", metavar="NAME", help="timm:NAME, or a family such as patchconvnet")
+    what.add_argument("--space", metavar="NAME|FILE", help="every cell and arm of a space")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="a family's parameter, or a space's setting"
+    )
+    parser.add_argument("--data", metavar="SPEC", help="of a space: data other than it names")
+    parser.add_argument("--samples", type=int, metavar="N", help="of a space: sample N cells instead of taking all")
+    parser.add_argument("--image-size", type=image_size, metavar="N|HxW", help="in pixels [the model's own, or 224]")
+    parser.add_argument("--in-chans", type=int, metavar="N", help="channels of the image [3]")
+    parser.add_argument("--num-classes", type=int, metavar="N", help="[the model's own, or 1000]")
+    parser.add_argument("--batch-size", type=int, metavar="N", help="predict memory for so many images a step")
+    parser.add_argument("--precision", choices=["float32", "bfloat16"], help="of memory and latency [float32]")
+    parser.add_argument("--optimizer", help="of training memory: adamw, lamb or sgd [adamw]")
+    parser.add_argument("--checkpointing", action="store_true", help="predict memory with gradient checkpointing")
+    parser.add_argument("--memory", action="store_true", help="of a space: predict memory at its own batch size")
+    parser.add_argument("--device", default=None, help="cpu or cuda, of memory and latency [cuda where there is one]")
+    parser.add_argument("--latency", action="store_true", help="time each: one image, and as many as fit up to 256")
+    parser.add_argument("--compiled", action="store_true", help="time what torch.compile makes of each, too")
+    parser.add_argument("--seconds", type=float, default=2.0, help="for how long to repeat each that is timed [2]")
+    parser.add_argument("--allow-busy", action="store_true", help="time even while other processes use the device")
+    parser.add_argument("--match", metavar="COST=VALUE", help=f"solve for a cost; one of {', '.join(COSTS)}")
+    parser.add_argument("--vary", default="width", metavar="KEY", help="parameter that --match solves for [width]")
+    parser.add_argument("--by", choices=["operator", "module"], help="of one model: where its costs come from")
+    parser.add_argument("--sort", metavar="COLUMN", help="of the table, such as macs; smallest first")
+    parser.add_argument("--descending", action="store_true", help="with --sort: largest first")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--csv", action="store_true", help="print CSV, whole numbers")
+    form.add_argument("--json", action="store_true", help="print JSON, whole numbers")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write to a file instead")
+    return parser
+
+
+def image_size(text: str) -> ImageSize:
+    """Read `224` or `224x320` (height, width)."""
+    sides = [int(side) for side in text.lower().replace("×", "x").split("x")]
+    if len(sides) > 2 or min(sides) < 1:
+        raise ValueError(text)
+    return sides[0] if len(sides) == 1 else (sides[0], sides[1])
+
+
+@command
+def main(argv: list[str] | None = None) -> int:
+    options = parser().parse_args(argv)
+    options.device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    show(sorted_rows(rows_for(options), options.sort, options.descending), options)
+    return 0
+
+
+def rows_for(options: argparse.Namespace) -> list[Row]:
+    """Rows of the table that was asked for."""
+    found = candidates(options)
+    if options.by:
+        if len(found) != 1:
+            raise CostError(f"--by tells where the costs of one model come from; {len(found)} were named")
+        return breakdown(found[0], options.by)
+    if options.match:
+        cost, target = _target(options.match)
+        return [solved(c, cost, target, options.vary, step_of(c, options)) for c in without(options.vary, found)]
+    if not (options.latency or options.compiled):
+        return [measured(candidate, step_of(candidate, options)) for candidate in found]
+    kinds = (False, True) if options.compiled else (False,)
+    return [
+        {**candidate.labels, **times}
+        for candidate in found
+        for times in timed(
+            candidate,
+            options.precision or "float32",
+            options.device,
+            kinds,
+            seconds=options.seconds,
+            allow_busy=options.allow_busy,
+        )
+    ]
+
+
+def candidates(options: argparse.Namespace) -> list[Candidate]:
+    """What was asked for."""
+    settings = parse_overrides(options.set, options.data if options.space else None)
+    known = {name: getattr(options, name) for name in ("image_size", "in_chans", "num_classes")}
+    given = {name: value for name, value in known.items() if value is not None}
+    if not options.space:
+        if options.match:
+            settings.pop(options.vary, None)
+        return list(from_models(options.model, settings, given))
+    if given:
+        flag = next(iter(given)).replace("_", "-")
+        raise CostError(f"--{flag}: the data of a space decide that; use --data, or --set data.image_size=N")
+    return from_space(options.space, settings, options.samples, options.device if options.memory else None)
+
+
+def step_of(candidate: Candidate, options: argparse.Namespace) -> Step | None:
+    """The step that memory is predicted for; none where no batch size was given."""
+    asked = {name: getattr(options, name) for name in ("batch_size", "precision", "optimizer")}
+    settings = {**candidate.recipe, **{name: value for name, value in asked.items() if value is not None}}
+    if "batch_size" not in settings:
+        return None
+    return Step(**settings, checkpointing=options.checkpointing, device=options.device)
+
+
+def without(name: str, found: Sequence[Candidate]) -> list[Candidate]:
+    """Candidates that differ in more than the parameter `name`, without it."""
+    distinct: dict[str, Candidate] = {}
+    for candidate in found:
+        kept = candidate.without(name)
+        distinct.setdefault(json.dumps([kept.labels, kept.arch], sort_keys=True), kept)
+    return list(distinct.values())
+
+
+def sorted_rows(rows: list[Row], column: str | None, descending: bool) -> list[Row]:
+    """Rows in the order of a column's values; rows without one come last."""
+    if column is None:
+        return rows
+    if column not in columns_of(rows):
+        raise CostError(unknown("column", column, columns_of(rows)))
+    table = pd.DataFrame(rows).sort_values(column, ascending=not descending, kind="stable")
+    return [rows[number] for number in table.index]
+
+
+def columns_of(rows: list[Row]) -> list[str]:
+    """Columns of a table: what tells the rows apart, then the numbers, then how they were measured."""
+    found = dict.fromkeys(key for row in rows for key in row)
+    return sorted(found, key=lambda column: (column in HOW, column in TITLES))
+
+
+def show(rows: list[Row], options: argparse.Namespace) -> None:
+    """Print rows, or write them to a file."""
+    if options.json or (options.out and options.out.suffix == ".json"):
+        text = json.dumps(rows, indent=1, default=str)
+    elif options.csv or options.out:
+        text = pd.DataFrame(rows, columns=pd.Index(columns_of(rows))).astype(object).to_csv(index=False).rstrip("\n")
+    else:
+        is_terminal = sys.stdout.isatty()
+        Console(width=None if is_terminal else PIPED_WIDTH).print(as_table(rows), soft_wrap=not is_terminal)
+        return
+    if options.out:
+        options.out.write_text(text + "\n")
+        print(f"{len(rows)} rows written to {options.out}")
+    else:
+        print(text)
+
+
+def as_table(rows: list[Row]) -> Table:
+    """Rows in units that people read."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    columns = columns_of(rows)
+    for column in columns:
+        is_number = any(isinstance(row.get(column), int | float) for row in rows)
+        table.add_column(TITLES.get(column, column), justify="right" if is_number else "left")
+    for row in rows:
+        table.add_row(*(Text(readable(column, row.get(column)), no_wrap=True) for column in columns))
+    return table
+
+
+def readable(column: str, value: Any) -> str:
+    """A number with its unit, three digits behind the point at most."""
+    if value is None or isinstance(value, str):
+        return value or ""
+    if column in ("share", "gap"):
+        return f"{100 * value:+.1f} %" if column == "gap" else f"{100 * value:.1f} %"
+    if "memory" in column:
+        return f"{value / 2**30:,.2f} GiB" if value >= 2**30 else f"{value / 2**20:,.1f} MiB"
+    if column.endswith("_ms"):
+        return f"{value:,.3f}"
+    if column not in TITLES or column == "batch_size":
+        return str(value)
+    for size, letter in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
+        if value >= size:
+            return f"{value / size:,.3f}{letter}"
+    return f"{value:,.0f}"
+
+
+def _target(text: str) -> tuple[str, float]:
+    """Read `macs=4e9`; memory may have a unit, as in `training_memory=16GiB`."""
+    cost, equals, value = text.partition("=")
+    if not equals:
+        raise CostError(f"--match {text}: write COST=VALUE, such as macs=4e9")
+    try:
+        return cost, float(TypeAdapter(ByteSize).validate_python(value)) if "memory" in cost else float(value)
+    except ValueError:
+        raise CostError(f"--match {text}: '{value}' is no number") from None
+
+
+class _Callable(types.ModuleType):
+    """The module, which is also the function that the package shows under the same name."""
+
+    def __call__(self, model: nn.Module, image_size: ImageSize, in_chans: int = 3) -> Cost:
+        return complexity.measure(model, image_size, in_chans)
+
+
+sys.modules[__name__].__class__ = _Callable
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,96 @@
+"""Latency: what is timed, on a device that is not shared."""
+
+import time
+
+import pytest
+import torch
+from torch import nn
+
+from scaling import latency
+from scaling.errors import CostError
+from scaling.latency import busy_cores, free_bytes, largest_batch, measure_latency, refuse_shared
+from scaling.live_tensors import Step
+
+CPU = torch.device("cpu")
+
+
+class Sleeper(nn.Module):
+    """Takes ten milliseconds a batch, the first time far longer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(3))
+        self.calls = 0
+        self.modes: set[bool] = set()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        time.sleep(0.3 if self.calls == 0 else 0.01)
+        self.calls += 1
+        self.modes.add(self.training)
+        return x.mean(dim=(2, 3)) + self.weight
+
+
+def test_the_median_is_of_warm_runs_and_the_mode_is_put_back():
+    model = Sleeper().train()
+
+    times = measure_latency(model, 8, step=Step(batch_size=4), seconds=0.1, allow_busy=True)
+
+    assert 0.01 <= times.low_seconds <= times.median_seconds <= times.high_seconds < 0.1
+    assert times.images_per_second == 4 / times.median_seconds
+    assert times.runs >= 10
+    assert times.device.startswith("cpu")
+    assert model.modes == {False}
+    assert model.training
+
+
+def test_a_training_step_changes_the_weights_and_an_evaluation_does_not():
+    model = Sleeper()
+    measure_latency(model, 8, step=Step(batch_size=2), seconds=0.01, allow_busy=True)
+    assert torch.equal(model.weight, torch.ones(3))
+
+    times = measure_latency(model, 8, step=Step(batch_size=2), training=True, seconds=0.01, allow_busy=True)
+
+    assert times.training
+    assert not torch.equal(model.weight, torch.ones(3))
+
+
+def test_a_device_that_others_use_is_refused(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(latency, "busy_cores", lambda: 1.7)
+
+    with pytest.raises(CostError, match=r"other processes keep 1\.7 cores busy; wait"):
+        measure_latency(Sleeper(), 8, step=Step(batch_size=1))
+
+    monkeypatch.setattr(latency, "busy_cores", lambda: 0.1)
+    refuse_shared(CPU)
+
+
+def test_own_work_does_not_count_as_that_of_others(monkeypatch: pytest.MonkeyPatch):
+    clock = iter([100.0, 101.0])
+    own = iter([10.0, 10.9])
+    monkeypatch.setattr(latency, "_busy_seconds", lambda: next(clock))
+    monkeypatch.setattr(time, "process_time", lambda: next(own))
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+
+    assert busy_cores(seconds=0.5) == pytest.approx(0.1 / 0.5)
+
+
+def test_the_largest_batch_fills_the_free_memory(monkeypatch: pytest.MonkeyPatch):
+    model = nn.Sequential(nn.Flatten(), nn.Linear(300, 200, bias=False))
+    per_image = 4 * (300 + 200) + 8
+    monkeypatch.setattr(latency, "free_bytes", lambda device: per_image * 100 / latency.FREE_PART)
+
+    assert largest_batch(model, 10) == 64
+    assert largest_batch(model, 10, most=16) == 16
+
+    monkeypatch.setattr(latency, "free_bytes", lambda device: per_image)
+    with pytest.raises(CostError, match="one image needs"):
+        largest_batch(model, 10)
+
+
+def test_free_memory_is_told():
+    assert free_bytes(CPU) > 2**20
+
+
+def test_what_cannot_run_is_one_clear_line():
+    with pytest.raises(CostError, match=r"^Linear cannot be run on cpu with 2 images: RuntimeError: [^\n]+$"):
+        measure_latency(nn.Linear(7, 2), 8, step=Step(batch_size=2), allow_busy=True)
