@@ -15,6 +15,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from scaling.accounts import memory_note, time_note
 from scaling.analysis import COSTS, MAIN_COST, Analysis, cells_and_seeds, overheads, share_of_front
 from scaling.caveats import caveats
 from scaling.figures import Text
@@ -96,6 +97,8 @@ def render_page(
         extent=cells_and_seeds(analysis),
         answers=answers,
         front_note=front_note(analysis),
+        memory_note=memory_note(analysis),
+        time_note=time_note(analysis),
         caveats=caveats(analysis),
         figures=figures,
         tables=tables,

@@ -20,7 +20,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullForm
 
 from scaling import figures
 from scaling.analysis import Analysis
-from scaling.figures import Accuracy, Curves, Differences, Text, Trends
+from scaling.figures import Accuracy, Curves, Differences, Memory, Text, Trends
 from scaling.metrics import Metric
 
 WIDTH = 5.0  # inches; narrow, so that letters stay readable on a phone
@@ -131,6 +131,12 @@ def learning_curves(analysis: Analysis) -> Drawing | None:
     return _drawn(figures.curves(analysis), draw_curves)
 
 
+@plot
+def memory_prediction(analysis: Analysis) -> Drawing | None:
+    """Predicted against measured memory of a training step."""
+    return _drawn(figures.memory(analysis), draw_memory)
+
+
 def _drawn(info: figures.Info | None, draw: Callable[..., Figure]) -> Drawing | None:
     if info is None:
         return None
@@ -234,6 +240,22 @@ def draw_curves(info: Curves) -> Figure:
     return figure
 
 
+def draw_memory(info: Memory) -> Figure:
+    """Draw predicted over measured memory, with the line of equality; both axes have one range."""
+    figure, axes = _canvas(3.7, [cloud.label for cloud in info.clouds])
+    everything = np.concatenate([[*cloud.predicted, *cloud.measured] for cloud in info.clouds])
+    _log_axis(axes, everything, info.measured)
+    _log_axis(axes, everything, info.predicted, vertical=True)
+    axes.plot(axes.get_xlim(), axes.get_xlim(), color=MUTED, linewidth=0.9, zorder=2)
+    for cloud in info.clouds:
+        colour, marker = _look(cloud.colour)
+        axes.scatter(cloud.measured, cloud.predicted, s=30, marker=marker, color=colour, edgecolors=PAPER,
+                     linewidths=0.6, zorder=3)  # fmt: skip
+    axes.set(xlabel=info.measured.label, ylabel=info.predicted.label)
+    _legend(axes, [(cloud.label, cloud.colour) for cloud in info.clouds])
+    return figure
+
+
 def _canvas(height: float, labels: Sequence[str], left: float = 0.68) -> tuple[Figure, Axes]:
     """A figure whose axes are `height` inches high, with room above for the legend; no layout engine, which is slow."""
     top, bottom = 0.14 + 0.22 * len(labels), 0.52
@@ -279,18 +301,21 @@ def _limits(info: Differences) -> tuple[float, float]:
     return float(low - pad), float(high + pad)
 
 
-def _log_axis(axes: Axes, values: np.ndarray, metric: Metric) -> None:
-    """Make the x axis logarithmic over `values` of `metric`, with ticks at round numbers."""
+def _log_axis(axes: Axes, values: np.ndarray, metric: Metric, *, vertical: bool = False) -> None:
+    """Make the x axis, or the y axis, logarithmic over `values` of `metric`, with ticks at round numbers."""
     low, high = values.min() / 1.25, values.max() * 1.25
-    axes.set_xscale("log")
-    axes.set_xlim(low, high)
+    if vertical:
+        axes.set(yscale="log", ylim=(low, high))
+    else:
+        axes.set(xscale="log", xlim=(low, high))
     decades = 10.0 ** np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
     for steps in ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 5, 7)):
         ticks = np.array([step * decade for decade in decades for step in steps])
         ticks = ticks[(ticks >= low) & (ticks <= high)]
         if len(ticks) >= 4:
             break
-    axes.xaxis.set_major_locator(FixedLocator(ticks[:: max(1, len(ticks) // 6)].tolist()))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: metric.number(value)))
+    axis = axes.yaxis if vertical else axes.xaxis
+    axis.set_major_locator(FixedLocator(ticks[:: max(1, len(ticks) // 6)].tolist()))
+    axis.set_minor_locator(NullLocator())
+    axis.set_minor_formatter(NullFormatter())
+    axis.set_major_formatter(FuncFormatter(lambda value, _: metric.number(value)))

@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from scaling.accounts import MEANINGS
+from scaling.accounts import time_spent as add_up
 from scaling.analysis import COSTS, Analysis, overheads
 from scaling.metrics import METRICS
-from scaling.statistics.verdict import arm_name, points
+from scaling.statistics.verdict import arm_name, plural, points
 
 
 @dataclass(frozen=True)
@@ -275,6 +277,30 @@ def failures(analysis: Analysis) -> Table:
     bad = analysis.table[analysis.table["status"] != "finished"]
     rows = [_plain(values) for values in zip(*(bad[column.name] for column in columns), strict=True)]
     return Table("Trials that did not finish", "Failed ones run again with the same command.", columns, rows)
+
+
+@table
+def time_spent(analysis: Analysis) -> Table:
+    """One row a heading that trials booked their seconds under."""
+    columns = [
+        Column("heading", "heading"),
+        Column("meaning", "what it is"),
+        Column("seconds", "seconds", lambda value: f"{value:,.1f}"),
+        Column("percent", "percent", lambda value: f"{value:.1f}"),
+    ]
+    spent = add_up(analysis.records)
+    title = "Where the time went"
+    if spent is None:
+        return Table(title, "No trial booked its seconds.", columns, [])
+    rows: list[list[Any]] = [
+        [heading, MEANINGS.get(heading), seconds, 100 * seconds / spent.paid]
+        for heading, seconds in spent.seconds.items()
+    ]
+    caption = (
+        f"Seconds of {plural(spent.trials, 'trial')} added up, {METRICS['wall_seconds'].text(spent.paid)} in all: from"
+        " building the network to its scores, whether the trial finished or not. Starting workers is not in it."
+    )
+    return Table(title, caption, columns, rows)
 
 
 def _plain(values: Iterable[Any]) -> list[Any]:
