@@ -50,7 +50,7 @@ def _of_arm(folder: Path, trials: list[Record]) -> Iterator[Gallery]:
     chosen, gallery = best
     yield gallery
     others = sorted((trial for trial in trials if trial.cost and trial.cell != chosen.cell), key=_macs)
-    cheapest = _first(folder, others, "its cheapest other cell")
+    cheapest = _first(folder, others, "of the cheapest other cell that kept one")
     if cheapest:
         yield cheapest[1]
 

@@ -218,7 +218,8 @@ def until(analysis: Analysis) -> str | None:
 
 
 def tied(text: str) -> str:
-    """Keep numbers and their units on one line."""
+    """Keep numbers and their units on one line, and `n = 8`."""
+    text = re.sub(r"\bn = (?=\d)", "n\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}", text)
     return re.sub(r"(?<=\d) (?=(?:%|[kMGTP]\b))", "\N{NO-BREAK SPACE}", text)
 
 

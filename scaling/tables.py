@@ -284,16 +284,16 @@ def time_spent(analysis: Analysis) -> Table:
     """One row a heading that trials booked their seconds under."""
     columns = [
         Column("heading", "heading"),
-        Column("meaning", "what it is"),
         Column("seconds", "seconds", lambda value: f"{value:,.1f}"),
         Column("percent", "percent", lambda value: f"{value:.1f}"),
+        Column("meaning", "what it is"),
     ]
     spent = add_up(analysis.records)
     title = "Where the time went"
     if spent is None:
         return Table(title, "No trial booked its seconds.", columns, [])
     rows: list[list[Any]] = [
-        [heading, MEANINGS.get(heading), seconds, 100 * seconds / spent.paid]
+        [heading, seconds, 100 * seconds / spent.paid, MEANINGS.get(heading)]
         for heading, seconds in spent.seconds.items()
     ]
     caption = (

@@ -355,3 +355,4 @@ def test_a_figure_in_the_page_has_ids_of_its_own_and_the_pages_colours() -> None
 
 def test_numbers_stay_with_their_units() -> None:
     assert tied("95 % of 5.1 M MACs, 3 Monkeys") == "95\N{NO-BREAK SPACE}% of 5.1\N{NO-BREAK SPACE}M MACs, 3 Monkeys"
+    assert tied("plan = 8; n = 8 cells") == "plan = 8; n\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}8 cells"
