@@ -232,7 +232,8 @@ def load_model(path: str | Path) -> SavedModel:
             f"{path} does not say which network it holds; it is no file of a study (scaling.load_pretrained reads"
             " bare weights into a model)"
         ) from None
-    model = build_model(about["family"], seed=0, **about["arch"])
+    arch = {**about["arch"], "pretrained": False} if "pretrained" in about["arch"] else about["arch"]  # are in the file
+    model = build_model(about["family"], seed=0, **arch)
     if problem := _misfit(state, model.state_dict()):
         raise ModelError(f"{path} does not fit the model that it names: {problem}")
     model.load_state_dict(state)
