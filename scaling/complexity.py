@@ -217,6 +217,11 @@ def _einsum(inputs: Values, outputs: Values) -> int:
     return product_of(sides.values())
 
 
+def _convolution_mode(inputs: Values, outputs: Values) -> int:
+    """aten::_convolution_mode(input, weight (o, i, …), …), padding given as a word: i · kernel for each result."""
+    return product_of(_shape(outputs[0])) * product_of(_shape(inputs[1])[1:])
+
+
 def _convolution(inputs: Values, outputs: Values) -> int:
     macs: Any = jit_handles.conv_flop_jit(inputs, outputs)["conv"]
     return int(macs)
@@ -242,6 +247,7 @@ def _product_handle(operator: str, macs: Formula, activations: Formula = _elemen
 
 _PRODUCTS: dict[str, tuple[Formula, ...]] = {
     "_convolution": (_convolution,),
+    "_convolution_mode": (_convolution_mode,),
     "linear": (_linear,),
     "matmul": (_linear,),
     "mm": (_linear,),

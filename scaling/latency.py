@@ -9,10 +9,10 @@ from pathlib import Path
 
 import torch
 from torch import nn
-from torch.utils.benchmark import Timer
 
 from scaling.config import Recipe
 from scaling.counting.quick import ImageSize
+from scaling.environment import device_name
 from scaling.errors import CostError
 from scaling.live_tensors import Precision, Step, black_batch, loss_of
 from scaling.memory import GIB, predict_inference
@@ -20,6 +20,7 @@ from scaling.optimisation import build_optimizer
 
 MOST_IMAGES = 1024  # in a batch; throughput grows no more beyond
 FREE_PART = 0.8  # of the free memory that a batch may take
+FEWEST_RUNS = 10
 BUSY_CORES = 0.5  # of other processes, from which on a CPU is shared
 BUSY_BYTES = GIB  # of other processes on a GPU, from which on it is shared
 
@@ -76,20 +77,17 @@ def measure_latency(
         runner: nn.Module = torch.compile(model) if compiled else model  # pyright: ignore[reportAssignmentType]
         run = _training(runner, images, labels, step) if training else _evaluation(runner, images, step)
         try:
-            run()
-            run()
-            timer = Timer("run()", globals={"run": run}, num_threads=torch.get_num_threads())
-            measured = timer.blocked_autorange(min_run_time=seconds)
+            repeat(run, device, seconds / 4, FEWEST_RUNS // 2)  # warms up: compiles, chooses kernels, fills caches
+            times = torch.tensor(repeat(run, device, seconds, FEWEST_RUNS), dtype=torch.float64)
         except Exception as trouble:
             doing = "compiled and run" if compiled else "run"
             raise CostError(
                 f"{type(model).__name__} cannot be {doing} on {device} with {step.batch_size} images:"
                 f" {type(trouble).__name__}: {' '.join(str(trouble).split())[:300]}"
             ) from trouble
-    times = torch.tensor(measured.times, dtype=torch.float64)
     low, median, high = (float(times.quantile(part)) for part in (0.25, 0.5, 0.75))
     return Latency(
-        device=device_name(device),
+        device=f"{device.type}: {device_name(device)}",
         threads=torch.get_num_threads(),
         batch_size=step.batch_size,
         precision=step.precision,
@@ -98,8 +96,21 @@ def measure_latency(
         median_seconds=median,
         low_seconds=low,
         high_seconds=high,
-        runs=len(times) * measured.number_per_run,
+        runs=len(times),
     )
+
+
+def repeat(run: Callable[[], None], device: torch.device, seconds: float, fewest: int) -> list[float]:
+    """Run again and again; return the seconds of each, from an idle device to an idle device."""
+    times: list[float] = []
+    synchronize = torch.cuda.synchronize if device.type == "cuda" else lambda: None
+    synchronize()
+    while len(times) < fewest or sum(times) < seconds:
+        begin = time.perf_counter()
+        run()
+        synchronize()
+        times.append(time.perf_counter() - begin)
+    return times
 
 
 def largest_batch(
@@ -139,16 +150,6 @@ def free_bytes(device: torch.device) -> int:
         lines = Path("/proc/meminfo").read_text().splitlines()
         return 1024 * int(next(line for line in lines if line.startswith("MemAvailable")).split()[1])
     return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-
-
-def device_name(device: torch.device) -> str:
-    """Name of a device for people, such as `cuda: NVIDIA H200` or `cpu: AMD EPYC 7763`."""
-    if device.type == "cuda":
-        return f"cuda: {torch.cuda.get_device_name(device)}"
-    with contextlib.suppress(OSError, StopIteration):
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return "cpu: " + next(line for line in lines if line.startswith("model name")).partition(":")[2].strip()
-    return device.type
 
 
 def refuse_shared(device: torch.device) -> None:

@@ -109,9 +109,13 @@ def peak_memory(device: torch.device, alive: Iterable[torch.Tensor] = ()) -> Ite
 def measured_training_memory(model: nn.Module, image_size: int | tuple[int, int], in_chans: int, step: Step) -> int:
     """Train `model` for two steps on black images, where it is; return the peak bytes of the second.
 
-    Its weights change. Device and checkpointing are the model's, not those of `step`.
+    What the process holds on the device besides this model is not counted. Its weights change. Device and checkpointing are the model's, not those of `step`.
     """
     device = next(model.parameters()).device
+    others = 0
+    if device.type == "cuda":
+        own = sum(t.untyped_storage().nbytes() for t in (*model.parameters(), *model.buffers()))
+        others = max(0, torch.cuda.memory_allocated(device) - own)
     model.train()
     stepper = build_optimizer(model, Recipe.model_validate({"optimizer": step.optimizer}))
     with torch.device(device):
@@ -123,7 +127,7 @@ def measured_training_memory(model: nn.Module, image_size: int | tuple[int, int]
         with peak_memory(device, [*model.parameters(), *model.buffers(), *state, images, labels]) as peak:
             loss_of(model, images, labels, step.precision).backward()
             stepper.step()
-        measured = peak.bytes
+        measured = peak.bytes - others
     return measured
 
 

@@ -14,6 +14,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from scaling.complexity import audit, measure
+from scaling.counting.dispatcher import count_dispatched
 from scaling.counting.operators import may_multiply
 from scaling.counting.quick import cost_all, quick_cost, quick_cost_of
 from scaling.errors import CostError, ModelError
@@ -366,3 +367,32 @@ def gap_from_published(name: str, size: int, gmacs: float, mactivations: float) 
     cost = measure(timm.create_model(name), image_size=size)
     pairs = [(cost.fvcore_flops / 1e9, gmacs), (cost.activations / 1e6, mactivations)]
     return max(max(0.0, abs(ours - theirs) - 0.005) / theirs for ours, theirs in pairs)
+
+
+# Bello et al., arXiv 1904.09925, tables 2 and 5: params in M, and GFLOPs = 2 × MACs without the products of positions
+AA_PAPER = [
+    ({"base": "resnet34", "kappa": 0.25, "upsilon": 0.25}, 20.7, 7.1),
+    ({"base": "resnet50"}, 25.8, 8.3),
+    ({"base": "resnet101"}, 45.4, 16.1),
+    ({"base": "resnet50", "kappa": 0.25, "upsilon": 0.25}, 24.3, 7.9),
+    ({"base": "resnet50", "kappa": 0.5, "upsilon": 0.5}, 22.3, 7.3),
+    ({"base": "resnet50", "kappa": 0.75, "upsilon": 0.75}, 20.7, 6.8),
+    ({"base": "resnet50", "kappa": 1.0, "upsilon": 1.0}, 19.4, 6.3),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("arch", "mparams", "gflops"), AA_PAPER, ids=str)
+def test_augmented_networks_have_the_papers_costs_once_its_convention_is_followed(arch, mparams, gflops):
+    with torch.device("meta"):
+        model = build_model("attention_augmented", **arch, largest_map=14).eval()
+        tally = count_dispatched(model, torch.zeros(1, 3, 224, 224))
+
+    products = sum(price.macs for name, price in tally.by_operator().items() if name in ("bmm", "baddbmm"))
+    params = sum(parameter.numel() for parameter in model.parameters())
+    assert params / 1e6 == pytest.approx(mparams, abs=0.051)
+    assert 2 * (tally.macs - products) / 1e9 == pytest.approx(gflops, abs=0.2)
+
+
+def test_a_convolution_padded_by_a_word_is_counted():
+    assert measure(nn.Conv2d(3, 8, 3, padding="same", groups=1), image_size=8).macs == 3 * 8 * 9 * 64
