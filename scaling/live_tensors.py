@@ -109,7 +109,8 @@ def peak_memory(device: torch.device, alive: Iterable[torch.Tensor] = ()) -> Ite
 def measured_training_memory(model: nn.Module, image_size: int | tuple[int, int], in_chans: int, step: Step) -> int:
     """Train `model` for two steps on black images, where it is; return the peak bytes of the second.
 
-    What the process holds on the device besides this model is not counted. Its weights change. Device and checkpointing are the model's, not those of `step`.
+    What the process holds on the device besides this model is not counted. The weights change. Device and
+    checkpointing are the model's, not those of `step`.
     """
     device = next(model.parameters()).device
     others = 0

@@ -19,6 +19,7 @@ Count = Callable[[Arch], Numbers]  # what is counted directly
 Line = tuple[int, Numbers, int, Numbers]  # two depths, each with its numbers
 
 DEPTH = "depth"  # the parameter that repeats equal blocks
+SHALLOW = (2, 3)  # depths that are counted; at 1 a block may be first and last at once
 COSTLESS = frozenset({"drop_path", "dropout", "layer_scale", "pooling_layer_scale", "pooling_exponent"})  # of training
 
 
@@ -55,7 +56,9 @@ def along_depth(
     computed: dict[str, Numbers] = {}
     may_compute = True
     for number, group in enumerate(groups):
-        line = _line(family, list(group.values()), count) if may_compute and len(group) > 2 else None
+        depths = [arch[DEPTH] for arch in group.values() if _is_whole(arch.get(DEPTH))]
+        pays = sum(depths) > sum(SHALLOW)
+        line = _line(family, list(group.values()), count) if may_compute and pays else None
         if line is not None and number == 0:  # does depth repeat equal blocks at all?
             deepest = max(group, key=lambda key: group[key][DEPTH])
             counted[deepest] = count(group[deepest])
@@ -80,17 +83,20 @@ def _same_but_depth(archs: Mapping[str, Arch]) -> Iterable[dict[str, Arch]]:
     """Groups of architectures that differ in depth alone; one without a whole-numbered depth is alone."""
     groups: dict[str, dict[str, Arch]] = {}
     for key, arch in archs.items():
-        depth = arch.get(DEPTH)
-        whole = isinstance(depth, int) and not isinstance(depth, bool)
         rest = {name: value for name, value in arch.items() if name != DEPTH and name not in COSTLESS}
-        groups.setdefault(json.dumps(rest, sort_keys=True) if whole else key, {})[key] = arch
+        alike = json.dumps(rest, sort_keys=True) if _is_whole(arch.get(DEPTH)) else key
+        groups.setdefault(alike, {})[key] = arch
     return groups.values()
+
+
+def _is_whole(depth: Any) -> bool:
+    return isinstance(depth, int) and not isinstance(depth, bool)
 
 
 def _line(family: str, group: Sequence[Arch], count: Count) -> Line | None:
     """Two depths and their numbers: the shallowest that the family allows, since those are counted fastest."""
     depths = sorted({arch[DEPTH] for arch in group})
-    for low, high in ((2, 3), *itertools.pairwise(depths)):
+    for low, high in (SHALLOW, *itertools.pairwise(depths)):
         shallow, deep = ({**group[0], DEPTH: depth} for depth in (low, high))
         try:
             check_arch(family, shallow)
