@@ -81,6 +81,7 @@ def test_one_model_is_taken_apart(capsys: pytest.CaptureFixture[str], part: str)
     assert total == whole["macs"]
 
 
+@pytest.mark.slow
 def test_every_cell_and_arm_of_a_space_is_a_row(capsys: pytest.CaptureFixture[str]):
     found = rows(capsys, "--space", "depth_width", "--memory")
 
