@@ -13,7 +13,7 @@ test: .venv/.installed-dev
 	$(BIN)/python -m pytest
 
 check: lint
-	$(BIN)/python -m pytest -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m "not slow" -n 2
 
 lint: .venv/.installed-dev
 	$(BIN)/ruff check
