@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import timm
-import torch
 from torch import nn
 
-from scaling.counting.quick import ImageSize
+from scaling.counting.quick import ImageSize, on_meta
 from scaling.errors import CostError, ModelError, unknown
 from scaling.models import FAMILIES, build_model
 from scaling.plan import make_plan
@@ -45,16 +44,15 @@ class Candidate:
         Raises:
             CostError: it has no gradient checkpointing.
         """
-        with torch.device(device):
-            if self.family is not None:
-                model: Any = build_model(self.family, **self.arch, seed=0)
-            else:
-                model = _built_by_timm(**self.arch)
+        model: Any = on_meta(self._build) if device == "meta" else self._build().to(device)
         if checkpointing:
             if not hasattr(model, "set_grad_checkpointing"):
                 raise CostError(f"{self.labels} has no gradient checkpointing; leave the option out")
             model.set_grad_checkpointing(True)
         return model
+
+    def _build(self) -> nn.Module:
+        return build_model(self.family, **self.arch, seed=0) if self.family else _built_by_timm(**self.arch)
 
     def without(self, name: str) -> "Candidate":
         """The same with one parameter left open, and so with no known cost."""

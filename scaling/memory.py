@@ -18,7 +18,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from scaling.config import Recipe
 from scaling.counting.cuda import like_cuda
 from scaling.counting.depth import Arch, Line, along_depth, on_line
-from scaling.counting.quick import ImageSize, completed
+from scaling.counting.quick import ImageSize, completed, on_meta
 from scaling.errors import CostError
 from scaling.live_tensors import LiveTensors, Step, black_batch, loss_of
 from scaling.models import build_model
@@ -188,8 +188,7 @@ def gpu_share(memory_bytes: int, gpu_bytes: int, *, margin: float = 0.15) -> flo
 
 def _on_meta(family: str, arch: Arch, checkpointing: bool) -> tuple[nn.Module, ImageSize, int]:
     """A member of a family that occupies nothing, its image size and channels."""
-    with torch.device("meta"):
-        model = build_model(family, **arch)
+    model = on_meta(lambda: build_model(family, **arch))
     if checkpointing:
         enable = getattr(model, "set_grad_checkpointing", None)
         if enable is None:

@@ -16,7 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from scaling.complexity import audit, measure
 from scaling.counting.dispatcher import count_dispatched
 from scaling.counting.operators import may_multiply
-from scaling.counting.quick import cost_all, quick_cost, quick_cost_of
+from scaling.counting.quick import cost_all, on_meta, quick_cost, quick_cost_of
 from scaling.errors import CostError, ModelError
 from scaling.models import FAMILIES, POOLINGS, build_model
 from scaling.models.pooling import PAPER_POOLING, PoolingChoice
@@ -241,8 +241,7 @@ def test_counts_on_the_meta_device_are_the_audited_integers(pooling: str):
 
 @pytest.mark.parametrize("name", ["resnet18", "vit_tiny_patch16_224", "convnext_atto", "ghostnet_050", "resnet18d"])
 def test_meta_counts_of_timm_models_have_the_same_charges_for_norms_and_poolings(name: str):
-    with torch.device("meta"):
-        quick = quick_cost_of(timm.create_model(name), torch.zeros(1, 3, 224, 224))
+    quick = quick_cost_of(on_meta(lambda: timm.create_model(name)), torch.zeros(1, 3, 224, 224, device="meta"))
 
     assert quick == measure(timm.create_model(name), image_size=224)
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,15 @@ def quick_cost_of(model: nn.Module, image: torch.Tensor) -> Cost:
     )
 
 
+def on_meta(build: Callable[[], nn.Module]) -> nn.Module:
+    """Build a model on the meta device, where it occupies nothing."""
+    try:
+        with torch.device("meta"):
+            return build()
+    except RuntimeError:  # NotImplementedError too: older versions of timm read numbers from tensors while they build
+        return build().to("meta")
+
+
 def cost_all(
     family: str,
     archs: Sequence[Arch],
@@ -101,11 +110,10 @@ def completed(
 
 
 def _count(family: str, arch: Arch) -> Cost:
-    with torch.device("meta"):
-        model = build_model(family, **arch)
-        size = arch.get("image_size", 224)
-        height, width = (size, size) if isinstance(size, int) else size
-        image = torch.zeros(1, arch.get("in_chans", 3), height, width)
+    model = on_meta(lambda: build_model(family, **arch))
+    size = arch.get("image_size", 224)
+    height, width = (size, size) if isinstance(size, int) else size
+    image = torch.zeros(1, arch.get("in_chans", 3), height, width, device="meta")
     return quick_cost_of(model, image)
 
 
