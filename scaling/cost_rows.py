@@ -70,7 +70,7 @@ def timed(
                     "images_per_second": times.images_per_second,
                     "runs": times.runs,
                     "precision": times.precision,
-                    "device": f"{times.device}, {times.threads} threads" if device == "cpu" else times.device,
+                    "device": f"{times.device}, threads: {times.threads}" if device == "cpu" else times.device,
                 }
             )
     return rows
