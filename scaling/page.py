@@ -158,9 +158,9 @@ def trend_note(verdict: Verdict, comparisons: int) -> str | None:
     interval = f"{interval_text(slope, comparisons)}; {slope.n} cells"
     evidence = f"{points(slope.estimate, signed=True)} points per doubling of MACs ({interval})"
     if slope.is_above_zero:
-        return f"The difference grows with size: {evidence}."
+        return f"With size the difference moves in favour of the compared arm: {evidence}."
     if slope.is_below_zero:
-        return f"The difference shrinks, or turns, with size: {evidence}."
+        return f"With size the difference moves in favour of the baseline: {evidence}."
     return f"No change of the difference with size is shown: {evidence}."
 
 
