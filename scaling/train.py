@@ -180,10 +180,10 @@ class Loop:
         """Take step `number` (from 0) of the whole run; return its loss, which may still be on its way."""
         recipe = self.recipe
         inputs, targets = self.augment(images, labels, rng)
+        self.optimizer.zero_grad(set_to_none=True)  # before the forward pass, which need not keep old gradients alive
         with torch.autocast(self.device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
             logits = self.model(inputs)
         loss = LOSSES[recipe.loss](logits.float(), targets)
-        self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         if recipe.clip_grad_norm is not None:
             nn.utils.clip_grad_norm_(self.model.parameters(), recipe.clip_grad_norm)
