@@ -29,6 +29,12 @@ class Step:
     checkpointing: bool = False  # keep only the inputs of blocks and compute the rest again
     device: str = "cpu"  # kind of device that it will run on: cpu or cuda
 
+    @classmethod
+    def of(cls, recipe: Recipe, examples: int, device: str) -> "Step":
+        """The step that a recipe takes on a training set of so many examples."""
+        batch_size = min(recipe.batch_size, examples)
+        return cls(batch_size, precision=recipe.precision, optimizer=recipe.optimizer, device=device)
+
     def __post_init__(self) -> None:
         if self.batch_size < 1:
             raise CostError(f"a batch of {self.batch_size} images: at least one is needed")

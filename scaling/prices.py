@@ -38,8 +38,8 @@ def match_arms_of(design: Design, points: Sequence[Cell], datasets: Mapping[str,
         archs = {
             arm: {**config.arch, **_seen(datasets[config.data.model_dump_json()])} for arm, config in configs.items()
         }
-        recipe = next(iter(configs.values())).recipe
-        step = Step(recipe.batch_size, precision=recipe.precision, optimizer=recipe.optimizer)
+        first = next(iter(configs.values()))
+        step = Step.of(first.recipe, len(datasets[first.data.model_dump_json()].train), "cpu")
         try:
             found = match_arms(design.space.family, archs, cost=wanted.cost, vary=wanted.vary, step=step)
         except CostError as error:
@@ -94,12 +94,7 @@ class Prices:
     def _predict(self, like: TrialConfig, device: str) -> None:
         """Predict the memory of all that train on the same data under the same recipe, which is faster together."""
         data = self.datasets[like.data.model_dump_json()]
-        step = Step(
-            batch_size=min(like.recipe.batch_size, len(data.train)),
-            precision=like.recipe.precision,
-            optimizer=like.recipe.optimizer,
-            device=device,
-        )
+        step = Step.of(like.recipe, len(data.train), device)
         names = [n for n, config in self._configs.items() if (config.data, config.recipe) == (like.data, like.recipe)]
         archs = [self._configs[name].arch for name in names]
         predicted = training_memory_all(like.family, archs, step, **_seen(data))

@@ -89,12 +89,7 @@ def build(trial: Trial, data: Dataset) -> nn.Module:
 
 def costs(model: nn.Module, config: TrialConfig, data: Dataset, device: torch.device) -> Cost:
     """Count what the model costs; predict, and measure over two steps of a copy, what training it occupies."""
-    step = Step(
-        batch_size=min(config.recipe.batch_size, len(data.train)),
-        precision=config.recipe.precision,
-        optimizer=config.recipe.optimizer,
-        device=device.type,
-    )
+    step = Step.of(config.recipe, len(data.train), device.type)
     arch = json.dumps(config.arch, sort_keys=True)
     training, inference = predicted_memory(config.family, arch, data.image_size, data.channels, data.num_classes, step)
     measured = measured_training_memory(copy.deepcopy(model), data.image_size, data.channels, step)
