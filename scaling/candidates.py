@@ -94,7 +94,7 @@ def from_space(name: str, overrides: Mapping[str, Any], samples: int | None, mem
     for cell in plan.cells:
         for arm in plan.space.arm_values:
             config = plan.design.config(cell, arm, 0)
-            data = plan.prices.datasets[config.data.model_dump_json()]
+            data = plan.prices.datasets[config.data]
             cost = plan.prices.of(config)
             if memory_on is not None:
                 cost = cost.model_copy(update={"training_memory_bytes": plan.prices.memory(config, memory_on)})

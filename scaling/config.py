@@ -114,9 +114,14 @@ class Trial(Settings):
         return self.config.key
 
     @property
+    def cell_and_arm(self) -> str:
+        """Short name of what it shares with its repetitions: `depth=4 width=64 attention`."""
+        return f"{cell_label(self.cell)} {self.arm}"
+
+    @property
     def label(self) -> str:
         """Short name for displays and messages: `depth=4 width=64 attention seed 1`."""
-        return f"{cell_label(self.cell)} {self.arm} seed {self.config.seed}"
+        return f"{self.cell_and_arm} seed {self.config.seed}"
 
 
 def cell_label(cell: dict[str, Any]) -> str:

@@ -53,7 +53,7 @@ def _macs(trial: Trial, prices: Prices) -> float:
 
 
 def _data(trial: Trial, prices: Prices) -> Dataset:
-    return prices.datasets[trial.config.data.model_dump_json()]
+    return prices.datasets[trial.config.data]
 
 
 def _seconds_an_image(trial: Trial, prices: Prices, device: torch.device) -> float:

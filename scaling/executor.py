@@ -15,7 +15,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn, Protocol
 
-from scaling.config import Trial
+from scaling.config import DataConfig, Trial
 from scaling.data import Dataset
 from scaling.records import Epoch, Record
 
@@ -94,7 +94,7 @@ def cluster(address: str | None) -> Iterator[Cluster]:
 
 def run(
     trials: Sequence[Trial],
-    datasets: Mapping[str, Dataset],
+    datasets: Mapping[DataConfig, Dataset],
     *,
     folder: Path,
     watcher: Watcher,
@@ -106,7 +106,7 @@ def run(
     Workers live on from trial to trial: starting one costs more than a small trial does.
 
     Args:
-        datasets: content of `DataConfig.model_dump_json()` → the data it names.
+        datasets: the data that the trials' settings name.
         folder: of the study; checkpoints go there, so all machines of a cluster must see it.
         cpus: cores of a trial.
         gpus: share of a GPU for each trial, in the order of the trials.
@@ -136,7 +136,7 @@ def run(
     shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _run_one(config: dict[str, Any], *, trials: list[Trial], datasets: dict[str, Dataset], folder: str) -> None:
+def _run_one(config: dict[str, Any], *, trials: list[Trial], datasets: dict[DataConfig, Dataset], folder: str) -> None:
     """Body of a Tune trial, in a worker: run ours and report each epoch and the record."""
     from scaling.trial import run_trial
 
@@ -144,7 +144,7 @@ def _run_one(config: dict[str, Any], *, trials: list[Trial], datasets: dict[str,
     device = torch.device("cuda" if torch.cuda.is_available() and ray.get_gpu_ids() else "cpu")
     cpus = ray.get_runtime_context().get_assigned_resources().get("CPU", 1)
     torch.set_num_threads(max(1, int(cpus)))
-    data = datasets[trial.config.data.model_dump_json()]
+    data = datasets[trial.config.data]
     for event in run_trial(trial, data, device=device, folder=Path(folder)):
         kind = "record" if isinstance(event, Record) else "epoch"
         tune.report({kind: event.model_dump_json(by_alias=True)})

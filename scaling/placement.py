@@ -32,7 +32,7 @@ def gpu_shares(
     found: list[float] = []
     problems: dict[str, None] = {}
     for trial in trials:
-        name = trial.label.rpartition(" seed ")[0]
+        name = trial.cell_and_arm
         try:
             least = gpu_share(_needed(trial, gpu_bytes, "cuda", prices), gpu_bytes)
         except CostError as error:
@@ -56,7 +56,7 @@ def refuse_what_cannot_fit(trials: Sequence[Trial], memory_bytes: int, prices: P
     for trial in trials:
         needed = _needed(trial, memory_bytes, "cpu", prices)
         if needed > memory_bytes:
-            name = trial.label.rpartition(" seed ")[0]
+            name = trial.cell_and_arm
             problems[
                 f"{name}: a training step needs about {needed / GIB:.3g} GiB, this machine has"
                 f" {memory_bytes / GIB:.3g} GiB; lower recipe.batch_size, or set limits.training_memory"

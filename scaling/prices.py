@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from scaling.config import Trial, TrialConfig, cell_label
+from scaling.config import DataConfig, Trial, TrialConfig, cell_label
 from scaling.counting.quick import cost_all
 from scaling.data import Dataset, load_data
 from scaling.design import Cell, Design
@@ -17,13 +17,12 @@ from scaling.memory import training_memory_all
 from scaling.records import Cost
 
 
-def load_datasets(configs: Iterable[TrialConfig]) -> dict[str, Dataset]:
+def load_datasets(configs: Iterable[TrialConfig]) -> dict[DataConfig, Dataset]:
     """Load every data set that trials name (more than one where an axis varies `data.…`)."""
-    named = {config.data.model_dump_json(): config.data for config in configs}
-    return {key: load_data(config) for key, config in named.items()}
+    return {data: load_data(data) for data in dict.fromkeys(config.data for config in configs)}
 
 
-def match_arms_of(design: Design, points: Sequence[Cell], datasets: Mapping[str, Dataset]) -> Design:
+def match_arms_of(design: Design, points: Sequence[Cell], datasets: Mapping[DataConfig, Dataset]) -> Design:
     """Give every other arm the value at which it costs what the baseline costs, where the space asks for that.
 
     Raises:
@@ -35,11 +34,9 @@ def match_arms_of(design: Design, points: Sequence[Cell], datasets: Mapping[str,
     matched: dict[tuple[str, str], Mapping[str, Any]] = {}
     for cell in points:
         configs = {str(arm): design.config(cell, arm, 0) for arm in design.space.arm_values}
-        archs = {
-            arm: {**config.arch, **_seen(datasets[config.data.model_dump_json()])} for arm, config in configs.items()
-        }
+        archs = {arm: {**config.arch, **_seen(datasets[config.data])} for arm, config in configs.items()}
         first = next(iter(configs.values()))
-        step = Step.of(first.recipe, len(datasets[first.data.model_dump_json()].train), "cpu")
+        step = Step.of(first.recipe, len(datasets[first.data].train), "cpu")
         try:
             found = match_arms(design.space.family, archs, cost=wanted.cost, vary=wanted.vary, step=step)
         except CostError as error:
@@ -57,12 +54,12 @@ class Prices:
         CostError: a count that cannot be trusted.
     """
 
-    def __init__(self, configs: Iterable[TrialConfig], datasets: dict[str, Dataset]) -> None:
+    def __init__(self, configs: Iterable[TrialConfig], datasets: dict[DataConfig, Dataset]) -> None:
         self.datasets = datasets
         self._configs = {self._name(config): config for config in configs}
         self._costs: dict[str, Cost] = {}
-        for data_key, data in datasets.items():
-            names = [name for name, config in self._configs.items() if config.data.model_dump_json() == data_key]
+        for data_config, data in datasets.items():
+            names = [name for name, config in self._configs.items() if config.data == data_config]
             archs = [self._configs[name].arch for name in names]
             family = self._configs[names[0]].family
             self._costs |= dict(zip(names, cost_all(family, archs, **_seen(data)), strict=True))
@@ -93,7 +90,7 @@ class Prices:
 
     def _predict(self, like: TrialConfig, device: str) -> None:
         """Predict the memory of all that train on the same data under the same recipe, which is faster together."""
-        data = self.datasets[like.data.model_dump_json()]
+        data = self.datasets[like.data]
         step = Step.of(like.recipe, len(data.train), device)
         names = [n for n, config in self._configs.items() if (config.data, config.recipe) == (like.data, like.recipe)]
         archs = [self._configs[name].arch for name in names]
@@ -102,7 +99,7 @@ class Prices:
 
     def work(self, trial: Trial) -> float:
         """Multiply-accumulates of a whole trial, training steps only."""
-        data = self.datasets[trial.config.data.model_dump_json()]
+        data = self.datasets[trial.config.data]
         cost = self.of(trial.config)
         return float(cost.training_macs or 3 * cost.macs) * len(data.train) * trial.config.recipe.epochs
 
