@@ -1,16 +1,16 @@
 """Estimate: how long a study will keep its devices busy, from timing its cheapest and its dearest model here."""
 
 import statistics
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 
 from scaling.config import Trial
 from scaling.data import Dataset
 from scaling.environment import device_name
+from scaling.latency import repeat, training_step
+from scaling.live_tensors import Step, black_batch
 from scaling.prices import Prices
 from scaling.trial import build
 
@@ -58,25 +58,16 @@ def _data(trial: Trial, prices: Prices) -> Dataset:
 
 def _seconds_an_image(trial: Trial, prices: Prices, device: torch.device) -> float:
     """Median over steps of the seconds that forward, backward and update take, over the batch size."""
-    data, recipe = _data(trial, prices), trial.config.recipe
-    batch = min(recipe.batch_size, len(data.train), max(1, int(MOST_MACS[device.type] / _macs(trial, prices))))
+    data = _data(trial, prices)
+    most = max(1, int(MOST_MACS[device.type] / _macs(trial, prices)))
+    step = Step.of(trial.config.recipe, min(len(data.train), most), device.type)
     model = build(trial, data).to(device).train()
-    optimizer = torch.optim.AdamW(model.parameters())
-    images = torch.zeros(batch, data.channels, *data.image_size, device=device)
-    labels = torch.zeros(batch, dtype=torch.int64, device=device)
+    with torch.device(device):
+        images, labels = black_batch(data.image_size, data.channels, step.batch_size)
     threads = torch.get_num_threads()
     torch.set_num_threads(1 if device.type == "cpu" else threads)
     try:
-        taken = []
-        for _ in range(1 + STEPS):
-            begin = time.perf_counter()
-            with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
-                loss = F.cross_entropy(model(images), labels)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            loss.item()  # waits for the device
-            taken.append(time.perf_counter() - begin)
+        _, *taken = repeat(training_step(model, images, labels, step), device, 0, 1 + STEPS)
     finally:
         torch.set_num_threads(threads)
-    return statistics.median(taken[1:]) / batch
+    return statistics.median(taken) / step.batch_size

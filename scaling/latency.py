@@ -75,7 +75,7 @@ def measure_latency(
         images, labels = black_batch(image_size, in_chans, step.batch_size)
     with _mode(model, training):
         runner: nn.Module = torch.compile(model) if compiled else model  # pyright: ignore[reportAssignmentType]
-        run = _training(runner, images, labels, step) if training else _evaluation(runner, images, step)
+        run = training_step(runner, images, labels, step) if training else _evaluation(runner, images, step)
         try:
             repeat(run, device, seconds / 4, FEWEST_RUNS // 2)  # warms up: compiles, chooses kernels, fills caches
             times = torch.tensor(repeat(run, device, seconds, FEWEST_RUNS), dtype=torch.float64)
@@ -199,7 +199,8 @@ def _evaluation(model: nn.Module, images: torch.Tensor, step: Step) -> Callable[
     return run
 
 
-def _training(model: nn.Module, images: torch.Tensor, labels: torch.Tensor, step: Step) -> Callable[[], None]:
+def training_step(model: nn.Module, images: torch.Tensor, labels: torch.Tensor, step: Step) -> Callable[[], None]:
+    """Return what takes one training step on the batch at each call: forward, backward and the optimiser's update."""
     optimizer = build_optimizer(model, Recipe.model_validate({"optimizer": step.optimizer}))
 
     def run() -> None:
