@@ -108,6 +108,9 @@ class Trial(Settings):
     arm: str = Field(description="value of the compared factor")
     config: TrialConfig
     keeps_weights: bool = False
+    bracket: list[float] | None = Field(
+        default=None, description="learning rates tried for this cell and arm, where they are"
+    )
 
     @property
     def key(self) -> str:

@@ -92,9 +92,11 @@ class Record(Entry):
     cell: dict[str, Any]  # value of each axis
     arm: str
     seed: int
-    status: Literal["finished", "failed", "diverged"]
-    reason: str | None = None  # what went wrong, one line
+    status: Literal["finished", "failed", "diverged", "stopped"]  # stopped: early, with its whole cell; no scores
+    reason: str | None = None  # what went wrong, or why it was stopped, one line
     traceback: str | None = None  # where that happened, for the person who mends it
+    notes: list[str] = []  # what a reader should know of the run, one line each, such as a micro-batch that was halved
+    bracket: list[float] | None = None  # learning rates tried for this cell and arm; see `scaling.brackets`
     config: dict[str, Any]  # the TrialConfig, whole, so that the trial can be run again
     cost: Cost | None = None
     curve: list[Epoch] = []
