@@ -124,7 +124,8 @@ class Trial(Settings):
     @property
     def label(self) -> str:
         """Short name for displays and messages: `depth=4 width=64 attention seed 1`."""
-        return f"{self.cell_and_arm} seed {self.config.seed}"
+        rate = f" lr {self.config.recipe.learning_rate:g}" if self.bracket else ""
+        return f"{self.cell_and_arm} seed {self.config.seed}{rate}"
 
 
 def cell_label(cell: dict[str, Any]) -> str:

@@ -9,27 +9,25 @@ from typing import Any
 
 from scaling.config import DataConfig, Recipe, Trial, TrialConfig, cell_label
 from scaling.errors import SpaceError
-from scaling.searcher import sample_cells
 from scaling.space import Range, Space
 
 Cell = dict[str, Any]
 
-EXTENDING = {"axes", "arms", "seeds", "limits", "resources", "question", "keep_weights"}  # leave a study what it is
+# what may change without making another study of it
+EXTENDING = {"axes", "arms", "seeds", "limits", "resources", "question", "keep_weights", "search", "budget"}
 
 
-def cells(space: Space, samples: int | None = None) -> list[Cell]:
-    """Points on the axes: all of them, or `samples` of them spread evenly over the space.
+def cells(space: Space) -> list[Cell]:
+    """All points on the axes.
 
     Raises:
-        SpaceError: the space has no end to list and `samples` is not given.
+        SpaceError: the space has no end to list.
     """
-    if samples is not None:
-        return sample_cells(space.axes, samples)
     listed: list[Sequence[Any]] = []
     for name, values in space.axes.items():
         members = values.values() if isinstance(values, Range) else values
         if members is None:
-            raise SpaceError(f"axes.{name} is a range of real numbers; give it a step, or the sweep --samples N")
+            raise SpaceError(f"axes.{name} is a range of real numbers; give it a step, or sample it: --samples N")
         listed.append(members)
     return [dict(zip(space.axes, point, strict=True)) for point in itertools.product(*listed)]
 
@@ -62,25 +60,26 @@ class Design:
         """Settings of every cell and arm, with the first seed."""
         return [self.config(cell, arm, 0) for cell in points for arm in self.space.arm_values]
 
-    def trials(self, study: str, points: Iterable[Cell]) -> list[Trial]:
-        """All trials of a study: every arm and seed of every cell.
+    def trial(self, study: str, cell: Cell, arm: Any, seed: int, *, rate: float | None = None) -> Trial:
+        """One trial in its place.
 
-        Seeds vary slowest and arms fastest, so that a study stopped at any moment has nearly equal numbers of both
-        arms in every cell.
+        Args:
+            rate: learning rate to take instead of the recipe's, one of the space's bracket.
         """
-        points, keep = list(points), self.space.keep_weights
-        return [
-            Trial(
-                study=study,
-                cell=cell,
-                arm=str(arm),
-                config=self.config(cell, arm, seed),
-                keeps_weights=keep == "all" or (keep == "first_seed" and seed == 0),
-            )
-            for seed in range(self.space.seeds)
-            for cell in points
-            for arm in self.space.arm_values
-        ]
+        config = self.config(cell, arm, seed)
+        rates = None
+        if rate is not None and self.space.tune:
+            rates = self.space.tune.rates(config.recipe.learning_rate)
+            config = config.model_copy(update={"recipe": config.recipe.model_copy(update={"learning_rate": rate})})
+        keep = self.space.keep_weights
+        return Trial(
+            study=study,
+            cell=cell,
+            arm=str(arm),
+            config=config,
+            keeps_weights=keep == "all" or (keep == "first_seed" and seed == 0),
+            bracket=rates,
+        )
 
     def within_limits(self, points: Sequence[Cell], cost_of: Callable[[TrialConfig, str], float]) -> list[Cell]:
         """Cells all of whose arms keep to the limits, so that what remains is still paired.
@@ -107,6 +106,26 @@ class Design:
                     f"{cell_label(points[cheapest])}, needs {worst[name][cheapest]:,}; raise the limit"
                 )
         raise SpaceError(problems or [f"limits: together they exclude all {len(points)} cells; raise one of them"])
+
+
+def data_configs(space: Space) -> list[DataConfig]:
+    """Every data set that the space's trials may name: more than one where an axis or the arms vary `data.…`.
+
+    Raises:
+        SpaceError: they cannot be listed.
+    """
+    varied = {name: values for name, values in {**space.axes, **space.arms}.items() if name.startswith("data.")}
+    listed: list[Sequence[Any]] = []
+    for name, values in varied.items():
+        members = values.values() if isinstance(values, Range) else values
+        if members is None:
+            raise SpaceError(f"axes.{name} is a range of real numbers; data are loaded beforehand, so list the values")
+        listed.append(members)
+    settings = [name.partition(".")[2] for name in varied]
+    return [
+        DataConfig(**{**space.data.model_dump(), **dict(zip(settings, point, strict=True))})
+        for point in itertools.product(*listed)
+    ]
 
 
 def study_name(space_name: str, asked: Space, original: Space, overrides: dict[str, Any]) -> str:

@@ -52,11 +52,11 @@ class Display:
 
     def ended(self, trial: Trial, record: Record) -> None:
         """Leave one line for a trial that is over."""
-        count = (
-            f"{self.progress.finished + self.progress.failed:>{len(str(self.progress.total))}}/{self.progress.total}"
-        )
+        count = f"{self.progress.over:>{len(str(self.progress.total))}}/{self.progress.total}"
         if record.status == "failed":
             text = Text(f"{count} failed    {trial.label}: {record.reason}", style="red")
+        elif record.status == "stopped":
+            text = Text(f"{count} stopped   {trial.label}: {record.reason}", style="dim")
         elif record.scores is None:
             text = Text(f"{count} diverged  {trial.label}: {record.reason}", style="yellow")
         else:
@@ -72,11 +72,12 @@ class Display:
         counts = Text.assemble(
             (f"{progress.finished} done", "bold green"),
             f" · {len(progress.running)} running · {progress.waiting} waiting · ",
+            f"{progress.stopped} stopped · " if progress.stopped else "",
             (f"{progress.failed} failed", "bold red" if progress.failed else "dim"),
             f" · {left(progress)}",
         )
         bar = Table.grid(expand=True)  # a bar alone would not end its line
-        bar.add_row(ProgressBar(total=progress.total, completed=progress.finished + progress.failed))
+        bar.add_row(ProgressBar(total=progress.total, completed=progress.over))
         notes = Text("\n".join(self.notes), style="dim")
         parts: list[RenderableType] = [counts, bar, self._running(), self._arms(), notes]
         return Panel(Group(*parts), title=self.title, title_align="left")

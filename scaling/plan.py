@@ -1,6 +1,6 @@
 """Plan: everything about a sweep that is decided before anything runs, and how a dry run shows it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,13 +8,18 @@ from typing import Any
 from rich.console import RenderableType
 from rich.table import Table
 
-from scaling.config import Trial
-from scaling.design import Cell, Design, cells, study_name
+from scaling.config import Trial, cell_label
+from scaling.design import Cell, Design, data_configs, study_name
 from scaling.display import duration
 from scaling.errors import SpaceError
 from scaling.estimate import estimate
 from scaling.memory import GIB
-from scaling.prices import Prices, load_datasets, match_arms_of
+from scaling.prices import Prices, load_datasets
+from scaling.records import Record
+from scaling.search.admission import Admission
+from scaling.search.agenda import Agenda
+from scaling.search.budget import Purse
+from scaling.search.proposals import SEARCHED, propose
 from scaling.space import Space, find_space, load_space
 
 
@@ -24,14 +29,27 @@ class Plan:
 
     study: str
     folder: Path  # absolute, for workers start elsewhere
-    design: Design
-    cells: list[Cell]
-    trials: list[Trial]
-    prices: Prices
+    admission: Admission
+    cells: list[Cell]  # known beforehand: all of them, or the first batch of a design that looks at results
+    trials: list[Trial]  # likewise
 
     @property
     def space(self) -> Space:
         return self.design.space
+
+    @property
+    def design(self) -> Design:
+        return self.admission.design
+
+    @property
+    def prices(self) -> Prices:
+        return self.admission.prices
+
+    def agenda(self, settled: Mapping[str, Record]) -> Agenda:
+        """What is to run, given what need not run again."""
+        space = self.space
+        spent = Purse(space.budget, space.resources).spent
+        return Agenda(self.study, self.admission, propose(space, self.admission), settled, spent)
 
 
 def make_plan(
@@ -41,7 +59,7 @@ def make_plan(
 
     Args:
         results: folder of all studies.
-        samples: cells to draw; None takes all.
+        samples: cells to run, in place of the space's `search.cells`.
         name: of the study; None makes one of the space's and what was overridden.
 
     Raises:
@@ -49,30 +67,13 @@ def make_plan(
     """
     if samples is not None and samples < 1:
         raise SpaceError(f"--samples {samples}: at least one cell is needed")
-    space = load_space(space_name, overrides)
+    sampled = {"search.cells": samples} if samples is not None else {}
+    space = load_space(space_name, {**overrides, **sampled})
     study = name or study_name(find_space(space_name).stem, space, load_space(space_name), dict(overrides))
-    points = cells(space, samples)
-    datasets = load_datasets(Design(space).configs(points))
-    design = match_arms_of(Design(space), points, datasets)
-    prices = Prices(design.configs(points), datasets)
-    points = design.within_limits(points, prices.limited)
-    planned = design.trials(study, points)
-    refuse_twins(planned)
-    return Plan(study, (results / study).resolve(), design, points, planned, prices)
-
-
-def refuse_twins(trials: Sequence[Trial]) -> None:
-    """Two trials of a study must not be the same run: it would be recorded once, and one of them be missing.
-
-    Raises:
-        SpaceError: names the first two.
-    """
-    seen: dict[str, Trial] = {}
-    for trial in trials:
-        if (twin := seen.setdefault(trial.key, trial)) is not trial:
-            raise SpaceError(
-                f"'{twin.label}' and '{trial.label}' are the same run; put the values of the axes further apart"
-            )
+    admission = Admission(space, load_datasets(data_configs(space)))
+    known = list(Agenda(study, admission, propose(space, admission), {}).planned.values())
+    points = list({cell_label(trial.cell): trial.cell for trial in known}.values())
+    return Plan(study, (results / study).resolve(), admission, points, known)
 
 
 def in_binary(size: int) -> str:
@@ -80,13 +81,31 @@ def in_binary(size: int) -> str:
     return f"{size / GIB:.2f} GiB" if size >= GIB else f"{size / 2**20:.1f} MiB"
 
 
+def extent(plan: Plan) -> str:
+    """How large a study is, in one line."""
+    space, trials = plan.space, len(plan.trials)
+    tune, stop = space.tune, space.search.stop
+    product = f"{len(plan.cells)} cells × {len(space.arm_values)} arms"
+    if tune is not None:
+        later = len(plan.cells) * len(space.arm_values) * (space.seeds - 1)
+        text = f"{product} × {tune.lr} learning rates, then {space.seeds - 1} more seeds at the best"
+        text += f" = {trials + later} trials"
+    else:
+        trials = len(plan.cells) * len(space.arm_values) * space.seeds
+        text = f"{product} × {space.seeds} seeds = {trials} trials"
+    if space.search.design in SEARCHED:
+        text = f"{text} at first; {space.search.design} proposes up to {space.search.cells} cells"
+    if stop is not None:
+        text += f", unless {stop.rule} stops their cells"
+    if space.search.until is not None:
+        text += ", then more until the verdict is decided"
+    return text
+
+
 def shown(plan: Plan) -> Iterator[RenderableType]:
     """What a dry run shows: the cells with what each costs in each arm, then how long it will all take."""
     space, prices = plan.space, plan.prices
-    table = Table(
-        title=f"{plan.study}: {len(plan.cells)} cells × {len(space.arm_values)} arms × {space.seeds} seeds"
-        f" = {len(plan.trials)} trials"
-    )
+    table = Table(title=f"{plan.study}: {extent(plan)}")
     for axis in space.axes:
         table.add_column(axis, justify="right")
     table.add_column(space.factor)

@@ -17,9 +17,9 @@ from scaling.memory import training_memory_all
 from scaling.records import Cost
 
 
-def load_datasets(configs: Iterable[TrialConfig]) -> dict[DataConfig, Dataset]:
-    """Load every data set that trials name (more than one where an axis varies `data.…`)."""
-    return {data: load_data(data) for data in dict.fromkeys(config.data for config in configs)}
+def load_datasets(configs: Iterable[DataConfig]) -> dict[DataConfig, Dataset]:
+    """Load every data set."""
+    return {config: load_data(config) for config in dict.fromkeys(configs)}
 
 
 def match_arms_of(design: Design, points: Sequence[Cell], datasets: Mapping[DataConfig, Dataset]) -> Design:
@@ -33,6 +33,8 @@ def match_arms_of(design: Design, points: Sequence[Cell], datasets: Mapping[Data
         return design
     matched: dict[tuple[str, str], Mapping[str, Any]] = {}
     for cell in points:
+        if (cell_label(cell), str(design.space.arm_values[-1])) in design.matched:
+            continue
         configs = {str(arm): design.config(cell, arm, 0) for arm in design.space.arm_values}
         archs = {arm: {**config.arch, **_seen(datasets[config.data])} for arm, config in configs.items()}
         first = next(iter(configs.values()))
@@ -43,7 +45,7 @@ def match_arms_of(design: Design, points: Sequence[Cell], datasets: Mapping[Data
             raise CostError([f"match: {cell_label(cell)}: {problem}" for problem in error.problems]) from None
         for arm in list(found)[1:]:
             matched[cell_label(cell), arm] = {wanted.vary: found[arm].arch[wanted.vary]}
-    return Design(design.space, matched)
+    return Design(design.space, {**design.matched, **matched})
 
 
 class Prices:
@@ -56,14 +58,21 @@ class Prices:
 
     def __init__(self, configs: Iterable[TrialConfig], datasets: dict[DataConfig, Dataset]) -> None:
         self.datasets = datasets
-        self._configs = {self._name(config): config for config in configs}
+        self._configs: dict[str, TrialConfig] = {}
         self._costs: dict[str, Cost] = {}
-        for data_config, data in datasets.items():
-            names = [name for name, config in self._configs.items() if config.data == data_config]
-            archs = [self._configs[name].arch for name in names]
-            family = self._configs[names[0]].family
-            self._costs |= dict(zip(names, cost_all(family, archs, **_seen(data)), strict=True))
         self._memory: dict[tuple[str, str], int] = {}
+        self.add(configs)
+
+    def add(self, configs: Iterable[TrialConfig]) -> None:
+        """Learn what more trials cost."""
+        named = {self._name(config): config for config in configs}
+        new = {name: config for name, config in named.items() if name not in self._configs}
+        for data_config in dict.fromkeys(config.data for config in new.values()):
+            names = [name for name, config in new.items() if config.data == data_config]
+            archs = [new[name].arch for name in names]
+            found = cost_all(new[names[0]].family, archs, **_seen(self.datasets[data_config]))
+            self._costs |= dict(zip(names, found, strict=True))
+        self._configs |= new
 
     def of(self, config: TrialConfig) -> Cost:
         """Cost of a trial's model, for one image."""
@@ -92,7 +101,11 @@ class Prices:
         """Predict the memory of all that train on the same data under the same recipe, which is faster together."""
         data = self.datasets[like.data]
         step = Step.of(like.recipe, len(data.train), device)
-        names = [n for n, config in self._configs.items() if (config.data, config.recipe) == (like.data, like.recipe)]
+        names = [
+            name
+            for name, config in self._configs.items()
+            if config.data == like.data and Step.of(config.recipe, len(data.train), device) == step
+        ]
         archs = [self._configs[name].arch for name in names]
         predicted = training_memory_all(like.family, archs, step, **_seen(data))
         self._memory |= {(name, device): size for name, size in zip(names, predicted, strict=True)}
@@ -105,8 +118,9 @@ class Prices:
 
     @staticmethod
     def _name(config: TrialConfig) -> str:
-        """What a cost depends on: all of the config but the seed."""
-        return json.dumps([config.arch, config.data.model_dump(), config.recipe.model_dump()], sort_keys=True)
+        """What a cost depends on: all of the config but the seed and the learning rate."""
+        recipe = config.recipe.model_dump(exclude={"learning_rate"})
+        return json.dumps([config.arch, config.data.model_dump(), recipe], sort_keys=True)
 
 
 def _seen(data: Dataset) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Progress: what a sweep has done, is doing and still has to do, without saying how that is shown."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from scaling.config import Trial
@@ -31,25 +31,33 @@ class Progress:
 
     Args:
         arms: in the study's order.
-        pending: trials still to run.
-        work: key → expected work of a trial in any unit (MACs × images × epochs), for the estimate of what is left.
     """
 
     arms: Sequence[str]
-    total: int
-    pending: Sequence[Trial]
-    work: Mapping[str, float]
-    finished: int = 0
+    total: int = 0  # trials that are planned so far; a study that looks at results plans more on its way
+    finished: int = 0  # or diverged: over, with something to tell
+    stopped: int = 0
     failed: int = 0
     running: dict[str, Running] = field(default_factory=dict)
     best: dict[str, Best] = field(default_factory=dict)
     done_of_arm: dict[str, int] = field(default_factory=dict)
     failures: list[tuple[Trial, str]] = field(default_factory=list)
+    _work: dict[str, float] = field(default_factory=dict)  # key → work of a trial that is not over yet
     _progress: dict[str, float] = field(default_factory=dict)  # key → part of its work that this run has done
     _first_epoch: float | None = None
 
+    def planned(self, trial: Trial, work: float) -> None:
+        """Count a trial that is to be run.
+
+        Args:
+            work: that it takes, in any unit (MACs × images × epochs), for the estimate of what is left.
+        """
+        self.total += 1
+        self._work[trial.key] = work
+
     def restored(self, trial: Trial, record: Record) -> None:
         """Count a trial that an earlier run of the sweep has finished."""
+        self.total += 1
         self._count(trial, record)
 
     def started(self, trial: Trial) -> None:
@@ -61,8 +69,13 @@ class Progress:
         self.running.setdefault(trial.key, Running(trial, time.monotonic())).epoch = epoch
         self._progress[trial.key] = epoch.epoch / trial.config.recipe.epochs
 
+    def rested(self, trial: Trial) -> None:
+        self.running.pop(trial.key, None)
+
     def ended(self, trial: Trial, record: Record) -> None:
         self.running.pop(trial.key, None)
+        if record.status == "stopped":  # what it would have taken is not to be waited for
+            self._work[trial.key] *= self._progress.get(trial.key, 0.0)
         self._progress[trial.key] = 1.0
         self._count(trial, record)
 
@@ -70,6 +83,9 @@ class Progress:
         if record.status == "failed":
             self.failed += 1
             self.failures.append((trial, record.reason or "no reason given"))
+            return
+        if record.status == "stopped":
+            self.stopped += 1
             return
         self.finished += 1
         self.done_of_arm[trial.arm] = self.done_of_arm.get(trial.arm, 0) + 1
@@ -80,13 +96,18 @@ class Progress:
             self.best[trial.arm] = Best(record.scores.val_accuracy, trial)
 
     @property
+    def over(self) -> int:
+        """Trials that have ended, however."""
+        return self.finished + self.stopped + self.failed
+
+    @property
     def waiting(self) -> int:
-        return self.total - self.finished - self.failed - len(self.running)
+        return self.total - self.over - len(self.running)
 
     def seconds_left(self) -> float | None:
         """Expected seconds to the end, from the work done so far; None before the first epoch has ended."""
-        done = sum(self.work[key] * part for key, part in self._progress.items())
+        done = sum(self._work[key] * part for key, part in self._progress.items())
         if not done or self._first_epoch is None:
             return None
-        whole = sum(self.work[trial.key] for trial in self.pending)
+        whole = sum(self._work.values())
         return (time.monotonic() - self._first_epoch) * max(0.0, whole - done) / done

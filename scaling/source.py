@@ -19,6 +19,8 @@ SHORT_FORMS = {
     "data": "source",
     "recipe": "base",
     "match": "cost",
+    "search": "design",
+    "tune": "lr",
 }  # a word in place of the section means this key of it
 
 PHRASES = {  # pydantic's findings in the words of a YAML file

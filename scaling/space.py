@@ -26,6 +26,7 @@ from pydantic import (
 
 from scaling.config import DataConfig, Recipe, Resources, Settings
 from scaling.errors import SpaceError, unknown
+from scaling.search.settings import Budget, Search, Tune
 from scaling.source import SHORT_FORMS, Source
 
 Value = bool | int | float | str
@@ -122,7 +123,10 @@ class Space(Settings):
     )
     seeds: PositiveInt = Field(default=3, description="repetitions of every cell and arm: seeds 0 to N - 1")
     match: Match | None = Field(default=None, description="make the arms of a cell cost the same")
+    search: Search = Search()
+    tune: Tune | None = Field(default=None, description="try several learning rates for every cell and arm")
     limits: Limits = Limits()
+    budget: Budget = Budget()
     data: DataConfig = DataConfig()
     recipe: Recipe = Recipe()
     resources: Resources = Resources()
@@ -147,6 +151,15 @@ class Space(Settings):
             )
         return arms
 
+    @model_validator(mode="before")
+    @classmethod
+    def _matched_arms(cls, content: Any) -> Any:
+        """`search: matched` is a grid whose arms cost the same."""
+        search = content.get("search") if isinstance(content, dict) else None
+        if isinstance(search, dict) and search.get("design") == "matched":
+            return {**content, "search": {**search, "design": "grid"}, "match": content.get("match") or {}}
+        return content
+
     @property
     def factor(self) -> str:
         """Name of the compared parameter."""
@@ -167,6 +180,7 @@ class Space(Settings):
             "factor": self.factor,
             "axes": list(self.axes),
             **({"match": self.match.model_dump()} if self.match else {}),
+            **({"tune": self.tune.model_dump()} if self.tune else {}),
             "arch": dict(self.arch),
             "data": self.data.model_dump(mode="json", exclude_defaults=True),
             "recipe": self.recipe.model_dump(mode="json", exclude_defaults=True),
@@ -233,7 +247,7 @@ def written_out(source: Source) -> dict[str, Any]:
     """The content with short forms written out, and the named recipe under what the space changes in it."""
     content = copy.deepcopy(source.content)
     for section, key in SHORT_FORMS.items():
-        if isinstance(content.get(section), str):
+        if isinstance(content.get(section), str | int):
             content[section] = {key: content[section]}
     recipe = content.get("recipe")
     if isinstance(recipe, dict) and "base" in recipe:

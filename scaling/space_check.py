@@ -9,6 +9,8 @@ from pydantic import BaseModel, ValidationError
 from scaling.config import DataConfig, Recipe
 from scaling.errors import ModelError, unknown
 from scaling.models.registry import FAMILIES, check_arch, parameters
+from scaling.search.proposals import DESIGNS, SAMPLED
+from scaling.search.stopping import RULES
 from scaling.source import Source
 from scaling.space import Range, Space, Value
 
@@ -30,7 +32,7 @@ def mistakes(space: Space, source: Source, *, is_whole: bool) -> Iterator[str]:
         **{("axes", name): _members(values) for name, values in space.axes.items()},
         **{("arms", name): list(values) for name, values in space.arms.items()},
     }
-    found = list(_clashes(space, source))
+    found = [*_clashes(space, source), *_search(space, source)]
     for name, value in space.arch.items():
         found += [source.place(("arch", name)) + p for p in _single(space, name, value)]
     for (section, name), values in varied.items():
@@ -50,10 +52,29 @@ def _clashes(space: Space, source: Source) -> Iterator[str]:
         yield source.place(("match", "vary")) + unknown("parameter", space.match.vary, parameters(space.family))
     if space.match and space.match.vary == space.factor:
         yield source.place(("match", "vary")) + f"'{space.factor}' is what the arms differ in; vary another parameter"
+    if space.tune and "recipe.learning_rate" in {*space.axes, space.factor}:
+        yield source.place("tune") + "learning rates are an axis or the arms already; keep one of the two"
     if space.factor in space.arch:
         yield source.place(("arms", space.factor)) + f"'{space.factor}' is fixed in arch too; keep one of the two"
     if space.factor in space.axes:
         yield source.place(("arms", space.factor)) + f"'{space.factor}' is an axis too; keep one of the two"
+
+
+def _search(space: Space, source: Source) -> Iterator[str]:
+    """Names and needs of how the space is searched."""
+    search = space.search
+    if search.design not in DESIGNS:
+        yield source.place(("search", "design")) + unknown("design", search.design, DESIGNS)
+    if search.design in SAMPLED and search.cells is None:
+        yield (
+            source.place("search") + f"{search.design} needs to know how many cells; give search.cells, or --samples N"
+        )
+    if search.stop and search.stop.rule not in RULES:
+        yield source.place(("search", "stop", "rule")) + unknown("rule", search.stop.rule, RULES)
+    if search.stop and search.stop.first >= space.recipe.epochs:
+        yield source.place(("search", "stop", "first")) + (
+            f"epoch {search.stop.first} is not below recipe.epochs, {space.recipe.epochs}; nothing could be stopped"
+        )
 
 
 def _single(space: Space, name: str, value: Any) -> list[str]:

@@ -2,7 +2,6 @@
 
 import argparse
 import contextlib
-import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,14 +10,14 @@ from typing import Any
 import yaml
 from rich.console import Console
 
-from scaling.config import Trial
 from scaling.display import Display
 from scaling.errors import SpaceError, command
+from scaling.keeper import Keeper
 from scaling.placement import gpu_shares, local_gpu_bytes, main_memory_bytes, refuse_what_cannot_fit
 from scaling.plan import Plan, make_plan, shown
 from scaling.progress import Progress
-from scaling.records import Epoch, Record, read_records, write_record, write_study
-from scaling.study import describe, locked, previous
+from scaling.records import Study, read_records
+from scaling.study import locked, previous
 
 EPILOG = """\
 example:
@@ -67,8 +66,7 @@ def main(argv: list[str] | None = None) -> int:
             console.print(part, highlight=False)
         return 0
     with locked(plan.folder):
-        write_study(plan.folder, describe(plan.study, plan.space, plan.trials, previous(plan.folder, plan.space)))
-        return carry_out(console, plan, options.address)
+        return carry_out(console, plan, options.address, previous(plan.folder, plan.space))
 
 
 def parse_overrides(settings: Sequence[str], data: str | None) -> dict[str, Any]:
@@ -91,35 +89,31 @@ def parse_overrides(settings: Sequence[str], data: str | None) -> dict[str, Any]
     return overrides
 
 
-def carry_out(console: Console, plan: Plan, address: str | None) -> int:
+def carry_out(console: Console, plan: Plan, address: str | None, before: Study | None) -> int:
     """Run what is missing, write a record for each trial that ends, and say how it went."""
-    settled = {record.key: record for record in read_records(plan.folder) if record.status != "failed"}
-    pending = [trial for trial in plan.trials if trial.key not in settled]
-    progress = Progress(
-        arms=[str(arm) for arm in plan.space.arm_values],
-        total=len(plan.trials),
-        pending=pending,
-        work={trial.key: plan.prices.work(trial) for trial in pending},
-    )
-    for trial in plan.trials:
-        if trial.key in settled:
-            progress.restored(trial, settled[trial.key])
+    keep_stopped = plan.space.search.stop is not None  # without the rule that stopped them they run on
+    settled = {
+        record.key: record
+        for record in read_records(plan.folder)
+        if record.status != "failed" and (keep_stopped or record.status != "stopped")
+    }
+    progress = Progress(arms=[str(arm) for arm in plan.space.arm_values])
+    keeper = Keeper(plan, plan.agenda(settled), progress, settled, before)
     if settled:
-        console.print(f"{progress.finished} of {progress.total} trials are finished; {len(pending)} to run")
-    if pending and not run_pending(console, plan, pending, progress, address):
+        console.print(f"{progress.finished} of {progress.total} trials are finished; {progress.waiting} to run")
+    if not keeper.agenda.is_over and not run_pending(console, plan, keeper, address):
         left = progress.waiting + len(progress.running)
         console.print(f"interrupted: {left} trials are left; the same command continues")
         return 130
-    return conclude(console, plan.folder, progress)
+    return conclude(console, plan.folder, keeper)
 
 
-def run_pending(
-    console: Console, plan: Plan, pending: Sequence[Trial], progress: Progress, address: str | None
-) -> bool:
+def run_pending(console: Console, plan: Plan, keeper: Keeper, address: str | None) -> bool:
     """Run trials on Ray; return whether that came to its end, rather than being interrupted."""
     from scaling import executor  # Ray's import takes a second, which a dry run need not spend
 
     resources = plan.space.resources
+    pending = keeper.pending
     try:
         with contextlib.ExitStack() as stack:
             with console.status("starting Ray"):
@@ -132,54 +126,33 @@ def run_pending(
             if on.dashboard:
                 token = "   (token: ray get-auth-token)" if on.is_local else ""
                 notes.append(f"dashboard  {on.dashboard}{token}")
-            with Display(console, progress, plan.study, notes) as display:
+            with Display(console, keeper.progress, plan.study, notes) as display:
+                keeper.display = display
                 executor.run(
-                    pending,
+                    keeper.agenda,
                     plan.prices.datasets,
                     folder=plan.folder,
-                    watcher=Reporter(plan.folder, progress, display),
+                    watcher=keeper,
                     cpus=resources.cpus,
-                    gpus=gpus,
+                    share=lambda trial: gpu_shares([trial], resources, on.gpus, gpu_bytes, plan.prices)[0],
                 )
     except KeyboardInterrupt:
         return False
     return True
 
 
-class Reporter:
-    """Told of everything that happens to trials: writes the records, then counts, then shows."""
-
-    def __init__(self, folder: Path, progress: Progress, display: Display) -> None:
-        self.folder = folder
-        self.progress = progress
-        self.display = display
-
-    def started(self, trial: Trial) -> None:
-        self.progress.started(trial)
-        self.display.started(trial)
-
-    def epoch_ended(self, trial: Trial, epoch: Epoch) -> None:
-        self.progress.epoch_ended(trial, epoch)
-        self.display.epoch_ended(trial, epoch)
-
-    def ended(self, trial: Trial, record: Record) -> None:
-        write_record(self.folder, record)
-        shutil.rmtree(self.folder / "checkpoints" / trial.key, ignore_errors=True)
-        self.progress.ended(trial, record)
-        self.display.ended(trial, record)
-
-    def died(self, trial: Trial, reason: str) -> None:
-        from scaling.trial import record
-
-        self.ended(trial, record(trial, status="failed", reason=f"its worker died: {reason}"))
-
-
-def conclude(console: Console, folder: Path, progress: Progress) -> int:
+def conclude(console: Console, folder: Path, keeper: Keeper) -> int:
     """Say how the sweep went; return its exit code."""
+    progress = keeper.progress
     for trial, reason in progress.failures:
         console.print(f"failed: {trial.label}: {reason}", style="red", soft_wrap=True, highlight=False)
+    stopped = f", {progress.stopped} stopped with their cells" if progress.stopped else ""
     failed = f", {progress.failed} failed (the same command runs them again)" if progress.failed else ""
-    console.print(f"{progress.finished} of {progress.total} trials finished{failed}", highlight=False)
+    console.print(f"{progress.finished} of {progress.total} trials finished{stopped}{failed}", highlight=False)
+    if keeper.agenda.out_of:
+        console.print(
+            f"the study has spent {keeper.agenda.out_of}; with more the same command goes on", highlight=False
+        )
     console.print(
         f"next: python -m scaling.report {folder.name} --results {folder.parent}", soft_wrap=True, highlight=False
     )

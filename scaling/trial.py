@@ -27,7 +27,7 @@ from scaling.train import Diverged, fit, moving_average
 
 
 def run_trial(
-    trial: Trial, data: Dataset, *, device: torch.device, folder: Path | None = None
+    trial: Trial, data: Dataset, *, device: torch.device, folder: Path | None = None, until: int | None = None
 ) -> Generator[Epoch | Record]:
     """Run one trial: yield each epoch as it ends, then the record.
 
@@ -37,6 +37,7 @@ def run_trial(
         data: what `trial.config.data` names, loaded.
         folder: of the study. `checkpoints/KEY` in it keeps the training state, and a trial that finds one there
             continues from it; weights go there too where `trial.keeps_weights`.
+        until: epoch after which the trial rests, its state in its checkpoint; no record comes then.
     """
     watch, started = Stopwatch(), _now()
     left: dict[str, Any] = {"environment": environment(device), "started": started}
@@ -60,6 +61,8 @@ def run_trial(
         ):
             curve.append(epoch)
             yield epoch
+            if until is not None and epoch.epoch >= until:
+                return
         left |= {"status": "finished", "scores": score(model, data, device, average.module if average else None)}
         watch.book("evaluation")
         if folder and trial.keeps_weights:
@@ -132,6 +135,7 @@ def record(trial: Trial, **left: Any) -> Record:
         cell=trial.cell,
         arm=trial.arm,
         seed=trial.config.seed,
+        bracket=trial.bracket,
         config=trial.config.model_dump(mode="json"),
         **left,
     )

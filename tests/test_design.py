@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scaling.config import TrialConfig
 from scaling.design import Design, cells, study_name
 from scaling.errors import SpaceError
-from scaling.searcher import sample_cells
+from scaling.search.sampling import sample_cells
 from scaling.space import Range, Space
 
 

@@ -1,0 +1,53 @@
+"""The Ray cluster that a sweep runs on: one of its own on this machine, or one that it joins."""
+
+import contextlib
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import ray
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """What Ray has to run on."""
+
+    cpus: float
+    gpus: float
+    dashboard: str | None  # address of the dashboard's page
+    is_local: bool
+
+    def slots(self, cpus: float, gpu: float) -> int:
+        """Trials that run at once, where each takes so much."""
+        slots = self.cpus / cpus
+        return int(min(slots, self.gpus / gpu) if gpu else slots)
+
+
+@contextlib.contextmanager
+def cluster(address: str | None) -> Iterator[Cluster]:
+    """Start Ray on this machine, or join the cluster at `address`; leave it at the end.
+
+    A cluster of our own listens on 127.0.0.1 only, and wants Ray's token (`ray get-auth-token`) from its visitors.
+    """
+    is_local = address is None
+    context = ray.init(
+        address="local" if address is None else address,
+        include_dashboard=True if is_local else None,
+        dashboard_host="127.0.0.1",
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+        configure_logging=True,
+    )
+    # Tune logs a traceback for each worker that dies; the record and the display say it in one line
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
+    try:
+        available = ray.cluster_resources()
+        url = context.dashboard_url
+        yield Cluster(
+            cpus=available.get("CPU", 0),
+            gpus=available.get("GPU", 0),
+            dashboard=f"http://{url}" if url else None,
+            is_local=is_local,
+        )
+    finally:
+        ray.shutdown()

@@ -1,0 +1,173 @@
+"""Running a queue of trials on Ray Tune, as many at once as the cluster holds."""
+
+import contextlib
+import shutil
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn, Protocol
+
+from ray import tune
+from ray.tune.experiment import Trial as TuneTrial
+from ray.tune.search import Searcher
+
+from scaling.config import DataConfig, Trial
+from scaling.data import Dataset
+from scaling.executor.body import run_leg
+from scaling.records import Epoch, Record
+from scaling.search.course import Leg
+
+MAX_RESTARTS = 2  # of a trial whose worker died; it continues from its checkpoint
+Share = Callable[[Trial], float]  # of a GPU
+
+
+class Queue(Protocol):
+    """Where trials come from; what it hands out next may hang on what was told to the watcher."""
+
+    def next(self) -> Leg | None: ...
+    @property
+    def is_over(self) -> bool: ...
+
+
+class Watcher(Protocol):
+    """Told of everything that happens to trials, in the sweep's own process."""
+
+    def started(self, trial: Trial) -> None: ...
+    def epoch_ended(self, trial: Trial, epoch: Epoch) -> None: ...
+    def rested(self, trial: Trial) -> None: ...
+    def ended(self, trial: Trial, record: Record) -> None: ...
+    def died(self, trial: Trial, reason: str) -> None: ...
+
+
+def run(
+    queue: Queue,
+    datasets: Mapping[DataConfig, Dataset],
+    *,
+    folder: Path,
+    watcher: Watcher,
+    cpus: float,
+    share: Share,
+) -> None:
+    """Run trials until the queue is over.
+
+    Workers live on from trial to trial: starting one costs more than a small trial does.
+
+    Args:
+        datasets: the data that the trials' settings name.
+        folder: of the study; checkpoints go there, so all machines of a cluster must see it.
+        cpus: cores of a trial.
+        share: of a GPU that a trial takes.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C or SIGTERM; the workers are stopped when the cluster is left.
+    """
+    trials: dict[str, Trial] = {}  # Tune's name of a trial → ours
+    body = tune.with_parameters(run_leg, datasets=dict(datasets), folder=folder)
+    scratch = folder / ".tune"  # all machines of a cluster must see it; nothing in it is read again
+    shutil.rmtree(scratch, ignore_errors=True)
+    with _interrupted_by_sigterm():
+        tune.Tuner(
+            tune.with_resources(
+                body, lambda config: tune.PlacementGroupFactory([{"CPU": config["cpus"], "GPU": config["gpus"]}])
+            ),
+            tune_config=tune.TuneConfig(
+                search_alg=_Asker(queue, trials, cpus, share),
+                num_samples=-1,
+                reuse_actors=True,
+                trial_dirname_creator=lambda trial: trial.trial_id,
+            ),
+            run_config=tune.RunConfig(
+                name="trials",
+                storage_path=str(scratch),
+                verbose=0,
+                failure_config=tune.FailureConfig(max_failures=MAX_RESTARTS),
+                callbacks=[_Relay(trials, watcher)],
+            ),
+        ).fit()
+    shutil.rmtree(scratch, ignore_errors=True)
+
+
+class _Asker(Searcher):
+    """Lets Tune take its trials from a queue."""
+
+    def __init__(self, queue: Queue, trials: dict[str, Trial], cpus: float, share: Share) -> None:
+        super().__init__()
+        self.queue = queue
+        self.trials = trials
+        self.cpus = cpus
+        self.share = share
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}  # Tune pickles its searcher to restore an experiment from it, which we never do
+
+    # Tune's own type leaves out FINISHED, which its documentation asks for
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        leg = self.queue.next()
+        if leg is None:
+            return Searcher.FINISHED if self.queue.is_over else None
+        self.trials[trial_id] = leg.trial
+        taken = {"cpus": self.cpus, "gpus": self.share(leg.trial)}
+        return {"trial": leg.trial.model_dump_json(), "until": leg.until, **taken}
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        self.trials.pop(trial_id, None)
+
+    def save(self, checkpoint_path: str) -> None: ...  # a study is continued from its records
+
+    def restore(self, checkpoint_path: str) -> None: ...
+
+    def get_state(self) -> dict[str, Any]:
+        return {}
+
+    def save_to_dir(self, checkpoint_dir: str, session_str: str = "default") -> None: ...
+
+
+class _Relay(tune.Callback):
+    """Translates Tune's callbacks into a `Watcher`'s."""
+
+    def __init__(self, trials: Mapping[str, Trial], watcher: Watcher) -> None:
+        self.trials = trials
+        self.watcher = watcher
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}  # Tune pickles its callbacks to restore an experiment from them, which we never do
+
+    def on_trial_start(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
+        self.watcher.started(self.trials[trial.trial_id])
+
+    def on_trial_result(
+        self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, result: dict[str, Any], **info: Any
+    ) -> None:
+        ours = self.trials[trial.trial_id]
+        if "record" in result:
+            self.watcher.ended(ours, Record.model_validate_json(result["record"]))
+        elif "epoch" in result:
+            self.watcher.epoch_ended(ours, Epoch.model_validate_json(result["epoch"]))
+        elif "rested" in result:
+            self.watcher.rested(ours)
+
+    def on_trial_error(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
+        self.watcher.died(Trial.model_validate_json(trial.config["trial"]), _reason(trial))
+
+
+def _reason(trial: TuneTrial) -> str:
+    """Why Tune gave a trial up, from the file that it keeps in the trial's scratch folder."""
+    if not trial.error_file:
+        return "Ray gives no reason"
+    text = " ".join(Path(trial.error_file).read_text(encoding="utf-8").split())
+    return text.rpartition("Worker exit detail:")[2].partition(" Some common causes")[0].strip()[:300]
+
+
+@contextlib.contextmanager
+def _interrupted_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM, which batch systems send before they kill, stop the sweep as cleanly as Ctrl-C."""
+
+    def interrupt(number: int, frame: FrameType | None) -> NoReturn:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,86 @@
+"""Keeper: told of everything that happens to trials, it keeps the study's folder, then its agenda, then its display."""
+
+import shutil
+from collections.abc import Mapping
+
+from scaling.config import Trial
+from scaling.display import Display
+from scaling.plan import Plan
+from scaling.progress import Progress
+from scaling.records import Epoch, Record, Study, write_record, write_study
+from scaling.search.agenda import Agenda
+from scaling.study import describe
+
+
+class Keeper:
+    """Writes every record before anything else learns of it, so that nothing is built on what could be lost.
+
+    Args:
+        settled: records of trials that need not run again, by key.
+        before: the study as an earlier command left it.
+    """
+
+    def __init__(
+        self, plan: Plan, agenda: Agenda, progress: Progress, settled: Mapping[str, Record], before: Study | None
+    ) -> None:
+        self.plan = plan
+        self.agenda = agenda
+        self.progress = progress
+        self.display: Display | None = None  # until somebody watches
+        self._settled = settled
+        self._before = before
+        self._follow()
+
+    @property
+    def pending(self) -> list[Trial]:
+        """Planned trials that have not ended."""
+        over = {*self._settled, *self.progress.running}
+        return [trial for trial in self.agenda.planned.values() if trial.key not in over]
+
+    def started(self, trial: Trial) -> None:
+        self.progress.started(trial)
+        if self.display:
+            self.display.started(trial)
+
+    def epoch_ended(self, trial: Trial, epoch: Epoch) -> None:
+        self.agenda.epoch_ended(trial, epoch)
+        self.progress.epoch_ended(trial, epoch)
+        if self.display:
+            self.display.epoch_ended(trial, epoch)
+
+    def rested(self, trial: Trial) -> None:
+        self.progress.rested(trial)
+        self.agenda.rested(trial)
+        self._follow()
+
+    def ended(self, trial: Trial, record: Record) -> None:
+        self._keep(trial, record)
+        self.agenda.ended(trial, record)
+        self._follow()
+
+    def died(self, trial: Trial, reason: str) -> None:
+        from scaling.trial import record
+
+        self.ended(trial, record(trial, status="failed", reason=f"its worker died: {reason}"))
+
+    def _keep(self, trial: Trial, record: Record) -> None:
+        write_record(self.plan.folder, record)
+        shutil.rmtree(self.plan.folder / "checkpoints" / trial.key, ignore_errors=True)
+        self.progress.ended(trial, record)
+        if self.display:
+            self.display.ended(trial, record)
+
+    def _follow(self) -> None:
+        """Take in what the agenda has decided since: trials it has planned, cells it has stopped."""
+        self.agenda.move()
+        new = self.agenda.take_planned()
+        for trial in new:
+            if trial.key in self._settled:
+                self.progress.restored(trial, self._settled[trial.key])
+            else:
+                self.progress.planned(trial, self.plan.prices.work(trial))
+        if new:
+            planned = list(self.agenda.planned.values())
+            write_study(self.plan.folder, describe(self.plan.study, self.plan.space, planned, self._before))
+        for trial, record in self.agenda.take_stopped():
+            self._keep(trial, record)

@@ -1,0 +1,1 @@
+"""Search: what a study runs next, from what its trials have answered so far."""

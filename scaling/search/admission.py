@@ -1,0 +1,52 @@
+"""Admission: which proposed cells a study can run, and with which settings of each arm."""
+
+from collections.abc import Sequence
+
+from scaling.config import DataConfig
+from scaling.data import Dataset
+from scaling.design import Cell, Design
+from scaling.errors import SpaceError
+from scaling.prices import Prices, match_arms_of
+from scaling.space import Space
+
+
+class Admission:
+    """Matches the arms of proposed cells, prices them and holds them to the limits.
+
+    It grows with the cells that it is asked about: `design` and `prices` know them all.
+    """
+
+    def __init__(self, space: Space, datasets: dict[DataConfig, Dataset]) -> None:
+        self.design = Design(space)
+        self.prices = Prices([], datasets)
+
+    def price(self, points: Sequence[Cell]) -> None:
+        """Learn what cells cost, all in one go, which is much faster than one by one.
+
+        Raises:
+            CostError: arms that cannot be made to cost the same.
+            ModelError: a network that cannot be built for the data.
+        """
+        self.design = match_arms_of(self.design, points, self.prices.datasets)
+        self.prices.add(self.design.configs(points))
+
+    def admit(self, points: Sequence[Cell]) -> list[Cell]:
+        """Cells that keep to the limits in all of their arms.
+
+        Raises:
+            SpaceError: none does; names the limit and what the cheapest cell costs.
+        """
+        if not points:
+            raise SpaceError("the space has no cells")
+        self.price(points)
+        return self.design.within_limits(points, self.prices.limited)
+
+    def excess(self, cell: Cell) -> dict[str, float]:
+        """By how much of each limit a cell exceeds it, in its dearest arm; not above 0 where it keeps to it."""
+        self.price([cell])
+        bounds = {name: bound for name, bound in self.design.space.limits if bound is not None}
+        configs = self.design.configs([cell])
+        return {
+            name: max(self.prices.limited(config, name) for config in configs) / bound - 1
+            for name, bound in bounds.items()
+        }

@@ -1,0 +1,56 @@
+"""Proposals: which cells a study runs, one function a design, found by its name.
+
+A design is a generator. It yields batches of cells, each with the number of seeds that it wants of them, and is sent
+the records of the study when a batch is done. It sees cells only: every cell has all its arms, so that no design can
+unbalance the comparison. Equal records must give equal proposals, for a study that is interrupted asks again.
+"""
+
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+
+from scaling.design import Cell, cells
+from scaling.records import Record
+from scaling.search.admission import Admission
+from scaling.search.sampling import sample_cells
+from scaling.space import Space
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A cell with all its arms, and seeds 0 to `seeds` - 1."""
+
+    cell: Cell
+    seeds: int
+
+
+Proposals = Generator[list[Wanted], Sequence[Record], None]
+DesignFunction = Callable[[Space, Admission], Proposals]
+DESIGNS: dict[str, DesignFunction] = {}
+SAMPLED = {"random", "sobol", "tpe", "gp", "nsga2"}  # designs that take as many cells as they are told
+SEARCHED = {"tpe", "gp", "nsga2"}  # designs that look at results
+
+
+def design(function: DesignFunction) -> DesignFunction:
+    """Register a design under its function's name."""
+    DESIGNS[function.__name__] = function
+    return function
+
+
+@design
+def grid(space: Space, admission: Admission) -> Proposals:
+    """All cells within the limits; `search.cells` or --samples take some of them, spread evenly."""
+    points = cells(space) if space.search.cells is None else sample_cells(space.axes, space.search.cells)
+    yield [Wanted(cell, space.seeds) for cell in admission.admit(points)]
+
+
+def propose(space: Space, admission: Admission) -> Proposals:
+    """What the space's design proposes."""
+    return DESIGNS[space.search.design](space, admission)
+
+
+@design
+def sobol(space: Space, admission: Admission) -> Proposals:
+    """Cells spread evenly over the space: scrambled Sobol points. More of them keep the earlier ones."""
+    assert space.search.cells is not None  # held by the check of the space
+    points = sample_cells(space.axes, space.search.cells, space.search.seed)
+    yield [Wanted(cell, space.seeds) for cell in admission.admit(points)]

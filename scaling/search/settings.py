@@ -1,0 +1,71 @@
+"""How a study looks for its answer: which cells, which of them are given up, when it is enough, what it may spend."""
+
+from typing import Literal
+
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+
+from scaling.config import Settings
+
+
+class Stop(Settings):
+    """When whole cells are given up before their last epoch."""
+
+    rule: str = Field(description="asha, halving or dominance")
+    first: PositiveInt = Field(default=1, description="epoch of the first decision")
+    factor: int = Field(
+        default=3, ge=2, description="epochs grow by it from decision to decision; asha and halving keep 1/factor"
+    )
+
+
+class Search(Settings):
+    """Which cells are run. Every cell has all its arms and seeds, whatever proposes it."""
+
+    design: str = Field(default="grid", description="grid, random, sobol, matched, tpe, gp or nsga2")
+    cells: PositiveInt | None = Field(default=None, description="how many to run; a grid takes all")
+    batch: PositiveInt = Field(
+        default=4, description="cells that tpe, gp and nsga2 propose at once; they look at results between batches only"
+    )
+    objectives: list[str] = Field(
+        default=["val_accuracy", "macs"],
+        min_length=1,
+        description="of tpe, gp and nsga2: val_accuracy, and costs to be kept low; of a cell, the mean over its arms",
+    )
+    seed: int = Field(default=0, ge=0, description="of the proposals")
+    stop: Stop | None = Field(default=None, description="give up whole cells early")
+    until: Literal["decided"] | None = Field(
+        default=None, description="decided: go on with cells and seeds until the verdict is no longer inconclusive"
+    )
+
+    @model_validator(mode="after")
+    def _names_no_objective_twice(self) -> "Search":
+        if len(set(self.objectives)) < len(self.objectives):
+            raise ValueError("objectives names one twice; leave one out")
+        return self
+
+
+class Tune(Settings):
+    """A bracket of learning rates for every cell and arm; the best on validation speaks for it."""
+
+    lr: PositiveInt = Field(default=3, description="how many rates; odd, so that the recipe's is in the middle")
+    factor: PositiveFloat = Field(default=2.0, gt=1, description="ratio of neighbouring rates")
+
+    @model_validator(mode="after")
+    def _has_a_middle(self) -> "Tune":
+        if self.lr % 2 == 0:
+            raise ValueError(f"lr: {self.lr} rates have no middle one; give an odd number")
+        return self
+
+    def rates(self, base: float) -> list[float]:
+        """The bracket around `base`, ascending; six digits, so that keys do not hang on the last bit."""
+        reach = self.lr // 2
+        return [float(f"{base * self.factor**step:.6g}") for step in range(-reach, reach + 1)]
+
+
+class Budget(Settings):
+    """What a study may spend, what it has spent before included; nothing given: whatever it takes."""
+
+    trials: PositiveInt | None = Field(default=None, description="trials started")
+    hours: PositiveFloat | None = Field(default=None, description="of this command, by the clock")
+    device_hours: PositiveFloat | None = Field(
+        default=None, description="hours of trials times the GPUs, or on a CPU the cores, of each"
+    )

@@ -1,0 +1,102 @@
+"""Stopping: when a whole cell is given up, one function a rule, found by its name.
+
+A cell stands at a rung when all its arms have trained up to the rung's epoch, with the first seed and under the full
+schedule. A rule sees all cells that have come so far and what is finished. It judges cells, never one arm of a cell.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from scaling.records import Record
+from scaling.search.settings import Stop
+
+Decision = Literal["go on", "wait"] | str  # anything else is the reason why the cell is stopped
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A cell at a rung."""
+
+    cell: str  # its label
+    rung: int  # counted from 0
+    epoch: int
+    accuracy: Mapping[str, float]  # arm → percent on validation at that epoch; the best rate's where several are tried
+    macs: Mapping[str, int]  # arm → multiply-accumulates of an image's forward pass
+
+
+@dataclass(frozen=True)
+class Field:
+    """What a rule may look at."""
+
+    here: Sequence[Standing]  # all cells that came to this rung so far, the one in question among them
+    expected: int  # cells that may come to this rung at all, those that are here included
+    finished: Sequence[Record]
+    epochs: int  # of a whole trial
+    is_last: bool  # nothing else is running or will come: a rule that waits now, stops the cell
+
+
+StoppingRule = Callable[[Stop, Standing, Field], Decision]
+RULES: dict[str, StoppingRule] = {}
+
+
+def stopping(function: StoppingRule) -> StoppingRule:
+    """Register a rule under its function's name."""
+    RULES[function.__name__] = function
+    return function
+
+
+def rungs(stop: Stop, epochs: int) -> list[int]:
+    """Epochs at which cells are judged: first, first · factor, first · factor², … below the last one."""
+    found, epoch = [], stop.first
+    while epoch < epochs:
+        found.append(epoch)
+        epoch *= stop.factor
+    return found
+
+
+@stopping
+def asha(stop: Stop, standing: Standing, field: Field) -> Decision:
+    """Go on with the best 1/factor of the cells that have come to the rung so far; the others wait for their turn.
+
+    Li et al., "A System for Massively Parallel Hyperparameter Tuning", arXiv 1810.05934, algorithm 2, with cells
+    ranked by how many others dominate them in accuracy and cost: by accuracy alone only the largest would survive.
+    """
+    place, best = _rank(standing, field.here), len(field.here) // stop.factor
+    if place < (max(1, best) if field.is_last else best):
+        return "go on"
+    return f"{place + 1}. of {len(field.here)} cells at epoch {standing.epoch}" if field.is_last else "wait"
+
+
+@stopping
+def halving(stop: Stop, standing: Standing, field: Field) -> Decision:
+    """Wait until all cells have come to the rung, then go on with the best 1/factor: the same whatever the order.
+
+    Jamieson and Talwalkar, "Non-stochastic Best Arm Identification", arXiv 1502.07943.
+    """
+    if len(field.here) < field.expected and not field.is_last:
+        return "wait"
+    place = _rank(standing, field.here)
+    if place < max(1, len(field.here) // stop.factor):
+        return "go on"
+    return f"{place + 1}. of {len(field.here)} cells at epoch {standing.epoch}"
+
+
+def _rank(standing: Standing, all_here: Sequence[Standing]) -> int:
+    """Place of a cell, from 0: by the number of cells that dominate it, then by accuracy, then by name."""
+
+    def order(one: Standing) -> tuple[float, float, str]:
+        beaten = sum(_dominates(other, one) for other in all_here)
+        return beaten, -_mean(one.accuracy), one.cell
+
+    return sorted(all_here, key=order).index(standing)
+
+
+def _dominates(one: Standing, other: Standing) -> bool:
+    accuracy, theirs = _mean(one.accuracy), _mean(other.accuracy)
+    cost, their_cost = _mean(one.macs), _mean(other.macs)
+    return accuracy >= theirs and cost <= their_cost and (accuracy > theirs or cost < their_cost)
+
+
+def _mean(values: Mapping[str, float]) -> float:
+    return sum(values.values()) / len(values)
