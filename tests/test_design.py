@@ -3,31 +3,24 @@
 from collections import Counter
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from make_agenda import agenda, all_cells, play, space
 
-from scaling.config import TrialConfig
+from scaling.config import Trial, TrialConfig
 from scaling.design import Design, cells, study_name
 from scaling.errors import SpaceError
 from scaling.search.sampling import sample_cells
 from scaling.space import Range, Space
 
 
-def space(**parts: object) -> Space:
-    return Space.model_validate(
-        {
-            "family": "patchconvnet",
-            "axes": {"depth": [2, 4], "width": [32, 64, 96]},
-            "arms": {"pooling": ["average", "attention"]},
-            **parts,
-        }
-    )
+def planned_of(asked: Space) -> list[Trial]:
+    legs, _ = play(agenda(asked, all_cells(asked, cells(asked))), lambda trial: 50.0)
+    return [leg.trial for leg in legs]
 
 
 def test_every_cell_has_every_arm_at_every_seed_once() -> None:
     asked = space(seeds=3)
 
-    planned = Design(asked).trials("study", cells(asked))
+    planned = planned_of(asked)
 
     assert len(planned) == 2 * 3 * 2 * 3
     counts = Counter((*t.cell.values(), t.arm, t.config.seed) for t in planned)
@@ -38,7 +31,7 @@ def test_every_cell_has_every_arm_at_every_seed_once() -> None:
 def test_arms_of_a_cell_and_seed_differ_in_the_factor_alone() -> None:
     asked = space(seeds=2)
 
-    planned = Design(asked).trials("study", cells(asked))
+    planned = planned_of(asked)
 
     for first, second in zip(planned[::2], planned[1::2], strict=True):
         a, b = first.config.model_dump(), second.config.model_dump()
@@ -48,21 +41,10 @@ def test_arms_of_a_cell_and_seed_differ_in_the_factor_alone() -> None:
         assert a == b
 
 
-@given(st.integers(1, 36))
-def test_a_study_stopped_anywhere_has_nearly_as_many_trials_of_each_arm_in_each_cell(stop: int) -> None:
-    asked = space(seeds=3)
-
-    done = Design(asked).trials("study", cells(asked))[:stop]
-
-    counts: Counter[tuple[object, ...]] = Counter((t.arm, *t.cell.values()) for t in done)
-    of_each = [counts[arm, *cell.values()] for arm in asked.arm_values for cell in cells(asked)]
-    assert max(of_each) - min(of_each) <= 1
-
-
 def test_an_axis_may_be_a_setting_of_recipe_or_data() -> None:
     asked = space(axes={"depth": [2], "recipe.learning_rate": [0.1, 0.2], "data.image_size": [16]}, seeds=1)
 
-    planned = Design(asked).trials("study", cells(asked))
+    planned = planned_of(asked)
 
     assert [t.config.recipe.learning_rate for t in planned] == [0.1, 0.1, 0.2, 0.2]
     assert {t.config.data.image_size for t in planned} == {16}
@@ -70,7 +52,7 @@ def test_an_axis_may_be_a_setting_of_recipe_or_data() -> None:
 
 
 def test_real_ranges_need_samples() -> None:
-    with pytest.raises(SpaceError, match="give it a step, or the sweep --samples N"):
+    with pytest.raises(SpaceError, match="give it a step, or sample it: --samples N"):
         cells(space(axes={"recipe.learning_rate": {"low": 0.1, "high": 0.2}}))
 
 

@@ -35,7 +35,10 @@ def trials() -> list[Trial]:
 
 @pytest.fixture
 def progress(trials: list[Trial]) -> Progress:
-    return Progress(["average", "attention"], len(trials), trials, {t.key: 100.0 for t in trials})
+    made = Progress(["average", "attention"])
+    for t in trials:
+        made.planned(t, 100.0)
+    return made
 
 
 def test_the_estimate_is_elapsed_time_over_work_done(

@@ -1,0 +1,128 @@
+"""An agenda without networks, and a way to play it to its end."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from scaling.config import Trial
+from scaling.design import Cell, Design
+from scaling.records import Epoch, Record, Scores
+from scaling.search.agenda import Agenda, Spent
+from scaling.search.course import Leg
+from scaling.search.proposals import Proposals, Wanted
+from scaling.space import Space
+
+
+@dataclass(frozen=True)
+class FakeCost:
+    macs: int
+
+
+class FakePrices:
+    """Every model costs its depth × width² multiply-accumulates; attention a tenth more."""
+
+    def of(self, config: Any) -> FakeCost:
+        arch = config.arch
+        more = 1.1 if arch.get("pooling") == "attention" else 1.0
+        return FakeCost(round(arch.get("depth", 1) * arch.get("width", 8) ** 2 * more))
+
+
+class FakeAdmission:
+    """Admits every cell."""
+
+    def __init__(self, space: Space) -> None:
+        self.design = Design(space)
+        self.prices = FakePrices()
+
+    def price(self, points: Sequence[Cell]) -> None: ...
+
+    def admit(self, points: Sequence[Cell]) -> list[Cell]:
+        return list(points)
+
+    def excess(self, cell: Cell) -> dict[str, float]:
+        return {}
+
+
+def space(**parts: object) -> Space:
+    return Space.model_validate(
+        {
+            "family": "patchconvnet",
+            "axes": {"depth": [2, 4], "width": [32, 64, 96]},
+            "arms": {"pooling": ["average", "attention"]},
+            **parts,
+        }
+    )
+
+
+def all_cells(asked: Space, cells: Sequence[Cell]) -> Proposals:
+    yield [Wanted(cell, asked.seeds) for cell in cells]
+
+
+def agenda(
+    asked: Space,
+    proposals: Proposals,
+    settled: dict[str, Record] | None = None,
+    spent: Spent = lambda records, handed_out: None,
+) -> Agenda:
+    return Agenda("study", FakeAdmission(asked), proposals, settled or {}, spent)  # pyright: ignore[reportArgumentType]
+
+
+def curve(trial: Trial, accuracy: float, epochs: int) -> list[Epoch]:
+    """A learning curve that comes to `accuracy` at the trial's last epoch."""
+    whole = trial.config.recipe.epochs
+    return [
+        Epoch(epoch=e, train_loss=1, val_loss=1, val_accuracy=accuracy * e / whole, learning_rate=0.1, train_seconds=1)
+        for e in range(1, epochs + 1)
+    ]
+
+
+def finished(trial: Trial, accuracy: float) -> Record:
+    scores = Scores(
+        val_accuracy=accuracy, val_loss=1, test_accuracy=accuracy, test_loss=1, val_examples=100, test_examples=100
+    )
+    return Record(
+        key=trial.key,
+        study=trial.study,
+        cell=trial.cell,
+        arm=trial.arm,
+        seed=trial.config.seed,
+        status="finished",
+        bracket=trial.bracket,
+        config=trial.config.model_dump(mode="json"),
+        curve=curve(trial, accuracy, trial.config.recipe.epochs),
+        scores=scores,
+        wall_seconds=10.0,
+    )
+
+
+def play(
+    asked: Agenda, accuracy: Callable[[Trial], float], *, workers: int = 1, stop_after: int | None = None
+) -> tuple[list[Leg], dict[str, Record]]:
+    """Run an agenda as an executor would, first come first served; return the legs in order and all records.
+
+    Args:
+        stop_after: legs after which everything is dropped, as a kill would.
+    """
+    legs: list[Leg] = []
+    records: dict[str, Record] = {}
+    running: list[Leg] = []
+    while not asked.is_over:
+        while len(running) < workers and (leg := asked.next()) is not None:
+            running.append(leg)
+            legs.append(leg)
+        assert running, "nothing runs and nothing is over"
+        leg = running.pop(0)
+        if stop_after is not None and len(legs) > stop_after:
+            return legs, records
+        target = accuracy(leg.trial)
+        for epoch in curve(leg.trial, target, leg.until or leg.trial.config.recipe.epochs):
+            asked.epoch_ended(leg.trial, epoch)
+        if leg.until is None:
+            records[leg.trial.key] = finished(leg.trial, target)
+            asked.ended(leg.trial, records[leg.trial.key])
+        else:
+            asked.rested(leg.trial)
+        asked.move()
+        records |= {trial.key: record for trial, record in asked.take_stopped()}
+    records |= {trial.key: record for trial, record in asked.take_stopped()}
+    return legs, records
