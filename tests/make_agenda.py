@@ -110,7 +110,9 @@ def play(
         while len(running) < workers and (leg := asked.next()) is not None:
             running.append(leg)
             legs.append(leg)
-        assert running, "nothing runs and nothing is over"
+        if not running:
+            assert asked.is_over, "nothing runs and nothing is over"
+            break
         leg = running.pop(0)
         if stop_after is not None and len(legs) > stop_after:
             return legs, records

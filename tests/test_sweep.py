@@ -203,7 +203,7 @@ def test_a_study_under_other_conditions_is_not_mixed_in(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(folder)
-    monkeypatch.setattr("scaling.sweep.carry_out", lambda *arguments: 0)
+    monkeypatch.setattr("scaling.sweep.run_pending", lambda *arguments: True)
     assert main(["--space", "tiny.yaml", "--name", "mine"]) == 0
     assert main(["--space", "tiny.yaml", "--name", "mine", "--set", "seeds=5"]) == 0
 
