@@ -4,7 +4,7 @@ import hashlib
 import json
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 # Part of every content key. Raise it when a default below changes its value or a setting its meaning:
 # keys leave defaults out, so that a new setting does not orphan the records made before it existed.
@@ -20,7 +20,9 @@ class Settings(BaseModel):
 class DataConfig(Settings):
     """Where the images come from and how they are split."""
 
-    source: str = Field(default="digits", description="digits, cifar10, cifar100, parquet:PATH, folder:PATH, hf:NAME")
+    source: str = Field(
+        default="digits", description="digits, cifar10, cifar100, parquet:PATH, folder:PATH, wds:PATH, hf:NAME"
+    )
     image_size: PositiveInt | None = Field(
         default=None, description="side in pixels to resize to; none keeps the source's"
     )
@@ -39,7 +41,19 @@ class DataConfig(Settings):
     image_column: str | None = Field(default=None, description="of parquet and hf; none finds image or img")
     label_column: str | None = Field(default=None, description="of parquet and hf; none finds label or fine_label")
     memory_gib: PositiveFloat = Field(
-        default=4.0, description="a folder larger than this when decoded is read from its files in every epoch"
+        default=4.0, description="images that take more than this when decoded are read from their files in every epoch"
+    )
+    most_unreadable: NonNegativeInt = Field(
+        default=10, description="images read in every epoch that may be unreadable, each with a warning"
+    )
+
+
+class WidthRule(Settings):
+    """How the learning rate follows width; docs/parallel.md tells the rules and their sources."""
+
+    name: str = Field(description="mup, per_layer, inverse_width or sqrt_width")
+    reference_width: PositiveFloat = Field(
+        description="width at which the recipe's learning rate holds, in the family's own terms"
     )
 
 

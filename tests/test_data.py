@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from scaling.config import DataConfig
-from scaling.data import SOURCES, Dataset, FileSplit, Split, load_data
-from scaling.data.images import fit_inside
+from scaling.data import SOURCES, Dataset, StreamSplit, Split, load_data
+from scaling.data.decoding import fit_inside
 from scaling.data.splits import hold_out, limited, stratified_order
 from scaling.errors import DataError
 
@@ -55,7 +55,7 @@ def write_parquet(file: Path, labels: list[int], *, names: tuple[str, ...] | Non
     return file
 
 
-def images(split: Split | FileSplit) -> np.ndarray:
+def images(split: Split | StreamSplit) -> np.ndarray:
     assert isinstance(split, Split)
     return split.images
 
@@ -137,7 +137,7 @@ def test_another_split_seed_holds_out_other_images() -> None:
 def test_resizing_covers_the_square_and_cuts_the_middle_out() -> None:
     wide = Image.fromarray(np.repeat(np.array([[0, 100, 100, 200]], np.uint8), 2, axis=0).repeat(8, 0).repeat(8, 1))
 
-    square = np.asarray(fit_inside(wide, 16, 16))
+    square = np.asarray(fit_inside(wide, 16, 16, "L"))
 
     assert (wide.width, wide.height) == (32, 16)
     assert (square == 100).all()
@@ -147,7 +147,7 @@ def test_resizing_covers_the_square_and_cuts_the_middle_out() -> None:
 def test_any_image_can_be_brought_to_any_size(before: tuple[int, int], after: tuple[int, int]) -> None:
     flat = Image.new("L", before, 77)
 
-    resized = fit_inside(flat, *after)
+    resized = fit_inside(flat, *after, "L")
 
     assert (resized.height, resized.width) == after
     assert (np.asarray(resized) == 77).all()
@@ -293,16 +293,12 @@ def test_the_hub_gives_the_same_as_its_parquet_files(tmp_path: Path, monkeypatch
     table = pq.read_table(write_parquet(tmp_path / "train.parquet", [0, 1] * 10))
 
     class Hub:
-        column_names = ("image", "label")
+        features = types.SimpleNamespace(arrow_schema=table.schema)
 
         def cast_column(self, name: str, kind: object) -> "Hub":
             return self
 
-        def with_format(self, name: str) -> list[pa.Table]:
-            return _Whole([table])
-
-    class _Whole(list):
-        def __getitem__(self, item: slice) -> pa.Table:  # pyright: ignore[reportIncompatibleMethodOverride]
+        def with_format(self, name: str) -> pa.Table:
             return table
 
     package = types.ModuleType("datasets")
@@ -319,10 +315,10 @@ def test_a_folder_beyond_the_memory_budget_stays_in_its_files(tmp_path: Path) ->
 
     data = load_data(DataConfig(source=f"folder:{tmp_path}", image_size=16, memory_gib=1e-6))
 
-    assert isinstance(data.train, FileSplit)
+    assert isinstance(data.train, StreamSplit)
     assert [len(split) for _, split in data.splits()] == [14, 2, 4]
     assert (data.image_size, data.channels, data.num_classes, data.crop_padding) == ((16, 16), 3, 2, 0)
-    assert all((tmp_path / path.decode()).is_file() for path in data.train.paths)
+    assert all(Path(data.train.images.place(i)).is_file() for i in range(14))
     in_memory = load_data(DataConfig(source=f"folder:{tmp_path}", image_size=16))
     assert data.mean == pytest.approx(in_memory.mean)
 

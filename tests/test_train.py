@@ -12,13 +12,11 @@ import torch
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
 from torch import nn
 
 from scaling.config import DataConfig, Recipe
 from scaling.data import Dataset, Split, load_data
-from scaling.data.batches import Step, UnreadableImageWarning, batches
-from scaling.errors import DataError
+from scaling.data.batches import Step, batches
 from scaling.evaluate import Outcome, evaluate, examine, score
 from scaling.models import build_model
 from scaling.optimisation import LONGEST_WARMUP, OPTIMIZERS, build_optimizer, learning_rate
@@ -325,44 +323,3 @@ def test_read_only_arrays_are_used_without_a_copy_or_a_warning() -> None:
 
     assert np.array_equal(images, data.test.images[[3, 1]])
     assert list(labels) == list(data.test.labels[[3, 1]])
-
-
-def photographs(root: Path, *, broken: int = 0) -> Dataset:
-    """Larger images of different sizes, read from their files."""
-    rng = np.random.default_rng(0)
-    for label, colour in enumerate([(200, 40, 40), (40, 200, 40), (40, 40, 200)]):
-        (root / f"{label}").mkdir()
-        for i in range(20):
-            noise = rng.integers(0, 40, (*rng.integers(20, 40, 2), 3)) + np.array(colour)
-            Image.fromarray(noise.astype(np.uint8)).save(root / f"{label}" / f"{i:02}.jpg", quality=95)
-    data = load_data(DataConfig(source=f"folder:{root}", image_size=8, memory_gib=1e-9))
-    for path in data.train.paths[:broken]:  # pyright: ignore[reportAttributeAccessIssue]
-        (root / path.decode()).write_bytes(b"no image")
-    return data
-
-
-@pytest.mark.slow
-def test_large_folders_are_trained_from_their_files_as_repeatably(tmp_path: Path) -> None:
-    data = photographs(tmp_path)
-    recipe = Recipe(epochs=3, batch_size=8, learning_rate=5e-3)
-    nets = [Watched(model()), Watched(model("average"))]
-
-    for net in nets:
-        train(net, data, recipe)
-
-    assert all(torch.equal(a, b) for a, b in zip(nets[0].seen, nets[1].seen, strict=True))
-    assert evaluate(nets[0], data.test, data, CPU).accuracy > 90
-
-
-@pytest.mark.slow
-def test_unreadable_files_are_left_out_with_a_warning_up_to_a_limit(tmp_path: Path) -> None:
-    data = photographs(tmp_path, broken=11)
-    plans = [[Step(np.arange(10), seed=(0,))], [Step(np.arange(12), seed=(0,))], [Step(np.arange(2))]]
-
-    with pytest.warns(UnreadableImageWarning, match=r"cannot be read as an image: .*\.jpg"):
-        ((images, labels),) = batches(data.train, [Step(np.arange(9, 14), seed=(0,))], CPU)
-    assert len(images) == len(labels) == 3
-    with pytest.raises(DataError, match="11 training images cannot be read"):
-        list(batches(data.train, plans[1], CPU))
-    with pytest.raises(DataError, match="cannot be read as an image"):
-        list(batches(data.train, plans[2], CPU))

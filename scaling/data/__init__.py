@@ -8,8 +8,8 @@ import pkgutil
 
 from scaling.data.dataset import AnySplit as AnySplit
 from scaling.data.dataset import Dataset as Dataset
-from scaling.data.dataset import FileSplit as FileSplit
 from scaling.data.dataset import Split as Split
+from scaling.data.dataset import StreamSplit as StreamSplit
 from scaling.data.load import load_data as load_data
 from scaling.data.registry import SOURCES as SOURCES
 

@@ -2,14 +2,19 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
+
+from scaling.data.images import StreamedImages
 
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """One set, decoded, in memory. Plain arrays, so that Ray shares one copy among all workers of a machine."""
+    """One set, decoded, in memory. Plain arrays, so that all workers of a machine share one copy.
+
+    Pickled by protocol 5 the pixels stay where they are (out of band): Ray keeps them in its object store and every
+    worker reads them there, without a copy. They are read-only; nothing here writes into them.
+    """
 
     images: np.ndarray  # uint8 (N, H, W, C)
     labels: np.ndarray  # int64 (N,), counted from 0
@@ -23,21 +28,41 @@ class Split:
         height, width, channels = self.images.shape[1:]
         return height, width, channels
 
+    def order(self, rng: np.random.Generator) -> np.ndarray:
+        """Every image once, in random order: indices int64 (N,)."""
+        return rng.permutation(len(self))
+
 
 @dataclass(frozen=True, eq=False)
-class FileSplit:
-    """One set too large for memory: its images are read from their files in every epoch, by worker processes."""
+class StreamSplit:
+    """One set too large for memory: its images are read from their files in every epoch, while the network trains."""
 
-    root: Path
-    paths: np.ndarray  # bytes (N,), relative to root; an array costs worker processes nothing, a list a copy each
+    images: StreamedImages
     labels: np.ndarray  # int64 (N,), counted from 0
     shape: tuple[int, int, int]  # height, width and channels that images are brought to
+    window_bytes: float  # of row groups that are shuffled together, where images lie in such
+    most_unreadable: int  # images that may be unreadable, each with a warning, before it is an error
 
     def __len__(self) -> int:
         return len(self.labels)
 
+    def order(self, rng: np.random.Generator) -> np.ndarray:
+        """Every image once, in random order: indices int64 (N,).
 
-AnySplit = Split | FileSplit
+        Images that can only be read in blocks (row groups of Parquet) are shuffled within windows of whole blocks,
+        drawn anew each time; all others freely. It follows from the files and `rng`, whatever the number of workers.
+        """
+        blocks = self.images.blocks()
+        if blocks is None:
+            return rng.permutation(len(self))
+        places = rng.permutation(len(blocks.sizes))
+        window = np.empty(len(places), np.int64)
+        window[places] = (np.cumsum(blocks.sizes[places]) - blocks.sizes[places]) // self.window_bytes
+        images = rng.permutation(len(self))
+        return images[np.argsort(window[blocks.numbers[images]], kind="stable")]
+
+
+AnySplit = Split | StreamSplit
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from scaling.config import DataConfig
-from scaling.data.images import FileImages, told
+from scaling.data.decoding import told
+from scaling.data.images import FileImages
 from scaling.data.registry import Examples, Found, Spec, source
 from scaling.data.splits import ALIASES
 from scaling.errors import DataError, unknown

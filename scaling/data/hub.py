@@ -1,13 +1,41 @@
 """hf:NAME: a data set of the Hugging Face hub, through the `datasets` package."""
 
 import importlib
+import io
 from typing import Any
 
+import numpy as np
+from PIL import Image
+
 from scaling.config import DataConfig
-from scaling.data.parquet import IMAGE_COLUMNS, found_in
-from scaling.data.registry import Found, Spec, source
+from scaling.data.images import StreamedImages
+from scaling.data.labels import is_secret, numbered
+from scaling.data.parquet import check_columns, image_and_label, label_values, names_in_metadata
+from scaling.data.registry import Examples, Found, Spec, source
 from scaling.data.splits import ALIASES
 from scaling.errors import DataError
+
+
+class HubImages(StreamedImages):
+    """Images in the memory-mapped cache of `datasets`, which pickles a data set as the names of its files."""
+
+    def __init__(self, dataset: Any, column: str, rows: np.ndarray, name: str) -> None:
+        self.dataset, self.column, self.rows, self.name = dataset, column, rows, name
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def open(self, index: int) -> Image.Image:
+        row = int(self.rows[index])
+        value = self.dataset[row : row + 1].column(self.column)[0].as_py()
+        content, path = (value["bytes"], value.get("path")) if isinstance(value, dict) else (value, None)
+        return Image.open(path if content is None and path else io.BytesIO(content or b""))
+
+    def place(self, index: int) -> str:
+        return f"{self.name} row {self.rows[index]}"
+
+    def take(self, indices: np.ndarray) -> "HubImages":
+        return HubImages(self.dataset, self.column, self.rows[indices], self.name)
 
 
 @source("hf", argument="NAME")
@@ -21,14 +49,22 @@ def hf(spec: Spec, config: DataConfig) -> Found:
         bundle = datasets.load_dataset(spec.argument)
     except Exception as error:  # of many kinds: network, names, permissions, formats
         raise DataError(f"{spec} cannot be loaded: {' '.join(str(error).split())}") from None
-    tables = {}
-    for name, dataset in bundle.items():
-        if name not in ALIASES:
-            continue  # "unsupervised" and the like
-        for column in (config.image_column, *IMAGE_COLUMNS):
-            if column in dataset.column_names:
-                dataset = dataset.cast_column(column, datasets.Image(decode=False))
-        tables[ALIASES[name]] = [(f"{spec} {name}", dataset.with_format("arrow")[:])]
-    if not tables:
+    sets = {ALIASES[name]: dataset for name, dataset in bundle.items() if name in ALIASES}  # no "unsupervised"
+    if not sets:
         raise DataError(f"{spec} has none of the sets train, validation and test, only {', '.join(bundle)}")
-    return found_in(tables, config)
+    first = sets.get("train") or next(iter(sets.values()))
+    schema = first.features.arrow_schema
+    image, label = image_and_label(schema, config, str(spec))
+    raw, images = {}, {}
+    for name, dataset in sets.items():
+        check_columns(dataset.features.arrow_schema, image, label, f"{spec} {name}")
+        rows = dataset.cast_column(image, datasets.Image(decode=False)).with_format("arrow")
+        raw[name] = label_values(rows[:].column(label), f"{spec} {name}")
+        images[name] = HubImages(rows, image, np.arange(len(raw[name])), f"{spec} {name}")
+    class_names, labels = numbered(raw, names_in_metadata(schema, label), lambda name, row: images[name].place(row))
+    found = {
+        name: Examples(f"{spec} {name}", images[name], labels[name])
+        for name in sets
+        if not is_secret(name, labels[name])
+    }
+    return Found(found, class_names)

@@ -1,14 +1,16 @@
 """From a SPEC to a data set: find, divide, decode, describe."""
 
-import os
+import contextlib
 from collections.abc import Mapping
 
 import numpy as np
 
 from scaling.config import DataConfig
-from scaling.data.dataset import AnySplit, Dataset, FileSplit, Split
-from scaling.data.images import FileImages, Form, NotGreyError, decode, first_form, told
+from scaling.data.dataset import AnySplit, Dataset, Split, StreamSplit
+from scaling.data.decoding import Form, NotGreyError, decode, first_form, told
+from scaling.data.images import StreamedImages
 from scaling.data.registry import Found, find
+from scaling.data.row_groups import window_bytes
 from scaling.data.splits import Part, three_sets
 from scaling.errors import DataError
 
@@ -30,7 +32,7 @@ def load_data(config: DataConfig) -> Dataset:
     form = first_form(train.images, rows, config.image_size)
     needed = sum(len(indices) for _, indices in parts.values()) * float(np.prod(form.shape))
     if needed > config.memory_gib * GIB:
-        return _from_files(found, parts, form, config)
+        return _streamed(found, parts, form, config)
     try:
         splits = _decoded(parts, form)
     except NotGreyError:
@@ -67,29 +69,47 @@ def _decoded(parts: Mapping[str, Part], form: Form) -> dict[str, Split]:
     return splits
 
 
-def _from_files(found: Found, parts: Mapping[str, Part], form: Form, config: DataConfig) -> Dataset:
+def _streamed(found: Found, parts: Mapping[str, Part], form: Form, config: DataConfig) -> Dataset:
     """Leave the images in their files; those of a sample are decoded, for the statistics."""
-    train, rows = parts["train"]
-    if not all(isinstance(examples.images, FileImages) for examples, _ in parts.values()):
-        raise DataError(
-            f"{config.source} needs more than data.memory_gib = {config.memory_gib:g} decoded, and only folder:PATH can"
-            " be read in every epoch; raise it, or set a smaller data.image_size or data.train_limit"
-        )
     if config.image_size is None:
         raise DataError(f"{config.source} is too large for memory, so its images are read from files; set"
                         " data.image_size, the side in pixels that they are brought to")  # fmt: skip
     form = Form(form.height, form.width, "RGB", resize=True)
-    sample = np.random.default_rng(config.split_seed).permutation(rows)[:SAMPLE]
-    statistics = pixel_statistics(decode(train.images, sample, form))
-    splits = {name: _file_split(part, form) for name, part in parts.items()}
-    return _dataset(found, splits, *statistics, shift=0)
+    splits = {name: _stream(part, form, config) for name, part in parts.items()}
+    return _dataset(found, splits, *_sample_statistics(splits["train"], form, config), shift=0)
 
 
-def _file_split(part: Part, form: Form) -> FileSplit:
+def _stream(part: Part, form: Form, config: DataConfig) -> StreamSplit:
     examples, indices = part
-    assert isinstance(examples.images, FileImages)
-    paths = np.array([os.fsencode(examples.images.paths[int(i)]) for i in indices])
-    return FileSplit(examples.images.root, paths, examples.labels[indices], form.shape)
+    if not isinstance(examples.images, StreamedImages):
+        raise DataError(
+            f"{config.source} needs more than data.memory_gib = {config.memory_gib:g} decoded and cannot be read in"
+            " every epoch, as folder:, parquet:, wds: and hf: can; raise it, or set a smaller data.image_size or"
+            " data.train_limit"
+        )
+    return StreamSplit(
+        examples.images.take(indices),
+        examples.labels[indices],
+        form.shape,
+        window_bytes=window_bytes(config),
+        most_unreadable=config.most_unreadable,
+    )
+
+
+def _sample_statistics(
+    train: StreamSplit, form: Form, config: DataConfig
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Statistics of `SAMPLE` training images; unreadable ones are left out, and counted when they are met."""
+    order = train.order(np.random.default_rng(config.split_seed))
+    readable: list[np.ndarray] = []
+    for index in order[: SAMPLE + config.most_unreadable]:
+        with contextlib.suppress(DataError):
+            readable.append(decode(train.images, np.array([index]), form))
+        if len(readable) == SAMPLE:
+            break
+    if not readable:
+        raise DataError(f"{config.source}: none of {min(len(order), SAMPLE)} training images can be read")
+    return pixel_statistics(np.concatenate(readable))
 
 
 def _dataset(

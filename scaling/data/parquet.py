@@ -1,8 +1,6 @@
 """parquet:PATH: Parquet files in Hugging Face's layout, as the hub serves them."""
 
-import itertools
 import json
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,9 +10,10 @@ import pyarrow.parquet as pq
 
 from scaling.config import DataConfig
 from scaling.data.folder import existing
-from scaling.data.images import MOST_PROBLEMS, EncodedImages, told
+from scaling.data.labels import is_secret, numbered
 from scaling.data.registry import Examples, Found, Spec, source
-from scaling.data.splits import ALIASES
+from scaling.data.row_groups import RowGroupImages, layout_of, window_bytes
+from scaling.data.shards import files_of_sets
 from scaling.errors import DataError, unknown
 
 IMAGE_COLUMNS = ("image", "img")  # the names in use on the hub, most usual first
@@ -23,38 +22,74 @@ LABEL_COLUMNS = ("label", "labels", "fine_label")
 
 @source("parquet", argument="PATH")
 def parquet(spec: Spec, config: DataConfig) -> Found:
-    """Read train-*.parquet, validation-*.parquet and test-*.parquet in PATH or PATH/data, or one file."""
-    tables = {name: [(str(f), _read(f)) for f in files] for name, files in _files(existing(spec.argument)).items()}
-    return found_in(tables, config)
+    """Find train-*.parquet, validation-*.parquet and test-*.parquet in PATH or PATH/data, or one file.
 
-
-def found_in(tables: dict[str, list[tuple[str, pa.Table]]], config: DataConfig) -> Found:
-    """Images and labels in the tables of each set, given with the names of their files.
-
-    Raises:
-        DataError: a column is missing or of another kind, or a label is out of range.
+    Labels are read; images are left in the files, and read a row group at a time when they are wanted.
     """
-    first_name, first = next(itertools.chain(tables.get("train", []), *tables.values()))
-    image = _column(first, config.image_column, IMAGE_COLUMNS, "image", first_name)
-    label = _column(first, config.label_column, LABEL_COLUMNS, "label", first_name)
-    for name, table in (pair for tables_of_set in tables.values() for pair in tables_of_set):
-        for column in (image, label):
-            if column not in table.column_names:
-                raise DataError(f"{name}: {unknown('column', column, table.column_names)}")
-    raw = {key: pa.chunked_array([c for _, t in files for c in t[label].chunks]) for key, files in tables.items()}
-    class_names, labels = _classes(raw, _names_in_metadata(first, label))
-    if "test" in labels and len(labels["test"]) and (labels["test"] == -1).all():
-        del tables["test"], labels["test"]  # how the hub publishes a test set whose labels are secret
-    _check_range(tables, labels, class_names)
+    files = _files(existing(spec.argument))
+    schemas = {file: _schema(file) for files_of_set in files.values() for file in files_of_set}
+    first = schemas[files["train"][0]] if "train" in files else next(iter(schemas.values()))
+    origin = str(next(iter(schemas)))
+    image, label = image_and_label(first, config, origin)
+    for file, schema in schemas.items():
+        check_columns(schema, image, label, str(file))
+    raw = {name: _labels(paths, label) for name, paths in files.items()}
+    column = f"{image}.bytes" if pa.types.is_struct(first.field(image).type) else image
+    images = {name: _images(paths, column, config) for name, paths in files.items()}
+    class_names, labels = numbered(raw, names_in_metadata(first, label), lambda name, row: images[name].place(row))
     sets = {
-        key: Examples(" ".join(name for name, _ in files[:1]), _encoded(files, image), labels[key])
-        for key, files in tables.items()
+        name: Examples(str(files[name][0]), images[name], labels[name])
+        for name in files
+        if not is_secret(name, labels[name])
     }
     return Found(sets, class_names)
 
 
+def image_and_label(schema: pa.Schema, config: DataConfig, origin: str) -> tuple[str, str]:
+    """Names of the image and label columns: those that are set, or the usual ones."""
+
+    def column(wanted: str | None, usual: Sequence[str], kind: str) -> str:
+        if wanted is not None:
+            return wanted
+        for name in usual:
+            if name in schema.names:
+                return name
+        raise DataError(f"{origin}: {unknown('column', usual[0], schema.names)}; set data.{kind}_column")
+
+    return column(config.image_column, IMAGE_COLUMNS, "image"), column(config.label_column, LABEL_COLUMNS, "label")
+
+
+def check_columns(schema: pa.Schema, image: str, label: str, origin: str) -> None:
+    """Raise `DataError` where a column is missing, or images are not kept as bytes."""
+    for name in (image, label):
+        if name not in schema.names:
+            raise DataError(f"{origin}: {unknown('column', name, schema.names)}")
+    kind = schema.field(image).type
+    if pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0:
+        kind = kind.field("bytes").type
+    if not (pa.types.is_binary(kind) or pa.types.is_large_binary(kind)):
+        raise DataError(f"{origin}: column '{image}' holds {kind}; images are needed as bytes (JPEG, PNG)")
+
+
+def names_in_metadata(schema: pa.Schema, label: str) -> tuple[str, ...] | None:
+    """Class names, where the schema holds the hub's description of its features."""
+    try:
+        features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
+        return tuple(map(str, features[label]["names"]))
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def label_values(column: pa.ChunkedArray, origin: str) -> np.ndarray:
+    """Integers, or text, of one set."""
+    if column.null_count or not (pa.types.is_integer(column.type) or pa.types.is_string(column.type)):
+        gaps = " with gaps" if column.null_count else ""
+        raise DataError(f"{origin}: labels are {column.type}{gaps}; they must all be whole numbers, or all text")
+    values = column.to_numpy(zero_copy_only=False)
+    return values.astype(np.int64) if pa.types.is_integer(column.type) else values
+
+
 def _files(path: Path) -> dict[str, list[Path]]:
-    """Files of each set, by the word that begins their name or is the name of their folder."""
     if path.is_file():
         return {"train": [path]}
     files = next(
@@ -63,87 +98,28 @@ def _files(path: Path) -> dict[str, list[Path]]:
     )
     if not files:
         raise DataError(f"{path} holds no *.parquet file, nor does a folder in it")
-    sets: dict[str, list[Path]] = {}
-    strangers = []
-    for file in files:
-        words = (re.split(r"[^a-z]", file.name.lower())[0], file.parent.name.lower())
-        known = next((ALIASES[word] for word in words if word in ALIASES), None)
-        sets.setdefault(known or "", []).append(file)
-        if known is None:
-            strangers.append(f"{file}: cannot tell its set; files begin with train-, validation- or test-")
-    if "" in sets and len(sets) > 1:
-        raise told(strangers)
-    if "" in sets:
-        return {"train": sets[""]}
-    return sets
+    return files_of_sets(files)
 
 
-def _read(file: Path) -> pa.Table:
+def _schema(file: Path) -> pa.Schema:
     try:
-        return pq.read_table(file)
+        return pq.read_schema(file)
     except (OSError, pa.ArrowException) as error:
         raise DataError(f"{file}: not a readable Parquet file ({' '.join(str(error).split())})") from None
 
 
-def _column(table: pa.Table, wanted: str | None, usual: Sequence[str], kind: str, file: str) -> str:
-    """Name of the image or label column."""
-    if wanted is not None:
-        return wanted
-    for name in usual:
-        if name in table.column_names:
-            return name
-    raise DataError(f"{file}: {unknown('column', usual[0], table.column_names)}; set data.{kind}_column")
-
-
-def _names_in_metadata(table: pa.Table, label: str) -> tuple[str, ...] | None:
-    """Class names, where the file's schema holds the hub's description of its features."""
+def _labels(files: Sequence[Path], label: str) -> np.ndarray:
     try:
-        features = json.loads((table.schema.metadata or {})[b"huggingface"])["info"]["features"]
-        return tuple(map(str, features[label]["names"]))
-    except (KeyError, TypeError, ValueError):
-        return None
+        columns = [pq.read_table(file, columns=[label]).column(label) for file in files]
+    except (OSError, pa.ArrowException) as error:
+        raise DataError(f"{files[0]}: labels cannot be read ({' '.join(str(error).split())})") from None
+    values = [label_values(column, str(file)) for file, column in zip(files, columns, strict=True)]
+    if len({value.dtype.kind for value in values}) > 1:
+        raise DataError(f"{files[0].parent}: some labels are whole numbers and some are text")
+    return np.concatenate(values)
 
 
-def _classes(
-    raw: dict[str, pa.ChunkedArray], names: tuple[str, ...] | None
-) -> tuple[tuple[str, ...], dict[str, np.ndarray]]:
-    """Class names and labels of each set; where labels are text, classes are counted in alphabetical order."""
-    values = {key: column.to_numpy(zero_copy_only=False) for key, column in raw.items()}
-    if all(pa.types.is_integer(column.type) and not column.null_count for column in raw.values()):
-        labels = {key: value.astype(np.int64) for key, value in values.items()}
-        most = max((int(value.max()) for value in labels.values() if len(value)), default=-1)
-        return names or tuple(map(str, range(most + 1))), labels
-    wrong = [f"{key} labels are {c.type}" + (" with gaps" if c.null_count else "") for key, c in raw.items()]
-    if not all(pa.types.is_string(column.type) and not column.null_count for column in raw.values()):
-        raise DataError(f"{'; '.join(wrong)}; they must all be whole numbers, or all text")
-    known = sorted({str(value) for array in values.values() for value in array})
-    numbers = {name: number for number, name in enumerate(known)}
-    return tuple(known), {k: np.array([numbers[str(v)] for v in array], np.int64) for k, array in values.items()}
-
-
-def _check_range(
-    tables: dict[str, list[tuple[str, pa.Table]]], labels: dict[str, np.ndarray], names: tuple[str, ...]
-) -> None:
-    problems = []
-    for key, files in tables.items():
-        start = 0
-        for file, table in files:
-            mine = labels[key][start : start + table.num_rows]
-            start += table.num_rows
-            for row in np.flatnonzero((mine < 0) | (mine >= len(names)))[:MOST_PROBLEMS]:
-                problems.append(f"{file} row {row}: label {mine[row]} is out of range; there are {len(names)} classes")
-    if problems:
-        raise told(problems)
-
-
-def _encoded(files: list[tuple[str, pa.Table]], image: str) -> EncodedImages:
-    """Bytes of the images; rows without bytes are read from the path that stands beside them."""
-    contents: list[bytes] = []
-    for name, table in files:
-        column = table[image].combine_chunks()
-        if pa.types.is_struct(column.type) and column.type.get_field_index("bytes") >= 0:
-            column = column.field("bytes")
-        if not (pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type)):
-            raise DataError(f"{name}: column '{image}' holds {column.type}; images are needed as bytes (JPEG, PNG)")
-        contents += [b"" if content is None else content for content in column.to_pylist()]
-    return EncodedImages(contents, [(name, table.num_rows) for name, table in files])
+def _images(files: Sequence[Path], column: str, config: DataConfig) -> RowGroupImages:
+    layout = layout_of([str(file) for file in files], column)
+    # a quarter more than is shuffled together, so that a new window can come in before the last images of the old one
+    return RowGroupImages(layout, np.arange(layout.first[-1]), 1.25 * window_bytes(config))

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from scaling.config import DataConfig
+from scaling.data.images import Images
 from scaling.data.registry import Examples, Found, Spec, source
 from scaling.errors import DataError
 
@@ -43,7 +44,7 @@ KINDS = {
 
 
 @dataclass(frozen=True)
-class TorchvisionImages:
+class TorchvisionImages(Images):
     """Images of a torchvision data set, which opens them itself."""
 
     dataset: Any

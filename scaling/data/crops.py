@@ -1,0 +1,30 @@
+"""What training and evaluation cut out of an image that is read from its file."""
+
+import numpy as np
+from PIL import Image
+
+from scaling.data.decoding import cut, fit_inside
+
+# Random resized crops: Szegedy et al., "Going deeper with convolutions", arXiv 1409.4842, section 6
+CROP_AREA = (0.08, 1.0)  # part of the image
+CROP_RATIO = (3 / 4, 4 / 3)  # width over height
+EVALUATION_CROP = 0.875  # part of each side that is seen at evaluation
+
+
+def random_crop(image: Image.Image, height: int, width: int, rng: np.random.Generator) -> Image.Image:
+    """Cut out a rectangle of random area, shape and place, and resize it; in colour."""
+    for _ in range(10):
+        area = image.width * image.height * rng.uniform(*CROP_AREA)
+        ratio = np.exp(rng.uniform(*np.log(CROP_RATIO)))
+        across, down = round((area * ratio) ** 0.5), round((area / ratio) ** 0.5)
+        if 0 < across <= image.width and 0 < down <= image.height:
+            left, top = int(rng.integers(image.width - across + 1)), int(rng.integers(image.height - down + 1))
+            return cut(image, (left, top, left + across, top + down), height, width, "RGB")
+    return fit_inside(image, height, width, "RGB")  # a very long image
+
+
+def middle_crop(image: Image.Image, height: int, width: int) -> Image.Image:
+    """Cut out the middle, `EVALUATION_CROP` of what covers the shape, and resize it; in colour."""
+    larger = fit_inside(image, round(height / EVALUATION_CROP), round(width / EVALUATION_CROP), "RGB")
+    left, top = (larger.width - width) // 2, (larger.height - height) // 2
+    return larger.crop((left, top, left + width, top + height))

@@ -1,0 +1,146 @@
+"""Images in Parquet files, of which a few row groups at a time are in memory."""
+
+import functools
+import io
+import threading
+from collections import OrderedDict
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from PIL import Image
+
+from scaling.config import DataConfig
+from scaling.data.images import Blocks, StreamedImages
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """Where the row groups of some files lie."""
+
+    files: tuple[str, ...]
+    column: str  # of the image bytes, as Parquet names it: `image.bytes`
+    file: np.ndarray  # int32 (groups,): number of the file
+    group: np.ndarray  # int32 (groups,): number in the file
+    first: np.ndarray  # int64 (groups + 1,): number of the first row, counted over all files, and of the end
+    sizes: np.ndarray  # float64 (groups,): bytes of the images of each
+
+
+def window_bytes(config: DataConfig) -> float:
+    """Bytes of row groups that are shuffled together: a quarter of the memory that data may take."""
+    return config.memory_gib * 2**30 / 4
+
+
+class RowGroupImages(StreamedImages):
+    """Rows of Parquet files. A row is read with its whole row group, which is kept for the next ones.
+
+    Args:
+        rows: int64 (N,), counted over all files.
+        keep_bytes: of row groups kept in memory, least recently used ones leaving first; one is always kept.
+    """
+
+    def __init__(self, layout: Layout, rows: np.ndarray, keep_bytes: float) -> None:
+        self.layout, self.rows, self.keep_bytes = layout, rows, keep_bytes
+        self._groups = _Groups(layout, keep_bytes)
+
+    def __reduce__(self) -> tuple[type["RowGroupImages"], tuple[Layout, np.ndarray, float]]:
+        return type(self), (self.layout, self.rows, self.keep_bytes)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def open(self, index: int) -> Image.Image:
+        group = self._group(index)
+        content = self._groups.get(group)[int(self.rows[index] - self.layout.first[group])].as_py()
+        return Image.open(io.BytesIO(content or b""))  # an absent image is an unreadable one
+
+    def place(self, index: int) -> str:
+        group = self._group(index)
+        file = self.layout.file[group]
+        in_file = self.rows[index] - self.layout.first[np.searchsorted(self.layout.file, file)]
+        return f"{self.layout.files[file]} row {in_file}"
+
+    def take(self, indices: np.ndarray) -> "RowGroupImages":
+        return RowGroupImages(self.layout, self.rows[indices], self.keep_bytes)
+
+    @functools.cached_property
+    def _blocks(self) -> Blocks:
+        groups = np.searchsorted(self.layout.first, self.rows, side="right") - 1
+        present, numbers = np.unique(groups, return_inverse=True)
+        return Blocks(numbers, self.layout.sizes[present])
+
+    def blocks(self) -> Blocks:
+        return self._blocks
+
+    def for_one_of(self, workers: int) -> "RowGroupImages":
+        return RowGroupImages(self.layout, self.rows, self.keep_bytes / workers)
+
+    def _group(self, index: int) -> int:
+        return int(np.searchsorted(self.layout.first, self.rows[index], side="right")) - 1
+
+
+def layout_of(files: list[str], column: str) -> Layout:
+    """Read where the row groups lie, from the files' footers.
+
+    Raises:
+        OSError, pa.ArrowException: a file is no Parquet file.
+    """
+    empty = Layout(tuple(files), column, *(np.empty(0, np.int32),) * 2, np.zeros(1, np.int64), np.empty(0))
+    found: list[tuple[int, int, int, float]] = []
+    for number, file in enumerate(files):
+        footer = pq.read_metadata(file)
+        for index in range(footer.num_row_groups):
+            group = footer.row_group(index)
+            chunks = (group.column(i) for i in range(group.num_columns))
+            size = sum(chunk.total_uncompressed_size for chunk in chunks if chunk.path_in_schema == column)
+            if group.num_rows:
+                found.append((number, index, group.num_rows, size))
+    if not found:
+        return empty
+    file, group, rows, sizes = (np.array(values) for values in zip(*found, strict=True))
+    return replace(
+        empty,
+        file=file.astype(np.int32),
+        group=group.astype(np.int32),
+        first=np.concatenate([[0], np.cumsum(rows)]),
+        sizes=sizes.astype(float),
+    )
+
+
+class _Groups:
+    """Row groups in memory, shared by threads; each is read once, by the thread that wants it first."""
+
+    def __init__(self, layout: Layout, keep_bytes: float) -> None:
+        self.layout, self.keep_bytes = layout, keep_bytes
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[int, Future[pa.Array]] = OrderedDict()
+        self._bytes = 0.0
+
+    def get(self, number: int) -> pa.Array:
+        """Image bytes (binary) of a row group's rows."""
+        with self._lock:
+            held = self._kept.get(number)
+            if held is not None:
+                self._kept.move_to_end(number)
+            else:
+                mine = self._kept[number] = Future()
+                self._bytes += self.layout.sizes[number]
+                while self._bytes > self.keep_bytes and len(self._kept) > 1:
+                    leaving, _ = self._kept.popitem(last=False)
+                    self._bytes -= self.layout.sizes[leaving]
+        if held is not None:
+            return held.result()
+        try:
+            mine.set_result(self._read(number))
+        except BaseException as error:
+            mine.set_exception(error)
+        return mine.result()
+
+    def _read(self, number: int) -> pa.Array:
+        layout = self.layout
+        with pq.ParquetFile(layout.files[layout.file[number]]) as file:
+            table = file.read_row_group(int(layout.group[number]), columns=[layout.column], use_threads=False)
+        column = table.column(0).combine_chunks()
+        return column.field("bytes") if pa.types.is_struct(column.type) else column
