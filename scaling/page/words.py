@@ -1,43 +1,18 @@
-"""The page: an analysis with its figures and tables as one self-contained HTML file.
+"""Words of the page: what it says around figures and tables, computed from an analysis."""
 
-It asks nothing of any network, follows the reader's light or dark mode, and fits a phone and paper. Everything that
-comes from records is escaped by Jinja.
-"""
-
-import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-import jinja2
-from markupsafe import Markup
-
-from scaling.accounts import memory_note, time_note
-from scaling.analysis import COSTS, MAIN_COST, Analysis, cells_and_seeds, overheads, share_of_front
-from scaling.caveats import caveats
-from scaling.figures import Text
-from scaling.galleries import Gallery
+from scaling.analysis import MAIN_COST, Analysis, overheads, share_of_front
 from scaling.metrics import METRICS
 from scaling.statistics.verdict import Verdict, arm_name, interval_text, plural, points
-from scaling.tables import Table
 
-HERE = Path(__file__).parent
-MOST_ROWS = 400  # a longer table stays in its file; the page says so
 HIDDEN = {"host"}  # of the environment: a page that is shown around need not name the machines
 OUTCOMES = {"better": "Better", "worse": "Worse", "practically equal": "Practically equal",
             "inconclusive": "Inconclusive", "unknown": "No verdict"}  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A drawn figure, ready to stand in the page."""
-
-    name: str
-    text: Text
-    svg: Markup
 
 
 @dataclass(frozen=True)
@@ -52,68 +27,35 @@ class Strip:
     label: str  # of the estimate
 
 
-def render_page(
-    analysis: Analysis,
-    figures: Mapping[str, Figure],
-    tables: Mapping[str, Table],
-    galleries: Sequence[Gallery],
-    commands: Sequence[str],
-) -> str:
-    """Lay the page out.
+@dataclass(frozen=True)
+class Answer:
+    """One comparison, as the page puts it."""
 
-    Args:
-        figures: by name; what could not be drawn is missing.
-        tables: by name.
-        galleries: of what attention looks at; may be none.
-        commands: that run the study and the report again.
-    """
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(HERE),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["tied"] = tied
-    answers = [
-        {
-            "verdict": verdict,
-            "outcome": OUTCOMES[verdict.kind],
-            "sentence": _capital(verdict.sentence.removeprefix("inconclusive: ").removeprefix("no verdict: ")),
-            "strip": strip(verdict),
-            "notes": [
+    kind: str
+    outcome: str
+    sentence: str
+    strip: Strip | None
+    notes: list[str]
+    arm: str
+    baseline: str
+
+
+def answers(analysis: Analysis) -> list[Answer]:
+    """The verdicts, in the order of the arms."""
+    return [
+        Answer(
+            kind=verdict.kind.replace(" ", "-"),
+            outcome=OUTCOMES[verdict.kind],
+            sentence=_capital(verdict.sentence.removeprefix("inconclusive: ").removeprefix("no verdict: ")),
+            strip=strip(verdict),
+            notes=[
                 note for note in (cost_note(analysis, verdict), trend_note(verdict, len(analysis.verdicts))) if note
             ],
-            "arm": arm_name(analysis.study.factor, verdict.comparison.arm),
-            "baseline": arm_name(analysis.study.factor, verdict.comparison.baseline),
-        }
+            arm=arm_name(analysis.study.factor, verdict.comparison.arm),
+            baseline=arm_name(analysis.study.factor, verdict.comparison.baseline),
+        )
         for verdict in analysis.verdicts
     ]
-    return environment.get_template("page.html").render(
-        css=Markup((HERE / "page.css").read_text(encoding="utf-8")),
-        analysis=analysis,
-        study=analysis.study,
-        progress=analysis.progress,
-        extent=cells_and_seeds(analysis),
-        answers=answers,
-        front_note=front_note(analysis),
-        memory_note=memory_note(analysis),
-        time_note=time_note(analysis),
-        caveats=caveats(analysis),
-        figures=figures,
-        tables=tables,
-        galleries=galleries,
-        most_rows=MOST_ROWS,
-        asked=asked(analysis),
-        environment=environments(analysis),
-        until=until(analysis),
-        commands=commands,
-        metrics=METRICS,
-        costs=COSTS,
-        plural=plural,
-        level=points(100 * (1 - (1 - 0.95) / max(1, len(analysis.verdicts))), decimals=1),
-        margin=analysis.verdicts[0].margin if analysis.verdicts else None,
-    )
 
 
 def strip(verdict: Verdict) -> Strip | None:
@@ -215,28 +157,6 @@ def until(analysis: Analysis) -> str | None:
     """When the last trial ended. The page has no date of its own, so that equal records give an equal page."""
     ended = [datetime.fromisoformat(record.ended).astimezone(UTC) for record in analysis.records if record.ended]
     return f"{max(ended):%Y-%m-%d %H:%M} UTC" if ended else None
-
-
-def tied(text: str) -> str:
-    """Keep numbers and their units on one line, and `n = 8`."""
-    text = re.sub(r"\bn = (?=\d)", "n\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}", text)
-    return re.sub(r"(?<=\d) (?=(?:%|[kMGTP]\b))", "\N{NO-BREAK SPACE}", text)
-
-
-def inline(svg: str, name: str, description: str, theme: Mapping[str, str]) -> Markup:
-    """Make a stand-alone SVG part of a page: its colours become the page's, its ids its own.
-
-    Args:
-        theme: colour (`#rrggbb`) → variable of the page's style.
-    """
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r'\b(id="|xlink:href="#|url\(#)', rf"\g<1>{name}-", svg)
-    for colour, variable in theme.items():
-        svg = svg.replace(colour, f"var({variable})")
-    label = Markup.escape(description)
-    opening = re.sub(r'\s(width|height)="[^"]*"', "", svg[: svg.index(">")])
-    return Markup(f'{opening} role="img" aria-label="{label}"{svg[svg.index(">") :]}')
 
 
 def _listed(values: Any) -> str:
