@@ -1,0 +1,83 @@
+"""Accuracy against a cost: cells and trials of each arm, and its front."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from scaling.analysis import Analysis, share_of_front
+from scaling.figures.text import Text
+from scaling.metrics import METRICS, Metric
+from scaling.statistics.verdict import plural
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """One arm on the plane of cost and accuracy; points are cells, in order of cost."""
+
+    arm: str
+    colour: int  # place of the arm in the study
+    label: str  # with its n
+    cost: np.ndarray  # (cells,)
+    accuracy: np.ndarray  # (cells,) percent, mean over seeds
+    sd: np.ndarray  # (cells,) points, over seeds; NaN with one seed
+    front: np.ndarray  # (cells,) boolean: on the arm's own front
+    trial_cost: np.ndarray  # (trials,)
+    trial_accuracy: np.ndarray  # (trials,) percent
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """Accuracy against a cost."""
+
+    text: Text
+    cost: Metric
+    score: Metric
+    clouds: list[Cloud]
+
+
+def accuracy(analysis: Analysis, cost_name: str, note: str = "") -> Accuracy | None:
+    """Test accuracy against a cost, with the front of each arm; None where no trial has both."""
+    cost, score = METRICS[cost_name], METRICS["test_accuracy"]
+    cells, trials = analysis.cells, analysis.finished
+    trial_costs, trial_scores = cost(trials), score(trials)
+    clouds = []
+    for colour, arm in enumerate(analysis.arms):
+        rows = np.flatnonzero((cells["arm"] == arm).to_numpy() & (cells[cost_name] > 0).to_numpy())
+        if len(rows) == 0:
+            continue
+        rows = rows[np.argsort(cells[cost_name].to_numpy()[rows], kind="stable")]
+        mine = (trials["arm"] == arm).to_numpy() & (trial_costs > 0)
+        clouds.append(
+            Cloud(
+                arm=arm,
+                colour=colour,
+                label=f"{arm} ({plural(len(rows), 'cell')}, {plural(int(mine.sum()), 'trial')})",
+                cost=cells[cost_name].to_numpy(dtype=float)[rows],
+                accuracy=cells["test_accuracy"].to_numpy(dtype=float)[rows],
+                sd=cells["test_sd"].to_numpy(dtype=float)[rows],
+                front=analysis.fronts[cost_name]["own"].to_numpy()[rows],
+                trial_cost=trial_costs[mine],
+                trial_accuracy=trial_scores[mine],
+            )
+        )
+    if not clouds:
+        return None
+    shares = ", ".join(f"{arm} {number}" for arm, number in share_of_front(analysis, cost_name).items())
+    caption = f"Points are cells, faint dots trials. On the joint front of all arms: {shares}."
+    ranges = "; ".join(
+        f"{cloud.arm}: {plural(len(cloud.cost), 'cell')} from {cost.text(cloud.cost[0])} to"
+        f" {cost.text(cloud.cost[-1])}, {cloud.accuracy.min():.1f} to {cloud.accuracy.max():.1f} %"
+        for cloud in clouds
+    )
+    title = f"Accuracy against {cost.title}"
+    return Accuracy(
+        text=Text(
+            title, f"{caption} {note}".rstrip(), f"Scatter plot of test accuracy against {cost.label}. {ranges}."
+        ),
+        cost=cost,
+        score=score,
+        clouds=clouds,
+    )
+
+
+SHARED = "Trials ran side by side on one machine: these seconds are bookkeeping, not a measurement of speed."

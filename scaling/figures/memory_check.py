@@ -1,0 +1,58 @@
+"""Memory: predicted against measured."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from scaling.accounts import check_memory
+from scaling.analysis import Analysis
+from scaling.figures.text import Text
+from scaling.metrics import METRICS, Metric
+from scaling.statistics.verdict import plural
+
+
+@dataclass(frozen=True)
+class MemoryCloud:
+    """Memory of a training step of one arm: points are cells, each array (cells,) in bytes."""
+
+    arm: str
+    colour: int
+    label: str  # with its n
+    predicted: np.ndarray
+    measured: np.ndarray
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Predicted against measured memory."""
+
+    text: Text
+    predicted: Metric
+    measured: Metric
+    clouds: list[MemoryCloud]
+
+
+def memory(analysis: Analysis) -> Memory | None:
+    """Predicted against measured memory of a training step; None where no finished trial has both."""
+    check = check_memory(analysis)
+    if check is None:
+        return None
+    metric = METRICS["measured_memory"]
+    clouds = []
+    for colour, arm in enumerate(analysis.arms):
+        mine = np.array([other == arm for other in check.arms])
+        if mine.any():
+            label = f"{arm} ({plural(int(mine.sum()), 'cell')})"
+            clouds.append(MemoryCloud(arm, colour, label, check.predicted[mine], check.measured[mine]))
+    caption = (
+        "Peak of a training step at the recipe's batch size; points are cells. On the line a prediction is right, above"
+        " it too high. Measured: the peak of CUDA's allocator on a GPU, the bytes of the tensors alive on a CPU."
+    )
+    ranges = "; ".join(
+        f"{cloud.arm}: {plural(len(cloud.measured), 'cell')}, measured {metric.text(cloud.measured.min())} to"
+        f" {metric.text(cloud.measured.max())}"
+        for cloud in clouds
+    )
+    description = f"Scatter plot of predicted against measured memory with the line of equality. {ranges}."
+    text = Text("Memory, predicted and measured", caption, description)
+    return Memory(text, METRICS["training_memory"], metric, clouds)

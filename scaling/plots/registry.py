@@ -1,0 +1,62 @@
+"""Registry: a plot is a decorated function from an analysis to a drawing; its name is the file it writes."""
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+import matplotlib as mpl
+import seaborn as sns
+from matplotlib.figure import Figure
+
+from scaling.analysis import Analysis
+from scaling.figures import Text
+from scaling.plots.theme import STYLE
+
+
+class Info(Protocol):
+    """What `scaling.figures` computes."""
+
+    @property
+    def text(self) -> Text: ...
+
+
+Shown = TypeVar("Shown", bound=Info)
+Draw = Callable[[Analysis], "Drawing | None"]
+PLOTS: dict[str, Draw] = {}
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A drawn figure with what is said about it."""
+
+    text: Text
+    figure: Figure
+
+    def render(self) -> tuple[bytes, bytes]:
+        """The figure as PNG and as SVG."""
+        png, svg = io.BytesIO(), io.BytesIO()
+        with mpl.rc_context(STYLE):
+            self.figure.savefig(png, format="png", dpi=160, metadata={"Software": None})
+            self.figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
+        return png.getvalue(), svg.getvalue()
+
+
+def plot(draw: Draw) -> Draw:
+    """Register a function as a plot under its own name; to be used as a decorator.
+
+    It returns None where the study has nothing to draw.
+    """
+    name = draw.__name__
+    if name in PLOTS:
+        raise ValueError(f"a plot named '{name}' is registered already")
+    PLOTS[name] = draw
+    return draw
+
+
+def drawn(info: Shown | None, draw: Callable[[Shown], Figure]) -> Drawing | None:
+    """Draw `info` in the style of all figures; None stays None."""
+    if info is None:
+        return None
+    with mpl.rc_context(sns.axes_style("whitegrid") | STYLE):
+        return Drawing(info.text, draw(info))

@@ -1,0 +1,35 @@
+"""Trials: all, and those that did not finish."""
+
+from scaling.analysis import COSTS, Analysis
+from scaling.metrics import METRICS
+from scaling.tables.registry import Column, Table, percent, plain, table, whole
+
+
+@table
+def trials(analysis: Analysis) -> Table:
+    """One row a trial, whatever became of it."""
+    columns = [
+        Column("key", "key"),
+        Column("cell", "cell"),
+        Column("arm", "arm"),
+        Column("seed", "seed", str),
+        Column("status", "status"),
+        Column("reason", "reason"),
+        Column("epochs", "epochs", whole),
+        Column("val_accuracy", "validation accuracy (%)", percent),
+        Column("test_accuracy", "test accuracy (%)", percent),
+        *(Column(cost, METRICS[cost].label, METRICS[cost].number) for cost in COSTS),
+        Column("device", "device"),
+    ]
+    names = [column.name for column in columns]
+    rows = [plain(values) for values in zip(*(analysis.table[name] for name in names), strict=True)]
+    return Table("All trials", "Every record of the study.", columns, rows)
+
+
+@table
+def failures(analysis: Analysis) -> Table:
+    """One row a trial that did not finish."""
+    columns = [Column(name, name) for name in ("cell", "arm", "seed", "status", "reason")]
+    bad = analysis.table[analysis.table["status"] != "finished"]
+    rows = [plain(values) for values in zip(*(bad[column.name] for column in columns), strict=True)]
+    return Table("Trials that did not finish", "Failed ones run again with the same command.", columns, rows)
