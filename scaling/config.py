@@ -51,7 +51,7 @@ class DataConfig(Settings):
 class WidthRule(Settings):
     """How the learning rate follows width; docs/parallel.md tells the rules and their sources."""
 
-    name: str = Field(description="mup, per_layer, inverse_width or sqrt_width")
+    name: Literal["mup", "per_layer", "inverse_width", "sqrt_width"]
     reference_width: PositiveFloat = Field(
         description="width at which the recipe's learning rate holds, in the family's own terms"
     )
@@ -64,6 +64,9 @@ class Recipe(Settings):
     batch_size: PositiveInt = Field(default=128, description="images per optimiser step")
     optimizer: Literal["adamw", "lamb", "sgd"] = Field(default="adamw", description="sgd has Nesterov's momentum")
     learning_rate: PositiveFloat = Field(default=2e-3, description="peak learning rate")
+    learning_rate_rule: WidthRule | None = Field(
+        default=None, description="how the learning rate follows width; none: it does not"
+    )
     momentum: float = Field(default=0.9, ge=0, lt=1, description="of sgd")
     weight_decay: float = Field(
         default=0.05, ge=0, description="not applied to norms, biases, tokens, LayerScale; decoupled, but for sgd"

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -20,15 +21,51 @@ OPTIMIZERS: Mapping[str, Mapping[str, Any]] = {
 LONGEST_WARMUP = 0.2  # of all steps, so that a run of few epochs still comes to its cosine
 
 
-def build_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """Build the optimiser; norms, biases, LayerScale and what `model.no_weight_decay()` names are not decayed."""
+@dataclass(frozen=True)
+class Scale:
+    """What a width-dependent rule does to a parameter."""
+
+    rate: float = 1.0  # multiplies the learning rate
+    start: float | None = None  # of a matrix: deviation of the initial weights over the reference's; None: as drawn
+    decay: float = 1.0  # multiplies the weight decay
+
+
+def build_optimizer(
+    model: nn.Module, recipe: Recipe, scales: Mapping[str, Scale] | None = None
+) -> torch.optim.Optimizer:
+    """Build the optimiser; norms, biases, LayerScale and what `model.no_weight_decay()` names are not decayed.
+
+    Args:
+        scales: what a width-dependent rule makes of the rate and the decay of each parameter, by name.
+    """
     return create_optimizer_v2(
-        model,
+        _groups(model, recipe, scales) if scales else model,
         lr=recipe.learning_rate,
         weight_decay=recipe.weight_decay,
         momentum=recipe.momentum,
         **OPTIMIZERS[recipe.optimizer],
     )
+
+
+def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Set the learning rate: of each group, times what a width-dependent rule says."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate * group.get("lr_scale", 1.0)
+
+
+def _groups(model: nn.Module, recipe: Recipe, scales: Mapping[str, Scale]) -> list[dict[str, Any]]:
+    """Parameters that share a rate and a decay."""
+    named = getattr(model, "no_weight_decay", set)()
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            is_decayed = parameter.ndim > 1 and name not in named
+            decay = recipe.weight_decay * scales[name].decay if is_decayed else 0.0
+            groups.setdefault((scales[name].rate, decay), []).append(parameter)
+    return [
+        {"params": group, "weight_decay": decay, "lr": recipe.learning_rate * rate, "lr_scale": rate}
+        for (rate, decay), group in groups.items()
+    ]
 
 
 def learning_rate(step: int, steps: int, recipe: Recipe) -> float:
