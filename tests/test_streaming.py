@@ -71,7 +71,7 @@ def test_unreadable_files_are_left_out_with_a_warning_up_to_a_limit(tmp_path: Pa
     with pytest.warns(UnreadableImageWarning, match=r"left out: .*\.jpg: cannot be read as an image"):
         ((images, labels),) = batches(data.train, [Step(np.arange(9, 14), seed=(0,))], CPU)
     assert len(images) == len(labels) == 3
-    with pytest.raises(DataError, match=r"11 images cannot be read, more than data\.most_unreadable = 10"):
+    with pytest.warns(UnreadableImageWarning), pytest.raises(DataError, match=r"11 images cannot be read, more than data\.most_unreadable = 10"):
         list(batches(data.train, [Step(np.arange(12), seed=(0,))], CPU))
     with pytest.warns(UnreadableImageWarning):
         ((images, labels),) = batches(data.train, [Step(np.arange(2, 12))], CPU)

@@ -5,7 +5,7 @@ import io
 import threading
 from collections import OrderedDict
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -87,7 +87,6 @@ def layout_of(files: list[str], column: str) -> Layout:
     Raises:
         OSError, pa.ArrowException: a file is no Parquet file.
     """
-    empty = Layout(tuple(files), column, *(np.empty(0, np.int32),) * 2, np.zeros(1, np.int64), np.empty(0))
     found: list[tuple[int, int, int, float]] = []
     for number, file in enumerate(files):
         footer = pq.read_metadata(file)
@@ -97,16 +96,9 @@ def layout_of(files: list[str], column: str) -> Layout:
             size = sum(chunk.total_uncompressed_size for chunk in chunks if chunk.path_in_schema == column)
             if group.num_rows:
                 found.append((number, index, group.num_rows, size))
-    if not found:
-        return empty
-    file, group, rows, sizes = (np.array(values) for values in zip(*found, strict=True))
-    return replace(
-        empty,
-        file=file.astype(np.int32),
-        group=group.astype(np.int32),
-        first=np.concatenate([[0], np.cumsum(rows)]),
-        sizes=sizes.astype(float),
-    )
+    file, group, rows, sizes = np.array(found).reshape(-1, 4).T
+    first = np.concatenate([[0], np.cumsum(rows)]).astype(np.int64)
+    return Layout(tuple(files), column, file.astype(np.int32), group.astype(np.int32), first, sizes.astype(float))
 
 
 class _Groups:
@@ -121,22 +113,21 @@ class _Groups:
     def get(self, number: int) -> pa.Array:
         """Image bytes (binary) of a row group's rows."""
         with self._lock:
-            held = self._kept.get(number)
-            if held is not None:
-                self._kept.move_to_end(number)
-            else:
-                mine = self._kept[number] = Future()
+            is_new = number not in self._kept
+            if is_new:
+                self._kept[number] = Future()
                 self._bytes += self.layout.sizes[number]
-                while self._bytes > self.keep_bytes and len(self._kept) > 1:
-                    leaving, _ = self._kept.popitem(last=False)
-                    self._bytes -= self.layout.sizes[leaving]
-        if held is not None:
-            return held.result()
-        try:
-            mine.set_result(self._read(number))
-        except BaseException as error:
-            mine.set_exception(error)
-        return mine.result()
+            content = self._kept[number]
+            self._kept.move_to_end(number)
+            while self._bytes > self.keep_bytes and len(self._kept) > 1:
+                leaving, _ = self._kept.popitem(last=False)
+                self._bytes -= self.layout.sizes[leaving]
+        if is_new:
+            try:
+                content.set_result(self._read(number))
+            except BaseException as error:  # of Arrow, or an interruption; whoever waits must hear of it
+                content.set_exception(error)
+        return content.result()
 
     def _read(self, number: int) -> pa.Array:
         layout = self.layout
