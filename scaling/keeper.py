@@ -59,9 +59,7 @@ class Keeper:
         self._follow()
 
     def died(self, trial: Trial, reason: str) -> None:
-        from scaling.trial import record
-
-        self.ended(trial, record(trial, status="failed", reason=f"its worker died: {reason}"))
+        self.ended(trial, Record.of(trial, status="failed", reason=f"its worker died: {reason}"))
 
     def _keep(self, trial: Trial, record: Record) -> None:
         write_record(self.plan.folder, record)

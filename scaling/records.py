@@ -10,13 +10,13 @@ import os
 import secrets
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from scaling.config import cell_label
+from scaling.config import Trial, cell_label
 from scaling.errors import RecordError
 
 SCHEMA = 1  # of records and of study.json; raise it when an older reader would misread a newer file
@@ -109,6 +109,20 @@ class Record(Entry):
     ended: str | None = None
 
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+    @classmethod
+    def of(cls, trial: Trial, **left: Any) -> Self:
+        """Record of what `trial` left: the status, and whatever it reached."""
+        return cls(
+            key=trial.key,
+            study=trial.study,
+            cell=trial.cell,
+            arm=trial.arm,
+            seed=trial.config.seed,
+            bracket=trial.bracket,
+            config=trial.config.model_dump(mode="json"),
+            **left,
+        )
 
 
 class Study(Entry):

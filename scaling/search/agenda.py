@@ -218,14 +218,12 @@ class Agenda:
         return RULES[stop.rule](stop, standing, Field(here, len(here) + coming, finished, epochs, is_last))
 
     def _stop(self, stopped: Stopped) -> None:
-        from scaling.trial import record  # loads torch, which thinking does not need
-
         for trial in stopped.trials:
             if self._answers[trial.key].record is not None:
                 continue  # an earlier command wrote it, or it failed on the way
             curve = self._answers[trial.key].curve
             reason = f"its cell was stopped at epoch {len(curve)}: {stopped.reason}"
-            left = record(trial, status="stopped", reason=reason, curve=curve)
+            left = Record.of(trial, status="stopped", reason=reason, curve=curve)
             self._answers[trial.key] = Answer(curve, left)
             self._stopped.append((trial, left))
 
