@@ -8,7 +8,7 @@ import json
 import warnings
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ class Checkpoint:
     curve: list[Epoch]
     modules: Mapping[str, Mapping[str, torch.Tensor]]  # state dicts, by name
     optimizer: Mapping[str, Any]  # its state dict
+    progress: Mapping[str, Any] = field(default_factory=dict)  # what else the run has come to, such as its micro-batch
 
 
 def save(folder: Path, checkpoint: Checkpoint) -> None:
@@ -44,6 +45,7 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
         "curve": [epoch.model_dump() for epoch in checkpoint.curve],
         "modules": _without_tensors(checkpoint.modules, "modules", tensors),
         "optimizer": _without_tensors(checkpoint.optimizer, "optimizer", tensors),
+        "progress": dict(checkpoint.progress),
         "checksum": _checksum(tensors),
     }
     content = safetensors.torch.save(tensors, metadata={"state": json.dumps(header)})
@@ -88,6 +90,7 @@ def _read(path: Path) -> Checkpoint:
         curve=[Epoch.model_validate(epoch) for epoch in header["curve"]],
         modules=_with_tensors(header["modules"], tensors),
         optimizer=optimizer,
+        progress=header.get("progress", {}),
     )
 
 

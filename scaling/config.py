@@ -91,7 +91,19 @@ class Recipe(Settings):
     ema_decay: float | None = Field(
         default=None, gt=0, lt=1, description="of a moving average of the weights, scored beside the last ones"
     )
-    precision: Literal["float32", "bfloat16"] = Field(default="float32", description="bfloat16 means autocast")
+    precision: Literal["float32", "tf32", "bfloat16"] = Field(
+        default="float32", description="tf32: of products, on a GPU; bfloat16 means autocast. Evaluation is in float32"
+    )
+    micro_batch: PositiveInt | None = Field(
+        default=None,
+        description="images that go through the network at once, at most, where batch_size does not fit; gradients add"
+        " up to the whole batch's, batch norm sees the parts",
+    )
+    train_resolution: tuple[PositiveInt, PositiveInt] | None = Field(
+        default=None,
+        description="shorter side of the training images in pixels, in the first epoch and in the last; evaluation is"
+        " at the data's own size",
+    )
 
 
 class Resources(Settings):
@@ -99,6 +111,9 @@ class Resources(Settings):
 
     cpus: PositiveFloat = Field(default=1, description="cores of one trial")
     gpus: float | None = Field(default=None, ge=0, description="share of a GPU; none: a whole one where there is one")
+    compile: bool | None = Field(
+        default=None, description="training steps through torch.compile; none: long runs on a GPU. Changes rounding only"
+    )
 
 
 class TrialConfig(Settings):
@@ -125,6 +140,7 @@ class Trial(Settings):
     arm: str = Field(description="value of the compared factor")
     config: TrialConfig
     keeps_weights: bool = False
+    compiles: bool | None = Field(default=None, description="as in Resources")
     bracket: list[float] | None = Field(
         default=None, description="learning rates tried for this cell and arm, where they are"
     )

@@ -78,6 +78,7 @@ class Design:
             arm=str(arm),
             config=config,
             keeps_weights=keep == "all" or (keep == "first_seed" and seed == 0),
+            compiles=self.space.resources.compile,
             bracket=rates,
         )
 

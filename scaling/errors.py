@@ -39,6 +39,10 @@ class CostError(ScalingError):
     """A cost that cannot be trusted."""
 
 
+class TrainingError(ScalingError):
+    """Training that cannot go on, such as a single image that does not fit into memory."""
+
+
 class RecordError(ScalingError):
     """Results that cannot be read, or that belong to another study."""
 

@@ -1,6 +1,7 @@
 """Evaluation: how often and how surely a network is right, on every image of a set."""
 
 import base64
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -13,6 +14,10 @@ from torch import nn
 from scaling.augment import Normalisation
 from scaling.data import AnySplit, Dataset
 from scaling.data.batches import Step, batches
+from scaling.errors import TrainingError
+from scaling.micro_batches import MicroBatches, is_out_of_memory, release_memory
+from scaling.notes import Notes
+from scaling.precision import float32_products
 from scaling.records import Scores
 
 BATCH = 256  # images at once; the result does not depend on it, up to rounding
@@ -52,6 +57,8 @@ class Outcome:
 
         Guo et al., arXiv 1706.04599, equation 3.
         """
+        if not np.isfinite(self.confidence).all():
+            return math.nan
         bins = np.minimum((self.confidence * BINS).astype(int), BINS - 1)
         surplus = np.bincount(bins, weights=self.confidence - self.correct, minlength=BINS)
         return 100 * float(np.abs(surplus).sum()) / len(self.correct)
@@ -61,15 +68,26 @@ class Outcome:
         return base64.b64encode(np.packbits(self.correct).tobytes()).decode()
 
 
-def evaluate(model: nn.Module, split: AnySplit, data: Dataset, device: torch.device) -> Evaluation:
+def evaluate(
+    model: nn.Module, split: AnySplit, data: Dataset, device: torch.device, notes: Notes | None = None
+) -> Evaluation:
     """Score `model` in float32 on all images of `split`, which is one of `data`; its mode is left as it was."""
-    outcome = examine(model, split, data, device)
+    outcome = examine(model, split, data, device, notes)
     return Evaluation(outcome.accuracy, outcome.mean_loss, len(split))
 
 
-def score(model: nn.Module, data: Dataset, device: torch.device, average: nn.Module | None = None) -> Scores:
-    """Score the final weights on validation and test, and beside them the moving average of the weights."""
-    validation, test = (examine(model, split, data, device) for split in (data.validation, data.test))
+def score(
+    model: nn.Module,
+    data: Dataset,
+    device: torch.device,
+    average: nn.Module | None = None,
+    notes: Notes | None = None,
+) -> Scores:
+    """Score the final weights on validation and test, and beside them the moving average of the weights.
+
+    Loss and accuracy may be no numbers; see `not_finite`.
+    """
+    validation, test = (examine(model, split, data, device, notes) for split in (data.validation, data.test))
     has_top5 = data.num_classes > 5
     scores = Scores(
         val_accuracy=validation.accuracy,
@@ -86,7 +104,7 @@ def score(model: nn.Module, data: Dataset, device: torch.device, average: nn.Mod
     )
     if average is None:
         return scores
-    validation, test = (examine(average, split, data, device) for split in (data.validation, data.test))
+    validation, test = (examine(average, split, data, device, notes) for split in (data.validation, data.test))
     return scores.model_copy(
         update={
             "ema_val_accuracy": validation.accuracy,
@@ -97,22 +115,52 @@ def score(model: nn.Module, data: Dataset, device: torch.device, average: nn.Mod
     )
 
 
+def not_finite(scores: Scores) -> str | None:
+    """Name of the first score that is no finite number."""
+    numbers = {name: value for name, value in scores.model_dump().items() if isinstance(value, float)}
+    return next((name for name, value in numbers.items() if not math.isfinite(value)), None)
+
+
 @torch.inference_mode()
-def examine(model: nn.Module, split: AnySplit, data: Dataset, device: torch.device) -> Outcome:
-    """Ask `model` about all images of `split`, in evaluation mode and float32; its mode is left as it was."""
+def examine(
+    model: nn.Module, split: AnySplit, data: Dataset, device: torch.device, notes: Notes | None = None
+) -> Outcome:
+    """Ask `model` about all images of `split`, in evaluation mode and float32; its mode is left as it was.
+
+    What is too much at once for the memory is asked in smaller parts, which changes nothing but rounding.
+    """
     normalise = Normalisation(data, device)
     was_training = model.training
     model.eval()
+    micro = MicroBatches()
     columns: list[tuple[torch.Tensor, ...]] = []
-    for images, labels in batches(split, _in_order(len(split)), device):
-        logits = model(normalise(images)).float()
-        right = logits.gather(1, labels[:, None])
-        rank = (logits > right).sum(dim=1)  # classes held likelier than the right one
-        is_first = logits.argmax(dim=1) == labels  # one of equal logits, so that a blank network is at chance
-        confidence = logits.softmax(dim=1).amax(dim=1)
-        columns.append((is_first, rank < 5, confidence, F.cross_entropy(logits, labels, reduction="none")))
+    with float32_products("float32", device):
+        for images, labels in batches(split, _in_order(len(split)), device):
+            logits = _logits(model, normalise, images, micro, notes or Notes())
+            right = logits.gather(1, labels[:, None])
+            rank = (logits > right).sum(dim=1)  # classes held likelier than the right one
+            is_first = logits.argmax(dim=1) == labels  # one of equal logits, so that a blank network is at chance
+            confidence = logits.softmax(dim=1).amax(dim=1)
+            columns.append((is_first, rank < 5, confidence, F.cross_entropy(logits, labels, reduction="none")))
     model.train(was_training)
     return Outcome(*(torch.cat(column).cpu().numpy() for column in zip(*columns, strict=True)))
+
+
+def _logits(
+    model: nn.Module, normalise: Normalisation, images: torch.Tensor, micro: MicroBatches, notes: Notes
+) -> torch.Tensor:
+    """Logits (B, K) of bytes (B, H, W, C), in as large parts as the memory allows."""
+    while True:
+        try:
+            return torch.cat([model(normalise(images[part])).float() for part in micro.parts(len(images))])
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            reason = " ".join(str(error).split())[:300]
+        release_memory()  # here the error is gone, whose frames kept tensors alive
+        if not micro.halve(len(images)):
+            raise TrainingError(f"out of memory in the evaluation of one image; train a smaller network ({reason})")
+        notes.add(f"out of memory: evaluation took {micro.size} images at a time")
 
 
 def _in_order(count: int) -> Iterator[Step]:

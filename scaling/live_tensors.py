@@ -4,7 +4,7 @@ import contextlib
 import weakref
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -14,9 +14,11 @@ from torch.utils._pytree import tree_leaves
 
 from scaling.config import Recipe
 from scaling.errors import CostError, unknown
+from scaling.micro_batches import MicroBatches, is_out_of_memory, release_memory
+from scaling.notes import Notes
 from scaling.optimisation import OPTIMIZERS, build_optimizer
-
-Precision = Literal["float32", "bfloat16"]
+from scaling.precision import Precision as Precision
+from scaling.precision import autocast
 
 
 @dataclass(frozen=True)
@@ -24,16 +26,23 @@ class Step:
     """How a model is trained or evaluated, as far as memory depends on it."""
 
     batch_size: int
-    precision: Precision = "float32"  # bfloat16 means autocast
+    precision: Precision = "float32"
     optimizer: str = "adamw"  # a name that the recipe knows
     checkpointing: bool = False  # keep only the inputs of blocks and compute the rest again
     device: str = "cpu"  # kind of device that it will run on: cpu or cuda
+    micro_batch: int | None = None  # images that go through the network at once; None: the whole batch
 
     @classmethod
     def of(cls, recipe: Recipe, examples: int, device: str) -> "Step":
         """The step that a recipe takes on a training set of so many examples."""
         batch_size = min(recipe.batch_size, examples)
-        return cls(batch_size, precision=recipe.precision, optimizer=recipe.optimizer, device=device)
+        return cls(
+            batch_size,
+            precision=recipe.precision,
+            optimizer=recipe.optimizer,
+            device=device,
+            micro_batch=recipe.micro_batch,
+        )
 
     def __post_init__(self) -> None:
         if self.batch_size < 1:
@@ -112,12 +121,37 @@ def peak_memory(device: torch.device, alive: Iterable[torch.Tensor] = ()) -> Ite
     peak.bytes = live.peak
 
 
-def measured_training_memory(model: nn.Module, image_size: int | tuple[int, int], in_chans: int, step: Step) -> int:
+def measured_training_memory(
+    model: nn.Module, image_size: int | tuple[int, int], in_chans: int, step: Step, notes: Notes | None = None
+) -> int | None:
     """Train `model` for two steps on black images, where it is; return the peak bytes of the second.
 
     What the process holds on the device besides this model is not counted. The weights change. Device and
     checkpointing are the model's, not those of `step`.
+
+    Args:
+        notes: told where memory runs out: then smaller micro-batches are measured, and None is returned where not even
+            a single image fits.
     """
+    micro = MicroBatches(step.micro_batch)
+    while True:
+        try:
+            return _measured(model, image_size, in_chans, step, micro)
+        except Exception as error:
+            if notes is None or not is_out_of_memory(error):
+                raise
+        for parameter in model.parameters():
+            parameter.grad = None
+        release_memory()  # here the error is gone, whose frames kept tensors alive
+        if not micro.halve(step.batch_size):
+            notes.add("out of memory: what a training step occupies was not measured")
+            return None
+        notes.add(f"out of memory: what a training step occupies was measured in micro-batches of {micro.size}")
+
+
+def _measured(
+    model: nn.Module, image_size: int | tuple[int, int], in_chans: int, step: Step, micro: MicroBatches
+) -> int:
     device = next(model.parameters()).device
     others = 0
     if device.type == "cuda":
@@ -132,7 +166,8 @@ def measured_training_memory(model: nn.Module, image_size: int | tuple[int, int]
         stepper.zero_grad(set_to_none=True)
         state = [leaf for leaf in tree_leaves(stepper.state_dict()) if isinstance(leaf, torch.Tensor)]
         with peak_memory(device, [*model.parameters(), *model.buffers(), *state, images, labels]) as peak:
-            loss_of(model, images, labels, step.precision).backward()
+            for part in micro.parts(step.batch_size):
+                loss_of(model, images[part], labels[part], step.precision).backward()
             stepper.step()
         measured = peak.bytes - others
     return measured
@@ -140,7 +175,7 @@ def measured_training_memory(model: nn.Module, image_size: int | tuple[int, int]
 
 def loss_of(model: nn.Module, images: torch.Tensor, labels: torch.Tensor, precision: Precision) -> torch.Tensor:
     """Training loss of a batch as the training loop computes it; the sum of the outputs where they are no logits."""
-    with torch.autocast(images.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+    with autocast(precision, images.device):
         output = model(images)
     if isinstance(output, torch.Tensor) and output.ndim == 2:
         return F.cross_entropy(output.float(), labels, label_smoothing=0.1)

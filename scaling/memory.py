@@ -21,8 +21,11 @@ from scaling.counting.depth import Arch, Line, along_depth, on_line
 from scaling.counting.quick import ImageSize, completed, on_meta
 from scaling.errors import CostError
 from scaling.live_tensors import LiveTensors, Step, black_batch, loss_of
+from scaling.micro_batches import MicroBatches
 from scaling.models import build_model
+from scaling.models.recomputing import checkpoint_gradients
 from scaling.optimisation import build_optimizer
+from scaling.precision import autocast
 
 GIB = 2**30
 CUDA_WORKSPACE = 32 * 2**20  # bytes that torch gives cuBLAS on the newest GPUs; on older ones 8 MiB
@@ -65,7 +68,7 @@ def training_memory(
         image_size, in_chans, num_classes: where given, in the place of those in `arch`.
 
     Raises:
-        ModelError: no such network can be built.
+        ModelError: no such network can be built, or it has no gradient checkpointing and `step` has.
         CostError: the step cannot be simulated.
     """
     arch = completed(arch, image_size, in_chans, num_classes)
@@ -126,12 +129,16 @@ def predict_training(model: nn.Module, image_size: ImageSize, in_chans: int, ste
         _make_state(optimizer)
         state = live.bytes - parameters - buffers
         images, labels = black_batch(image_size, in_chans, step.batch_size)
-        before, beside = live.bytes, _workspace(step.device)
+        beside = _workspace(step.device)
         live.renewed_peak()
-        loss = loss_of(model, images, labels, step.precision)
-        saved, forward = live.bytes - before, live.renewed_peak() + beside
-        loss.backward()
-        backward = live.renewed_peak() + beside
+        saved = forward = backward = 0
+        for part in MicroBatches(step.micro_batch).parts(step.batch_size)[:2]:  # the second finds the first's gradients
+            before = live.bytes
+            loss = loss_of(model, images[part], labels[part], step.precision)
+            saved, forward = live.bytes - before, max(forward, live.renewed_peak() + beside)
+            torch.autograd.backward(loss)  # unlike the method, it keeps a pretended GPU up for blocks computed again
+            del loss
+            backward = max(backward, live.renewed_peak() + beside)
         optimizer.step()
         gradients = _bytes(p.grad for p in model.parameters() if p.grad is not None)
         return Memory(parameters, buffers, gradients, state, saved, forward, backward, live.peak + beside)
@@ -147,7 +154,7 @@ def predict_inference(model: nn.Module, image_size: ImageSize, in_chans: int, st
         parameters, buffers = _bytes(model.parameters()), _bytes(model.buffers())
         model.eval()
         images, _ = black_batch(image_size, in_chans, step.batch_size)
-        with torch.autocast("cpu", torch.bfloat16, enabled=step.precision == "bfloat16"):
+        with autocast(step.precision, torch.device("cpu")):
             model(images)
         return Memory(parameters, buffers, 0, 0, 0, live.peak + _workspace(step.device), 0, 0)
 
@@ -190,10 +197,7 @@ def _on_meta(family: str, arch: Arch, checkpointing: bool) -> tuple[nn.Module, I
     """A member of a family that occupies nothing, its image size and channels."""
     model = on_meta(lambda: build_model(family, **arch))
     if checkpointing:
-        enable = getattr(model, "set_grad_checkpointing", None)
-        if enable is None:
-            raise CostError(f"{family} has no gradient checkpointing; leave the option out")
-        enable(True)
+        checkpoint_gradients(model, family)
     return model, arch.get("image_size", 224), arch.get("in_chans", 3)
 
 

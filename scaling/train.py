@@ -7,48 +7,38 @@ the same seed see the same batches, and a run that continues from a checkpoint g
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from timm.utils.model_ema import ModelEmaV3
 from torch import nn
 
 from scaling import checkpointing
 from scaling.augment import Augmentation
 from scaling.checkpointing import Checkpoint
+from scaling.compiling import is_worthwhile
 from scaling.config import Recipe
-from scaling.data import Dataset
+from scaling.data import AnySplit, Dataset
 from scaling.data.batches import Batch, Step, batches
+from scaling.divergence import Diverged
 from scaling.evaluate import evaluate
-from scaling.optimisation import build_optimizer, learning_rate
+from scaling.micro_batches import MicroBatches
+from scaling.notes import Notes
+from scaling.optimisation import build_optimizer
+from scaling.precision import float32_products
 from scaling.records import Epoch
+from scaling.resolution import sizes_for
+from scaling.stepping import Stepper
 from scaling.stopwatch import Stopwatch
+from scaling.workers import Alone, Workers
 
 # Streams of random numbers that share a seed and must not be the same numbers.
 ORDER, AUGMENTATION, NOISE = range(3)
 CHECK_EVERY = 50  # steps between looks at the loss; each look waits for the GPU
-
-# Both take logits (B, K) and target probabilities (B, K).
-LOSSES: Mapping[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
-    "cross_entropy": F.cross_entropy,
-    "bce": F.binary_cross_entropy_with_logits,
-}
-
-
-class Diverged(Exception):  # noqa: N818 # an outcome of training, not an error
-    """The loss is no number any more."""
-
-    def __init__(self, step: int, epoch: int) -> None:
-        super().__init__(step, epoch)
-        self.step = step  # counted from 1 over the whole run
-        self.epoch = epoch  # counted from 1
-
-    def __str__(self) -> str:
-        return f"the loss is not a finite number at step {self.step} (epoch {self.epoch})"
 
 
 def moving_average(model: nn.Module, recipe: Recipe) -> ModelEmaV3 | None:
@@ -68,6 +58,9 @@ def fit(
     checkpoint: Path | None = None,
     average: ModelEmaV3 | None = None,
     watch: Stopwatch | None = None,
+    notes: Notes | None = None,
+    compiles: bool | None = False,
+    workers: Workers | None = None,
 ) -> Iterator[Epoch]:
     """Train `model` in place, on `device`; yield each epoch as it ends.
 
@@ -78,37 +71,56 @@ def fit(
         checkpoint: folder for the state, written after every epoch.
         average: what `moving_average` made of the model; follows its weights.
         watch: books set-up, data, training, evaluation, checkpointing and waiting (for whoever takes the epochs).
+        notes: where to say what a reader of the result should know, such as a micro-batch that was halved.
+        compiles: whether training steps go through torch.compile; None leaves it to the device and the run's length.
+        workers: those among whom each batch is shared.
 
     Raises:
         Diverged: the loss is not a finite number.
+        ModelError: the network cannot be trained at the recipe's resolutions.
+        TrainingError: memory runs out, and a smaller micro-batch does not help.
         DataError: images cannot be read.
     """
-    watch = watch or Stopwatch()
+    watch, notes = watch or Stopwatch(), notes or Notes()
+    sizes = sizes_for(model, recipe, data.image_size, data.channels)
     modules = {"model": model} | ({"average": average.module} if average else {})
     for module in modules.values():
         module.to(device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     optimizer = build_optimizer(model, recipe)
     identity = _identity(model, data, recipe, seed)
+    micro = MicroBatches(recipe.micro_batch)
     curve: list[Epoch] = []
     if checkpoint and (found := checkpointing.load(checkpoint, identity)):
         for name, module in modules.items():
             module.load_state_dict(found.modules[name])
         checkpointing.restore_optimizer(optimizer, found.optimizer)
         curve = list(found.curve)
+        _resume(found.progress, micro, notes)
     watch.book("setup")
     yield from curve
 
     to_do = range(len(curve) + 1, recipe.epochs + 1)
-    plan = (step for epoch in to_do for step in epoch_plan(len(data.train), recipe, seed=seed, epoch=epoch))
-    loop = Loop(model, average, optimizer, Augmentation.of(recipe, data, device), recipe, device, watch)
-    stream = batches(data.train, plan, device)
+    plan = (step for epoch in to_do for step in epoch_plan(data.train, recipe, seed=seed, epoch=epoch))
     steps = steps_per_epoch(len(data.train), recipe)
+    stepper = Stepper(
+        model,
+        average,
+        optimizer,
+        Augmentation.of(recipe, data, device),
+        recipe,
+        device,
+        workers or Alone(),
+        micro,
+        notes,
+        compiles=is_worthwhile(compiles, device, steps * len(to_do)),
+    )
+    loop = Loop(stepper, batches(data.train, plan, device), steps, watch)
     for number in to_do:
         watch.book("waiting")
-        loss, data_seconds, train_seconds = loop.run(stream, seed=seed, epoch=number, steps=steps)
-        validation = evaluate(model, data.validation, data, device)
+        loss, data_seconds, train_seconds = loop.run(seed=seed, epoch=number, size=sizes[number - 1])
+        validation = evaluate(model, data.validation, data, device, notes)
         if not math.isfinite(validation.loss):
-            raise Diverged(number * steps, number)
+            raise Diverged(number * steps, number, "the loss on the validation set")
         curve.append(
             Epoch(
                 epoch=number,
@@ -123,7 +135,8 @@ def fit(
         )
         if checkpoint:
             states = {name: module.state_dict() for name, module in modules.items()}
-            checkpointing.save(checkpoint, Checkpoint(identity, curve, states, optimizer.state_dict()))
+            progress = {"micro_batch": micro.size, "notes": notes.lines}
+            checkpointing.save(checkpoint, Checkpoint(identity, curve, states, optimizer.state_dict(), progress))
             watch.book("checkpointing")
         yield curve[-1]
 
@@ -133,66 +146,60 @@ def steps_per_epoch(images: int, recipe: Recipe) -> int:
     return max(1, images // recipe.batch_size)
 
 
-def epoch_plan(images: int, recipe: Recipe, *, seed: int, epoch: int) -> Iterator[Step]:
+def epoch_plan(split: AnySplit, recipe: Recipe, *, seed: int, epoch: int) -> Iterator[Step]:
     """Batches of one epoch: a function of its arguments and nothing else.
 
     Repeated images come in a row, in one batch. Hoffer et al., "Augment your batch", arXiv 1901.09335.
     """
-    order = np.random.default_rng((seed, epoch, ORDER)).permutation(images).repeat(recipe.repeats)
-    size = min(recipe.batch_size, images)
-    for step in range(steps_per_epoch(images, recipe)):
+    order = split.order(np.random.default_rng((seed, epoch, ORDER))).repeat(recipe.repeats)
+    size = min(recipe.batch_size, len(split))
+    for step in range(steps_per_epoch(len(split), recipe)):
         yield Step(order[step * size : (step + 1) * size], seed=(seed, epoch, AUGMENTATION))
 
 
 @dataclass(frozen=True)
 class Loop:
-    """What stays the same from step to step."""
+    """What stays the same from epoch to epoch."""
 
-    model: nn.Module
-    average: ModelEmaV3 | None
-    optimizer: torch.optim.Optimizer
-    augment: Augmentation
-    recipe: Recipe
-    device: torch.device
+    stepper: Stepper
+    stream: Iterator[Batch]
+    steps: int  # of an epoch
     watch: Stopwatch
 
-    def run(self, stream: Iterator[Batch], *, seed: int, epoch: int, steps: int) -> tuple[float, float, float]:
-        """Take the steps of one epoch; return the mean loss, the seconds spent on data, and all seconds."""
-        self.model.train()
+    def run(self, *, seed: int, epoch: int, size: tuple[int, int] | None) -> tuple[float, float, float]:
+        """Take the steps of one epoch; return the mean loss, the seconds spent on data, and all seconds.
+
+        Args:
+            size: height and width of training images; None: as they are.
+        """
+        stepper, steps = self.stepper, self.steps
+        device = stepper.device
+        stepper.model.train()
         rng = np.random.default_rng((seed, epoch, AUGMENTATION))
-        losses = torch.zeros(steps, device=self.device)
+        losses = torch.zeros(steps, device=device)
         waited = worked = 0.0
         # layers draw from torch's global generator (stochastic depth); it is seeded here and left as it was found
-        with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
+        with (
+            float32_products(stepper.recipe.precision, device),
+            torch.random.fork_rng([device] if device.type == "cuda" else []),
+        ):
             torch.manual_seed(_number(seed, epoch, NOISE))
             for step in range(steps):
-                images, labels = next(stream)
+                images, labels = next(self.stream)
                 waited += self.watch.book("data")
-                losses[step] = self.step(images, labels, rng, (epoch - 1) * steps + step, self.recipe.epochs * steps)
+                done = (epoch - 1) * steps + step
+                losses[step] = stepper.step(images, labels, rng, done, stepper.recipe.epochs * steps, size)
                 if step % CHECK_EVERY == CHECK_EVERY - 1 or step == steps - 1:
                     _refuse_divergence(losses[: step + 1], epoch, steps)
                 worked += self.watch.book("training")
         return float(losses.double().mean()), waited, waited + worked
 
-    def step(
-        self, images: torch.Tensor, labels: torch.Tensor, rng: np.random.Generator, number: int, of: int
-    ) -> torch.Tensor:
-        """Take step `number` (from 0) of the whole run; return its loss, which may still be on its way."""
-        recipe = self.recipe
-        inputs, targets = self.augment(images, labels, rng)
-        self.optimizer.zero_grad(set_to_none=True)  # before the forward pass, which need not keep old gradients alive
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
-            logits = self.model(inputs)
-        loss = LOSSES[recipe.loss](logits.float(), targets)
-        loss.backward()
-        if recipe.clip_grad_norm is not None:
-            nn.utils.clip_grad_norm_(self.model.parameters(), recipe.clip_grad_norm)
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(number, of, recipe)
-        self.optimizer.step()
-        if self.average is not None:
-            self.average.update(self.model, step=number + 1)
-        return loss.detach()
+
+def _resume(progress: Mapping[str, Any], micro: MicroBatches, notes: Notes) -> None:
+    """Take over what a checkpoint tells besides weights and curve."""
+    micro.size = progress.get("micro_batch", micro.size)
+    for line in progress.get("notes", []):
+        notes.add(line)
 
 
 def _refuse_divergence(losses: torch.Tensor, epoch: int, steps: int) -> None:
@@ -209,7 +216,7 @@ def _number(*seed: int) -> int:
 def _identity(model: nn.Module, data: Dataset, recipe: Recipe, seed: int) -> str:
     """Name of a run, up to the pixels: a checkpoint of another one is not continued."""
     parts = {
-        "recipe": recipe.model_dump(mode="json"),
+        "recipe": recipe.model_dump(mode="json", exclude_defaults=True),  # as content keys are made
         "seed": seed,
         "images": len(data.train),
         "parameters": {name: list(parameter.shape) for name, parameter in model.named_parameters()},

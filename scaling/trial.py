@@ -16,14 +16,16 @@ from scaling.artifacts import keep
 from scaling.complexity import measure
 from scaling.config import Trial, TrialConfig
 from scaling.data import Dataset
+from scaling.divergence import Diverged
 from scaling.environment import environment
-from scaling.evaluate import score
+from scaling.evaluate import not_finite, score
 from scaling.live_tensors import Step, measured_training_memory
 from scaling.memory import inference_memory, training_memory
 from scaling.models import build_model
+from scaling.notes import Notes
 from scaling.records import Cost, Epoch, Record
 from scaling.stopwatch import Stopwatch
-from scaling.train import Diverged, fit, moving_average
+from scaling.train import fit, moving_average, steps_per_epoch
 
 
 def run_trial(
@@ -42,12 +44,12 @@ def run_trial(
     watch, started = Stopwatch(), _now()
     left: dict[str, Any] = {"environment": environment(device), "started": started}
     curve: list[Epoch] = []
-    recipe = trial.config.recipe
+    notes, recipe = Notes(), trial.config.recipe
     checkpoint = folder / "checkpoints" / trial.key if folder else None
     try:
         model = build(trial, data)
         model.to(device)
-        left["cost"] = costs(model, trial.config, data, device)
+        left["cost"] = costs(model, trial.config, data, device, notes)
         average = moving_average(model, recipe)
         for epoch in fit(
             model,
@@ -58,13 +60,18 @@ def run_trial(
             checkpoint=checkpoint,
             average=average,
             watch=watch,
+            notes=notes,
+            compiles=trial.compiles,
         ):
             curve.append(epoch)
             yield epoch
             if until is not None and epoch.epoch >= until:
                 return
-        left |= {"status": "finished", "scores": score(model, data, device, average.module if average else None)}
+        scores = score(model, data, device, average.module if average else None, notes)
         watch.book("evaluation")
+        if wrong := not_finite(scores):
+            raise Diverged(recipe.epochs * steps_per_epoch(len(data.train), recipe), recipe.epochs, wrong)
+        left |= {"status": "finished", "scores": scores}
         if folder and trial.keeps_weights:
             left |= {"reason": kept(trial, model, data, folder)}
             watch.book("artifacts")
@@ -75,6 +82,7 @@ def run_trial(
     if left["status"] != "finished":
         watch.book("failure")
     left |= {"wall_seconds": sum(watch.seconds.values()), "seconds": watch.seconds, "ended": _now()}
+    left |= {"notes": notes.lines}
     yield record(trial, curve=curve, train_seconds=sum(e.train_seconds for e in curve) if curve else None, **left)
 
 
@@ -90,12 +98,12 @@ def build(trial: Trial, data: Dataset) -> nn.Module:
     )
 
 
-def costs(model: nn.Module, config: TrialConfig, data: Dataset, device: torch.device) -> Cost:
+def costs(model: nn.Module, config: TrialConfig, data: Dataset, device: torch.device, notes: Notes) -> Cost:
     """Count what the model costs; predict, and measure over two steps of a copy, what training it occupies."""
     step = Step.of(config.recipe, len(data.train), device.type)
     arch = json.dumps(config.arch, sort_keys=True)
     training, inference = predicted_memory(config.family, arch, data.image_size, data.channels, data.num_classes, step)
-    measured = measured_training_memory(copy.deepcopy(model), data.image_size, data.channels, step)
+    measured = measured_training_memory(copy.deepcopy(model), data.image_size, data.channels, step, notes)
     return measure(model, image_size=data.image_size, in_chans=data.channels).model_copy(
         update={
             "training_memory_bytes": training,

@@ -17,12 +17,14 @@ from torch import nn
 from scaling.config import DataConfig, Recipe
 from scaling.data import Dataset, Split, load_data
 from scaling.data.batches import Step, batches
+from scaling.divergence import Diverged
 from scaling.evaluate import Outcome, evaluate, examine, score
 from scaling.models import build_model
 from scaling.optimisation import LONGEST_WARMUP, OPTIMIZERS, build_optimizer, learning_rate
 from scaling.records import Epoch
+from scaling.stepping import LOSSES
 from scaling.stopwatch import Stopwatch
-from scaling.train import LOSSES, Diverged, epoch_plan, fit, moving_average
+from scaling.train import epoch_plan, fit, moving_average
 
 RECIPES = sorted((Path(__file__).parents[1] / "search_spaces" / "recipes").glob("*.yaml"))
 CPU = torch.device("cpu")
@@ -140,17 +142,19 @@ def test_both_arms_see_the_same_images_in_the_same_order_moved_alike() -> None:
 @given(st.integers(1, 50), st.integers(1, 20), st.integers(0, 3), st.integers(1, 3))
 def test_an_epoch_serves_every_image_at_most_once_in_whole_batches(n: int, batch: int, seed: int, epoch: int) -> None:
     recipe = Recipe(batch_size=batch)
-    steps = [step.indices for step in epoch_plan(n, recipe, seed=seed, epoch=epoch)]
+    images = Split(np.zeros((n, 1, 1, 1), np.uint8), np.zeros(n, np.int64))
+    steps = [step.indices for step in epoch_plan(images, recipe, seed=seed, epoch=epoch)]
     served = np.concatenate(steps)
 
     assert len(served) == len(set(served)) == (n // batch * batch or n)
     assert {len(indices) for indices in steps} == {min(n, batch)}
-    again = [step.indices for step in epoch_plan(n, recipe, seed=seed, epoch=epoch)]
+    again = [step.indices for step in epoch_plan(images, recipe, seed=seed, epoch=epoch)]
     assert all(np.array_equal(a, b) for a, b in zip(steps, again, strict=True))
 
 
 def test_repeated_images_come_in_a_row_and_the_epoch_keeps_its_length() -> None:
-    steps = list(epoch_plan(30, Recipe(batch_size=6, repeats=3), seed=0, epoch=1))
+    images = Split(np.zeros((30, 1, 1, 1), np.uint8), np.zeros(30, np.int64))
+    steps = list(epoch_plan(images, Recipe(batch_size=6, repeats=3), seed=0, epoch=1))
 
     served = np.concatenate([step.indices for step in steps])
     assert [len(step.indices) for step in steps] == [6] * 5

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 from scaling.augment.geometry import erase, flip_and_crop
 from scaling.augment.mixing import mix, soft_targets
@@ -45,12 +46,23 @@ class Augmentation:
         )
 
     def __call__(
-        self, images: torch.Tensor, labels: torch.Tensor, rng: np.random.Generator
+        self,
+        images: torch.Tensor,
+        labels: torch.Tensor,
+        rng: np.random.Generator,
+        size: tuple[int, int] | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Inputs (B, C, H, W) and target probabilities (B, K) from bytes (B, H, W, C) and labels (B,)."""
+        """Inputs (B, C, H, W) and target probabilities (B, K) from bytes (B, H, W, C) and labels (B,).
+
+        Args:
+            size: height and width to resize to; None: as they are.
+        """
         recipe = self.recipe
         images = flip_and_crop(images, rng, flip=self.flip, padding=self.padding)
         images = rand_augment(images, rng, recipe.rand_augment)
-        inputs = erase(self.normalise(images), rng, recipe.random_erasing)
+        inputs = self.normalise(images)
+        if size is not None:
+            inputs = F.interpolate(inputs, size=size, mode="bilinear", antialias=True, align_corners=False)
+        inputs = erase(inputs, rng, recipe.random_erasing)
         targets = soft_targets(labels, self.classes, recipe.label_smoothing)
         return mix(inputs, targets, rng, mixup=recipe.mixup, cutmix=recipe.cutmix)
