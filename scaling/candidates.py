@@ -12,8 +12,9 @@ import timm
 from torch import nn
 
 from scaling.counting.quick import ImageSize, on_meta
-from scaling.errors import CostError, ModelError, unknown
+from scaling.errors import ModelError, unknown
 from scaling.models import FAMILIES, build_model
+from scaling.models.recomputing import checkpoint_gradients
 from scaling.plan import make_plan
 from scaling.records import Cost
 
@@ -42,13 +43,11 @@ class Candidate:
         """Build it on a device, `meta` for one that occupies nothing.
 
         Raises:
-            CostError: it has no gradient checkpointing.
+            ModelError: it has no gradient checkpointing.
         """
         model: Any = on_meta(self._build) if device == "meta" else self._build().to(device)
         if checkpointing:
-            if not hasattr(model, "set_grad_checkpointing"):
-                raise CostError(f"{self.labels} has no gradient checkpointing; leave the option out")
-            model.set_grad_checkpointing(True)
+            checkpoint_gradients(model, str(self.labels))
         return model
 
     def _build(self) -> nn.Module:

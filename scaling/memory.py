@@ -136,7 +136,7 @@ def predict_training(model: nn.Module, image_size: ImageSize, in_chans: int, ste
             before = live.bytes
             loss = loss_of(model, images[part], labels[part], step.precision)
             saved, forward = live.bytes - before, max(forward, live.renewed_peak() + beside)
-            torch.autograd.backward(loss)  # unlike the method, it keeps a pretended GPU up for blocks computed again
+            loss.backward()
             del loss
             backward = max(backward, live.renewed_peak() + beside)
         optimizer.step()

@@ -8,7 +8,7 @@ depthwise convolution reads the same memory as a channels-last (N, C, H, W).
 import functools
 import itertools
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -80,10 +80,12 @@ class Block(nn.Module):
         self.pointwise2 = nn.Linear(width, width)
         self.gamma = nn.Parameter(torch.full((width,), layer_scale))
         self.drop_path = DropPath(drop_path) if drop_path > 0 else nn.Identity()
+        self.is_checkpointed = False  # is computed again as a whole, so that what it keeps lives for a moment only
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         # Memory is what a GPU lacks, time what a CPU lacks; a compiler decides itself what to compute again.
         frugal = x.is_cuda and self.training and torch.is_grad_enabled() and not torch.compiler.is_compiling()
+        frugal = frugal and not self.is_checkpointed
         return x + self.drop_path(self.frugal_branch(x) if frugal else self.branch(x))
 
     def branch(self, x: torch.Tensor) -> torch.Tensor:
@@ -211,6 +213,8 @@ class PatchConvNet(nn.Module):
     def set_grad_checkpointing(self, enable: bool = True) -> None:
         """Keep only each block's input for the backward pass and compute the rest again: less memory, more time."""
         self.grad_checkpointing = enable
+        for block in self.blocks:
+            cast(Block, block).is_checkpointed = enable
 
     def get_classifier(self) -> nn.Module:
         """Return the last layer."""

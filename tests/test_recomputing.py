@@ -1,0 +1,97 @@
+"""Gradient checkpointing saves memory and changes no number."""
+
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from scaling.errors import ModelError
+from scaling.live_tensors import LiveTensors, Step
+from scaling.memory import training_memory
+from scaling.models import build_model
+from scaling.models.recomputing import checkpoint_gradients, recomputing
+from scaling.models.registry import FAMILIES
+
+SIZE = {"num_classes": 3, "image_size": 32}
+NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
+    "patchconvnet": ("patchconvnet", {"width": 16, "depth": 4, "patch_size": 4, "drop_path": 0.5, "layer_scale": 0.1}),
+    "augmented resnet": ("attention_augmented", {"base": "resnet18", "upsilon": 0.25}),
+    "plain wide resnet": ("attention_augmented", {"base": "wide_resnet28_10", "width": 0.1, "upsilon": 0}),
+    "augmented mnasnet": ("attention_augmented", {"base": "mnasnet_100", "width": 0.5, "stages": 1, "upsilon": 0.5}),
+    "convnext": ("timm", {"name": "convnext_atto", "drop_path": 0.5}),
+    "mobilenet": ("timm", {"name": "mobilenetv3_small_050"}),
+    "regnet": ("timm", {"name": "regnetx_002"}),
+}
+QUICK = ("patchconvnet", "plain wide resnet", "convnext", "mobilenet")
+
+
+def trained(family: str, arch: dict[str, Any], *, checkpointing: bool) -> tuple[nn.Module, int]:
+    """A network after one backward pass, and the bytes that were alive before that pass."""
+    model = build_model(family, **SIZE, **arch, seed=0).train()
+    if checkpointing:
+        checkpoint_gradients(model, family)
+    images = torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    with torch.random.fork_rng(), LiveTensors([*model.parameters(), *model.buffers(), images]) as live:
+        torch.manual_seed(1)
+        loss = F.cross_entropy(model(images), torch.tensor([0, 1, 2, 0]))
+        alive = live.bytes
+        with recomputing(model):
+            loss.backward()
+    return model, alive
+
+
+def gradient(parameter: nn.Parameter) -> torch.Tensor:
+    assert parameter.grad is not None
+    return parameter.grad
+
+
+@pytest.mark.parametrize("name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in NETWORKS])
+def test_gradients_and_statistics_are_the_same_to_the_bit_and_less_is_kept(name: str) -> None:
+    (plain, kept), (frugal, kept_frugal) = (trained(*NETWORKS[name], checkpointing=on) for on in (False, True))
+
+    for (parameter, one), (_, other) in zip(plain.named_parameters(), frugal.named_parameters(), strict=True):
+        assert torch.equal(gradient(one), gradient(other)), parameter
+    for (buffer, one), (_, other) in zip(plain.named_buffers(), frugal.named_buffers(), strict=True):
+        assert torch.equal(one, other), buffer
+    assert kept_frugal < kept
+    assert {family for family, _ in NETWORKS.values()} == set(FAMILIES)
+
+
+def test_without_care_a_batch_would_count_twice_in_the_statistics() -> None:
+    family, arch = NETWORKS["plain wide resnet"]
+    model = build_model(family, **SIZE, **arch, seed=0).train()
+    checkpoint_gradients(model, family)
+
+    model(torch.randn(4, 3, 32, 32)).sum().backward()
+
+    counts = {int(b) for name, b in model.named_buffers() if name.endswith("num_batches_tracked")}
+    assert counts == {1, 2}  # the last norm stands outside the blocks
+
+
+def test_depth_120_keeps_less_than_a_fifth_of_its_memory() -> None:
+    arch = {"width": 16, "depth": 120, "patch_size": 4, "layer_scale": 0.1}
+    (_, kept), (_, kept_frugal) = (trained("patchconvnet", arch, checkpointing=on) for on in (False, True))
+
+    assert kept_frugal < kept / 5
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_the_memory_prediction_knows_of_it(device: str) -> None:
+    arch = {"width": 64, "depth": 12, "patch_size": 4}
+    whole, frugal = (
+        training_memory("patchconvnet", arch, Step(16, checkpointing=on, device=device), image_size=32)
+        for on in (False, True)
+    )
+
+    assert frugal < whole / 2
+
+
+def test_networks_without_it_say_so_in_one_line() -> None:
+    model = build_model("timm", name="dla46x_c", num_classes=3)
+
+    with pytest.raises(ModelError, match=r"^timm dla46x_c has no gradient checkpointing; leave the option out$"):
+        checkpoint_gradients(model, "timm dla46x_c")
+    with pytest.raises(ModelError, match="has no gradient checkpointing"):
+        training_memory("timm", {"name": "dla46x_c"}, Step(2, checkpointing=True))
