@@ -1,12 +1,15 @@
 """Small pictures in every layout that data come in, and what holds for every data set."""
 
 import io
+import tarfile
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 from PIL import Image
 
 from scaling.config import DataConfig
@@ -44,6 +47,49 @@ def write_parquet(file: Path, labels: list[int], *, names: tuple[str, ...] | Non
     file.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(table, file)
     return file
+
+
+def numbered_picture(number: int, size: tuple[int, int] = (8, 8)) -> Image.Image:
+    """Picture of one colour that tells its number, whatever is cut out of it."""
+    return Image.new("RGB", size, (number % 256, number // 256, 99))
+
+
+def number_of(pixels: torch.Tensor) -> list[int]:
+    """Numbers of numbered pictures in a batch uint8 (B, H, W, C); −1 for a black one."""
+    flat = pixels[:, 0, 0].int()
+    assert (pixels == pixels[:, :1, :1]).all()
+    return torch.where(flat[:, 2] == 99, flat[:, 0] + 256 * flat[:, 1], -1).tolist()
+
+
+def write_numbered_parquet(folder: Path, numbers: range, *, files: int = 1, rows_per_group: int = 1000) -> Path:
+    """Numbered pictures in some files of some row groups; two classes in turn. Returns the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for file, part in enumerate(np.array_split(np.array(numbers), files)):
+        rows = [{"bytes": encoded(numbered_picture(int(n))), "path": None} for n in part]
+        table = pa.table({"image": rows, "label": [int(n) % 2 for n in part]})
+        pq.write_table(table, folder / f"train-{file:05}.parquet", row_group_size=rows_per_group)
+    return folder
+
+
+def write_tar(file: Path, members: Iterable[tuple[str, bytes]]) -> Path:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(file, "w") as tar:
+        for name, content in members:
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+    return file
+
+
+def write_shards(folder: Path, count: int, *, per_shard: int = 7, broken: Collection[int] = ()) -> Path:
+    """Numbered pictures in WebDataset's layout; two classes in turn. Returns the folder."""
+    for shard, start in enumerate(range(0, count, per_shard)):
+        members = []
+        for number in range(start, min(start + per_shard, count)):
+            picture = b"no image" if number in broken else encoded(numbered_picture(number))
+            members += [(f"{number:05}.cls", str(number % 2).encode()), (f"{number:05}.png", picture)]
+        write_tar(folder / f"train-{shard:03}.tar", members)
+    return folder
 
 
 def images(split: AnySplit) -> np.ndarray:

@@ -1,22 +1,240 @@
 """Images that stay in their files: every one once an epoch, in an order that nothing but the seed decides."""
 
+import itertools
+import pickle
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from make_images import number_of, write_numbered_parquet, write_shards
 from PIL import Image
 from torch import nn
 
 from scaling.config import DataConfig, Recipe
-from scaling.data import Dataset, StreamSplit, load_data
+from scaling.data import Dataset, StreamSplit, load_data, row_groups, streaming
 from scaling.data.batches import Step, UnreadableImageWarning, batches
+from scaling.data.images import Blocks, StreamedImages
 from scaling.errors import DataError
 from scaling.evaluate import evaluate
 from scaling.models import build_model
 from scaling.train import fit
 
 CPU = torch.device("cpu")
+
+
+def streamed(source: str, memory_gib: float = 1e-9, **settings) -> StreamSplit:
+    data = load_data(DataConfig(source=source, image_size=8, memory_gib=memory_gib, **settings))
+    assert isinstance(data.train, StreamSplit)
+    return data.train
+
+
+def epoch_of(split: StreamSplit, size: int, seed: int = 0) -> list[Step]:
+    order = split.order(np.random.default_rng(seed))
+    return [Step(order[start : start + size], seed=(seed,)) for start in range(0, len(order), size)]
+
+
+def numbers(split: StreamSplit, plan: list[Step]) -> list[int]:
+    return [number for pixels, _ in batches(split, plan, CPU) for number in number_of(pixels)]
+
+
+SOURCES = {
+    "parquet": lambda root: f"parquet:{write_numbered_parquet(root, range(300), files=3, rows_per_group=17)}",
+    "wds": lambda root: f"wds:{write_shards(root, 300, per_shard=41)}",
+}
+
+
+@pytest.fixture(params=sorted(SOURCES))
+def source(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("SCALING_DATA", str(tmp_path / "cache"))
+    return SOURCES[request.param](tmp_path / "images")
+
+
+def test_every_image_comes_exactly_once_an_epoch(source: str) -> None:
+    split = streamed(source)
+
+    served = numbers(split, epoch_of(split, 32))
+
+    assert len(served) == len(set(served)) == len(split) == 216  # 300 · 0.8 · 0.9
+    assert set(served) < set(range(300))
+
+
+def test_labels_follow_their_images(source: str) -> None:
+    split = streamed(source)
+
+    for pixels, labels in batches(split, epoch_of(split, 32), CPU):
+        assert [number % 2 for number in number_of(pixels)] == labels.tolist()
+
+
+def test_another_epoch_has_another_order_and_the_same_one_the_same(source: str) -> None:
+    split, again = streamed(source), streamed(source)
+
+    first, same, other = (numbers(s, epoch_of(s, 32, seed)) for s, seed in ((split, 1), (again, 1), (split, 2)))
+
+    assert first == same
+    assert first != other
+    assert sorted(first) == sorted(other)
+
+
+def test_what_follows_a_resumed_step_is_what_would_have_followed(source: str) -> None:
+    split = streamed(source)
+    plan = epoch_of(split, 20)
+    whole = [pixels for pixels, _ in batches(split, plan, CPU)]
+
+    for skipped in (1, 7, len(plan) - 1):
+        rest = [pixels for pixels, _ in batches(split, iter(plan[skipped:]), CPU)]
+        assert all(torch.equal(a, b) for a, b in zip(whole[skipped:], rest, strict=True))
+
+
+def test_the_number_of_threads_changes_nothing(source: str) -> None:
+    split = streamed(source)
+    plan = epoch_of(split, 50)
+
+    one, three = (list(streaming.in_threads(split, plan, workers)) for workers in (1, 3))
+
+    assert all(torch.equal(a.images, b.images) for a, b in zip(one, three, strict=True))
+
+
+@pytest.mark.slow
+def test_processes_serve_what_threads_do(source: str) -> None:
+    split = streamed(source)
+    plan = epoch_of(split, 50)
+
+    threads = list(streaming.in_threads(split, plan, 2))
+    processes = list(streaming.in_processes(split, plan, 2, CPU))
+
+    assert [p.step for p in processes] == plan
+    assert all(torch.equal(a.images, b.images) for a, b in zip(threads, processes, strict=True))
+    assert list(streaming.in_processes(split, [], 2, CPU)) == []
+
+
+def test_shares_of_a_batch_put_together_are_the_batch(source: str) -> None:
+    split = streamed(source)
+    (whole,) = batches(split, [Step(np.arange(40), seed=(3,))], CPU)
+
+    places = [np.arange(0, 40, 2), np.arange(1, 40, 2)]
+    shares = [next(batches(split, [Step(p, seed=(3,), places=p)], CPU)) for p in places]
+
+    for share, place in zip(shares, places, strict=True):
+        assert torch.equal(share[0], whole[0][place])
+        assert torch.equal(share[1], whole[1][place])
+
+
+class Laid(StreamedImages):
+    """Images that lie in blocks of given lengths."""
+
+    def __init__(self, lengths: list[int]) -> None:
+        self.lengths = lengths
+
+    def __len__(self) -> int:
+        return sum(self.lengths)
+
+    def open(self, index: int) -> Image.Image:
+        raise NotImplementedError
+
+    def place(self, index: int) -> str:
+        raise NotImplementedError
+
+    def take(self, indices: np.ndarray) -> "Laid":
+        raise NotImplementedError
+
+    def blocks(self) -> Blocks:
+        return Blocks(np.repeat(np.arange(len(self.lengths)), self.lengths), np.array(self.lengths, float))
+
+
+@given(st.lists(st.integers(1, 12), min_size=1, max_size=15), st.integers(1, 60), st.integers(0, 99))
+def test_blocks_are_shuffled_within_windows_that_are_no_larger_than_allowed(
+    lengths: list[int], window: int, seed: int
+) -> None:
+    images = Laid(lengths)
+    split = StreamSplit(images, np.zeros(len(images), np.int64), (8, 8, 3), window_bytes=window, most_unreadable=0)
+
+    order = split.order(np.random.default_rng(seed))
+
+    assert sorted(order) == list(range(len(images)))
+    assert np.array_equal(order, split.order(np.random.default_rng(seed)))
+    block = images.blocks().numbers[order]
+    first = {b: int(np.flatnonzero(block == b)[0]) for b in range(len(lengths))}
+    last = {b: int(np.flatnonzero(block == b)[-1]) for b in range(len(lengths))}
+    for place in range(len(order)):  # what must be in memory at once: the blocks that have begun and not ended
+        open_blocks = [b for b in first if first[b] <= place <= last[b]]
+        assert sum(lengths[b] for b in open_blocks) < window + max(lengths)
+
+
+def test_a_large_window_shuffles_all_images_freely() -> None:
+    images = Laid([10] * 20)
+    split = StreamSplit(images, np.zeros(200, np.int64), (8, 8, 3), window_bytes=1e9, most_unreadable=0)
+
+    firsts = [int(split.order(np.random.default_rng(seed))[0]) for seed in range(400)]
+
+    assert len(set(firsts)) > 150  # of 200, with 400 draws 173 are expected
+    assert np.mean(firsts) == pytest.approx(99.5, abs=12)
+
+
+@given(st.lists(st.integers(0, 99), min_size=1, max_size=60), st.integers(1, 9))
+def test_workers_share_a_batch_without_rest_and_without_overlap(indices: list[int], workers: int) -> None:
+    images = Laid([10] * 10)
+    split = StreamSplit(images, np.zeros(100, np.int64), (8, 8, 3), window_bytes=50, most_unreadable=0)
+
+    parts = streaming.pieces(Step(np.array(indices), seed=(1,)), workers, split)
+
+    assert sorted(itertools.chain.from_iterable(part.rows for part in parts)) == list(range(len(indices)))
+    assert 1 <= len(parts) <= workers
+    for part in parts:
+        assert [indices[row] for row in part.rows] == part.indices.tolist()
+    in_order = [index // 10 for part in parts for index in part.indices.tolist()]
+    assert in_order == sorted(in_order)  # neighbouring pieces share at most one block
+
+
+def test_a_row_group_is_read_once_a_window_and_few_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = write_numbered_parquet(tmp_path, range(1000), files=4, rows_per_group=20)
+    size = pq.read_metadata(folder / "train-00000.parquet").row_group(0).column(0).total_uncompressed_size
+    split = streamed(f"parquet:{folder}", memory_gib=8 * 5.5 * size / 2**30)  # windows of five or six of 52 groups
+    assert isinstance(split.images, row_groups.RowGroupImages)
+    groups, read, kept = split.images._groups, [], []
+    read_group = groups._read
+    monkeypatch.setattr(
+        groups, "_read", lambda number: (read.append(number), kept.append(len(groups._kept)), read_group(number))[-1]
+    )
+    read.clear()
+
+    served = numbers(split, epoch_of(split, 16))
+
+    assert len(set(served)) == 720
+    assert set(read) == set(range(52))
+    assert len(read) == 52
+    assert max(kept) <= 12
+
+
+def test_a_streamed_data_set_is_pickled_as_names_and_numbers(source: str) -> None:
+    split = streamed(source)
+
+    content = pickle.dumps(split)
+    copy = pickle.loads(content)
+
+    assert len(content) < 40_000
+    assert numbers(copy, epoch_of(copy, 32)) == numbers(split, epoch_of(split, 32))
+
+
+def test_no_more_is_decoded_ahead_than_allowed(source: str) -> None:
+    split = streamed(source)
+    taken = []
+
+    def plan():
+        for step in epoch_of(split, 4):
+            taken.append(step)
+            yield step
+
+    stream = batches(split, plan(), CPU)
+    next(stream)
+
+    assert len(taken) == streaming.AHEAD_BATCHES[1] + 1
+    assert streaming.batches_ahead(split, 4) == streaming.AHEAD_BATCHES[1]
+    assert streaming.batches_ahead(split, 10**9) == streaming.AHEAD_BATCHES[0]
+    assert streaming.batches_ahead(split, streaming.AHEAD_BYTES // (8 * 8 * 3) // 5) == 5
 
 
 def model(pooling: str = "attention") -> nn.Module:
@@ -71,7 +289,10 @@ def test_unreadable_files_are_left_out_with_a_warning_up_to_a_limit(tmp_path: Pa
     with pytest.warns(UnreadableImageWarning, match=r"left out: .*\.jpg: cannot be read as an image"):
         ((images, labels),) = batches(data.train, [Step(np.arange(9, 14), seed=(0,))], CPU)
     assert len(images) == len(labels) == 3
-    with pytest.warns(UnreadableImageWarning), pytest.raises(DataError, match=r"11 images cannot be read, more than data\.most_unreadable = 10"):
+    with (
+        pytest.warns(UnreadableImageWarning),
+        pytest.raises(DataError, match=r"11 images cannot be read, more than data\.most_unreadable = 10"),
+    ):
         list(batches(data.train, [Step(np.arange(12), seed=(0,))], CPU))
     with pytest.warns(UnreadableImageWarning):
         ((images, labels),) = batches(data.train, [Step(np.arange(2, 12))], CPU)

@@ -121,5 +121,4 @@ def _labels(files: Sequence[Path], label: str) -> np.ndarray:
 
 def _images(files: Sequence[Path], column: str, config: DataConfig) -> RowGroupImages:
     layout = layout_of([str(file) for file in files], column)
-    # a quarter more than is shuffled together, so that a new window can come in before the last images of the old one
-    return RowGroupImages(layout, np.arange(layout.first[-1]), 1.25 * window_bytes(config))
+    return RowGroupImages(layout, np.arange(layout.first[-1]), keep_bytes=2 * window_bytes(config))

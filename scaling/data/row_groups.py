@@ -29,8 +29,11 @@ class Layout:
 
 
 def window_bytes(config: DataConfig) -> float:
-    """Bytes of row groups that are shuffled together: a quarter of the memory that data may take."""
-    return config.memory_gib * 2**30 / 4
+    """Bytes of row groups that are shuffled together: an eighth of the memory that data may take.
+
+    Twice as much is kept, so that a new window comes in while the last images of the old one are still wanted.
+    """
+    return config.memory_gib * 2**30 / 8
 
 
 class RowGroupImages(StreamedImages):
@@ -75,7 +78,7 @@ class RowGroupImages(StreamedImages):
         return self._blocks
 
     def for_one_of(self, workers: int) -> "RowGroupImages":
-        return RowGroupImages(self.layout, self.rows, self.keep_bytes / workers)
+        return self if workers == 1 else RowGroupImages(self.layout, self.rows, self.keep_bytes / workers)
 
     def _group(self, index: int) -> int:
         return int(np.searchsorted(self.layout.first, self.rows[index], side="right")) - 1

@@ -26,7 +26,7 @@ from scaling.data.decoding import trouble
 AHEAD_BYTES = 256 * 2**20  # decoded in advance, at most, unless two batches take more
 AHEAD_BATCHES = (2, 16)  # fewest and most batches decoded in advance
 PIECE = 8  # images that are worth a message to a worker
-NICENESS = 10  # of the threads: they decode while the network's threads wait, and give way when those work
+NICENESS = 0  # of the threads: they decode while the network's threads wait, and give way when those work
 
 
 @dataclass(frozen=True)

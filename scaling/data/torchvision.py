@@ -60,11 +60,16 @@ class TorchvisionImages(Images):
         return f"{self.name} image {index}"
 
 
+def data_root() -> Path:
+    """Folder of what is downloaded or computed once: $SCALING_DATA, default ~/.cache/scaling/data."""
+    return Path(os.environ.get("SCALING_DATA", "~/.cache/scaling/data")).expanduser()
+
+
 @source(*KINDS)
 def torchvision(spec: Spec, config: DataConfig) -> Found:
     """Read a data set from $SCALING_DATA (default ~/.cache/scaling/data), where it is downloaded if it is missing."""
     kind = KINDS[spec.name]
-    root = Path(os.environ.get("SCALING_DATA", "~/.cache/scaling/data")).expanduser()
+    root = data_root()
     sets = {"train": _load(kind, kind.train, spec.name, root), "test": _load(kind, kind.test, spec.name, root)}
     examples = {
         name: Examples(
