@@ -19,7 +19,8 @@ from scaling.records import Record
 from scaling.search.admission import Admission
 from scaling.search.agenda import Agenda
 from scaling.search.budget import Purse
-from scaling.search.proposals import SEARCHED, propose
+from scaling.search.designs import propose
+from scaling.search.proposals import SEARCHED
 from scaling.space import Space, find_space, load_space
 
 

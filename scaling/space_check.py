@@ -9,12 +9,15 @@ from pydantic import BaseModel, ValidationError
 from scaling.config import DataConfig, Recipe
 from scaling.errors import ModelError, unknown
 from scaling.models.registry import FAMILIES, check_arch, parameters
-from scaling.search.proposals import DESIGNS, SAMPLED
+from scaling.search.designs import DESIGNS
+from scaling.search.proposals import SAMPLED
+from scaling.search.searched import ACCURACY
 from scaling.search.stopping import RULES
 from scaling.source import Source
-from scaling.space import Range, Space, Value
+from scaling.space import Limits, Range, Space, Value
 
 SECTIONS: dict[str, type[BaseModel]] = {"recipe": Recipe, "data": DataConfig}  # what an axis may vary besides arch
+OBJECTIVES = {ACCURACY, *Limits.model_fields}
 GIVEN = {"num_classes", "in_chans", "image_size", "seed"}  # arch parameters that the data and the trial decide
 MOST_COMBINATIONS = 4096  # of parameters to check together before trials are planned; the rest is checked then
 
@@ -69,6 +72,9 @@ def _search(space: Space, source: Source) -> Iterator[str]:
         yield (
             source.place("search") + f"{search.design} needs to know how many cells; give search.cells, or --samples N"
         )
+    for objective in search.objectives:
+        if objective not in OBJECTIVES:
+            yield source.place(("search", "objectives")) + unknown("objective", objective, OBJECTIVES)
     if search.stop and search.stop.rule not in RULES:
         yield source.place(("search", "stop", "rule")) + unknown("rule", search.stop.rule, RULES)
     if search.stop and search.stop.first >= space.recipe.epochs:

@@ -26,6 +26,9 @@ class FakePrices:
         more = 1.1 if arch.get("pooling") == "attention" else 1.0
         return FakeCost(round(arch.get("depth", 1) * arch.get("width", 8) ** 2 * more))
 
+    def limited(self, config: Any, limit: str) -> float:
+        return float(self.of(config).macs)
+
 
 class FakeAdmission:
     """Admits every cell."""

@@ -41,9 +41,17 @@ class Admission:
         self.price(points)
         return self.design.within_limits(points, self.prices.limited)
 
+    def feasible(self, points: Sequence[Cell]) -> list[Cell]:
+        """Likewise, but none is an answer too."""
+        self.price(points)
+        return [cell for cell in points if all(value <= 0 for value in self._excess(cell).values())]
+
     def excess(self, cell: Cell) -> dict[str, float]:
         """By how much of each limit a cell exceeds it, in its dearest arm; not above 0 where it keeps to it."""
         self.price([cell])
+        return self._excess(cell)
+
+    def _excess(self, cell: Cell) -> dict[str, float]:
         bounds = {name: bound for name, bound in self.design.space.limits if bound is not None}
         configs = self.design.configs([cell])
         return {

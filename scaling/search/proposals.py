@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from scaling.design import Cell, cells
 from scaling.records import Record
 from scaling.search.admission import Admission
-from scaling.search.sampling import sample_cells
+from scaling.search.sampling import sample_cells, size_of
 from scaling.space import Space
 
 
@@ -25,6 +25,7 @@ class Wanted:
 
 Proposals = Generator[list[Wanted], Sequence[Record], None]
 DesignFunction = Callable[[Space, Admission], Proposals]
+MOST_DRAWS = 16  # times the wanted cells, to find as many within the limits
 DESIGNS: dict[str, DesignFunction] = {}
 SAMPLED = {"random", "sobol", "tpe", "gp", "nsga2"}  # designs that take as many cells as they are told
 SEARCHED = {"tpe", "gp", "nsga2"}  # designs that look at results
@@ -43,14 +44,16 @@ def grid(space: Space, admission: Admission) -> Proposals:
     yield [Wanted(cell, space.seeds) for cell in admission.admit(points)]
 
 
-def propose(space: Space, admission: Admission) -> Proposals:
-    """What the space's design proposes."""
-    return DESIGNS[space.search.design](space, admission)
-
-
 @design
 def sobol(space: Space, admission: Admission) -> Proposals:
     """Cells spread evenly over the space: scrambled Sobol points. More of them keep the earlier ones."""
-    assert space.search.cells is not None  # held by the check of the space
-    points = sample_cells(space.axes, space.search.cells, space.search.seed)
-    yield [Wanted(cell, space.seeds) for cell in admission.admit(points)]
+    wanted = space.search.cells
+    assert wanted is not None  # held by the check of the space
+    drawn, size = wanted, size_of(space.axes)
+    while True:
+        points = sample_cells(space.axes, int(min(drawn, size)), space.search.seed)
+        kept = admission.feasible(points)
+        if len(kept) >= wanted or drawn >= min(size, MOST_DRAWS * wanted):
+            break
+        drawn *= 2
+    yield [Wanted(cell, space.seeds) for cell in kept[:wanted] or admission.admit(points)]

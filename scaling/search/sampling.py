@@ -26,9 +26,9 @@ def sample_cells(axes: Mapping[str, Sequence[Any] | Range], samples: int, seed: 
     Raises:
         SpaceError: the space has fewer cells than wanted.
     """
-    members = {name: _members(values) for name, values in axes.items()}
-    distributions = {name: _distribution(values, members[name]) for name, values in axes.items()}
-    size = math.prod(math.inf if listed is None else len(listed) for listed in members.values())
+    members = {name: members_of(values) for name, values in axes.items()}
+    distributions = {name: distribution(values) for name, values in axes.items()}
+    size = size_of(axes)
     if samples > size:
         raise SpaceError(f"--samples {samples} asks for more cells than the space has ({size})")
     with warnings.catch_warnings():
@@ -55,12 +55,19 @@ def sample_cells(axes: Mapping[str, Sequence[Any] | Range], samples: int, seed: 
     return list(found.values())
 
 
-def _members(values: Sequence[Any] | Range) -> Sequence[Any] | None:
+def size_of(axes: Mapping[str, Sequence[Any] | Range]) -> float:
+    """Number of cells; infinity where they cannot be listed."""
+    return math.prod(math.inf if (m := members_of(values)) is None else len(m) for values in axes.values())
+
+
+def members_of(values: Sequence[Any] | Range) -> Sequence[Any] | None:
+    """All values of an axis, or None where they cannot be listed."""
     return values.values() if isinstance(values, Range) else values
 
 
-def _distribution(values: Sequence[Any] | Range, members: Sequence[Any] | None) -> BaseDistribution:
+def distribution(values: Sequence[Any] | Range) -> BaseDistribution:
     """Optuna's distribution of an axis; what can be listed is drawn by its index, so that it is covered evenly too."""
+    members = members_of(values)
     if members is not None:
         return IntDistribution(0, len(members) - 1)
     assert isinstance(values, Range)  # a list has members

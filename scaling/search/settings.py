@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from scaling.config import Settings
+from scaling.statistics import MARGIN
 
 
 class Stop(Settings):
@@ -34,6 +35,10 @@ class Search(Settings):
     stop: Stop | None = Field(default=None, description="give up whole cells early")
     until: Literal["decided"] | None = Field(
         default=None, description="decided: go on with cells and seeds until the verdict is no longer inconclusive"
+    )
+
+    margin: PositiveFloat = Field(
+        default=MARGIN, description="percentage points; a difference that lies within ± this whole counts as none"
     )
 
     @model_validator(mode="after")

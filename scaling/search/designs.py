@@ -1,0 +1,13 @@
+"""All designs, those of Optuna's samplers among them: importing this module registers them."""
+
+from scaling.search import searched as searched
+from scaling.search.admission import Admission
+from scaling.search.proposals import DESIGNS, Proposals
+from scaling.search.until import until_decided
+from scaling.space import Space
+
+
+def propose(space: Space, admission: Admission) -> Proposals:
+    """What the space's design proposes; then, where it is asked for, more until the verdict is decided."""
+    proposals = DESIGNS[space.search.design](space, admission)
+    return proposals if space.search.until is None else until_decided(space, admission, proposals)
