@@ -13,7 +13,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 from torch import nn
 
-from scaling.data.images import FileImages, Form, NotGreyError, decode
+from scaling.data.decoding import Form, NotGreyError, decode
+from scaling.data.images import FileImages
 from scaling.errors import DataError, ModelError, command
 from scaling.models import SavedModel, load_model
 from scaling.models.attention_pooling import AttendingPool
