@@ -23,6 +23,9 @@ MEANINGS = {  # headings of `Record.seconds`
 }
 
 
+PREDICTIONS = (("training_memory", "measured_memory"),)  # metrics: what was predicted, and what came of it
+
+
 @dataclass(frozen=True)
 class MemoryCheck:
     """Memory of a training step in bytes, one entry a cell and arm that has both numbers (means over seeds)."""

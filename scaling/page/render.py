@@ -1,25 +1,35 @@
-"""Lays the page out, from `page.html`, `page.css` and the scripts beside this file."""
+"""Lays the page out, from the templates, the style and the scripts beside this file."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import jinja2
 from markupsafe import Markup
 
 from scaling.accounts import memory_note, time_note
-from scaling.analysis import COSTS, Analysis, cells_and_seeds
+from scaling.analysis import Analysis, cells_and_seeds
 from scaling.caveats import caveats
 from scaling.figures import Text
 from scaling.galleries import Gallery
-from scaling.metrics import METRICS
 from scaling.page import words
+from scaling.page.data import page_data
+from scaling.page.packing import fingerprint, pack, plotly
 from scaling.page.vector import tied
 from scaling.statistics.verdict import plural, points
 from scaling.tables import Table
 
 HERE = Path(__file__).parent
 MOST_ROWS = 400  # a longer table stays in its file; the page says so
+SCRIPTS = ("core", "plotting", "details", "explore", "curves", "predicted", "filter", "table", "start")  # in this order
+EARLY = 'if (window.DecompressionStream) document.documentElement.classList.add("live");'  # before anything is painted
+PLACES = {  # section of the page → beginnings of the names of its figures; others stand in "more"
+    "explore": ("accuracy_by_",),
+    "difference": ("paired_difference", "difference_by_", "equal_cost"),
+    "curves": ("learning_curves",),
+    "took": ("memory_prediction",),
+}
+PLACED_TABLES = {"verdicts", "costs", "differences", "best", "cells", "trials", "failures", "time_spent"}
 
 
 @dataclass(frozen=True)
@@ -54,28 +64,75 @@ def render_page(
         lstrip_blocks=True,
     )
     environment.filters["tied"] = tied
+    environment.filters["first_texts"] = lambda table, rows: replace(table, rows=table.rows[:rows]).texts()
+    style, script = _read("page.css"), _script()
+    library, its_fingerprint = plotly()
+    header, arrays = page_data(analysis)
+    placed = _placed(figures)
+    notes = {"memory_note": memory_note(analysis), "time_note": time_note(analysis)}
+    said = caveats(analysis)
+    more_tables = [name for name, table in tables.items() if name not in PLACED_TABLES and table.rows]
+    sections = (
+        ("verdict", "Verdict", True),
+        ("caveats", "Doubts", said),
+        ("explore", "Accuracy and cost", header["costs"]),
+        ("trials", "Trials", tables["trials"].rows),
+        ("difference", "Difference", placed["difference"]),
+        ("more", "Design space", placed["more"] or more_tables),
+        ("curves", "Curves", placed["curves"]),
+        ("attention", "Attention", galleries),
+        ("took", "Costs", any(notes.values())),
+        ("asked", "How it was run", True),
+        ("method", "Method", True),
+    )
     return environment.get_template("page.html").render(
-        css=Markup((HERE / "page.css").read_text(encoding="utf-8")),
+        css=Markup(style),
+        early=Markup(EARLY),
+        script=Markup(script),
+        policy=Markup(" ".join(f"'{name}'" for name in (fingerprint(EARLY), fingerprint(script), its_fingerprint))),
+        data=Markup(pack(header, arrays)),
+        plotly=Markup(library),
+        sections=[(name, label) for name, label, is_there in sections if is_there],
         analysis=analysis,
         study=analysis.study,
         progress=analysis.progress,
         extent=cells_and_seeds(analysis),
         answers=words.answers(analysis),
         front_note=words.front_note(analysis),
-        memory_note=memory_note(analysis),
-        time_note=time_note(analysis),
-        caveats=caveats(analysis),
+        **notes,
+        caveats=said,
         figures=figures,
+        placed=placed,
+        has_models=bool(header["costs"]),
+        has_predictions=bool(header["predictions"]),
         tables=tables,
+        more_tables=more_tables,
         galleries=galleries,
         most_rows=MOST_ROWS,
         asked=words.asked(analysis),
         environment=words.environments(analysis),
         until=words.until(analysis),
         commands=commands,
-        metrics=METRICS,
-        costs=COSTS,
         plural=plural,
         level=points(100 * (1 - (1 - 0.95) / max(1, len(analysis.verdicts))), decimals=1),
         margin=analysis.verdicts[0].margin if analysis.verdicts else None,
     )
+
+
+def _script() -> str:
+    """The scripts as one, with names that nobody outside sees."""
+    files = "\n".join(_read(f"scripts/{name}.js") for name in SCRIPTS)
+    return f'(() => {{\n"use strict";\n{files}}})();'
+
+
+def _read(name: str) -> str:
+    return (HERE / name).read_text(encoding="utf-8")
+
+
+def _placed(figures: Iterable[str]) -> dict[str, list[str]]:
+    """Names of figures by the section of the page that they stand in."""
+    placed: dict[str, list[str]] = {section: [] for section in (*PLACES, "more")}
+    for name in figures:
+        section = next((place for place, beginnings in PLACES.items() if name.startswith(beginnings)), "more")
+        placed[section].append(name)
+    return placed

@@ -1,0 +1,187 @@
+"""The data of the page: every trial and every model (a cell and arm) in typed columns, for its interactive figures."""
+
+import itertools
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from scaling.accounts import PREDICTIONS
+from scaling.analysis import COSTS, Analysis, find_fronts
+from scaling.metrics import METRICS
+from scaling.page.packing import codes, numbers
+from scaling.records import Record
+
+STATUSES = ("finished", "failed", "diverged", "stopped")
+CURVES = {
+    "val_accuracy": ("Validation accuracy (%)", "linear"),
+    "val_loss": ("Validation loss (nats)", "log"),
+    "train_loss": ("Training loss (nats)", "log"),
+    "learning_rate": ("Learning rate at the end of the epoch", "log"),
+}
+MOST_EPOCHS = 400_000  # of learning curves in the page, over all trials; a study with more shows a part of its trials
+LONGEST = 400  # letters of a reason
+
+
+def page_data(analysis: Analysis) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """What the scripts read: a header and its columns.
+
+    Columns `trial.*` have an entry a trial in the order of the records, `model.*` one a row of `analysis.cells`,
+    `curve.*` one an epoch of the trials in `curve.trial`, `mean.*` one an epoch.
+    """
+    table, cells = analysis.table, analysis.cells
+    labels = list(dict.fromkeys([*table["cell"], *cells["cell"]]))
+    arrays: dict[str, np.ndarray] = {}
+    header: dict[str, Any] = {
+        "arms": list(analysis.arms),
+        "factor": analysis.study.factor,
+        "study": analysis.study.name,
+        "cells": labels,
+        "statuses": list(STATUSES),
+        "keys": list(table["key"]),
+    }
+    place = {label: code for code, label in enumerate(labels)}
+    arm = {name: code for code, name in enumerate(analysis.arms)}
+    for name, frame in (("trial", table), ("model", cells)):
+        arrays[f"{name}.cell"] = codes(frame["cell"].map(place).to_numpy(dtype=np.int64))
+        arrays[f"{name}.arm"] = codes(frame["arm"].map(arm).to_numpy(dtype=np.int64))
+    arrays["trial.seed"] = table["seed"].to_numpy(dtype=np.int32)
+    arrays["trial.epochs"] = codes(table["epochs"].to_numpy(dtype=np.int64))
+    arrays["trial.status"] = codes(table["status"].map(STATUSES.index).to_numpy(dtype=np.int64))
+    for name in ("reason", "device"):
+        words = table[name].where(table[name].notna(), "").astype(str).str.slice(0, LONGEST)
+        arrays[f"trial.{name}"], header[f"{name}s"] = _dictionary(words)
+    _add_metrics(analysis, header, arrays)
+    _add_models(analysis, arrays)
+    _add_configs(analysis.records, header, arrays)
+    _add_curves(analysis, header, arrays)
+    return header, arrays
+
+
+def _add_metrics(analysis: Analysis, header: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+    """Every metric that any trial has; what can be an axis of costs, or of scores."""
+    known = {}
+    for name, metric in METRICS.items():
+        values = metric(analysis.table)
+        if np.isfinite(values).any():
+            known[name] = metric
+            arrays[f"trial.{name}"] = numbers(values)
+            arrays[f"model.{name}"] = numbers(analysis.cells[name].to_numpy(dtype=float))
+    header["metrics"] = {
+        name: {"title": m.title, "label": m.label, "unit": m.unit, "direction": m.direction, "scale": m.scale}
+        for name, m in known.items()
+    }
+    ordered = [*(name for name in COSTS if name in known), *(name for name in known if name not in COSTS)]
+    header["costs"] = [name for name in ordered if known[name].scale == "log" and (arrays[f"model.{name}"] > 0).any()]
+    header["scores"] = [
+        name
+        for name in sorted(known, key=lambda name: name != "test_accuracy")
+        if known[name].scale == "linear" and np.isfinite(arrays[f"model.{name}"]).any()
+    ]
+    header["predictions"] = [
+        [predicted, measured]
+        for predicted, measured in PREDICTIONS
+        if {predicted, measured} <= known.keys()
+        and ((arrays[f"model.{predicted}"] > 0) & (arrays[f"model.{measured}"] > 0)).any()
+    ]
+    for name in header["costs"]:
+        fronts = analysis.fronts.get(name)
+        fronts = find_fronts(analysis.cells, name) if fronts is None else fronts
+        arrays[f"front.{name}"] = fronts["own"].to_numpy(dtype=np.uint8) + 2 * fronts["joint"].to_numpy(dtype=np.uint8)
+
+
+def _add_models(analysis: Analysis, arrays: dict[str, np.ndarray]) -> None:
+    """Spread over seeds, number of seeds, and a trial of each model, whose settings but the seed are the model's."""
+    cells = analysis.cells
+    arrays["model.n"] = codes(cells["n"].to_numpy(dtype=np.int64))
+    arrays["model.test_sd"] = numbers(cells["test_sd"].to_numpy(dtype=float))
+    arrays["model.val_sd"] = numbers(cells["val_sd"].to_numpy(dtype=float))
+    models, trials = (pd.MultiIndex.from_arrays([frame["cell"], frame["arm"]]) for frame in (cells, analysis.table))
+    none = len(cells)
+    of = models.get_indexer(trials) if len(cells) else np.full(len(trials), -1)
+    of = np.where(of < 0, none, of)
+    arrays["trial.model"] = codes(of)  # the number of models where the trial has none
+    first = np.zeros(none + 1, dtype=np.int64)
+    finished = np.flatnonzero((analysis.table["status"] == "finished").to_numpy())
+    first[of[finished[::-1]]] = finished[::-1]
+    arrays["model.trial"] = codes(first[:none])
+
+
+def _add_configs(records: Sequence[Record], header: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+    """Settings of the trials: those that all share once, the others as codes into their values."""
+    base = records[0].config if records else {}
+    shared = dict(_leaves(base))
+    others: dict[str, dict[int, Any]] = {}
+    for i, record in enumerate(records):
+        for section in base.keys() | record.config.keys():
+            if record.config.get(section) == base.get(section):
+                continue
+            mine = dict(_leaves({section: record.config.get(section)}))
+            theirs = dict(_leaves({section: base.get(section)}))
+            for name in mine.keys() | theirs.keys():
+                if mine.get(name) != shared.get(name):
+                    others.setdefault(name, {})[i] = mine.get(name)
+    header["shared"] = {name: _written(value) for name, value in shared.items() if name not in others}
+    header["settings"] = []
+    for order, name in enumerate(sorted(others)):
+        values = np.full(len(records), _written(shared.get(name)), dtype=object)
+        for i, value in others[name].items():
+            values[i] = _written(value)
+        arrays[f"setting.{order}"], words = _dictionary(pd.Series(values, dtype=object))
+        header["settings"].append({"name": name, "values": words})
+
+
+def _add_curves(analysis: Analysis, header: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+    """Learning curves of the trials, evenly chosen where there are too many epochs, and the mean of each arm."""
+    having = [i for i, record in enumerate(analysis.records) if record.curve]
+    epochs = sum(len(analysis.records[i].curve) for i in having)
+    step = max(1, -(-epochs // MOST_EPOCHS))
+    chosen = having[::step]
+    lengths = [len(analysis.records[i].curve) for i in chosen]
+    arrays["curve.trial"] = codes(np.array(chosen, dtype=np.int64))
+    arrays["curve.end"] = codes(np.cumsum(np.array(lengths, dtype=np.int64)))
+    for field in CURVES:
+        arrays[f"curve.{field}"] = numbers(
+            np.array([getattr(epoch, field) for i in chosen for epoch in analysis.records[i].curve], dtype=float)
+        )
+        for arm, name in enumerate(analysis.arms):
+            arrays[f"mean.{arm}.{field}"] = numbers(_mean_curve(analysis.records, name, field))
+    header["curves"] = {name: {"label": label, "scale": scale} for name, (label, scale) in CURVES.items()}
+    header["with_curves"] = len(having)
+
+
+def _mean_curve(records: Iterable[Record], arm: str, field: str) -> np.ndarray:
+    """Mean over cells of the means over seeds, as far as all finished trials of the arm were trained: (epochs,)."""
+    mine = [record for record in records if record.arm == arm and record.status == "finished" and record.curve]
+    length = min((len(record.curve) for record in mine), default=0)
+    if length == 0:
+        return np.zeros(0)
+    values = np.array([[getattr(epoch, field) for epoch in record.curve[:length]] for record in mine])
+    cell = pd.factorize(pd.Series([json.dumps(record.cell, default=str) for record in mine]))[0]
+    sums = np.zeros((cell.max() + 1, length))
+    np.add.at(sums, cell, values)
+    return (sums / np.bincount(cell)[:, None]).mean(axis=0)
+
+
+def _leaves(tree: Mapping[str, Any], path: str = "") -> Iterable[tuple[str, Any]]:
+    """The values of nested settings under dotted names."""
+    for name, value in tree.items():
+        if isinstance(value, Mapping) and value:
+            yield from _leaves(value, f"{path}{name}.")
+        else:
+            yield f"{path}{name}", value
+
+
+def _written(value: Any) -> str:
+    """A setting as a reader wants it."""
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, itertools.islice(value, 20)))
+    return "–" if value is None else str(value)
+
+
+def _dictionary(values: pd.Series) -> tuple[np.ndarray, list[str]]:
+    """Values as codes into the list of the different ones, in order of appearance."""
+    found, words = pd.factorize(values)
+    return codes(found), [str(word) for word in words]

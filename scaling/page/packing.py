@@ -1,0 +1,66 @@
+"""Packing: a page's numbers as typed columns, compressed, in letters that mean nothing to HTML.
+
+Layout before compression: a 32-bit length (little-endian) and as much JSON, spaces up to a multiple of eight, then the
+columns one after the other, each from a multiple of eight on. The JSON's `arrays` says where each lies and what it is.
+What is packed is base64, so nothing in it can end a script element or begin a comment. Equal data pack equally.
+"""
+
+import base64
+import gzip
+import hashlib
+import json
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+KINDS = {"float32": "f4", "float64": "f8", "uint8": "u1", "uint16": "u2", "uint32": "u4", "int32": "i4"}
+WHOLE = 2**24  # the first whole number that float32 cannot tell from its neighbour
+
+
+def pack(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> str:
+    """Pack `header` (JSON, without NaN) with its columns, each one-dimensional and of a kind in `KINDS`."""
+    places, parts, at = {}, [], 0
+    for name, array in arrays.items():
+        kind = KINDS[array.dtype.name]
+        content = array.astype(f"<{kind}", copy=False).tobytes()
+        places[name] = [kind, at, len(array)]
+        padded = content + bytes(-len(content) % 8)
+        parts.append(padded)
+        at += len(padded)
+    text = json.dumps({**header, "arrays": places}, allow_nan=False, separators=(",", ":")).encode()
+    text += b" " * (-(len(text) + 4) % 8)
+    return compress(b"".join([len(text).to_bytes(4, "little"), text, *parts]))
+
+
+def compress(content: bytes) -> str:
+    """`content` compressed (gzip, RFC 1952, without a date) and written in base64."""
+    return base64.b64encode(gzip.compress(content, compresslevel=6, mtime=0)).decode()
+
+
+def codes(values: np.ndarray) -> np.ndarray:
+    """Whole numbers from 0 on, in the narrowest kind that holds them."""
+    largest = int(values.max(initial=0))
+    return values.astype(np.uint8 if largest < 2**8 else np.uint16 if largest < 2**16 else np.uint32)
+
+
+def numbers(values: np.ndarray) -> np.ndarray:
+    """Numbers with the seven digits of float32; whole numbers that need more keep all of theirs (float64)."""
+    known = values[np.isfinite(values)]
+    exact = len(known) > 0 and bool((np.abs(known) >= WHOLE).any()) and bool((known == np.round(known)).all())
+    return np.where(np.isfinite(values), values, np.nan).astype(np.float64 if exact else np.float32)
+
+
+def fingerprint(script: str) -> str:
+    """What a Content-Security-Policy calls this script by: a page runs no other."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}"
+
+
+@lru_cache(maxsize=1)
+def plotly() -> tuple[str, str]:
+    """plotly.js as its Python package ships it: packed, and its fingerprint. The package has one bundle, the whole."""
+    from plotly.offline import get_plotlyjs
+
+    script = get_plotlyjs().replace("\r\n", "\n")
+    return compress(script.encode()), fingerprint(script)

@@ -1,0 +1,114 @@
+// What every part of the page uses: the unpacked data, the reader's choices, numbers in words, elements.
+// Text of records reaches the page through textContent alone, never as HTML.
+
+async function inflate(base64) {
+  const letters = atob(base64.trim());
+  const bytes = new Uint8Array(letters.length);
+  for (let i = 0; i < letters.length; i++) bytes[i] = letters.charCodeAt(i);
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+  return new Response(stream).arrayBuffer();
+}
+
+const KINDS = {
+  f4: Float32Array, f8: Float64Array, u1: Uint8Array, u2: Uint16Array, u4: Uint32Array, i4: Int32Array,
+};
+
+// The layout is that of packing.py.
+async function unpack(base64) {
+  const buffer = await inflate(base64);
+  const length = new DataView(buffer).getUint32(0, true);
+  const data = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, length)));
+  for (const [name, [kind, at, entries]] of Object.entries(data.arrays)) {
+    data.arrays[name] = new KINDS[kind](buffer, 4 + length + at, entries);
+  }
+  data.trials = data.arrays["trial.cell"].length;
+  data.models = data.arrays["model.cell"].length;
+  return data;
+}
+
+// The reader's choices. Whoever changes one says which, and all parts that show it follow.
+const choices = {
+  hidden: new Set(), // arms, by place
+  matches: null, // Uint8Array over trials, or null where nothing is filtered out
+  matching: 0,
+  focus: null, // {model, trial}: what is pointed at; either may be -1
+  listeners: {},
+  on(what, react) {
+    (this.listeners[what] ||= []).push(react);
+  },
+  say(what) {
+    for (const react of this.listeners[what] || []) react();
+  },
+};
+
+function point(focus) {
+  const old = choices.focus;
+  if (old?.model === focus?.model && old?.trial === focus?.trial && old?.from === focus?.from) return;
+  choices.focus = focus;
+  choices.say("focus");
+}
+
+function make(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name === "class") element.className = value;
+    else if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if (value !== null && value !== false) element.setAttribute(name, value === true ? "" : value);
+  }
+  element.append(...children);
+  return element;
+}
+
+const byId = (id) => document.getElementById(id);
+const variable = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+const armColour = (arm) => variable(`--arm-${arm % 10}`);
+
+function faint(colour, alpha) {
+  const value = parseInt(colour.slice(1), 16);
+  return `rgba(${value >> 16},${(value >> 8) & 255},${value & 255},${alpha})`;
+}
+
+const PREFIXES = [[1e15, "P"], [1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"]];
+
+function si(value, digits = 3) {
+  const rounded = Number(value.toPrecision(digits));
+  for (const [factor, prefix] of PREFIXES) {
+    if (Math.abs(rounded) >= factor) return `${Number((rounded / factor).toPrecision(digits))} ${prefix}`;
+  }
+  return `${rounded}`;
+}
+
+// As Metric.number and Metric.text of metrics.py write them.
+function number(metric, value) {
+  if (!Number.isFinite(value)) return "–";
+  if (metric.scale === "linear") return value.toFixed(2);
+  if (["s", "ms"].includes(metric.unit) && value >= 100) return Math.round(value).toLocaleString("en");
+  return si(value);
+}
+
+function text(metric, value) {
+  const written = number(metric, value);
+  if (written === "–") return "unknown";
+  const joined = metric.unit === "B" && /[a-zA-Z]$/.test(written);
+  return joined ? written + metric.unit : `${written} ${metric.unit}`;
+}
+
+const count = (value) => value.toLocaleString("en");
+const plural = (value, noun) => `${count(value)} ${noun}${value === 1 ? "" : "s"}`;
+const kept = (value) => Number.isFinite(value);
+
+// A number that is the same for the same place on every load, and lies as if drawn by chance.
+function lot(place) {
+  let mixed = Math.imul(place + 1, 0x9e3779b1);
+  mixed = Math.imul(mixed ^ (mixed >>> 15), 0x85ebca6b);
+  return (mixed ^ (mixed >>> 13)) >>> 0;
+}
+
+// `most` of `places`, all that `must` be there among them.
+function thin(places, most, must) {
+  if (places.length <= most) return places;
+  const always = places.filter((place) => must.has(place));
+  const rest = places.filter((place) => !must.has(place));
+  rest.sort((one, other) => lot(one) - lot(other));
+  return always.concat(rest.slice(0, Math.max(0, most - always.length))).sort((one, other) => one - other);
+}

@@ -1,0 +1,232 @@
+// Accuracy against any cost: models (means over seeds) with the fronts of their arms, single trials behind them.
+
+const MODELS_DRAWN = 3000;
+const TRIALS_DRAWN = 2000;
+const SPREADS = {
+  test_accuracy: "model.test_sd", test_error: "model.test_sd", val_accuracy: "model.val_sd", val_error: "model.val_sd",
+};
+
+function explore(data, showRow) {
+  const arrays = data.arrays;
+  const plot = byId("explore-plot");
+  const said = byId("explore-said");
+  const box = byId("explore-tip");
+  const [cost, score, logCost, logScore, single] =
+    ["explore-cost", "explore-score", "explore-log-cost", "explore-log-score", "explore-trials"].map(byId);
+  options(cost, data.costs.map((name) => [name, data.metrics[name].title]), data.costs[0]);
+  options(score, data.scores.map((name) => [name, data.metrics[name].title]), data.scores[0]);
+  const several = arrays["model.n"].some((n) => n > 1);
+  single.closest("label").hidden = !several;
+  let view = null; // what the reader zoomed to: {x, y}, or null for everything
+  let drawn = []; // models in the picture, from cheap to dear
+  let started = false;
+
+  const xs = (of) => arrays[`${of}.${cost.value}`];
+  const ys = (of) => arrays[`${of}.${score.value}`];
+
+  function matched() {
+    if (!choices.matches) return null;
+    const models = new Uint8Array(data.models + 1);
+    for (let trial = 0; trial < data.trials; trial++) if (choices.matches[trial]) models[arrays["trial.model"][trial]] = 1;
+    return models;
+  }
+
+  function eligible(of, chosen) {
+    const [x, y, arm] = [xs(of), ys(of), arrays[`${of}.arm`]];
+    const places = [];
+    for (let place = 0; place < arm.length; place++) {
+      if (choices.hidden.has(arm[place]) || (chosen && !chosen[place])) continue;
+      if (!kept(x[place]) || !kept(y[place])) continue;
+      if ((logCost.checked && x[place] <= 0) || (logScore.checked && y[place] <= 0)) continue;
+      places.push(place);
+    }
+    return places;
+  }
+
+  function seen(of, places) {
+    if (!view) return places;
+    const [x, y] = [xs(of), ys(of)];
+    return places.filter((place) =>
+      x[place] >= view.x[0] && x[place] <= view.x[1] && y[place] >= view.y[0] && y[place] <= view.y[1]);
+  }
+
+  // Members of fronts, and each arm's cheapest, dearest, best and worst: never thinned away.
+  function dear(of, places) {
+    const [x, y, arm] = [xs(of), ys(of), arrays[`${of}.arm`]];
+    const must = new Set();
+    if (of === "model") for (const place of places) if (arrays[`front.${cost.value}`][place]) must.add(place);
+    const ends = {};
+    for (const place of places) {
+      const mine = (ends[arm[place]] ||= [place, place, place, place]);
+      if (x[place] < x[mine[0]]) mine[0] = place;
+      if (x[place] > x[mine[1]]) mine[1] = place;
+      if (y[place] < y[mine[2]]) mine[2] = place;
+      if (y[place] > y[mine[3]]) mine[3] = place;
+    }
+    for (const mine of Object.values(ends)) mine.forEach((place) => must.add(place));
+    if (choices.focus?.[of] >= 0) must.add(choices.focus[of]);
+    return must;
+  }
+
+  const cloud = (of, places) => ({
+    x: places.map((place) => xs(of)[place]), y: places.map((place) => ys(of)[place]),
+    customdata: places.map((place) => [of, place]), type: "scatter", mode: "markers", hoverinfo: "none",
+  });
+
+  function tracesOf(arm, models, shown, trials) {
+    const colour = armColour(arm);
+    const symbol = SYMBOLS[arm % SYMBOLS.length];
+    const mine = (places, of = "model") => places.filter((place) => arrays[`${of}.arm`][place] === arm);
+    const isFront = (place) => (arrays[`front.${cost.value}`][place] & 1) === 1;
+    const front = mine(models).filter(isFront).sort((one, other) => xs("model")[one] - xs("model")[other]);
+    const sd = arrays[SPREADS[score.value]];
+    const spreads = (places) => places.map((place) => (sd && kept(sd[place]) ? sd[place] : 0));
+    const [x, y, wide] = [front.map((p) => xs("model")[p]), front.map((p) => ys("model")[p]), spreads(front)];
+    const traces = [];
+    if (trials.length) {
+      traces.push({ ...cloud("trial", mine(trials, "trial")), marker: { size: 4, color: faint(colour, 0.3), symbol } });
+    }
+    if (front.length > 1 && wide.some((width) => width > 0)) {
+      traces.push({
+        x: [...x, ...x.toReversed()], y: [...y.map((v, i) => v + wide[i]), ...y.map((v, i) => v - wide[i]).reverse()],
+        fill: "toself", fillcolor: faint(colour, 0.14), line: { width: 0 }, mode: "lines", hoverinfo: "skip", type: "scatter",
+      });
+    }
+    traces.push({ x, y, mode: "lines", line: { color: colour, width: 1.8 }, hoverinfo: "skip", type: "scatter" });
+    const off = mine(shown).filter((place) => !isFront(place));
+    const on = mine(shown).filter(isFront);
+    const few = off.length + on.length <= 300;
+    for (const [places, fill] of [[off, variable("--paper")], [on, colour]]) {
+      traces.push({
+        ...cloud("model", places),
+        marker: { size: few ? 9 : 6, symbol, color: fill, line: { color: colour, width: 1.4 }, opacity: few ? 1 : 0.85 },
+        ...(few && sd ? { error_y: { array: spreads(places), color: faint(colour, 0.6), thickness: 1, width: 0 } } : {}),
+      });
+    }
+    return traces;
+  }
+
+  function ring() {
+    const focus = choices.focus;
+    const of = focus?.trial >= 0 && !(focus.from === "model") ? "trial" : "model";
+    const place = focus ? (of === "trial" ? focus.trial : focus.model) : -1;
+    const known = place >= 0 && place < arrays[`${of}.arm`].length && kept(xs(of)[place]) && kept(ys(of)[place]);
+    return known ? { x: [xs(of)[place]], y: [ys(of)[place]] } : { x: [], y: [] };
+  }
+
+  function draw() {
+    const chosen = matched();
+    const models = eligible("model", chosen);
+    const inView = seen("model", models);
+    const shown = thin(inView, MODELS_DRAWN, dear("model", inView));
+    const all = several && single.checked ? eligible("trial", choices.matches) : [];
+    const trialsInView = seen("trial", all);
+    const trials = thin(trialsInView, TRIALS_DRAWN, dear("trial", trialsInView));
+    drawn = shown.toSorted((one, other) => xs("model")[one] - xs("model")[other]);
+    const traces = data.arms.flatMap((_, arm) =>
+      choices.hidden.has(arm) ? [] : tracesOf(arm, models, shown, trials));
+    traces.push({
+      ...ring(), mode: "markers", hoverinfo: "skip", type: "scatter",
+      marker: { size: 18, color: "rgba(0,0,0,0)", line: { color: variable("--ink"), width: 2 } },
+    });
+    const every = [...models.map((p) => xs("model")[p]), ...all.map((p) => xs("trial")[p])];
+    const heights = [...models.map((p) => ys("model")[p]), ...all.map((p) => ys("trial")[p])];
+    const x = axisOf(data.metrics[cost.value], view?.x || spread(every, logCost.checked), logCost.checked);
+    const y = axisOf(data.metrics[score.value], view?.y || spread(heights, logScore.checked), logScore.checked);
+    const layout = layoutOf(x, y, { dragmode: plot._fullLayout?.dragmode ?? (coarse ? false : "zoom") });
+    const done = Plotly.react(plot, traces, layout, OPTIONS);
+    said.textContent = saying(shown.length, inView.length, models.length, trials.length, trialsInView.length);
+    plot.dataset.models = shown.length;
+    if (!started) listen();
+    return done;
+  }
+
+  function saying(shown, inView, models, trials, trialsInView) {
+    if (!models) return "Nothing is left to draw: every arm is hidden, or no trial matches the filter.";
+    const thinned = (n, of, noun) => (n < of ? `${count(n)} of ${plural(of, noun)} drawn` : `${plural(of, noun)} drawn`);
+    const parts = [thinned(shown, inView, "model")];
+    if (trialsInView) parts.push(thinned(trials, trialsInView, "single trial"));
+    const rest = shown < inView || trials < trialsInView;
+    return `${parts.join(", ")}${view ? ` in this part, of ${count(models)}` : ""}.${
+      rest ? " Fronts and extremes always are; zoom in to see the rest." : ""}`;
+  }
+
+  function focusOn(of, place) {
+    point(of === "trial"
+      ? { trial: place, model: arrays["trial.model"][place] < data.models ? arrays["trial.model"][place] : -1, from: "trial" }
+      : { trial: -1, model: place, from: "model" });
+  }
+
+  function linesAt(of, place) {
+    const [arm, cell] = headline(data, of === "trial" ? { trial: place, model: -1 } : { trial: -1, model: place });
+    const trial = of === "trial" ? place : arrays["model.trial"][place];
+    const config = settingsOf(data, trial).filter(([name]) => of === "trial" || name !== "seed");
+    return [
+      `${arm} · ${cell}`,
+      ...[score.value, cost.value].map((name) => `${data.metrics[name].title}: ${text(data.metrics[name], arrays[`${of}.${name}`][place])}`),
+      ...config.map(([name, value]) => `${name} = ${value}`),
+    ];
+  }
+
+  function listen() {
+    started = true;
+    plot.on("plotly_hover", (event) => {
+      const [of, place] = event.points[0].customdata || [];
+      if (of === undefined) return;
+      focusOn(of, place);
+      tip(plot, box, event, linesAt(of, place));
+    });
+    plot.on("plotly_unhover", () => { box.hidden = true; });
+    plot.on("plotly_click", (event) => {
+      const [of, place] = event.points[0].customdata || [];
+      if (of !== undefined) showRow(of === "trial" ? place : arrays["model.trial"][place], false);
+    });
+    let waiting = 0;
+    plot.on("plotly_relayout", (change) => {
+      const changed = Object.keys(change);
+      if (changed.some((name) => name.includes("autorange"))) view = null;
+      else if (changed.some((name) => name.includes("range"))) {
+        const { xaxis, yaxis } = plot._fullLayout;
+        const ends = (axis) => (axis.type === "log" ? axis.range.map((v) => 10 ** v) : [...axis.range]);
+        view = { x: ends(xaxis), y: ends(yaxis) };
+      } else return;
+      clearTimeout(waiting);
+      waiting = setTimeout(draw, 120);
+    });
+    plot.on("plotly_doubleclick", () => { reset(); return false; });
+    tools(byId("explore-tools"), plot, `${data.study}_accuracy`, reset);
+  }
+
+  function reset() {
+    view = null;
+    draw();
+  }
+
+  byId("explore-keys").addEventListener("keydown", (event) => {
+    const at = drawn.indexOf(choices.focus?.model ?? -1);
+    const step = { ArrowRight: at + 1, ArrowLeft: at < 0 ? drawn.length - 1 : at - 1, Home: 0, End: drawn.length - 1 }[event.key];
+    if (step !== undefined && drawn.length) {
+      const model = drawn[(step + drawn.length) % drawn.length];
+      focusOn("model", model);
+      const { xaxis, yaxis } = plot._fullLayout;
+      const at = [xaxis.l2p(xaxis.d2l(xs("model")[model])) + xaxis._offset, yaxis.l2p(yaxis.d2l(ys("model")[model])) + yaxis._offset];
+      tip(plot, box, { at, xaxis, yaxis }, linesAt("model", model));
+    } else if (event.key === "Enter" && choices.focus?.model >= 0) showRow(arrays["model.trial"][choices.focus.model]);
+    else if (event.key === "+" || event.key === "=") zoom(plot, 0.7);
+    else if (event.key === "-") zoom(plot, 1 / 0.7);
+    else if (event.key === "0") reset();
+    else if (event.key === "Escape") box.hidden = true;
+    else return;
+    event.preventDefault();
+  });
+  byId("explore-keys").addEventListener("blur", () => { box.hidden = true; });
+  for (const control of [cost, score, logCost, logScore]) control.addEventListener("change", reset);
+  single.addEventListener("change", draw);
+  choices.on("arms", draw);
+  choices.on("filter", draw);
+  choices.on("focus", () => {
+    if (started) Plotly.restyle(plot, { x: [ring().x], y: [ring().y] }, [plot.data.length - 1]);
+  });
+  legend(byId("explore-legend"), data, (arm) => plural(arrays["model.arm"].filter((a) => a === arm).length, "model"));
+  return draw;
+}

@@ -1,0 +1,146 @@
+// What the interactive figures have in common: looks, axes, legends that are buttons, tools for mouse and keys.
+
+const SYMBOLS = ["circle", "square", "diamond", "triangle-up", "triangle-down", "cross", "x", "star"];
+const GLYPHS = ["●", "■", "◆", "▲", "▼", "✚", "✖", "★"];
+const coarse = matchMedia("(pointer: coarse)").matches;
+const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+
+function layoutOf(x, y, more = {}) {
+  const ink = variable("--ink");
+  const axis = (given) => ({
+    gridcolor: variable("--line"), linecolor: variable("--muted"), tickcolor: variable("--muted"), ticks: "outside",
+    ticklen: 4, zeroline: false, automargin: true, fixedrange: false, tickfont: { size: 12 },
+    ...given, title: { text: given.title, font: { size: 13 }, standoff: 8 },
+  });
+  return {
+    font: { family: variable("--sans"), color: ink, size: 12 }, paper_bgcolor: "rgba(0,0,0,0)",
+    plot_bgcolor: "rgba(0,0,0,0)", margin: { l: 52, r: 12, t: 8, b: 44 }, showlegend: false, hovermode: "closest",
+    hoverdistance: 24, dragmode: coarse ? false : "zoom", xaxis: axis(x), yaxis: axis(y), ...more,
+  };
+}
+
+const OPTIONS = { displayModeBar: false, responsive: true, displaylogo: false, doubleClick: "reset", scrollZoom: false };
+
+// Round numbers between two ends of a logarithmic axis, at most seven or so.
+function roundTicks(low, high) {
+  for (const steps of [[1], [1, 3], [1, 2, 5], [1, 1.5, 2, 3, 5, 7], [1, 1.2, 1.4, 1.6, 1.8, 2, 2.5, 3, 4, 5, 6, 7, 8, 9]]) {
+    const ticks = [];
+    for (let power = Math.floor(Math.log10(low)); power <= Math.ceil(Math.log10(high)); power++) {
+      for (const step of steps) {
+        const tick = Number((step * 10 ** power).toPrecision(3));
+        if (tick >= low && tick <= high) ticks.push(tick);
+      }
+    }
+    const every = Math.max(1, Math.ceil(ticks.length / 7));
+    if (ticks.length >= 4) return ticks.filter((_, place) => place % every === 0);
+  }
+  return null;
+}
+
+// An axis of `metric` over `range` (in its own numbers, not logarithms), logarithmic or not.
+function axisOf(metric, range, logarithmic) {
+  const axis = { title: metric.label, type: logarithmic ? "log" : "linear" };
+  if (!range) return axis;
+  axis.range = logarithmic ? range.map(Math.log10) : range;
+  const ticks = logarithmic ? roundTicks(range[0], range[1]) : null;
+  if (ticks) {
+    axis.tickmode = "array";
+    axis.tickvals = ticks;
+    axis.ticktext = ticks.map((tick) => si(tick));
+  } else if (metric.scale === "log") {
+    axis.tickformat = "~s";
+  }
+  return axis;
+}
+
+function spread(values, logarithmic, pad = 0.05) {
+  let low = Infinity;
+  let high = -Infinity;
+  for (const value of values) {
+    if (!kept(value) || (logarithmic && value <= 0)) continue;
+    low = Math.min(low, value);
+    high = Math.max(high, value);
+  }
+  if (low > high) return null;
+  if (logarithmic) {
+    const room = Math.max((high / low) ** pad, 1.05);
+    return [low / room, high * room];
+  }
+  const room = pad * (high - low) || Math.abs(high) * pad || 1;
+  return [low - room, high + room];
+}
+
+// Buttons that hide and show arms; one set a figure, all of one mind.
+function legend(place, data, countOf) {
+  const buttons = data.arms.map((name, arm) => {
+    const n = countOf(arm);
+    const glyph = make("span", { class: "glyph", "aria-hidden": "true" }, GLYPHS[arm % GLYPHS.length]);
+    glyph.style.color = `var(--arm-${arm % 10})`;
+    return make(
+      "button",
+      {
+        type: "button", class: "arm", "data-arm": arm, "aria-pressed": "true", title: "Hide or show this arm",
+        onclick: () => {
+          if (!choices.hidden.delete(arm)) choices.hidden.add(arm);
+          choices.say("arms");
+        },
+      },
+      glyph, make("span", { class: "name" }, name), make("span", { class: "n" }, n),
+    );
+  });
+  place.replaceChildren(...buttons);
+  place.hidden = data.arms.length === 0;
+  choices.on("arms", () => {
+    buttons.forEach((button, arm) => button.setAttribute("aria-pressed", String(!choices.hidden.has(arm))));
+  });
+}
+
+function zoom(plot, factor) {
+  const { xaxis, yaxis } = plot._fullLayout;
+  const around = ([low, high]) => {
+    const middle = (low + high) / 2;
+    return [middle + (low - middle) * factor, middle + (high - middle) * factor];
+  };
+  Plotly.relayout(plot, { "xaxis.range": around(xaxis.range), "yaxis.range": around(yaxis.range) });
+}
+
+// Tools of a figure: zoom, move, start again, keep as a picture.
+function tools(place, plot, name, reset) {
+  const tool = (label, title, onclick, more = {}) => make("button", { type: "button", title, onclick, ...more }, label);
+  const move = tool("Move", "Drag moves the picture instead of zooming into it", () => {
+    const on = move.getAttribute("aria-pressed") !== "true";
+    move.setAttribute("aria-pressed", String(on));
+    Plotly.relayout(plot, { dragmode: on ? "pan" : coarse ? false : "zoom" });
+  }, { "aria-pressed": "false" });
+  const keep = (format) => Plotly.downloadImage(plot, { format, filename: name, width: 900, height: 600, scale: 2 });
+  place.replaceChildren(
+    tool("+", "Zoom in", () => zoom(plot, 0.7), { "aria-label": "Zoom in" }),
+    tool("−", "Zoom out", () => zoom(plot, 1 / 0.7), { "aria-label": "Zoom out" }),
+    move,
+    tool("Reset", "The whole picture again (double click)", reset),
+    tool("PNG", "Keep this view as a picture", () => keep("png")),
+    tool("SVG", "Keep this view as a drawing", () => keep("svg")),
+  );
+}
+
+function options(select, entries, chosen) {
+  select.replaceChildren(...entries.map(([value, label]) => {
+    const option = make("option", { value }, label);
+    option.selected = value === chosen;
+    return option;
+  }));
+}
+
+// What is at the pointer, beside it and inside the picture.
+function tip(plot, box, event, lines) {
+  box.replaceChildren(...lines.map((line, order) => make(order ? "span" : "strong", {}, line)));
+  box.hidden = false;
+  const frame = plot.getBoundingClientRect();
+  const { xaxis, yaxis } = event.points ? event.points[0] : event;
+  const [x, y] = event.points
+    ? [xaxis.l2p(xaxis.d2l(event.points[0].x)) + xaxis._offset, yaxis.l2p(yaxis.d2l(event.points[0].y)) + yaxis._offset]
+    : event.at;
+  const left = x + 14 + box.offsetWidth > frame.width ? x - 14 - box.offsetWidth : x + 14;
+  box.style.left = `${Math.max(0, Math.min(left, frame.width - box.offsetWidth))}px`;
+  box.style.top = `${Math.max(0, Math.min(y + 12, frame.height - box.offsetHeight))}px`;
+}

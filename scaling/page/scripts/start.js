@@ -1,0 +1,34 @@
+// Wakes the page up: the table first, which needs the data alone, then the figures, which need plotly.js.
+// Where a browser cannot, the drawn figures and tables stay, which say the same.
+
+const pause = () => new Promise((ready) => setTimeout(ready));
+
+async function start() {
+  const data = await unpack(byId("data").textContent);
+  const showRow = table(data);
+  document.documentElement.dataset.table = "ready";
+  await pause();
+  const script = make("script");
+  script.textContent = new TextDecoder().decode(await inflate(byId("plotly").textContent));
+  document.head.append(script);
+  if (!window.Plotly) throw new Error("plotly.js did not start");
+  const draws = [];
+  if (byId("explore-plot")) {
+    details(data, byId("explore-details"), showRow);
+    draws.push(explore(data, showRow));
+  }
+  if (byId("curves-plot")) draws.push(curves(data));
+  if (byId("predicted-plot")) draws.push(predicted(data));
+  const drawAll = () => draws.forEach((draw) => draw());
+  for (const draw of draws) {
+    draw();
+    await pause();
+  }
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
+  document.documentElement.dataset.figures = "ready";
+}
+
+start().catch((problem) => {
+  document.documentElement.classList.remove("live");
+  console.warn(`The interactive figures did not start: ${problem.message}`);
+});
