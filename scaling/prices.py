@@ -15,6 +15,7 @@ from scaling.live_tensors import Step
 from scaling.matching import match_arms
 from scaling.memory import training_memory_all
 from scaling.records import Cost
+from scaling.resolution import refuse_resolutions
 
 
 def load_datasets(configs: Iterable[DataConfig]) -> dict[DataConfig, Dataset]:
@@ -73,6 +74,7 @@ class Prices:
             found = cost_all(new[names[0]].family, archs, **_seen(self.datasets[data_config]))
             self._costs |= dict(zip(names, found, strict=True))
         self._configs |= new
+        refuse_resolutions(new.values(), self.datasets)
 
     def of(self, config: TrialConfig) -> Cost:
         """Cost of a trial's model, for one image."""

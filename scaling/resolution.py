@@ -4,14 +4,19 @@ Touvron et al., "Fixing the train-test resolution discrepancy", arXiv 1906.06423
 2104.00298, section 4 (progressive learning).
 """
 
-import copy
+import functools
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import nn
 
-from scaling.config import Recipe
+from scaling.config import DataConfig, Recipe, TrialConfig
+from scaling.counting.quick import on_meta
+from scaling.data import Dataset
 from scaling.errors import ModelError
+from scaling.models import build_model
 
 Size = tuple[int, int]
 
@@ -42,35 +47,103 @@ def training_sizes(recipe: Recipe, image_size: Size, stride: int = 1) -> list[Si
 
 
 def sizes_for(model: nn.Module, recipe: Recipe, image_size: Size, channels: int) -> list[Size | None]:
-    """`training_sizes` in whole strides of `model`, which is asked, on the meta device, whether it can take them.
+    """`training_sizes` in whole strides of `model`, which is asked on the meta device whether it can take them.
 
     Raises:
         ModelError: it cannot, because positions or layers are made for one size; or the images are smaller.
     """
     if recipe.train_resolution is None:
         return [None] * recipe.epochs
-    twin = copy.deepcopy(model).to("meta").train()
-    sizes = training_sizes(recipe, image_size, _stride(twin, image_size, channels))
+    asked = _Asked(model, channels)
+    sizes = training_sizes(recipe, image_size, asked.stride(image_size))
     for size in dict.fromkeys(size for size in sizes if size):
-        try:
-            twin(torch.empty(2, channels, *size, device="meta"))
-        except Exception as error:
-            reason = " ".join(str(error).split())[:200]
+        if reason := asked.refusal(size):
             raise ModelError(
-                f"recipe.train_resolution: a network made for images of {_name(image_size)} cannot be trained on"
-                f" {_name(size)} ({reason}); leave train_resolution out, or choose a network without fixed positions"
-            ) from None
+                f"recipe.train_resolution: a network made for images of {named(image_size)} cannot be trained on"
+                f" {named(size)} ({reason}); leave train_resolution out, or take a network without fixed positions"
+            )
     return sizes
 
 
-def _stride(twin: Any, image_size: Size, channels: int) -> int:
-    """Pixels from one place of the network's last map to the next; 1 where it shows no map (N, H, W, C)."""
-    features = getattr(twin, "forward_features", None)
-    if features is None:
-        return 1
-    shape = features(torch.empty(2, channels, *image_size, device="meta")).shape
-    return max(1, round(image_size[0] / shape[1])) if len(shape) == 4 else 1
+def largest(sizes: Sequence[Size | None], image_size: Size) -> Size:
+    """The largest training images of all epochs."""
+    return max(size or image_size for size in sizes)
 
 
-def _name(size: Size) -> str:
+def refuse_resolutions(configs: Iterable[TrialConfig], datasets: Mapping[DataConfig, Dataset]) -> None:
+    """Say which networks cannot be trained at their recipe's resolutions, before any of them is.
+
+    Whether one can does not depend on its depth and width: one of each kind is asked.
+
+    Raises:
+        ModelError: as `sizes_for`.
+    """
+    kinds = {
+        json.dumps([_without_size(config.arch), config.recipe.train_resolution, config.data.model_dump()]): config
+        for config in configs
+        if config.recipe.train_resolution is not None
+    }
+    for config in kinds.values():
+        data = datasets[config.data]
+        given = {"num_classes": data.num_classes, "in_chans": data.channels, "image_size": data.image_size}
+        model = on_meta(functools.partial(build_model, config.family, **config.arch, **given))
+        sizes_for(model, config.recipe, data.image_size, data.channels)
+
+
+def named(size: Size) -> str:
+    """For messages."""
     return f"{size[0]}×{size[1]}"
+
+
+class _Asked:
+    """A network with weights of the meta device in the place of its own, which stay as they are."""
+
+    def __init__(self, model: nn.Module, channels: int) -> None:
+        self.model = model
+        self.channels = channels
+
+    def stride(self, image_size: Size) -> int:
+        """Pixels from one place of the last map to the next; 1 where the network shows no map (N, H, W, C)."""
+        if not hasattr(self.model, "forward_features"):
+            return 1
+        shape = self._call(image_size, features=True).shape
+        return max(1, round(image_size[0] / shape[1])) if len(shape) == 4 else 1
+
+    def refusal(self, size: Size) -> str | None:
+        """What the network says against images of another size; None where it takes them."""
+        try:
+            self._call(size, features=False)
+        except Exception as error:
+            return " ".join(str(error).split())[:200]
+        return None
+
+    def _call(self, size: Size, *, features: bool) -> torch.Tensor:
+        call = _Call(self.model, features)
+        tensors = {**dict(call.named_parameters()), **dict(call.named_buffers())}
+        fakes = {name: torch.empty_like(tensor, device="meta") for name, tensor in tensors.items()}
+        modes = {module: module.training for module in self.model.modules()}
+        self.model.train()
+        try:
+            with torch.random.fork_rng(devices=[]), torch.no_grad():
+                return torch.func.functional_call(
+                    call, fakes, (torch.empty(2, self.channels, *size, device="meta"),), tie_weights=True
+                )
+        finally:
+            for module, mode in modes.items():
+                module.training = mode
+
+
+class _Call(nn.Module):
+    """A call of a network, or of its trunk alone."""
+
+    def __init__(self, model: nn.Module, features: bool) -> None:
+        super().__init__()
+        self.model = model
+        self.features = features
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.model.forward_features(x) if self.features else self.model(x)  # pyright: ignore
+
+
+def _without_size(arch: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in arch.items() if name not in ("depth", "width")}

@@ -40,12 +40,12 @@ class Buffers:
     @torch.no_grad()
     def keep(self) -> None:
         for buffers, kept in self.pairs:
-            torch._foreach_copy_(kept, buffers)
+            torch._foreach_copy_(kept, buffers)  # pyright: ignore[reportPrivateImportUsage]
 
     @torch.no_grad()
     def put_back(self) -> None:
         for buffers, kept in self.pairs:
-            torch._foreach_copy_(buffers, kept)
+            torch._foreach_copy_(buffers, kept)  # pyright: ignore[reportPrivateImportUsage]
 
 
 @dataclass

@@ -31,7 +31,7 @@ from scaling.notes import Notes
 from scaling.optimisation import build_optimizer
 from scaling.precision import float32_products
 from scaling.records import Epoch
-from scaling.resolution import sizes_for
+from scaling.resolution import named, sizes_for
 from scaling.stepping import Stepper
 from scaling.stopwatch import Stopwatch
 from scaling.workers import Alone, Workers
@@ -87,6 +87,9 @@ def fit(
     for module in modules.values():
         module.to(device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     optimizer = build_optimizer(model, recipe)
+    if any(sizes):
+        seen = [named(size or data.image_size) for size in (sizes[0], sizes[-1])]
+        notes.add(f"trained on {' to '.join(dict.fromkeys(seen))} pixels; costs are those of {named(data.image_size)}")
     identity = _identity(model, data, recipe, seed)
     micro = MicroBatches(recipe.micro_batch)
     curve: list[Epoch] = []

@@ -24,6 +24,7 @@ from scaling.memory import inference_memory, training_memory
 from scaling.models import build_model
 from scaling.notes import Notes
 from scaling.records import Cost, Epoch, Record
+from scaling.resolution import largest, sizes_for
 from scaling.stopwatch import Stopwatch
 from scaling.train import fit, moving_average, steps_per_epoch
 
@@ -103,7 +104,10 @@ def costs(model: nn.Module, config: TrialConfig, data: Dataset, device: torch.de
     step = Step.of(config.recipe, len(data.train), device.type)
     arch = json.dumps(config.arch, sort_keys=True)
     training, inference = predicted_memory(config.family, arch, data.image_size, data.channels, data.num_classes, step)
-    measured = measured_training_memory(copy.deepcopy(model), data.image_size, data.channels, step, notes)
+    trained = largest(sizes_for(model, config.recipe, data.image_size, data.channels), data.image_size)
+    if trained != data.image_size:
+        training, _ = predicted_memory(config.family, arch, trained, data.channels, data.num_classes, step)
+    measured = measured_training_memory(copy.deepcopy(model), trained, data.channels, step, notes)
     return measure(model, image_size=data.image_size, in_chans=data.channels).model_copy(
         update={
             "training_memory_bytes": training,
