@@ -9,10 +9,9 @@ from pydantic import BaseModel, ValidationError
 from scaling.config import DataConfig, Recipe
 from scaling.errors import ModelError, unknown
 from scaling.models.registry import FAMILIES, check_arch, parameters
-from scaling.search.designs import DESIGNS
+from scaling.search.designs import DESIGNS, RULES
 from scaling.search.proposals import SAMPLED
 from scaling.search.searched import ACCURACY
-from scaling.search.stopping import RULES
 from scaling.source import Source
 from scaling.space import Limits, Range, Space, Value
 

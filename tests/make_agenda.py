@@ -37,6 +37,9 @@ class FakeAdmission:
         self.design = Design(space)
         self.prices = FakePrices()
 
+    def macs(self, cell: Cell) -> dict[str, int]:
+        return {str(arm): self.prices.of(self.design.config(cell, arm, 0)).macs for arm in self.design.space.arm_values}
+
     def price(self, points: Sequence[Cell]) -> None: ...
 
     def admit(self, points: Sequence[Cell]) -> list[Cell]:
@@ -67,7 +70,7 @@ def agenda(
     settled: dict[str, Record] | None = None,
     spent: Spent = lambda records, handed_out: None,
 ) -> Agenda:
-    return Agenda("study", FakeAdmission(asked), proposals, settled or {}, spent)  # pyright: ignore[reportArgumentType]
+    return Agenda("study", FakeAdmission(asked), proposals, settled or {}, spent)
 
 
 def curve(trial: Trial, accuracy: float, epochs: int) -> list[Epoch]:

@@ -9,13 +9,13 @@ from make_agenda import agenda, all_cells, play, space
 
 from scaling.brackets import at_edge, chosen_rates, without_rejected
 from scaling.config import Resources, Trial
-from scaling.design import Cell, cells
+from scaling.design import cells
 from scaling.errors import SpaceError
 from scaling.search.budget import Purse
 from scaling.search.course import Leg
-from scaling.search.proposals import Proposals, Wanted
+from scaling.search.designs import RULES
+from scaling.search.proposals import Wanted
 from scaling.search.settings import Budget, Tune
-from scaling.search.stopping import RULES
 
 
 def skill(trial: Trial) -> float:

@@ -8,11 +8,12 @@ that is told the records of an interrupted study comes to the same point again.
 import heapq
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from scaling.config import Trial
+from scaling.design import Cell, Design
 from scaling.errors import SpaceError
 from scaling.records import Epoch, Record
-from scaling.search.admission import Admission
 from scaling.search.course import Answer, Course, Leg, Stopped, course
 from scaling.search.proposals import Proposals
 from scaling.search.stopping import RULES, Field, Standing
@@ -20,7 +21,15 @@ from scaling.search.stopping import RULES, Field, Standing
 Spent = Callable[[Iterable[Record], int], str | None]  # (records, trials handed out) → what is spent, or None
 
 
-@dataclass
+class Admits(Protocol):
+    """What an agenda needs to know of cells; see `scaling.search.admission`."""
+
+    @property
+    def design(self) -> Design: ...
+    def macs(self, cell: Cell) -> dict[str, int]: ...
+
+
+@dataclass(eq=False)
 class _Running:
     """A cell on its course."""
 
@@ -43,7 +52,7 @@ class Agenda:
     def __init__(
         self,
         study: str,
-        admission: Admission,
+        admission: Admits,
         proposals: Proposals,
         settled: Mapping[str, Record],
         spent: Spent = lambda records, handed_out: None,
@@ -140,7 +149,13 @@ class Agenda:
             if self._ready or self._out or (self._is_exhausted and not self._running):
                 return
             if self._running:
-                self._touched = set(self._running)  # all of them wait for decisions, which are the last ones now
+                # all of them wait for decisions; a rule that lets none go on now has nothing more to learn
+                before = set(self._running.values())
+                for number in list(self._running):
+                    if (run := self._running.get(number)) is not None:
+                        self._advance(run)
+                if not self._touched and before == set(self._running.values()):
+                    self._send(next(iter(self._running.values())), "go on")
             else:
                 self._propose()
 
@@ -153,13 +168,11 @@ class Agenda:
         if not batch:
             raise SpaceError("the design proposes no cell")  # a bug of the design: it would be asked for ever
         self._batch += 1
-        design = self.admission.design
+        if self.admission.design.space.search.stop:  # what is cheap comes first, for others are judged by it
+            batch = sorted(batch, key=lambda wanted: sum(self.admission.macs(wanted.cell).values()))
         for wanted in batch:
-            macs = {
-                str(arm): self.admission.prices.of(design.config(wanted.cell, arm, 0)).macs
-                for arm in design.space.arm_values
-            }
-            run = _Running(self._cells, course(design, self.study, wanted, macs))
+            macs = self.admission.macs(wanted.cell)
+            run = _Running(self._cells, course(self.admission.design, self.study, wanted, macs))
             self._running[run.number] = run
             self._cells += 1
             self._ask(run, next(run.course))

@@ -1,8 +1,10 @@
-"""All designs, those of Optuna's samplers among them: importing this module registers them."""
+"""All designs and stopping rules, found by their names: importing this module registers them."""
 
+from scaling.search import dominance as dominance
 from scaling.search import searched as searched
 from scaling.search.admission import Admission
 from scaling.search.proposals import DESIGNS, Proposals
+from scaling.search.stopping import RULES as RULES
 from scaling.search.until import until_decided
 from scaling.space import Space
 

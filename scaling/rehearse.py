@@ -1,0 +1,48 @@
+"""`python -m scaling.rehearse STUDY`: what each stopping rule would have done to a study that ran to its end."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from scaling.errors import command
+from scaling.records import read_records, read_study
+from scaling.search.designs import RULES
+from scaling.search.rehearsal import rehearse
+from scaling.search.settings import Stop
+
+EPILOG = """\
+example:
+  python -m scaling.rehearse depth_width
+  python -m scaling.rehearse depth_width --first 2 --factor 2
+
+A stop is wrong if the cell, run to its end, would have been on the front of one of its arms.
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m scaling.rehearse",
+        description="Play a finished study again under each stopping rule, and count the wrong stops.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("study", metavar="STUDY", help="name of a study, or its folder")
+    parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="default: results")
+    parser.add_argument("--first", type=int, default=1, metavar="EPOCH", help="of the first decision; default: 1")
+    parser.add_argument("--factor", type=int, default=3, metavar="N", help="see search.stop.factor; default: 3")
+    return parser
+
+
+@command
+def main(argv: list[str] | None = None) -> int:
+    options = parser().parse_args(argv)
+    folder = options.results / options.study
+    folder = folder if folder.exists() else Path(options.study)
+    study, records = read_study(folder), read_records(folder)
+    for rule in sorted(RULES):
+        print(rehearse(study, records, Stop(rule=rule, first=options.first, factor=options.factor)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,120 @@
+"""Rehearsal: what a stopping rule would have done to a study that ran to its end. `python -m scaling.rehearse --help`.
+
+The study is played again through the same agenda, with recorded curves in place of training. A stop is wrong if the
+cell, run to its end, would have been on the front of one of its arms.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from scaling.brackets import without_rejected
+from scaling.config import cell_label
+from scaling.design import Cell, Design
+from scaling.errors import RecordError
+from scaling.records import Record, Study
+from scaling.search.agenda import Agenda
+from scaling.search.proposals import Proposals, Wanted
+from scaling.search.settings import Search, Stop
+from scaling.space import Space
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """What a rule would have done."""
+
+    rule: str
+    cells: int
+    stopped: int
+    wrong: int  # of the stopped cells, those that belong to a front
+    epochs: int  # that the cells took with the first seed
+    saved: int  # of these epochs, those that the rule would have saved
+
+    def __str__(self) -> str:
+        if not self.stopped:
+            return f"{self.rule}: stops none of {self.cells} cells"
+        return (
+            f"{self.rule}: stops {self.stopped} of {self.cells} cells, {self.wrong} of them wrongly"
+            f" ({100 * self.wrong / self.stopped:.0f} %), and saves {100 * self.saved / self.epochs:.0f} % of the"
+            " first seed's epochs"
+        )
+
+
+def rehearse(study: Study, records: Sequence[Record], stop: Stop) -> Rehearsal:
+    """Play the finished cells of a study under a stopping rule.
+
+    Raises:
+        RecordError: too few cells have finished in all their arms, or the study is not of this harness.
+    """
+    first = {
+        (cell_label(r.cell), r.arm): r
+        for r in without_rejected(records)
+        if r.seed == 0 and r.status == "finished" and r.scores and r.cost
+    }
+    space = space_of(study, stop)
+    arms = [str(arm) for arm in space.arm_values]
+    cells = {cell_label(r.cell): r.cell for r in records}
+    whole = {label: cell for label, cell in cells.items() if all((label, arm) in first for arm in arms)}
+    if len(whole) < 2:
+        raise RecordError(f"{study.name} has {len(whole)} cells that finished in all arms; a rehearsal needs two")
+    admission = Recorded(Design(space), first)
+
+    def proposals() -> Proposals:
+        yield [Wanted(cell, 1) for cell in whole.values()]
+
+    agenda = Agenda(study.name, admission, proposals(), {})
+    ran = 0
+    stopped: set[str] = set()
+    told: dict[str, int] = {}
+    while (leg := agenda.next()) is not None:
+        record = first[cell_label(leg.trial.cell), leg.trial.arm]
+        until = leg.until or len(record.curve)
+        ran += until - told.get(leg.trial.key, 0)
+        told[leg.trial.key] = until
+        for epoch in record.curve[:until]:
+            agenda.epoch_ended(leg.trial, epoch)
+        if leg.until is None:
+            agenda.ended(leg.trial, record)
+        else:
+            agenda.rested(leg.trial)
+        agenda.move()
+        stopped |= {cell_label(trial.cell) for trial, _ in agenda.take_stopped()}
+    front = {label for arm in arms for label in front_of(arm, whole, first)}
+    epochs = sum(len(first[label, arm].curve) for label in whole for arm in arms)
+    return Rehearsal(stop.rule, len(whole), len(stopped), len(stopped & front), epochs, epochs - ran)
+
+
+def front_of(arm: str, cells: Mapping[str, object], first: Mapping[tuple[str, str], Record]) -> set[str]:
+    """Cells of an arm that no other beats in validation accuracy at no more multiply-accumulates."""
+    found: set[str] = set()
+    best = float("-inf")
+    ends = [
+        (record.cost.macs, -record.scores.val_accuracy, label)
+        for label in cells
+        if (record := first[label, arm]).cost and record.scores
+    ]
+    for _, negative, label in sorted(ends):
+        if -negative > best:
+            best = -negative
+            found.add(label)
+    return found
+
+
+def space_of(study: Study, stop: Stop) -> Space:
+    """The study's space, with the rule in place of its own and no bracket of learning rates."""
+    try:
+        space = Space.model_validate(study.space)
+    except ValueError:
+        raise RecordError(f"{study.name} does not hold the space that it was made from; nothing to rehearse") from None
+    return space.model_copy(update={"search": Search(stop=stop), "tune": None, "match": None})
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """Knows what the cells cost that were run."""
+
+    design: Design
+    first: Mapping[tuple[str, str], Record]
+
+    def macs(self, cell: Cell) -> dict[str, int]:
+        records = {str(arm): self.first[cell_label(cell), str(arm)] for arm in self.design.space.arm_values}
+        return {arm: record.cost.macs for arm, record in records.items() if record.cost}
