@@ -13,15 +13,22 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from scaling.brackets import without_rejected
 from scaling.config import cell_label
+from scaling.controls import ControlAnswer, attention_or_capacity
+from scaling.equal_costs import EVERY_COST, EqualCostAnswer, at_equal_costs
+from scaling.front_answers import front_odds
 from scaling.metrics import METRICS, get_metric
 from scaling.records import Record, Study, frame, read_records, read_study
 from scaling.statistics import MARGIN
-from scaling.statistics.images import Pair, image_noise
-from scaling.statistics.paired import Comparison, compare
+from scaling.statistics.front_noise import FrontOdds
+from scaling.statistics.images import image_noise
+from scaling.statistics.missing import Missing
+from scaling.statistics.paired import compare
 from scaling.statistics.pareto import on_front
 from scaling.statistics.trend import Trend, fit_trend
 from scaling.statistics.verdict import Asked, Verdict, give_verdict, plural
+from scaling.trial_scores import TrialScores, collect
 
 COSTS = ("macs", "params", "activations", "train_seconds")  # metrics that accuracy is held against
 MAIN_COST = "macs"
@@ -36,10 +43,11 @@ class Progress:
     failed: int
     diverged: int
     missing: int  # not ended: running, or never started
+    stopped: int = 0  # early, with their whole cell: shown, never compared
 
     @property
     def is_complete(self) -> bool:
-        return self.finished == self.planned
+        return self.finished + self.stopped == self.planned
 
 
 @dataclass(frozen=True)
@@ -58,11 +66,14 @@ class Analysis:
 
     study: Study
     records: Sequence[Record]
-    table: pd.DataFrame  # one row a trial, as `load_study` gives it
+    table: pd.DataFrame  # one row a trial, as `load_study` gives it, and `rejected`: of a learning rate not chosen
     arms: list[str]  # the baseline first
     cells: pd.DataFrame  # one row a cell and arm that has finished trials; see `summarise`
     fronts: dict[str, pd.DataFrame]  # metric → columns own, joint (booleans), rows as in `cells`
+    front_odds: dict[str, FrontOdds | Missing]  # metric → how sure its fronts are, rows as in `cells`
     verdicts: list[Verdict]  # one an arm other than the baseline
+    equal_cost: list[EqualCostAnswer]  # one an arm other than the baseline and cost that is known
+    control: ControlAnswer | None  # attention or capacity, where a control is an arm
     progress: Progress
     asked_cells: int
     test_examples: int | None
@@ -77,7 +88,7 @@ class Analysis:
 
     @property
     def finished(self) -> pd.DataFrame:
-        """Rows of `table` whose trials finished with a score."""
+        """Rows of `table` whose trials finished with a score and take part in comparisons."""
         return self.table.take(np.flatnonzero(is_usable(self.table)))
 
 
@@ -92,23 +103,31 @@ def analyse(study: Study, records: Sequence[Record], margin: float = MARGIN) -> 
     Args:
         margin: percentage points within which a difference counts as none.
     """
+    kept = {record.key for record in without_rejected(records)}
     table = frame(records, study.axes)
+    table["rejected"] = ~table["key"].isin(list(kept))
     arms = list(dict.fromkeys([*study.arms, *(record.arm for record in records)]))
     cells = summarise(table, arms)
     per_cell = max(1, len(arms) * study.seeds)
     asked_cells = max(len(set(table["cell"])), math.ceil(len(study.planned) / per_cell))
     examples = {record.scores.test_examples for record in records if record.scores}
     test_examples = min(examples) if examples else None
+    usable = is_usable(table)
+    compared = table.take(np.flatnonzero(usable))
+    trials = collect(table, usable, records, arms)
+    bits = trials.cell_bits()
+    resolution = 100 / test_examples if test_examples else 0.0
     return Analysis(
         study=study,
         records=records,
         table=table,
         arms=arms,
         cells=cells,
-        fronts={cost: find_fronts(cells, cost) for cost in COSTS},
-        verdicts=[
-            _verdict(study, records, table, cells, arms, arm, asked_cells, test_examples, margin) for arm in arms[1:]
-        ],
+        fronts={cost: find_fronts(cells, cost) for cost in EVERY_COST},
+        front_odds=front_odds(cells, trials, EVERY_COST, bits),
+        verdicts=[_verdict(study, compared, cells, trials, arm, asked_cells, resolution, margin) for arm in arms[1:]],
+        equal_cost=at_equal_costs(cells, trials, study.factor, margin, resolution, bits),
+        control=attention_or_capacity(compared, arms, margin) if study.factor.endswith("pooling") else None,
         progress=count(study, records),
         asked_cells=asked_cells,
         test_examples=test_examples,
@@ -117,8 +136,9 @@ def analyse(study: Study, records: Sequence[Record], margin: float = MARGIN) -> 
 
 
 def is_usable(table: pd.DataFrame) -> np.ndarray:
-    """Mark the trials that finished with a score: a boolean a row."""
-    return ((table["status"] == "finished") & table["test_accuracy"].notna()).to_numpy()
+    """Mark the trials that finished with a score, and were not rejected with their learning rate: a boolean a row."""
+    usable = ((table["status"] == "finished") & table["test_accuracy"].notna()).to_numpy()
+    return usable & ~table["rejected"].to_numpy(dtype=bool) if "rejected" in table else usable
 
 
 def summarise(table: pd.DataFrame, arms: Sequence[str]) -> pd.DataFrame:
@@ -153,48 +173,24 @@ def find_fronts(cells: pd.DataFrame, cost: str) -> pd.DataFrame:
 
 def _verdict(
     study: Study,
-    records: Sequence[Record],
-    table: pd.DataFrame,
+    compared: pd.DataFrame,
     cells: pd.DataFrame,
-    arms: Sequence[str],
+    trials: TrialScores,
     arm: str,
     asked_cells: int,
-    test_examples: int | None,
+    resolution: float,
     margin: float,
 ) -> Verdict:
-    comparisons = len(arms) - 1
-    comparison = compare(
-        table, arms[0], arm, comparisons=comparisons, resolution=100 / test_examples if test_examples else 0.0
-    )
-    of_baseline, of_arm = (costs_of(cells, name, MAIN_COST, comparison.cells.index) for name in (arms[0], arm))
+    baseline, comparisons = trials.arms[0], len(trials.arms) - 1
+    comparison = compare(compared, baseline, arm, comparisons=comparisons, resolution=resolution)
+    of_baseline, of_arm = (costs_of(cells, name, MAIN_COST, comparison.cells.index) for name in (baseline, arm))
     trend: Trend | None = None
     if comparison.unit == "cell":
         trend = fit_trend(of_baseline, comparison.cells["difference"].to_numpy(), comparison.difference.level)
-    asked = Asked(
-        study.factor,
-        asked_cells,
-        study.seeds,
-        _range(np.concatenate([of_baseline, of_arm])),
-        comparisons,
-    )
-    noise = image_noise(_images(records, comparison), comparison.difference)
+    asked = Asked(study.factor, asked_cells, study.seeds, _range(np.concatenate([of_baseline, of_arm])), comparisons)
+    images = trials.bits.images if trials.bits else 0
+    noise = image_noise(trials.gained(comparison), images, comparison.difference)
     return give_verdict(comparison, asked, trend=trend, noise=noise, margin=margin)
-
-
-def _images(records: Sequence[Record], comparison: Comparison) -> list[Pair]:
-    """Which test images each pair got right; empty where a trial does not tell."""
-    right = {
-        (record.arm, cell_label(record.cell), record.seed): record.scores.correct_examples()
-        for record in records
-        if record.scores and record.status == "finished"
-    }
-    found = []
-    for cell, seed in zip(comparison.pairs["cell"], comparison.pairs["seed"], strict=True):
-        baseline, arm = right[comparison.baseline, cell, seed], right[comparison.arm, cell, seed]
-        if baseline is None or arm is None:
-            return []
-        found.append((cell, baseline, arm))
-    return found
 
 
 def costs_of(cells: pd.DataFrame, arm: str, cost: str, wanted: Iterable[str]) -> np.ndarray:
@@ -234,13 +230,20 @@ def count(study: Study, records: Sequence[Record]) -> Progress:
     """Count trials by what became of them."""
     of = Counter(record.status for record in records)
     planned = len({*study.planned, *(record.key for record in records)})
-    return Progress(planned, of["finished"], of["failed"], of["diverged"], planned - len(records))
+    return Progress(
+        planned, of["finished"], of["failed"], of["diverged"], max(0, planned - len(records)), of["stopped"]
+    )
 
 
 def incomplete(analysis: Analysis) -> list[tuple[str, str]]:
-    """Cells in which a trial that ended badly cost a pair, each with what happened: `attention seed 1 failed`."""
+    """Cells in which a trial that ended badly cost a pair, each with what happened: `attention seed 1 failed`.
+
+    Stopped trials are none of them (their whole cell was stopped), nor trials of rejected learning rates.
+    """
     lost: dict[str, list[str]] = {}
-    for record in analysis.records:
+    for record, rejected in zip(analysis.records, analysis.table["rejected"], strict=True):
+        if record.status == "stopped" or rejected:
+            continue
         if record.status != "finished" or record.scores is None or math.isnan(record.scores.test_accuracy):
             became = record.status if record.status != "finished" else "has no score"
             lost.setdefault(cell_label(record.cell), []).append(f"{record.arm} seed {record.seed} {became}")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from make_study import Truth, simulated_table
 from scipy import stats
 
-from scaling.statistics.images import Pair, image_noise
+from scaling.statistics.images import image_noise
 from scaling.statistics.intervals import Interval, mean_interval
 from scaling.statistics.paired import Comparison, compare, find_pairs
 from scaling.statistics.planning import plan, power
@@ -246,25 +246,26 @@ def test_too_few_cells_have_no_trend(costs: list[float]) -> None:
     assert fit_trend(costs, [0.0] * len(costs), level=0.95) is None
 
 
-def drawn_images(rng: np.random.Generator, cells: int, images: int, effect: float) -> tuple[Interval, list[Pair]]:
-    """Cells whose arms differ by image: `effect` points on the average of all images there could be, SD 20 points."""
+def drawn_images(rng: np.random.Generator, cells: int, images: int, effect: float) -> tuple[Interval, np.ndarray]:
+    """Cells whose arms differ by image: `effect` points on the average of all images there could be, SD 20 points.
+
+    Returns:
+        The difference over cells, and what the arm gained on each image, in points.
+    """
     gain = rng.normal(effect / 100, 0.2, images)
     hard = rng.uniform(0.5, 0.9, images)
-    pairs: list[Pair] = []
-    for cell in range(cells):
-        baseline, arm = rng.random((2, images)) < np.stack([hard, np.clip(hard + gain, 0, 1)])
-        pairs.append((str(cell), baseline, arm))
-    return mean_interval([100 * (arm.mean() - baseline.mean()) for _, baseline, arm in pairs], 0.95), pairs
+    right = rng.random((cells, 2, images)) < np.stack([hard, np.clip(hard + gain, 0, 1)])
+    gained = 100.0 * (right[:, 1].astype(float) - right[:, 0])
+    return mean_interval(gained.mean(axis=1), 0.95), gained.mean(axis=0)
 
 
 def test_the_noise_of_the_test_images_is_that_of_a_mean_over_images() -> None:
-    difference, pairs = drawn_images(np.random.default_rng(0), cells=3, images=400, effect=1)
-    gained = np.mean([arm.astype(float) - baseline for _, baseline, arm in pairs], axis=0)
+    difference, gained = drawn_images(np.random.default_rng(0), cells=3, images=400, effect=1)
 
-    noise = image_noise(pairs, difference)
+    noise = image_noise(gained, 400, difference)
 
     assert noise is not None
-    assert noise.half_width == pytest.approx(100 * 1.96 * stats.sem(gained), rel=1e-3)
+    assert noise.half_width == pytest.approx(1.96 * stats.sem(gained), rel=1e-3)
     assert noise.both.high - noise.both.estimate == pytest.approx(
         math.hypot(noise.half_width, difference.high - difference.estimate)
     )
@@ -275,7 +276,7 @@ def test_over_other_test_images_only_the_wider_interval_holds() -> None:
     draws = [drawn_images(rng, cells=8, images=200, effect=1) for _ in range(SIMULATIONS)]
     # What clipping leaves of one point: the truth, from very many images.
     truth = np.mean([drawn_images(rng, cells=1, images=200_000, effect=1)[0].estimate for _ in range(3)])
-    noises = [(difference, image_noise(pairs, difference)) for difference, pairs in draws]
+    noises = [(difference, image_noise(gained, 200, difference)) for difference, gained in draws]
 
     covered = sum(noise is not None and noise.both.low <= truth <= noise.both.high for _, noise in noises)
     narrow = sum(difference.low <= truth <= difference.high for difference, _ in noises)
@@ -284,12 +285,11 @@ def test_over_other_test_images_only_the_wider_interval_holds() -> None:
     assert narrow < 0.9 * SIMULATIONS
 
 
-def test_trials_on_different_test_images_have_no_common_noise() -> None:
-    difference, pairs = drawn_images(np.random.default_rng(0), cells=3, images=40, effect=1)
-    cell, baseline, arm = pairs[0]
+def test_where_trials_do_not_tell_which_images_they_got_right_there_is_no_such_noise() -> None:
+    difference, gained = drawn_images(np.random.default_rng(0), cells=3, images=40, effect=1)
 
-    assert image_noise([], difference) is None
-    assert image_noise([(cell, baseline[:30], arm[:30]), *pairs[1:]], difference) is None
+    assert image_noise(None, 40, difference) is None
+    assert image_noise(gained, 40, mean_interval([1.0], 0.95)) is None
 
 
 def test_the_mean_of_nothing_and_of_one_value_has_no_interval() -> None:

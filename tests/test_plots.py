@@ -172,4 +172,11 @@ def test_progress_counts_what_became_of_every_planned_trial() -> None:
     records = simulated_records(TRUTH)
     progress = analysis_of(records=[failed(records[0]), failed(records[1], "diverged"), *records[2:10]]).progress
 
-    assert dataclasses.asdict(progress) == {"planned": 36, "finished": 8, "failed": 1, "diverged": 1, "missing": 26}
+    assert dataclasses.asdict(progress) == {
+        "planned": 36,
+        "finished": 8,
+        "failed": 1,
+        "diverged": 1,
+        "missing": 26,
+        "stopped": 0,
+    }

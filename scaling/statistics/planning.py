@@ -67,6 +67,28 @@ def plan(comparison: Comparison, margin: float) -> Plan | None:
     return Plan(effect, more_seeds, more_cells, _runs(more_seeds, cells), _runs(more_cells, seeds))
 
 
+def more_cells(
+    effect: float, spread: float, cells: int, level: float, freedom: float, fixed_variance: float = 0.0
+) -> int | None:
+    """Cells to add so that a mean with standard error spread / √cells shows `effect` with 80 % power.
+
+    Args:
+        freedom: degrees of freedom that `cells` give; each further cell adds one.
+        fixed_variance: of the mean, that no cell takes away, such as that of the test images.
+
+    Returns:
+        None where MOST_CELLS are too few.
+    """
+
+    def power_of(count: int) -> float:
+        noncentrality = effect / math.sqrt(spread**2 / count + fixed_variance) if spread or fixed_variance else math.inf
+        df = max(1.0, freedom + count - cells)
+        critical = float(stats.t.ppf((1 + level) / 2, df))
+        return 1.0 if noncentrality > critical + FAR else float(stats.nct.sf(critical, df, noncentrality))
+
+    return _more(cells, MOST_CELLS, power_of)
+
+
 def _more(have: int, most: int, power_of: Callable[[int], float]) -> int | None:
     """Fewest to add to `have` for enough power, which grows with the number; None where `most` are too few."""
     if have >= most or not power_of(most) >= POWER:

@@ -1,0 +1,116 @@
+"""Bits: which test images each trial got right, and what others would do to linear functions of the scores.
+
+Trials share their test images, so that an image that suits one arm suits it in every cell. Cells and images are
+crossed. The variance over images contains the interaction of cells and images, and so does the variance over cells;
+it is taken out once (Cameron, Gelbach and Miller 2011), so that the two may be added.
+"""
+
+import base64
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+KEPT = 2048  # images that variances are computed from; of more, evenly spread ones (a standard error within 2 %)
+CHUNK = 2048  # rows unpacked at once
+
+
+@dataclass(frozen=True)
+class TestBits:
+    """Packed bits of some trials over the same test set."""
+
+    __test__ = False  # no test, for pytest
+    packed: np.ndarray  # (trials, bytes) uint8
+    images: int  # in the test set
+    kept: int  # bits of a row that count
+
+    def rows(self, chosen: np.ndarray) -> "TestBits":
+        """The bits of some of the trials."""
+        return TestBits(self.packed[chosen], self.images, self.kept)
+
+    def weighted(self, weights: np.ndarray) -> np.ndarray:
+        """Sum over trials of weight × right, by image: weights (trials, q) → (kept, q)."""
+        total = np.zeros((self.kept, weights.shape[1]))
+        for start in range(0, len(self.packed), CHUNK):
+            bits = np.unpackbits(self.packed[start : start + CHUNK], axis=1)[:, : self.kept]
+            total += bits.astype(np.float32).T @ weights[start : start + CHUNK].astype(np.float32)
+        return total
+
+    def count(self, groups: np.ndarray, size: int) -> np.ndarray:
+        """How many trials of each group got an image right: groups (trials,) → (size, kept) uint16."""
+        counts = np.zeros((size, self.kept), dtype=np.uint16)
+        order = np.argsort(groups, kind="stable")
+        for start in range(0, len(order), CHUNK):
+            part = order[start : start + CHUNK]
+            bits = np.unpackbits(self.packed[part], axis=1)[:, : self.kept].astype(np.uint16)
+            names, firsts = np.unique(groups[part], return_index=True)
+            counts[names] += np.add.reduceat(bits, firsts, axis=0, dtype=np.uint16)
+        return counts
+
+
+def read_bits(stored: Sequence[str | None], images: Sequence[int]) -> TestBits | None:
+    """Unpack what trials stored (`Scores.test_correct`); None where one did not, or was tested on another number."""
+    if not stored or len(set(images)) != 1 or images[0] < 2 or any(bits is None for bits in stored):
+        return None
+    size = math.ceil(images[0] / 8)
+    whole = images[0] // 8
+    places = np.arange(size)
+    if images[0] > KEPT:
+        places = np.unique(np.linspace(0, whole - 1, KEPT // 8).round().astype(int))
+    packed = np.empty((len(stored), len(places)), dtype=np.uint8)
+    for row, bits in enumerate(stored):
+        try:
+            read = np.frombuffer(base64.b64decode(bits or ""), np.uint8)
+        except ValueError:
+            return None
+        if len(read) != size:
+            return None
+        packed[row] = read[places]
+    kept = images[0] if len(places) == size else 8 * len(places)
+    return TestBits(packed, images[0], kept)
+
+
+@dataclass(frozen=True)
+class CellBits:
+    """The same by cell and arm: mean over seeds of right, and how these go together over images."""
+
+    shares: np.ndarray  # (cells, arms, kept) float32: part of the trials that got an image right
+    images: int
+
+    @classmethod
+    def of(cls, bits: TestBits, cell: np.ndarray, arm: np.ndarray, cells: int, arms: int) -> "CellBits":
+        """Collect trials by their `cell` and `arm`, places (trials,); where there is no trial all are zero."""
+        group = cell * arms + arm
+        counts = bits.count(group, cells * arms)
+        trials = np.bincount(group, minlength=cells * arms)
+        shares = counts.astype(np.float32) / np.maximum(trials, 1)[:, None].astype(np.float32)
+        return cls(shares.reshape(cells, arms, bits.kept), bits.images)
+
+    def covariances(self, one: int, other: int) -> np.ndarray:
+        """Covariance over images of two arms' shares in each cell, in squared percent: (cells,)."""
+        a, b = self.shares[:, one], self.shares[:, other]
+        crossed = np.einsum("cm,cm->c", a, b, dtype=np.float64) / a.shape[1]
+        means = a.mean(axis=1, dtype=np.float64) * b.mean(axis=1, dtype=np.float64)
+        return 1e4 * (crossed - means) * a.shape[1] / (a.shape[1] - 1)
+
+    def variance(self, at: np.ndarray, weights: np.ndarray, baseline: int, arm: int) -> np.ndarray:
+        """Variance that the choice of the images adds to linear functions of the cells' means: (functionals,) points².
+
+        Args:
+            at: the functions as combinations of q others, (functionals, q).
+            weights: of the means of baseline and arm in those others, (q, cells, 2).
+        """
+        cells = len(self.shares)
+        if cells < 2:
+            return np.zeros(len(at))
+        weights32 = weights.astype(np.float32)
+        gained = 100.0 * sum(
+            weights32[:, :, side] @ self.shares[:, place] for side, place in enumerate((baseline, arm))
+        )
+        over_images = np.einsum("fq,qr,fr->f", at, np.atleast_2d(np.cov(gained)), at)
+        own = [self.covariances(baseline, baseline), self.covariances(arm, arm), self.covariances(baseline, arm)]
+        a, b = weights[:, :, 0], weights[:, :, 1]
+        within = (a * own[0]) @ a.T + (b * own[1]) @ b.T + (a * own[2]) @ b.T + (b * own[2]) @ a.T
+        interaction = np.einsum("fq,qr,fr->f", at, within, at)
+        return np.maximum(0.0, over_images - interaction) * cells / (cells - 1) / self.images

@@ -1,0 +1,25 @@
+"""Missing: why a statistic cannot be given, for a reader and for a script."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Why = Literal[
+    "no trials",  # nothing has finished with a score
+    "one arm",  # a comparison needs two
+    "unknown cost",  # the records do not have this cost, or not for enough cells
+    "equal costs",  # all cells cost the same, so that there is no range
+    "no overlap",  # the arms have no cost in common
+    "too few cells",
+    "one seed",  # nothing tells how much luck moves a score
+]
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A statistic that the data cannot carry."""
+
+    why: Why
+    said: str  # one clause, without a full stop
+
+    def __bool__(self) -> bool:
+        return False
