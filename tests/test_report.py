@@ -3,22 +3,19 @@
 import csv
 import dataclasses
 import os
-import re
-import shutil
 import subprocess
 import sys
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 import yaml
 from make_study import Truth, describe, failed, simulated_records, write_simulation
+from read_page import Page
 
 from scaling.analysis import Analysis, analyse
 from scaling.caveats import CAVEATS, caveats
-from scaling.page import inline, tied
 from scaling.plots import PLOTS
-from scaling.records import Record, write_study
+from scaling.records import Record
 from scaling.report import main, write_report
 from scaling.tables import TABLES
 
@@ -38,102 +35,12 @@ def reported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "reports" / "pools"
 
 
-class Page(HTMLParser):
-    """What a test wants to know of a page."""
-
-    VOID = frozenset({"meta", "link", "br", "hr", "img", "input"})
-
-    def __init__(self, path: Path) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.ids: list[str] = []
-        self.links: list[str] = []
-        self.attributes: list[tuple[str, str | None]] = []
-        self.text = ""
-        self.source = path.read_text(encoding="utf-8")
-        self.feed(self.source)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag not in self.VOID:
-            self.open.append(tag)
-        self.attributes += attrs
-        self.ids += [value or "" for name, value in attrs if name == "id"]
-        self.links += [
-            value or "" for name, value in attrs if name in {"href", "src", "xlink:href", "srcset", "action"}
-        ]
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.handle_starttag(tag, attrs)
-        if tag not in self.VOID:
-            self.open.pop()
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if self.open and self.open[-1] != "style":
-            self.text += data
-
-
 def test_a_report_is_a_page_with_every_figure_and_table_beside_it(reported: Path) -> None:
     files = {str(path.relative_to(reported)) for path in reported.rglob("*") if path.is_file()}
 
     figures = {f"figures/{name}.{kind}" for name in PLOTS for kind in ("png", "svg")}
     tables = {f"tables/{name}.{kind}" for name in TABLES for kind in ("csv", "md")}
     assert files == {"index.html", "space.yaml", *figures, *tables}
-
-
-def test_the_page_is_well_formed_and_asks_nothing_of_a_network(reported: Path) -> None:
-    page = Page(reported / "index.html")
-
-    assert page.open == []
-    assert len(page.ids) == len(set(page.ids))
-    for link in page.links:
-        assert link.startswith("#") or link.startswith("data:") or (reported / link).is_file(), link
-    assert "<script" not in page.source
-    assert "@import" not in page.source
-    assert re.findall(r"url\((?!#)", page.source) == []
-
-
-def test_every_figure_in_the_page_has_a_description_and_every_colour_a_meaning(reported: Path) -> None:
-    page = Page(reported / "index.html")
-
-    assert page.source.count("<svg") == len(PLOTS)
-    labels = [value or "" for name, value in page.attributes if name == "aria-label"]
-    assert sum(label.startswith(("Scatter", "Forest", "Line")) for label in labels) == len(PLOTS)
-    used = set(re.findall(r"var\((--[a-z0-9-]+)\)", page.source))
-    defined = set(re.findall(r"(--[a-z0-9-]+):", page.source))
-    assert used <= defined
-
-
-def test_the_page_says_the_verdict_first_and_all_that_was_asked_for(reported: Path) -> None:
-    text = " ".join(Page(reported / "index.html").text.replace("\N{NO-BREAK SPACE}", " ").split())
-
-    order = [
-        "Does attention-based pooling beat average pooling",
-        "points of test accuracy (95 % interval",
-        "What it costs",
-        "4 cells × 2 arms × 2 seeds",
-        "16 trials",
-        "16 finished, 0 failed, 0 diverged, 0 have not ended",
-        "Difference in each cell",
-        "Paired difference in each cell",
-        "Accuracy against MACs",
-        "Accuracy against training time",
-        "All cells",
-        "Learning curves",
-        "relative error of",
-        "Memory, predicted and measured",
-        "Useful over paid seconds: of",
-        "Where the time went",
-        "How it was computed",
-        "python -m scaling.sweep --space",
-        "python -m scaling.report pools",
-        "Pretended Processor",
-    ]
-    places = [text.find(words) for words in order]
-    assert -1 not in places, order[places.index(-1)]
-    assert places == sorted(places)
 
 
 def test_the_command_ends_with_the_verdict_and_the_path_of_the_page(
@@ -218,19 +125,6 @@ def test_every_state_of_a_study_gives_an_honest_page(tmp_path: Path, state: str)
     assert said in page.text.replace("\N{NO-BREAK SPACE}", " ") or said.capitalize()[:12] in page.text
 
 
-def test_what_comes_from_records_is_escaped(tmp_path: Path) -> None:
-    nasty = '<script>alert("&")</script>'
-    records = [failed(EVERYTHING[0], reason=nasty), *EVERYTHING[1:]]
-    study = describe(EVERYTHING, TRUTH).model_copy(update={"question": nasty, "name": nasty})
-    folder = write_simulation(tmp_path / "results" / "pools", records, study)
-    write_study(folder, study)
-
-    page = Page(write_report(folder, tmp_path / "reports").page)
-
-    assert "<script>alert" not in page.source
-    assert page.text.count(nasty) >= 3
-
-
 def test_an_unknown_study_is_one_line_with_what_was_meant(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(tmp_path / "depth_width", [])
 
@@ -289,24 +183,6 @@ def test_reporting_loads_neither_torch_nor_ray(tmp_path: Path) -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("width", [390, 1280])
-def test_a_browser_opens_the_page_from_disk_without_a_complaint(reported: Path, tmp_path: Path, width: int) -> None:
-    browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if browser is None:
-        pytest.skip("needs chromium")
-    flags = "--headless --no-sandbox --disable-gpu --disable-background-networking --no-first-run --hide-scrollbars"
-
-    done = subprocess.run(
-        [browser, *flags.split(), "--enable-logging=stderr", f"--user-data-dir={tmp_path / 'profile'}",
-         f"--window-size={width},3000", f"--screenshot={tmp_path / 'page.png'}", (reported / "index.html").as_uri()],
-        capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
-
-    assert (tmp_path / "page.png").stat().st_size > 50_000
-    assert "CONSOLE" not in done.stderr
-
-
 def analysis_of(records: list[Record], truth: Truth = TRUTH) -> Analysis:
     return analyse(describe(simulated_records(truth), truth), records)
 
@@ -341,18 +217,3 @@ def test_caveats_name_what_weakens_the_verdict(name: str, records: list[Record],
 
     assert said is not None
     assert words in said
-
-
-def test_a_figure_in_the_page_has_ids_of_its_own_and_the_pages_colours() -> None:
-    drawn = '<g id="a" fill="#123456" clip-path="url(#b)"/>'
-    svg = f'<?xml version="1.0"?>\n<svg width="9pt" height="9pt" viewBox="0 0 9 9">{drawn}</svg>'
-
-    assert inline(svg, "fig", 'a "b"', {"#123456": "--ink"}) == (
-        '<svg viewBox="0 0 9 9" role="img" aria-label="a &#34;b&#34;"><g id="fig-a" fill="var(--ink)"'
-        ' clip-path="url(#fig-b)"/></svg>'
-    )
-
-
-def test_numbers_stay_with_their_units() -> None:
-    assert tied("95 % of 5.1 M MACs, 3 Monkeys") == "95\N{NO-BREAK SPACE}% of 5.1\N{NO-BREAK SPACE}M MACs, 3 Monkeys"
-    assert tied("plan = 8; n = 8 cells") == "plan = 8; n\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}8 cells"

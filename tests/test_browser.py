@@ -1,0 +1,359 @@
+"""The page in a real browser: it starts without a complaint or a request, and does what its controls promise."""
+
+import csv
+import io
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+from make_study import Truth, describe, failed, simulated_records, write_simulation
+
+from scaling.records import Record, Study
+from scaling.report import write_report
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright, which the dev extra installs")
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(BROWSER is None, reason="needs chromium"),
+]
+TRUTH = Truth(depths=(2, 4, 8), widths=(32, 64), seeds=3, effect=1.0, test_examples=500, epochs=6)
+RECORDS = simulated_records(TRUTH)
+EVERYTHING = [*RECORDS[:-1], failed(RECORDS[-1], reason="out of memory: 12 GB")]
+NASTY = "</script><img src=x onerror=\"document.title='hit'\"><b>&amp;<!-- \u2028 ' \" javascript:alert(1)"
+
+
+@dataclass
+class Seen:
+    """What a page in the browser asked for and complained of."""
+
+    page: sync_api.Page
+    requests: list[str] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+
+    def text(self, selector: str) -> str:
+        return self.page.locator(selector).inner_text()
+
+    def axis(self, figure: str, which: str = "x") -> str:
+        return self.page.locator(f"#{figure}-plot .{which}title").inner_text()
+
+    def drawn(self) -> int:
+        return int(self.page.locator("#explore-plot").get_attribute("data-models") or -1)
+
+    def rows(self) -> list[list[str]]:
+        rows = self.page.locator("#trials-body tr")
+        return [rows.nth(i).locator("td").all_inner_texts() for i in range(rows.count())]
+
+    def column(self, name: str) -> list[str]:
+        names = [th.get_attribute("data-column") for th in self.page.locator("#trials-head th").all()]
+        return [row[names.index(name)] for row in self.rows()]
+
+    def hover(self, model: int = -1) -> None:
+        """Point at a model, the last that is drawn if none is named."""
+        points = self.page.locator("#explore-plot .scatterlayer .points path.point")
+        box = points.nth(points.count() - 2 if model < 0 else model).bounding_box()
+        assert box
+        self.page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[sync_api.Browser]:
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox", "--disable-gpu"])
+        yield browser
+        browser.close()
+
+
+def written(folder: Path, records: list[Record], study: Study) -> Path:
+    return write_report(write_simulation(folder / "results" / "pools", records, study), folder / "reports").page
+
+
+@pytest.fixture(scope="module")
+def reported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return written(tmp_path_factory.mktemp("whole"), EVERYTHING, describe(RECORDS, TRUTH, "pools"))
+
+
+def opened(
+    browser: sync_api.Browser, path: Path, *, width: int = 1280, dark: bool = False, scripts: bool = True
+) -> Seen:
+    context = browser.new_context(
+        viewport={"width": width, "height": 900}, color_scheme="dark" if dark else "light",
+        java_script_enabled=scripts, accept_downloads=True,
+    )  # fmt: skip
+    seen = Seen(context.new_page())
+    seen.page.set_default_timeout(10_000)
+    seen.page.on("request", lambda request: seen.requests.append(request.url))
+    seen.page.on("console", lambda message: seen.complaints.append(message.text))
+    seen.page.on("pageerror", lambda error: seen.complaints.append(str(error)))
+    seen.page.on("dialog", lambda dialog: (seen.complaints.append(dialog.message), dialog.dismiss()))
+    seen.page.goto(path.as_uri())
+    if scripts:
+        seen.page.wait_for_selector("html[data-figures=ready]", state="attached")
+    return seen
+
+
+@pytest.fixture
+def seen(chromium: sync_api.Browser, reported: Path) -> Iterator[Seen]:
+    """The page of a whole study, on a wide screen; whatever a test does, nothing is asked for or complained of."""
+    seen = opened(chromium, reported)
+    yield seen
+    asked = [url for url in seen.requests if not url.startswith(("data:", "blob:", reported.as_uri()))]
+    seen.page.context.close()
+    assert asked == []
+    assert seen.complaints == []
+
+
+def test_the_page_starts_without_a_request_or_a_complaint_and_draws_all_models(seen: Seen) -> None:
+    assert seen.drawn() == 12
+    assert "12 models drawn, 35 single trials drawn" in seen.text("#explore-said")
+    assert not seen.page.locator("#accuracy_by_macs").is_visible()  # the drawn one makes way for the live one
+    assert seen.page.locator("#curves-plot .scatterlayer path.js-line").count() >= 4
+    assert seen.page.locator("#predicted-plot .point").count() == 12
+
+
+def test_pointing_at_a_model_shows_its_whole_config_and_its_rows(seen: Seen) -> None:
+    seen.hover()
+
+    shown = seen.text("#explore-tip")
+    assert "depth=" in shown
+    assert "test accuracy:" in shown
+    assert "arch.width = " in shown
+    details = seen.text("#explore-details")
+    config = RECORDS[0].config
+    for name in ("recipe.epochs", "recipe.learning_rate", "data.source", "arch.pooling", "arch.patch_size"):
+        assert name in details
+    assert str(config["recipe"]["learning_rate"]) in details
+    seen.page.mouse.click(*_middle(seen))
+    pointed = seen.page.locator("#trials-body tr.pointed")
+    assert pointed.count() >= 1
+    assert pointed.first.locator("td").first.inner_text() in details
+
+
+def _middle(seen: Seen) -> tuple[float, float]:
+    points = seen.page.locator("#explore-plot .scatterlayer .points path.point")
+    box = points.nth(points.count() - 2).bounding_box()
+    assert box
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
+def test_a_row_points_at_its_dot(seen: Seen) -> None:
+    ring = seen.page.locator("#explore-plot .scatterlayer .trace").last.locator(".point")
+    assert ring.count() == 0
+
+    seen.page.locator("#trials-body tr").nth(4).hover()
+
+    assert ring.count() == 1
+    assert seen.page.locator("#trials-body tr.pointed").count() == 1
+    assert seen.rows()[4][0] in seen.text("#explore-details")
+
+
+def test_the_legend_hides_an_arm_in_every_figure_and_brings_it_back(seen: Seen) -> None:
+    arm = seen.page.locator("#explore-legend button").nth(1)
+
+    arm.click()
+    assert seen.drawn() == 6
+    assert arm.get_attribute("aria-pressed") == "false"
+    assert seen.page.locator("#curves-legend button").nth(1).get_attribute("aria-pressed") == "false"
+    assert "18 trials drawn" in seen.text("#curves-said")
+    assert seen.page.locator("#predicted-plot .point").count() == 6
+    arm.click()
+    assert seen.drawn() == 12
+
+
+def test_another_cost_changes_the_axis_and_it_can_be_linear(seen: Seen) -> None:
+    assert seen.axis("explore") == "MACs per image"
+    seen.page.select_option("#explore-cost", "params")
+    assert seen.axis("explore") == "Parameters"
+    seen.page.select_option("#explore-score", "test_error")
+    assert seen.axis("explore", "y") == "Test error (%)"
+
+    ticks = seen.page.locator("#explore-plot .xtick").all_inner_texts()
+    seen.page.uncheck("#explore-log-cost")
+    assert seen.page.locator("#explore-plot .xtick").all_inner_texts() != ticks
+    costs = seen.page.locator("#explore-cost option").count()
+    for name in [seen.page.locator("#explore-cost option").nth(i).get_attribute("value") for i in range(costs)]:
+        seen.page.select_option("#explore-cost", name)
+        assert seen.drawn() == 12
+
+
+def test_the_figures_zoom_and_go_back(seen: Seen) -> None:
+    for _ in range(4):
+        seen.page.click("#explore-tools button[aria-label='Zoom in']")
+    sync_api.expect(seen.page.locator("#explore-said")).to_contain_text("in this part, of 12")
+
+    seen.page.get_by_role("button", name="Reset").first.click()
+    sync_api.expect(seen.page.locator("#explore-said")).not_to_contain_text("in this part")
+
+
+def test_the_table_sorts_by_every_column(seen: Seen) -> None:
+    seen.page.locator("#trials-head button").first.wait_for()
+    names = [th.get_attribute("data-column") or "" for th in seen.page.locator("#trials-head th").all()]
+    for name in names:
+        head = seen.page.locator(f"#trials-head th[data-column='{name}']")
+        head.locator("button").click()
+        assert head.get_attribute("aria-sort") in {"ascending", "descending"}
+    seen.page.click("#trials-head th[data-column='test_accuracy'] button")
+    best = sorted((r.scores.test_accuracy for r in EVERYTHING if r.scores), reverse=True)
+    assert seen.column("test_accuracy") == [f"{value:.2f}" for value in best[:25]]
+    seen.page.click("#trials-head th[data-column='test_accuracy'] button")
+    assert seen.column("test_accuracy") == [f"{value:.2f}" for value in best[::-1][:25]]
+    seen.page.get_by_role("button", name="Next").click()
+    assert seen.column("test_accuracy")[-1] == "–"  # missing comes last, whichever way
+
+
+@pytest.mark.parametrize(
+    ("query", "fits"),
+    [
+        ("attention", lambda r: r.arm == "attention"),
+        ("depth=4", lambda r: r.cell["depth"] == 4),
+        ("depth>=4 width<64", lambda r: r.cell["depth"] >= 4 and r.cell["width"] < 64),
+        ("status!=finished", lambda r: r.status != "finished"),
+        ("reason:memory", lambda r: "memory" in (r.reason or "")),
+        ("test_accuracy>85 arm=average", lambda r: r.scores and r.scores.test_accuracy > 85 and r.arm == "average"),
+        ("macs<500k", lambda r: r.cost.macs < 500_000),
+        (EVERYTHING[7].key, lambda r: r.key == EVERYTHING[7].key),
+        ("no-such-thing", lambda r: False),
+    ],
+)
+def test_the_filter_keeps_what_fits_in_table_and_figures(seen: Seen, query: str, fits) -> None:
+    wanted = [record for record in EVERYTHING if fits(record)]
+
+    seen.page.fill("#trials-query", query)
+
+    said = seen.page.locator("#trials-said")
+    sync_api.expect(said).to_contain_text(f"{len(wanted)} trial{'' if len(wanted) == 1 else 's'} of 36 match")
+    assert sorted(seen.column("key")) == sorted(r.key for r in wanted)[: len(seen.rows())] or len(wanted) > 25
+    models = {(r.arm, str(r.cell)) for r in wanted if r.status == "finished"}
+    of_failed = {(r.arm, str(r.cell)) for r in wanted if r.status != "finished"}
+    assert len(models) <= seen.drawn() <= len(models | of_failed)
+
+
+def test_a_filter_on_an_unknown_column_says_so(seen: Seen) -> None:
+    seen.page.fill("#trials-query", "deepth=4")
+
+    sync_api.expect(seen.page.locator("#trials-said")).to_contain_text("no column is called “deepth”")
+
+
+def test_the_whole_data_can_be_kept_as_csv(seen: Seen) -> None:
+    with seen.page.expect_download() as kept:
+        seen.page.click("#trials-all")
+
+    rows = list(csv.DictReader(io.StringIO(Path(kept.value.path()).read_text(encoding="utf-8"))))
+    by_key = {record.key: record for record in EVERYTHING}
+    assert {row["key"] for row in rows} == set(by_key)
+    for row in rows:
+        record = by_key[row["key"]]
+        assert record.cost
+        assert int(row["params"]) == record.cost.params
+        assert row["arch.depth"] == str(record.cell["depth"])
+        assert row["reason"] == (record.reason or "")
+        accuracy = record.scores.test_accuracy if record.scores else np.nan
+        assert float(row["test_accuracy"] or "nan") == pytest.approx(accuracy, rel=1e-6, nan_ok=True)
+
+
+def test_the_tab_key_reaches_every_control_and_each_shows_that_it_is_reached(seen: Seen) -> None:
+    reached, plain = [], []
+    for _ in range(140):
+        seen.page.keyboard.press("Tab")
+        found = seen.page.evaluate_handle("document.activeElement")
+        name, outline = seen.page.evaluate(
+            "e => [e.id || e.getAttribute('href') || e.dataset.column || e.textContent.slice(0, 30),"
+            " getComputedStyle(e).outlineStyle !== 'none']", found
+        )  # fmt: skip
+        reached.append(name)
+        if not outline and name:
+            plain.append(name)
+    ids = ["explore-score", "explore-cost", "explore-log-cost", "explore-keys", "explore-details", "trials-query",
+           "trials-arm", "trials-all", "curves-field", "#verdict", "#method"]  # fmt: skip
+    assert [name for name in ids if name not in reached] == []
+    assert sum(name.endswith(("models", "trials")) for name in reached) >= 4  # arms in two legends
+    assert plain == []
+
+
+def test_the_arrow_keys_go_through_models_and_rows(seen: Seen) -> None:
+    seen.page.focus("#explore-keys")
+    costs = []
+    for _ in range(3):
+        seen.page.keyboard.press("ArrowRight")
+        costs.append(seen.text("#explore-tip"))
+    assert len(set(costs)) == 3
+    seen.page.keyboard.press("Enter")
+
+    row = seen.page.locator("#trials-body tr:focus")
+    assert row.count() == 1
+    assert row.locator("td").first.inner_text() in costs[-1]
+    seen.page.keyboard.press("ArrowDown")
+    assert seen.page.locator("#trials-body tr:focus").get_attribute("aria-rowindex") != row.get_attribute("x")
+
+
+@pytest.mark.parametrize(("width", "dark"), [(360, True), (360, False), (500, False), (1000, True)])
+def test_nothing_sticks_out_of_a_phone_and_dark_mode_is_dark(
+    chromium: sync_api.Browser, reported: Path, width: int, dark: bool
+) -> None:
+    seen = opened(chromium, reported, width=width, dark=dark)
+
+    assert seen.page.evaluate("() => document.documentElement.scrollWidth") <= width
+    colour = seen.page.evaluate("() => getComputedStyle(document.documentElement).backgroundColor")
+    brightness = sum(int(part) for part in colour.removeprefix("rgb(").removesuffix(")").split(", "))
+    assert (brightness < 150) == dark
+    ink = seen.page.locator("#explore-plot .xtitle").evaluate("e => getComputedStyle(e).fill")
+    assert (sum(int(part) for part in ink.removeprefix("rgb(").removesuffix(")").split(", ")) > 450) == dark
+    assert seen.complaints == []
+    seen.page.context.close()
+
+
+def test_paper_gets_the_drawn_figures_and_no_controls(seen: Seen) -> None:
+    seen.page.emulate_media(media="print")
+
+    assert seen.page.locator("#accuracy_by_macs").is_visible()
+    assert seen.page.locator("#learning_curves").is_visible()
+    assert not seen.page.locator("#explore-plot").is_visible()
+    assert not seen.page.locator("nav").is_visible()
+
+
+def test_without_scripts_the_page_tells_everything(chromium: sync_api.Browser, reported: Path) -> None:
+    seen = opened(chromium, reported, scripts=False)
+
+    for name in ("accuracy_by_macs", "learning_curves", "memory_prediction", "paired_difference"):
+        assert seen.page.locator(f"#{name}").is_visible()
+    assert not seen.page.locator("#explore-plot").is_visible()
+    seen.page.context.close()
+
+
+def test_hostile_words_of_records_do_nothing(chromium: sync_api.Browser, tmp_path: Path) -> None:
+    def spoilt(record: Record) -> Record:
+        config = {**record.config, "arch": {**record.config["arch"], "note": NASTY}}
+        device = {**record.environment, "device": NASTY}
+        return record.model_copy(
+            update={"cell": {**record.cell, "kind": NASTY}, "config": config, "environment": device}
+        )
+
+    truth = Truth(depths=(2, 4), widths=(32,), arms=("average", NASTY), seeds=2)
+    records = [spoilt(record) for record in simulated_records(truth)]
+    records[0] = failed(records[0], reason=NASTY)
+    study = describe(records, truth, "pools").model_copy(update={"question": NASTY, "axes": ["depth", "width", "kind"]})
+    seen = opened(chromium, written(tmp_path, records, study))
+
+    seen.hover()
+    seen.page.fill("#trials-query", NASTY.split()[0])
+    seen.page.locator("#trials-body tr").first.click()
+
+    assert NASTY.replace("\u2028", "")[:40] in seen.text("#explore-details")
+    assert seen.page.locator("img").count() == 0
+    assert "hit" not in (seen.page.title().split("'hit'")[0])
+    assert seen.page.evaluate("() => document.querySelectorAll('script').length") == 5
+    assert [url for url in seen.requests if not url.startswith(("file:", "data:"))] == []
+    assert seen.complaints == []
+    seen.page.context.close()
+
+
+@pytest.mark.parametrize("kept", [0, 1, 2])
+def test_a_page_with_next_to_nothing_starts_all_the_same(chromium: sync_api.Browser, tmp_path: Path, kept: int) -> None:
+    seen = opened(chromium, written(tmp_path, [failed(r) for r in RECORDS[:kept]], describe(RECORDS, TRUTH, "pools")))
+
+    assert seen.complaints == []
+    assert seen.page.locator("html.live").count() == 1
+    seen.page.context.close()
