@@ -109,10 +109,21 @@ class Recipe(Settings):
 class Resources(Settings):
     """What one trial takes of the machine; no part of its identity."""
 
-    cpus: PositiveFloat = Field(default=1, description="cores of one trial")
-    gpus: float | None = Field(default=None, ge=0, description="share of a GPU; none: a whole one where there is one")
+    cpus: PositiveFloat = Field(default=1, description="cores of one trial, of all its workers together")
+    gpus: float | None = Field(
+        default=None,
+        ge=0,
+        description="share of a GPU, or GPUs of all workers together; none: a whole one each, where there are any",
+    )
+    workers: PositiveInt = Field(
+        default=1, description="processes that train one network together, each on its share of every batch"
+    )
+    checkpoint_gradients: bool = Field(
+        default=False, description="compute blocks again in the backward pass; less memory, more time, the same numbers"
+    )
     compile: bool | None = Field(
-        default=None, description="training steps through torch.compile; none: long runs on a GPU. Changes rounding only"
+        default=None,
+        description="training steps through torch.compile; none: long runs on a GPU. Changes rounding only",
     )
 
 
@@ -141,6 +152,7 @@ class Trial(Settings):
     config: TrialConfig
     keeps_weights: bool = False
     compiles: bool | None = Field(default=None, description="as in Resources")
+    checkpoints_gradients: bool = Field(default=False, description="as in Resources")
     bracket: list[float] | None = Field(
         default=None, description="learning rates tried for this cell and arm, where they are"
     )

@@ -79,6 +79,7 @@ class Design:
             config=config,
             keeps_weights=keep == "all" or (keep == "first_seed" and seed == 0),
             compiles=self.space.resources.compile,
+            checkpoints_gradients=self.space.resources.checkpoint_gradients,
             bracket=rates,
         )
 

@@ -19,6 +19,7 @@ from scaling.micro_batches import MicroBatches, is_out_of_memory, release_memory
 from scaling.notes import Notes
 from scaling.precision import float32_products
 from scaling.records import Scores
+from scaling.workers import Alone, Workers
 
 BATCH = 256  # images at once; the result does not depend on it, up to rounding
 BINS = 15  # of confidence, as Guo et al. have them
@@ -69,10 +70,15 @@ class Outcome:
 
 
 def evaluate(
-    model: nn.Module, split: AnySplit, data: Dataset, device: torch.device, notes: Notes | None = None
+    model: nn.Module,
+    split: AnySplit,
+    data: Dataset,
+    device: torch.device,
+    notes: Notes | None = None,
+    workers: Workers | None = None,
 ) -> Evaluation:
     """Score `model` in float32 on all images of `split`, which is one of `data`; its mode is left as it was."""
-    outcome = examine(model, split, data, device, notes)
+    outcome = examine(model, split, data, device, notes, workers)
     return Evaluation(outcome.accuracy, outcome.mean_loss, len(split))
 
 
@@ -82,12 +88,13 @@ def score(
     device: torch.device,
     average: nn.Module | None = None,
     notes: Notes | None = None,
+    workers: Workers | None = None,
 ) -> Scores:
     """Score the final weights on validation and test, and beside them the moving average of the weights.
 
     Loss and accuracy may be no numbers; see `not_finite`.
     """
-    validation, test = (examine(model, split, data, device, notes) for split in (data.validation, data.test))
+    validation, test = (examine(model, split, data, device, notes, workers) for split in (data.validation, data.test))
     has_top5 = data.num_classes > 5
     scores = Scores(
         val_accuracy=validation.accuracy,
@@ -104,7 +111,7 @@ def score(
     )
     if average is None:
         return scores
-    validation, test = (examine(average, split, data, device, notes) for split in (data.validation, data.test))
+    validation, test = (examine(average, split, data, device, notes, workers) for split in (data.validation, data.test))
     return scores.model_copy(
         update={
             "ema_val_accuracy": validation.accuracy,
@@ -123,19 +130,27 @@ def not_finite(scores: Scores) -> str | None:
 
 @torch.inference_mode()
 def examine(
-    model: nn.Module, split: AnySplit, data: Dataset, device: torch.device, notes: Notes | None = None
+    model: nn.Module,
+    split: AnySplit,
+    data: Dataset,
+    device: torch.device,
+    notes: Notes | None = None,
+    workers: Workers | None = None,
 ) -> Outcome:
     """Ask `model` about all images of `split`, in evaluation mode and float32; its mode is left as it was.
 
-    What is too much at once for the memory is asked in smaller parts, which changes nothing but rounding.
+    What is too much at once for the memory is asked in smaller parts, which changes nothing but rounding. Of several
+    workers each asks about some of the batches, as they are for one, and all get the whole answer.
     """
+    workers = workers or Alone()
     normalise = Normalisation(data, device)
     was_training = model.training
     model.eval()
     micro = MicroBatches()
     columns: list[tuple[torch.Tensor, ...]] = []
     with float32_products("float32", device):
-        for images, labels in batches(split, _in_order(len(split)), device):
+        steps = list(_in_order(len(split)))
+        for images, labels in batches(split, steps[workers.part(len(steps))], device):
             logits = _logits(model, normalise, images, micro, notes or Notes())
             right = logits.gather(1, labels[:, None])
             rank = (logits > right).sum(dim=1)  # classes held likelier than the right one
@@ -143,7 +158,9 @@ def examine(
             confidence = logits.softmax(dim=1).amax(dim=1)
             columns.append((is_first, rank < 5, confidence, F.cross_entropy(logits, labels, reduction="none")))
     model.train(was_training)
-    return Outcome(*(torch.cat(column).cpu().numpy() for column in zip(*columns, strict=True)))
+    found = [torch.cat(column).cpu().numpy() for column in zip(*columns, strict=True)]
+    nothing = [np.empty(0, bool), np.empty(0, bool), np.empty(0, np.float32), np.empty(0, np.float32)]
+    return Outcome(*workers.joined(found or nothing))
 
 
 def _logits(

@@ -33,13 +33,14 @@ class Step:
     micro_batch: int | None = None  # images that go through the network at once; None: the whole batch
 
     @classmethod
-    def of(cls, recipe: Recipe, examples: int, device: str) -> "Step":
-        """The step that a recipe takes on a training set of so many examples."""
+    def of(cls, recipe: Recipe, examples: int, device: str, *, checkpointing: bool = False, workers: int = 1) -> "Step":
+        """The step that a recipe takes on a training set of so many examples, on the largest share of its workers."""
         batch_size = min(recipe.batch_size, examples)
         return cls(
-            batch_size,
+            -(-batch_size // workers),
             precision=recipe.precision,
             optimizer=recipe.optimizer,
+            checkpointing=checkpointing,
             device=device,
             micro_batch=recipe.micro_batch,
         )

@@ -19,9 +19,15 @@ class MicroBatches:
     def __init__(self, size: int | None = None) -> None:
         self.size = size
 
-    def parts(self, images: int) -> list[slice]:
-        """Split a batch into as few parts as possible, whose sizes differ by one image at most."""
-        count = -(-images // min(self.size or images, images))
+    def parts(self, images: int, most: int | None = None) -> list[slice]:
+        """Split a batch into as few parts as possible, whose sizes differ by one image at most.
+
+        Args:
+            most: images of the worker who has most, where several are to split their shares into equally many parts; a
+                part may be empty then.
+        """
+        most = most or images
+        count = -(-most // min(self.size or most, most))
         bounds = [images * i // count for i in range(count + 1)]
         return [slice(low, high) for low, high in itertools.pairwise(bounds)]
 

@@ -1,5 +1,6 @@
 """One step of training: forward and backward in as many parts as memory asks for, then the optimiser's update."""
 
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -14,6 +15,7 @@ from scaling.compiling import compiled
 from scaling.config import Recipe
 from scaling.errors import TrainingError
 from scaling.micro_batches import MicroBatches, is_out_of_memory, release_memory
+from scaling.models.recomputing import recomputing
 from scaling.notes import Notes
 from scaling.optimisation import learning_rate, set_rate
 from scaling.precision import autocast
@@ -62,6 +64,7 @@ class Stepper:
     micro: MicroBatches
     notes: Notes
     compiles: bool = False
+    checkpoints: bool = False  # gradients: the model computes blocks again
     call: Callable[[torch.Tensor], torch.Tensor] = field(init=False)
     buffers: Buffers = field(init=False)
 
@@ -108,16 +111,20 @@ class Stepper:
         whole, inputs, targets = len(inputs), inputs[share], targets[share]
         before = self._state()
         while True:
+            trouble, reason = None, "another worker ran out of memory"
+            loss = torch.zeros((), device=self.device)
             try:
-                loss = self._accumulated(inputs, targets, whole)
-                break
+                loss = self._accumulated(inputs, targets, whole, share.start, before)
             except Exception as error:
                 if not is_out_of_memory(error) and self.call is self.model:
                     raise
-                trouble, reason = is_out_of_memory(error), " ".join(f"{type(error).__name__}: {error}".split())[:300]
+                trouble = "memory" if is_out_of_memory(error) else "compiler"
+                reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
             # here the error is gone, whose frames kept the activations alive
+            if not self.workers.anyone(trouble is not None):
+                break
             self._put_back(before)
-            if trouble:
+            if self.workers.anyone(trouble == "memory"):
                 self._halve(inputs, whole, number, reason)
             else:
                 self.call = self.model
@@ -128,17 +135,23 @@ class Stepper:
             self.workers.add([loss, *(p.grad for p in self.model.parameters() if p.grad is not None)])
         return loss
 
-    def _accumulated(self, inputs: torch.Tensor, targets: torch.Tensor, whole: int) -> torch.Tensor:
-        """Forward and backward in parts, each weighted by its share of the `whole` batch."""
+    def _accumulated(
+        self, inputs: torch.Tensor, targets: torch.Tensor, whole: int, start: int, before: Generators
+    ) -> torch.Tensor:
+        """Forward and backward in parts, each weighted by its share of the `whole` batch, which begins at `start`."""
         self.optimizer.zero_grad(set_to_none=True)  # before the forward pass, which need not keep old gradients alive
         total = torch.zeros((), device=self.device)
-        for part in self.micro.parts(len(inputs)):
+        for part in self.micro.parts(len(inputs), self._most(whole)):
+            if self.workers.count > 1:  # whose layers draw for the whole batch, the same numbers for each part
+                self._rewind(before)
+                self.workers.takes(whole, start + part.start, part.stop - part.start)
             with autocast(self.recipe.precision, self.device):
                 logits = self.call(inputs[part])
             loss = LOSSES[self.recipe.loss](logits.float(), targets[part])
             if len(logits) != whole:
-                loss = loss * (len(logits) / whole)
-            loss.backward()
+                loss = loss * (len(logits) / whole) if len(logits) else logits.sum()
+            with recomputing(self.model) if self.checkpoints else contextlib.nullcontext():
+                loss.backward()
             total += loss.detach()
         return total
 
@@ -160,15 +173,22 @@ class Stepper:
         """Undo a forward pass, and free what it left."""
         self.optimizer.zero_grad(set_to_none=True)
         release_memory()
+        self._rewind(generators)
+        self.buffers.put_back()
+
+    def _rewind(self, generators: Generators) -> None:
         cpu, cuda = generators
         torch.set_rng_state(cpu)
         if cuda is not None:
             torch.cuda.set_rng_state(cuda, self.device)
-        self.buffers.put_back()
+
+    def _most(self, whole: int) -> int:
+        """Images of the worker who has most of a batch."""
+        return -(-whole // self.workers.count)
 
     def _halve(self, inputs: torch.Tensor, whole: int, number: int, reason: str) -> None:
         size = "×".join(map(str, inputs.shape[2:]))
-        if not self.micro.halve(len(inputs)):
+        if not self.micro.halve(self._most(whole)):
             raise TrainingError(
                 f"out of memory at step {number + 1} with a micro-batch of one image of {size}; train a smaller"
                 f" network, on smaller images or on a larger device ({reason})"

@@ -8,7 +8,7 @@ import hashlib
 import json
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +22,14 @@ from scaling.augment import Augmentation
 from scaling.checkpointing import Checkpoint
 from scaling.compiling import is_worthwhile
 from scaling.config import Recipe
-from scaling.data import AnySplit, Dataset
+from scaling.data import AnySplit, Dataset, Split
 from scaling.data.batches import Batch, Step, batches
 from scaling.divergence import Diverged
 from scaling.evaluate import evaluate
 from scaling.micro_batches import MicroBatches
+from scaling.models.recomputing import checkpoint_gradients
 from scaling.notes import Notes
-from scaling.optimisation import build_optimizer
+from scaling.optimisation import Scale, build_optimizer, learning_rate
 from scaling.precision import float32_products
 from scaling.records import Epoch
 from scaling.resolution import named, sizes_for
@@ -60,6 +61,8 @@ def fit(
     watch: Stopwatch | None = None,
     notes: Notes | None = None,
     compiles: bool | None = False,
+    checkpoints_gradients: bool = False,
+    scales: Mapping[str, Scale] | None = None,
     workers: Workers | None = None,
 ) -> Iterator[Epoch]:
     """Train `model` in place, on `device`; yield each epoch as it ends.
@@ -73,6 +76,8 @@ def fit(
         watch: books set-up, data, training, evaluation, checkpointing and waiting (for whoever takes the epochs).
         notes: where to say what a reader of the result should know, such as a micro-batch that was halved.
         compiles: whether training steps go through torch.compile; None leaves it to the device and the run's length.
+        checkpoints_gradients: whether blocks are computed again in the backward pass, to save memory.
+        scales: what a width-dependent rule makes of each parameter's learning rate; see `follow_width`.
         workers: those among whom each batch is shared.
 
     Raises:
@@ -81,12 +86,15 @@ def fit(
         TrainingError: memory runs out, and a smaller micro-batch does not help.
         DataError: images cannot be read.
     """
-    watch, notes = watch or Stopwatch(), notes or Notes()
+    watch, notes, workers = watch or Stopwatch(), notes or Notes(), workers or Alone()
     sizes = sizes_for(model, recipe, data.image_size, data.channels)
     modules = {"model": model} | ({"average": average.module} if average else {})
     for module in modules.values():
         module.to(device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-    optimizer = build_optimizer(model, recipe)
+    workers.prepare(model)
+    if checkpoints_gradients:
+        checkpoint_gradients(model, type(model).__name__)
+    optimizer = build_optimizer(model, recipe, scales)
     if any(sizes):
         seen = [named(size or data.image_size) for size in (sizes[0], sizes[-1])]
         notes.add(f"trained on {' to '.join(dict.fromkeys(seen))} pixels; costs are those of {named(data.image_size)}")
@@ -99,6 +107,7 @@ def fit(
         checkpointing.restore_optimizer(optimizer, found.optimizer)
         curve = list(found.curve)
         _resume(found.progress, micro, notes)
+    workers.agree([len(curve), micro.size], "the epoch that they resume from")
     watch.book("setup")
     yield from curve
 
@@ -112,16 +121,17 @@ def fit(
         Augmentation.of(recipe, data, device),
         recipe,
         device,
-        workers or Alone(),
+        workers,
         micro,
         notes,
+        checkpoints=checkpoints_gradients,
         compiles=is_worthwhile(compiles, device, steps * len(to_do)),
     )
-    loop = Loop(stepper, batches(data.train, plan, device), steps, watch)
+    loop = Loop(stepper, shared_batches(data.train, plan, device, workers), steps, watch)
     for number in to_do:
         watch.book("waiting")
         loss, data_seconds, train_seconds = loop.run(seed=seed, epoch=number, size=sizes[number - 1])
-        validation = evaluate(model, data.validation, data, device, notes)
+        validation = evaluate(model, data.validation, data, device, notes, workers)
         if not math.isfinite(validation.loss):
             raise Diverged(number * steps, number, "the loss on the validation set")
         curve.append(
@@ -130,18 +140,26 @@ def fit(
                 train_loss=loss,
                 val_loss=validation.loss,
                 val_accuracy=validation.accuracy,
-                learning_rate=optimizer.param_groups[0]["lr"],
+                learning_rate=learning_rate(number * steps - 1, recipe.epochs * steps, recipe),
                 train_seconds=train_seconds,
                 data_seconds=data_seconds,
                 evaluation_seconds=watch.book("evaluation"),
             )
         )
-        if checkpoint:
+        if checkpoint and workers.is_first:
             states = {name: module.state_dict() for name, module in modules.items()}
             progress = {"micro_batch": micro.size, "notes": notes.lines}
             checkpointing.save(checkpoint, Checkpoint(identity, curve, states, optimizer.state_dict(), progress))
             watch.book("checkpointing")
         yield curve[-1]
+
+
+def shared_batches(split: AnySplit, plan: Iterator[Step], device: torch.device, workers: Workers) -> Iterator[Batch]:
+    """Batches of `plan`, whole for every worker; of images that are decoded anew, each worker decodes its share."""
+    if workers.count == 1 or isinstance(split, Split):
+        return batches(split, plan, device)
+    shares = (replace(step, indices=step.indices[workers.share(len(step.indices))]) for step in plan)
+    return (workers.whole(images, labels) for images, labels in batches(split, shares, device))
 
 
 def steps_per_epoch(images: int, recipe: Recipe) -> int:

@@ -14,7 +14,7 @@ from torch import nn
 
 from scaling.artifacts import keep
 from scaling.complexity import measure
-from scaling.config import Trial, TrialConfig
+from scaling.config import Trial
 from scaling.data import Dataset
 from scaling.divergence import Diverged
 from scaling.environment import environment
@@ -22,15 +22,24 @@ from scaling.evaluate import not_finite, score
 from scaling.live_tensors import Step, measured_training_memory
 from scaling.memory import inference_memory, training_memory
 from scaling.models import build_model
+from scaling.models.recomputing import checkpoint_gradients
 from scaling.notes import Notes
 from scaling.records import Cost, Epoch, Record
 from scaling.resolution import largest, sizes_for
 from scaling.stopwatch import Stopwatch
 from scaling.train import fit, moving_average, steps_per_epoch
+from scaling.width_rules import follow_width
+from scaling.workers import Alone, Workers
 
 
 def run_trial(
-    trial: Trial, data: Dataset, *, device: torch.device, folder: Path | None = None, until: int | None = None
+    trial: Trial,
+    data: Dataset,
+    *,
+    device: torch.device,
+    folder: Path | None = None,
+    until: int | None = None,
+    workers: Workers | None = None,
 ) -> Generator[Epoch | Record]:
     """Run one trial: yield each epoch as it ends, then the record.
 
@@ -41,7 +50,9 @@ def run_trial(
         folder: of the study. `checkpoints/KEY` in it keeps the training state, and a trial that finds one there
             continues from it; weights go there too where `trial.keeps_weights`.
         until: epoch after which the trial rests, its state in its checkpoint; no record comes then.
+        workers: those who train it together; each runs the trial, and the first one's events are the trial's.
     """
+    workers = workers or Alone()
     watch, started = Stopwatch(), _now()
     left: dict[str, Any] = {"environment": environment(device), "started": started}
     curve: list[Epoch] = []
@@ -49,8 +60,10 @@ def run_trial(
     checkpoint = folder / "checkpoints" / trial.key if folder else None
     try:
         model = build(trial, data)
+        scales = follow_width(model, trial.config.family, _complete(trial, data), recipe, trial.config.seed)
         model.to(device)
-        left["cost"] = costs(model, trial.config, data, device, notes)
+        if workers.is_first:  # the others wait
+            left["cost"] = costs(model, trial, data, device, notes, workers.count)
         average = moving_average(model, recipe)
         for epoch in fit(
             model,
@@ -63,23 +76,28 @@ def run_trial(
             watch=watch,
             notes=notes,
             compiles=trial.compiles,
+            checkpoints_gradients=trial.checkpoints_gradients,
+            scales=scales,
+            workers=workers,
         ):
             curve.append(epoch)
             yield epoch
             if until is not None and epoch.epoch >= until:
                 return
-        scores = score(model, data, device, average.module if average else None, notes)
+        scores = score(model, data, device, average.module if average else None, notes, workers)
         watch.book("evaluation")
         if wrong := not_finite(scores):
             raise Diverged(recipe.epochs * steps_per_epoch(len(data.train), recipe), recipe.epochs, wrong)
         left |= {"status": "finished", "scores": scores}
-        if folder and trial.keeps_weights:
+        if folder and trial.keeps_weights and workers.is_first:
             left |= {"reason": kept(trial, model, data, folder)}
             watch.book("artifacts")
     except Diverged as trouble:
         left |= {"status": "diverged", "reason": str(trouble)}
     except Exception as trouble:
         left |= {"status": "failed", "reason": in_one_line(trouble), "traceback": traceback.format_exc()}
+    if left["status"] == "failed":
+        workers.failed(left["reason"])
     if left["status"] != "finished":
         watch.book("failure")
     left |= {"wall_seconds": sum(watch.seconds.values()), "seconds": watch.seconds, "ended": _now()}
@@ -89,25 +107,28 @@ def run_trial(
 
 def build(trial: Trial, data: Dataset) -> nn.Module:
     """Build the trial's network for its data; trunk and head start equal in all arms of a cell and seed."""
-    return build_model(
-        trial.config.family,
-        **trial.config.arch,
-        num_classes=data.num_classes,
-        in_chans=data.channels,
-        image_size=data.image_size,
-        seed=trial.config.seed,
-    )
+    return build_model(trial.config.family, **_complete(trial, data), seed=trial.config.seed)
 
 
-def costs(model: nn.Module, config: TrialConfig, data: Dataset, device: torch.device, notes: Notes) -> Cost:
-    """Count what the model costs; predict, and measure over two steps of a copy, what training it occupies."""
-    step = Step.of(config.recipe, len(data.train), device.type)
+def _complete(trial: Trial, data: Dataset) -> dict[str, Any]:
+    """All parameters of the trial's network, those that its data decide among them."""
+    seen = {"num_classes": data.num_classes, "in_chans": data.channels, "image_size": data.image_size}
+    return {**trial.config.arch, **seen}
+
+
+def costs(model: nn.Module, trial: Trial, data: Dataset, device: torch.device, notes: Notes, workers: int = 1) -> Cost:
+    """Count what the model costs; predict, and measure over two steps of a copy, what training occupies a worker."""
+    config, checkpointing = trial.config, trial.checkpoints_gradients
+    step = Step.of(config.recipe, len(data.train), device.type, checkpointing=checkpointing, workers=workers)
+    copied = copy.deepcopy(model)
+    if checkpointing:
+        checkpoint_gradients(copied, config.family)
     arch = json.dumps(config.arch, sort_keys=True)
     training, inference = predicted_memory(config.family, arch, data.image_size, data.channels, data.num_classes, step)
     trained = largest(sizes_for(model, config.recipe, data.image_size, data.channels), data.image_size)
     if trained != data.image_size:
         training, _ = predicted_memory(config.family, arch, trained, data.channels, data.num_classes, step)
-    measured = measured_training_memory(copy.deepcopy(model), trained, data.channels, step, notes)
+    measured = measured_training_memory(copied, trained, data.channels, step, notes)
     return measure(model, image_size=data.image_size, in_chans=data.channels).model_copy(
         update={
             "training_memory_bytes": training,

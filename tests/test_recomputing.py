@@ -81,11 +81,11 @@ def test_depth_120_keeps_less_than_a_fifth_of_its_memory() -> None:
 def test_the_memory_prediction_knows_of_it(device: str) -> None:
     arch = {"width": 64, "depth": 12, "patch_size": 4}
     whole, frugal = (
-        training_memory("patchconvnet", arch, Step(16, checkpointing=on, device=device), image_size=32)
+        training_memory("patchconvnet", arch, Step(512, checkpointing=on, device=device), image_size=32)
         for on in (False, True)
     )
 
-    assert frugal < whole / 2
+    assert frugal < whole / 2  # on a GPU blocks are frugal without it
 
 
 def test_networks_without_it_say_so_in_one_line() -> None:

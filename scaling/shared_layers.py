@@ -1,0 +1,151 @@
+"""Layers that look at a whole batch, for workers who each hold a share of it: batch norm, stochastic depth, dropout."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from timm.layers.drop import DropPath
+from timm.layers.norm_act import convert_sync_batchnorm
+from torch import nn
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
+from torch.nn.modules.batchnorm import _BatchNorm
+
+Sum = Callable[[torch.Tensor], torch.Tensor]  # over all workers
+
+
+@dataclass
+class Place:
+    """Where the images of a forward pass stand in their batch."""
+
+    whole: int = 0  # images of the batch
+    start: int = 0
+    images: int = 0  # of the forward pass; 0: nobody has said, and layers draw for what they see
+
+    def rows(self, seen: int) -> tuple[int, slice]:
+        """How many rows the whole batch would have, and which of them are seen; an image may take several."""
+        if not self.images:
+            return seen, slice(0, seen)
+        each = seen // self.images
+        return self.whole * each, slice(self.start * each, self.start * each + seen)
+
+
+class SharedDropPath(nn.Module):
+    """Stochastic depth that draws for the whole batch and uses the numbers of its own images."""
+
+    def __init__(self, layer: DropPath, place: Place) -> None:
+        super().__init__()
+        self.drop_prob = layer.drop_prob
+        self.scale_by_keep = layer.scale_by_keep
+        self.place = place
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if not self.training or self.drop_prob == 0:
+            return x
+        keep = 1 - self.drop_prob
+        whole, rows = self.place.rows(len(x))
+        kept = x.new_empty((whole,) + (1,) * (x.ndim - 1)).bernoulli_(keep)[rows]
+        return x * (kept / keep if keep > 0 and self.scale_by_keep else kept)
+
+
+class SharedDropout(nn.Module):
+    """Dropout that draws for the whole batch and uses the numbers of its own images."""
+
+    def __init__(self, layer: nn.Dropout, place: Place) -> None:
+        super().__init__()
+        self.p = layer.p
+        self.place = place
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if not self.training or self.p == 0:
+            return x
+        whole, rows = self.place.rows(len(x))
+        return x * F.dropout(x.new_ones((whole, *x.shape[1:])), self.p)[rows]
+
+
+class Total(Function):
+    """Sum over all workers; as every worker's loss hangs on the sum, so does the sum's gradient on every worker."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, sum_up: Sum) -> torch.Tensor:
+        ctx.sum_up = sum_up
+        return sum_up(x)
+
+    @staticmethod
+    @once_differentiable
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]  # the base takes any gradients
+        ctx: Any, grad: torch.Tensor
+    ) -> tuple[torch.Tensor, None]:
+        return ctx.sum_up(grad), None
+
+
+class SharedBatchNorm(_BatchNorm):
+    """Batch norm over the images of all workers, on any device; Ioffe and Szegedy, arXiv 1502.03167, algorithm 1.
+
+    torch's own SyncBatchNorm runs on GPUs alone. Mean and variance are taken in turn, which loses no digits.
+    """
+
+    def __init__(self, layer: _BatchNorm, sum_up: Sum) -> None:
+        """Take over the parameters and statistics of `layer`, and what timm's variant does behind the norm."""
+        super().__init__(layer.num_features, layer.eps, layer.momentum, layer.affine, layer.track_running_stats)
+        self.weight, self.bias = layer.weight, layer.bias
+        self._buffers.update(layer._buffers)
+        self.drop = getattr(layer, "drop", nn.Identity())
+        self.act = getattr(layer, "act", nn.Identity())
+        self.sum_up = sum_up
+        self.train(layer.training)
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        if self.training or self.running_mean is None:
+            return self.act(self.drop(self._shared(input)))
+        out = F.batch_norm(input, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps)
+        return self.act(self.drop(out))
+
+    def _shared(self, x: torch.Tensor) -> torch.Tensor:
+        others = [0, *range(2, x.ndim)]
+        shape = (1, -1) + (1,) * (x.ndim - 2)
+        with torch.no_grad():
+            count = self.sum_up(x.new_tensor(x.numel() // x.shape[1], dtype=torch.float32))
+        wide = x.float()
+        mean = Total.apply(wide.sum(others), self.sum_up) / count
+        centred = wide - mean.view(shape)
+        variance = Total.apply(centred.square().sum(others), self.sum_up) / count
+        if self.training and self.track_running_stats:
+            self._follow(mean.detach(), (variance * count / (count - 1)).detach())
+        out = centred * (variance + self.eps).rsqrt().view(shape)
+        if self.affine:
+            out = out * self.weight.view(shape) + self.bias.view(shape)
+        return out.to(x.dtype)
+
+    @torch.no_grad()
+    def _follow(self, mean: torch.Tensor, variance: torch.Tensor) -> None:
+        """Move the running statistics."""
+        if self.num_batches_tracked is None or self.running_mean is None or self.running_var is None:
+            return
+        self.num_batches_tracked.add_(1)
+        step = 1 / float(self.num_batches_tracked) if self.momentum is None else self.momentum
+        self.running_mean.lerp_(mean.to(self.running_mean.dtype), step)
+        self.running_var.lerp_(variance.to(self.running_var.dtype), step)
+
+
+def share_statistics(model: nn.Module, device: torch.device, sum_up: Sum) -> None:
+    """Have the batch norms of `model` see all workers' images; its parameters and their names stay."""
+    if device.type == "cuda":
+        convert_sync_batchnorm(model)
+        return
+    _replace(model, _BatchNorm, lambda layer: SharedBatchNorm(layer, sum_up))
+
+
+def share_draws(model: nn.Module, place: Place) -> None:
+    """Have stochastic depth and dropout of `model` draw for whole batches."""
+    _replace(model, DropPath, lambda layer: SharedDropPath(layer, place))
+    _replace(model, nn.Dropout, lambda layer: SharedDropout(layer, place))
+
+
+def _replace(model: nn.Module, kind: type[nn.Module], by: Any) -> None:
+    for parent in list(model.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, kind):
+                setattr(parent, name, by(child))
