@@ -1,0 +1,393 @@
+"""A step that runs out of memory is the same step in smaller parts; one that cannot be compiled is taken as it is."""
+
+import copy
+import itertools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from scaling import compiling
+from scaling.compiling import WORTHWHILE_STEPS, is_worthwhile
+from scaling.config import Recipe
+from scaling.data import Dataset, Split
+from scaling.errors import TrainingError
+from scaling.evaluate import evaluate, score
+from scaling.live_tensors import Step, measured_training_memory
+from scaling.memory import predict_training
+from scaling.micro_batches import MicroBatches, is_out_of_memory
+from scaling.models import build_model
+from scaling.notes import Notes
+from scaling.precision import float32_products
+from scaling.records import Epoch
+from scaling.train import fit, moving_average
+
+CPU = torch.device("cpu")
+# as the allocators say it
+FAILURES: list[Callable[[], Exception]] = [
+    lambda: torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+    lambda: RuntimeError("[enforce fail at alloc_cpu.cpp:124] err == 0. DefaultCPUAllocator: can't allocate memory"),
+    lambda: RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 8 bytes."),
+    lambda: RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+]
+
+
+def toy_data(count: int = 64, size: int = 8) -> Dataset:
+    rng = np.random.default_rng(0)
+
+    def split(n: int) -> Split:
+        return Split(rng.integers(0, 255, (n, size, size, 3), dtype=np.uint8), np.arange(n, dtype=np.int64) % 3)
+
+    return Dataset(split(count), split(30), split(31), ("a", "b", "c"), (128.0,) * 3, (70.0,) * 3, True, 1)
+
+
+class Small(nn.Module):
+    """Memory that holds so many images: more raise an error, in the forward or in the backward pass, from a call on."""
+
+    def __init__(self, inner: nn.Module, images: int, *, failure: int = 0, backward: bool = False, since: int = 0):
+        super().__init__()
+        self.inner, self.images, self.backward = inner, images, backward
+        self.failure, self.left = FAILURES[failure], since
+        self.sizes: list[int] = []
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.left -= 1
+        too_many = len(x) > self.images and self.left < 0
+        y = self.inner(x)
+        if too_many and not self.backward:
+            raise self.failure()
+        if too_many and y.requires_grad:
+            y.register_hook(self.fail)
+        self.sizes.append(len(x))
+        return y
+
+    def no_weight_decay(self) -> set[str]:
+        return {f"inner.{name}" for name in self.inner.no_weight_decay()} if hasattr(self.inner, "stem") else set()
+
+    def fail(self, gradient: torch.Tensor) -> None:
+        raise self.failure()
+
+
+def network(norm: bool = False, drop_path: float = 0.0) -> nn.Module:
+    if norm:
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            stem = (nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(), nn.Dropout(0.1))
+            return nn.Sequential(*stem, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 3))
+    arch = {"width": 16, "depth": 2, "patch_size": 2, "layer_scale": 0.1, "drop_path": drop_path}
+    return build_model("patchconvnet", **arch, pooling="attention", num_classes=3, image_size=(8, 8), seed=0)
+
+
+def recipe(**changes: Any) -> Recipe:
+    return Recipe.model_validate({"epochs": 2, "batch_size": 32, "optimizer": "sgd", "learning_rate": 0.05, **changes})
+
+
+def train(net: nn.Module, how: Recipe, notes: Notes | None = None, data: Dataset | None = None, **where: Any):
+    return list(fit(net, data or toy_data(), how, seed=3, device=CPU, notes=notes, **where))
+
+
+def weights(net: nn.Module) -> dict[str, torch.Tensor]:
+    return {name.removeprefix("inner."): tensor for name, tensor in net.state_dict().items()}
+
+
+def timeless(curve: list[Epoch]) -> list[Epoch]:
+    times = [name for name in Epoch.model_fields if name.endswith("_seconds")]
+    return [epoch.model_copy(update=dict.fromkeys(times)) for epoch in curve]
+
+
+@given(st.integers(1, 600), st.one_of(st.none(), st.integers(1, 600)))
+def test_parts_cover_a_batch_once_and_differ_by_one_image_at_most(images: int, size: int | None) -> None:
+    parts = MicroBatches(size).parts(images)
+
+    assert [i for part in parts for i in range(images)[part]] == list(range(images))
+    lengths = [part.stop - part.start for part in parts]
+    assert max(lengths) - min(lengths) <= 1
+    assert max(lengths) <= (size or images)
+    assert size is None or len(parts) == -(-images // size)
+
+
+@given(st.integers(1, 600))
+def test_halving_ends_at_single_images(images: int) -> None:
+    micro, sizes = MicroBatches(), [images]
+
+    while micro.halve(images):
+        sizes.append(max(part.stop - part.start for part in micro.parts(images)))
+
+    assert sizes[-1] == 1
+    assert all(b == (a + 1) // 2 for a, b in itertools.pairwise(sizes))
+
+
+@pytest.mark.parametrize("failure", range(len(FAILURES)))
+def test_weights_after_running_out_of_memory_equal_the_full_batch_s(failure: int) -> None:
+    backward, loss = bool(failure % 2), ("cross_entropy", "bce")[failure // 2]
+    how = recipe(loss=loss, mixup=0.2, clip_grad_norm=1.0, ema_decay=0.9)
+    whole, small = network(), Small(network(), 10, failure=failure, backward=backward, since=1)
+    averages = [moving_average(net, how) for net in (whole, small)]
+    notes = Notes()
+
+    expected = train(whole, how, average=averages[0])
+    curve = train(small, how, notes, average=averages[1])
+
+    for name, tensor in weights(small).items():
+        torch.testing.assert_close(tensor, weights(whole)[name], rtol=1e-4, atol=1e-6)
+    assert averages[0]
+    assert averages[1]
+    for name, tensor in weights(averages[1].module).items():
+        torch.testing.assert_close(tensor, weights(averages[0].module)[name], rtol=1e-4, atol=1e-6)
+    assert [e.train_loss for e in curve] == pytest.approx([e.train_loss for e in expected], rel=1e-5)
+    assert [line for line in notes.lines if "evaluation" not in line] == [
+        "out of memory: the batch of 32 was taken in micro-batches of 16 from step 2",
+        "out of memory: the batch of 32 was taken in micro-batches of 8 from step 2",
+    ]
+
+
+def test_a_step_is_taken_again_from_the_state_it_began_with() -> None:
+    """What ran before memory ran out leaves no trace in running statistics and random numbers."""
+    fails, split = Small(network(norm=True), 16, backward=True), network(norm=True)
+
+    train(fails, recipe())
+    train(split, recipe(micro_batch=16))
+
+    for name, tensor in weights(fails).items():
+        assert torch.equal(tensor, split.state_dict()[name]), name
+
+
+def test_batch_norm_is_named_where_it_sees_micro_batches() -> None:
+    notes = Notes()
+
+    train(Small(network(norm=True), 16), recipe(), notes)
+
+    assert notes.lines[0] == (
+        "out of memory: the batch of 32 was taken in micro-batches of 16 from step 1, which are what batch norm sees"
+    )
+
+
+@pytest.mark.slow
+def test_stochastic_depth_drops_the_same_blocks_however_often_a_step_fails() -> None:
+    fails, split = Small(network(drop_path=0.5), 9), network(drop_path=0.5)
+
+    train(fails, recipe())
+    train(split, recipe(micro_batch=8))
+
+    assert all(torch.equal(tensor, split.state_dict()[name]) for name, tensor in weights(fails).items())
+
+
+def test_a_micro_batch_that_was_asked_for_is_the_largest_that_the_network_sees() -> None:
+    net, whole = Small(network(), 1000), network()
+
+    train(net, recipe(micro_batch=12))
+    train(whole, recipe())
+
+    assert set(net.sizes) == {11, 10, 30}  # 32 images in three parts; 30 are evaluated
+    for name, tensor in weights(net).items():
+        torch.testing.assert_close(tensor, weights(whole)[name], rtol=1e-4, atol=1e-6)
+
+
+def test_a_single_image_that_does_not_fit_fails_with_one_line() -> None:
+    with pytest.raises(TrainingError) as caught:
+        train(Small(network(), 0), recipe())
+
+    assert str(caught.value).startswith("out of memory at step 1 with a micro-batch of one image of 8×8; ")
+    assert "Tried to allocate 2.00 GiB" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_memory_that_runs_out_in_the_update_is_no_reason_for_smaller_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(torch.optim.SGD, "step", fail)
+
+    with pytest.raises(TrainingError, match="out of memory at step 1, outside the network's forward and backward pass"):
+        train(network(), recipe())
+
+
+def test_other_errors_are_not_taken_for_a_lack_of_memory() -> None:
+    class Wrong(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            raise ValueError("mat1 and mat2 shapes cannot be multiplied")
+
+    class Mistaken(Small):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            self.sizes.append(len(x))
+            return Wrong()(x)
+
+    net = Mistaken(network(), 1)
+    with pytest.raises(ValueError, match="cannot be multiplied"):
+        train(net, recipe())
+    assert net.sizes == [32]
+    assert not is_out_of_memory(RuntimeError("shape mismatch"))
+
+
+def test_the_checkpoint_keeps_the_micro_batch_and_the_notes(tmp_path: Path) -> None:
+    how, notes, again = recipe(epochs=4), Notes(), Notes()
+    whole, first, resumed = Small(network(), 10), Small(network(), 10), Small(network(), 32)
+    expected = train(whole, how)
+
+    running = fit(first, toy_data(), how, seed=3, device=CPU, checkpoint=tmp_path, notes=notes)
+    list(itertools.islice(running, 2))
+    curve = train(resumed, how, again, checkpoint=tmp_path)
+
+    assert timeless(curve) == timeless(expected)
+    assert max(size for size in resumed.sizes if size != 30) == 8  # it never meets the whole batch; 30 are evaluated
+    assert all(torch.equal(tensor, weights(whole)[name]) for name, tensor in weights(resumed).items())
+    assert again.lines == notes.lines
+    assert len(notes.lines) >= 2
+
+
+def test_evaluation_goes_on_in_smaller_parts() -> None:
+    data, net, notes = toy_data(), network(), Notes()
+
+    expected = evaluate(net, data.test, data, CPU)
+    found = evaluate(Small(net, 4), data.test, data, CPU, notes)
+
+    assert found.accuracy == expected.accuracy
+    assert found.loss == pytest.approx(expected.loss, rel=1e-5)
+    assert notes.lines[-1] == "out of memory: evaluation took 4 images at a time"
+    with pytest.raises(TrainingError, match="out of memory in the evaluation of one image"):
+        score(Small(net, 0), data, CPU)
+
+
+@pytest.mark.slow
+def test_memory_is_measured_in_parts_that_fit_or_not_at_all() -> None:
+    notes, step = Notes(), Step(32, optimizer="sgd")
+
+    small = measured_training_memory(Small(network(), 8), 8, 3, step, notes)
+    whole = measured_training_memory(network(), 8, 3, step)
+    none = measured_training_memory(Small(network(), 0), 8, 3, step, notes)
+
+    assert small
+    assert whole
+    assert small < whole
+    assert none is None
+    assert "out of memory: what a training step occupies was measured in micro-batches of 8" in notes.lines
+    assert notes.lines[-1] == "out of memory: what a training step occupies was not measured"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd", "lamb"])
+def test_predicted_memory_follows_the_micro_batch(optimizer: str) -> None:
+    net = build_model("patchconvnet", width=32, depth=3, patch_size=2, num_classes=3, image_size=(16, 16), seed=0)
+    steps = [Step(32, optimizer=optimizer, micro_batch=size) for size in (None, 16, 4)]
+
+    predicted = [predict_training(net, (16, 16), 3, step).peak for step in steps]
+    measured = [measured_training_memory(copy.deepcopy(net), 16, 3, step) for step in steps]
+
+    assert predicted == sorted(predicted, reverse=True)
+    assert predicted == pytest.approx(measured, rel=0.05)
+
+
+def steps_with(monkeypatch: pytest.MonkeyPatch, backend: Callable[..., Any]) -> None:
+    monkeypatch.setattr(compiling, "OPTIONS", {"backend": backend})
+
+
+@pytest.fixture
+def graphs(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+    """One entry for each graph that the compiler was given, which here runs them as they are."""
+    made: list[int] = []
+
+    def backend(graph: torch.fx.GraphModule, inputs: list[torch.Tensor]) -> Callable[..., Any]:
+        made.append(len(list(graph.graph.nodes)))
+        return graph.forward
+
+    steps_with(monkeypatch, backend)
+    yield made
+    torch.compiler.reset()
+
+
+def test_compiled_steps_train_alike_under_the_same_names(graphs: list[int], tmp_path: Path) -> None:
+    plain, net = network(drop_path=0.3), network(drop_path=0.3)
+    names = list(net.state_dict())
+    how = recipe(ema_decay=0.9)
+    average = moving_average(net, how)
+
+    expected = train(plain, how)
+    curve = train(net, how, average=average, compiles=True, checkpoint=tmp_path)
+
+    assert graphs
+    assert list(net.state_dict()) == names
+    assert [epoch.train_loss for epoch in curve] == pytest.approx([epoch.train_loss for epoch in expected], rel=1e-5)
+    for name, tensor in net.state_dict().items():
+        torch.testing.assert_close(tensor, plain.state_dict()[name], rtol=1e-4, atol=1e-6)
+    assert timeless(train(network(drop_path=0.3), how, average=average, checkpoint=tmp_path)) == timeless(curve)
+
+
+@pytest.mark.slow
+def test_compiling_ends_however_many_sizes_a_run_sees(graphs: list[int]) -> None:
+    one_size = recipe(epochs=2)
+    train(network(), one_size, compiles=True)
+    first = len(graphs)
+
+    train(network(), recipe(epochs=9, train_resolution=(2, 16)), compiles=True, data=toy_data(size=16))
+
+    assert len(graphs) - first <= 3 * first
+
+
+@pytest.mark.slow
+def test_every_model_that_a_worker_trains_is_compiled(graphs: list[int]) -> None:
+    for number in range(10):  # the compiler would give up after eight
+        before = len(graphs)
+        train(network(norm=True), recipe(epochs=1), compiles=True)
+        assert len(graphs) > before, number
+
+
+def test_a_failing_compiler_is_a_note_and_the_run_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(graph: torch.fx.GraphModule, inputs: list[torch.Tensor]) -> Callable[..., Any]:
+        raise RuntimeError("no C++ compiler")
+
+    steps_with(monkeypatch, broken)
+    plain, net, notes = network(drop_path=0.3), network(drop_path=0.3), Notes()
+
+    expected, curve = train(plain, recipe()), train(net, recipe(), notes, compiles=True)
+
+    assert timeless(curve) == timeless(expected)
+    assert all(torch.equal(tensor, plain.state_dict()[name]) for name, tensor in net.state_dict().items())
+    (note,) = notes.lines
+    assert note.startswith("torch.compile failed at step 1; trained without it from there on (")
+    assert "no C++ compiler" in note
+    assert "\n" not in note
+
+
+def test_compiling_is_left_to_long_runs_on_a_gpu_unless_it_is_asked_for() -> None:
+    cuda = torch.device("cuda")
+    assert is_worthwhile(None, cuda, WORTHWHILE_STEPS)
+    assert not is_worthwhile(None, cuda, WORTHWHILE_STEPS - 1)
+    assert not is_worthwhile(None, CPU, 10 * WORTHWHILE_STEPS)
+    assert is_worthwhile(True, CPU, 1)
+    assert not is_worthwhile(False, cuda, 10 * WORTHWHILE_STEPS)
+
+
+def test_only_tf32_lets_a_gpu_round_factors_and_what_was_set_comes_back() -> None:
+    def set_now() -> tuple[str, bool]:
+        return torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+
+    before, seen = set_now(), {}
+    for precision in ("float32", "tf32", "bfloat16"):
+        with float32_products(precision, torch.device("cuda")):
+            seen[precision] = set_now()
+            with float32_products("float32", torch.device("cuda")):  # an evaluation
+                assert set_now() == ("highest", False)
+            assert set_now() == seen[precision]
+        assert set_now() == before
+
+    assert seen == {"float32": ("highest", False), "tf32": ("high", True), "bfloat16": ("highest", False)}
+    with float32_products("tf32", CPU):
+        assert set_now() == before
+
+
+@pytest.mark.slow
+def test_torch_s_own_compiler_draws_the_same_random_numbers() -> None:
+    plain, net, notes = network(norm=True), network(norm=True), Notes()
+
+    expected = train(plain, recipe(epochs=1))
+    curve = train(net, recipe(epochs=1), notes, compiles=True)
+
+    if notes.lines:
+        pytest.skip(f"no compiler here: {notes.lines[0]}")
+    assert [epoch.train_loss for epoch in curve] == pytest.approx([epoch.train_loss for epoch in expected], rel=1e-4)
