@@ -1,15 +1,15 @@
-"""Keeper: told of everything that happens to trials, it keeps the study's folder, then its agenda, then its display."""
+"""Keeper: told of all that happens to trials, it keeps the study's folder, then its agenda, then whoever looks on."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from scaling.config import Trial
-from scaling.display import Display
 from scaling.plan import Plan
 from scaling.progress import Progress
 from scaling.records import Epoch, Record, Study, write_record, write_study
 from scaling.search.agenda import Agenda
 from scaling.study import describe
+from scaling.trackers.registry import Onlooker
 
 
 class Keeper:
@@ -26,27 +26,27 @@ class Keeper:
         self.plan = plan
         self.agenda = agenda
         self.progress = progress
-        self.display: Display | None = None  # until somebody watches
-        self._settled = settled
+        self.onlookers: Sequence[Onlooker] = ()
+        self.settled = settled
         self._before = before
         self._follow()
 
     @property
     def pending(self) -> list[Trial]:
         """Planned trials that have not ended."""
-        over = {*self._settled, *self.progress.running}
+        over = {*self.settled, *self.progress.running}
         return [trial for trial in self.agenda.planned.values() if trial.key not in over]
 
     def started(self, trial: Trial) -> None:
         self.progress.started(trial)
-        if self.display:
-            self.display.started(trial)
+        for onlooker in self.onlookers:
+            onlooker.started(trial)
 
     def epoch_ended(self, trial: Trial, epoch: Epoch) -> None:
         self.agenda.epoch_ended(trial, epoch)
         self.progress.epoch_ended(trial, epoch)
-        if self.display:
-            self.display.epoch_ended(trial, epoch)
+        for onlooker in self.onlookers:
+            onlooker.epoch_ended(trial, epoch)
 
     def rested(self, trial: Trial) -> None:
         self.progress.rested(trial)
@@ -65,16 +65,16 @@ class Keeper:
         write_record(self.plan.folder, record)
         shutil.rmtree(self.plan.folder / "checkpoints" / trial.key, ignore_errors=True)
         self.progress.ended(trial, record)
-        if self.display:
-            self.display.ended(trial, record)
+        for onlooker in self.onlookers:
+            onlooker.ended(trial, record)
 
     def _follow(self) -> None:
         """Take in what the agenda has decided since: trials it has planned, cells it has stopped."""
         self.agenda.move()
         new = self.agenda.take_planned()
         for trial in new:
-            if trial.key in self._settled:
-                self.progress.restored(trial, self._settled[trial.key])
+            if trial.key in self.settled:
+                self.progress.restored(trial, self.settled[trial.key])
             else:
                 self.progress.planned(trial, self.plan.prices.work(trial))
         if new:

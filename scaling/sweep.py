@@ -18,6 +18,8 @@ from scaling.plan import Plan, make_plan, shown
 from scaling.progress import Progress
 from scaling.records import Study, read_records
 from scaling.study import locked, previous
+from scaling.trackers import Told, open_trackers
+from scaling.trackers.registry import USUAL, check_names
 
 EPILOG = """\
 example:
@@ -45,6 +47,10 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--name", help="name of the study; made from the space and the overrides where not given")
     parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="default: results")
     parser.add_argument("--address", help="of a running Ray cluster; a local one is started where not given")
+    parser.add_argument(
+        "--track", default=",".join(USUAL), metavar="NAMES",
+        help="tools to tell of trials: optuna, tensorboard, mlflow, wandb, or '' for none; default: %(default)s",
+    )  # fmt: skip
     parser.add_argument("--dry-run", action="store_true", help="show the trials and what they cost, run nothing")
     return parser
 
@@ -61,12 +67,14 @@ def main(argv: list[str] | None = None) -> int:
             samples=options.samples,
             name=options.name,
         )
+    track = options.track.split(",") if options.track else []
+    check_names(track)
     if options.dry_run:
         for part in shown(plan):
             console.print(part, highlight=False)
         return 0
     with locked(plan.folder):
-        return carry_out(console, plan, options.address, previous(plan.folder, plan.space))
+        return carry_out(console, plan, options.address, track, previous(plan.folder, plan.space))
 
 
 def parse_overrides(settings: Sequence[str], data: str | None) -> dict[str, Any]:
@@ -89,7 +97,7 @@ def parse_overrides(settings: Sequence[str], data: str | None) -> dict[str, Any]
     return overrides
 
 
-def carry_out(console: Console, plan: Plan, address: str | None, before: Study | None) -> int:
+def carry_out(console: Console, plan: Plan, address: str | None, track: Sequence[str], before: Study | None) -> int:
     """Run what is missing, write a record for each trial that ends, and say how it went."""
     keep_stopped = plan.space.search.stop is not None  # without the rule that stopped them they run on
     settled = {
@@ -101,14 +109,14 @@ def carry_out(console: Console, plan: Plan, address: str | None, before: Study |
     keeper = Keeper(plan, plan.agenda(settled), progress, settled, before)
     if settled:
         console.print(f"{progress.finished} of {progress.total} trials are finished; {progress.waiting} to run")
-    if not keeper.agenda.is_over and not run_pending(console, plan, keeper, address):
+    if not keeper.agenda.is_over and not run_pending(console, plan, keeper, address, track):
         left = progress.waiting + len(progress.running)
         console.print(f"interrupted: {left} trials are left; the same command continues")
         return 130
     return conclude(console, plan.folder, keeper)
 
 
-def run_pending(console: Console, plan: Plan, keeper: Keeper, address: str | None) -> bool:
+def run_pending(console: Console, plan: Plan, keeper: Keeper, address: str | None, track: Sequence[str]) -> bool:
     """Run trials on Ray; return whether that came to its end, rather than being interrupted."""
     from scaling import executor  # Ray's import takes a second, which a dry run need not spend
 
@@ -120,6 +128,8 @@ def run_pending(console: Console, plan: Plan, keeper: Keeper, address: str | Non
                 on = stack.enter_context(executor.cluster(address))
             if on.is_local and not on.gpus:
                 refuse_what_cannot_fit(pending, main_memory_bytes(), plan.prices)
+            told = Told(plan.study, plan.folder, plan.space, keeper.settled)
+            trackers = stack.enter_context(open_trackers(track, told))
             gpu_bytes = local_gpu_bytes() if on.is_local else None
             gpus = gpu_shares(pending, resources, on.gpus, gpu_bytes, plan.prices)
             notes = [f"study      {plan.folder}", f"workers    {on.slots(resources.cpus, max(gpus))} at once"]
@@ -127,7 +137,7 @@ def run_pending(console: Console, plan: Plan, keeper: Keeper, address: str | Non
                 token = "   (token: ray get-auth-token)" if on.is_local else ""
                 notes.append(f"dashboard  {on.dashboard}{token}")
             with Display(console, keeper.progress, plan.study, notes) as display:
-                keeper.display = display
+                keeper.onlookers = [*trackers, display]
                 executor.run(
                     keeper.agenda,
                     plan.prices.datasets,

@@ -1,0 +1,52 @@
+"""MLflow: one experiment a study, one run a trial, wherever MLFLOW_TRACKING_URI says."""
+
+import importlib
+from typing import Any
+
+from scaling.config import Trial
+from scaling.errors import ScalingError
+from scaling.records import Epoch, Record
+from scaling.trackers.registry import Told, curve_of, final_scores, settings_of, tracker
+
+STATES = {"finished": "FINISHED", "stopped": "KILLED", "failed": "FAILED", "diverged": "FAILED"}
+
+
+@tracker("mlflow")
+class MLflow:
+    """Tells MLflow of every trial."""
+
+    def __init__(self, told: Told) -> None:
+        try:
+            client: Any = importlib.import_module("mlflow").MlflowClient
+        except ImportError:
+            raise ScalingError("--track mlflow: MLflow is not installed; `pip install mlflow-skinny`") from None
+        self.client = client()
+        found = self.client.get_experiment_by_name(told.name)
+        self.experiment = found.experiment_id if found else self.client.create_experiment(told.name)
+        self.runs: dict[str, str] = {}  # key → MLflow's id of the run
+
+    def started(self, trial: Trial) -> None:
+        if trial.key in self.runs:
+            return
+        run = self.client.create_run(self.experiment, run_name=trial.label, tags={"key": trial.key})
+        self.runs[trial.key] = run.info.run_id
+        for name, value in settings_of(trial).items():
+            self.client.log_param(self.runs[trial.key], name, value)
+
+    def epoch_ended(self, trial: Trial, epoch: Epoch) -> None:
+        for name, value in curve_of(epoch).items():
+            self.client.log_metric(self.runs[trial.key], name, value, step=epoch.epoch)
+
+    def ended(self, trial: Trial, record: Record) -> None:
+        run = self.runs.pop(trial.key, None)
+        if run is None:
+            return
+        for name, value in final_scores(record).items():
+            self.client.log_metric(run, f"final_{name}", value)
+        if record.reason:
+            self.client.set_tag(run, "reason", record.reason)
+        self.client.set_terminated(run, STATES[record.status])
+
+    def close(self) -> None:
+        for run in self.runs.values():
+            self.client.set_terminated(run, "KILLED")

@@ -1,0 +1,147 @@
+"""Optuna's journal: `optuna-dashboard results/STUDY/optuna.journal` shows the study while it runs.
+
+Each trial of the study is one of Optuna's, with its learning curve as intermediate values; finished ones are COMPLETE,
+stopped ones PRUNED, failed and diverged ones FAIL. No sampler reads it.
+"""
+
+import json
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import TrialState, create_trial
+
+from scaling.config import Trial, TrialConfig
+from scaling.records import Epoch, Record
+from scaling.space import Range, Space
+from scaling.trackers.registry import Told, settings_of, tracker
+
+FILE = "optuna.journal"
+MOST_SEEDS = 2**31 - 1
+STATES = {
+    "finished": TrialState.COMPLETE,
+    "stopped": TrialState.PRUNED,
+    "failed": TrialState.FAIL,
+    "diverged": TrialState.FAIL,
+}
+
+
+@tracker("optuna")
+class OptunaJournal:
+    """Mirrors a study into `optuna.journal` in its folder."""
+
+    def __init__(self, told: Told) -> None:
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self.distributions = distributions(told.space)
+        path = told.folder / FILE
+        layout = json.dumps({name: repr(d) for name, d in self.distributions.items()}, sort_keys=True)
+        self.study = self._open(path, told.name)
+        if self.study.user_attrs.get("layout", layout) != layout:  # axes or arms have grown, which a journal cannot
+            path.unlink()
+            self.study = self._open(path, told.name)
+        self.study.set_user_attr("layout", layout)
+        self.study.set_metric_names(["validation accuracy in %"])
+        self.running: dict[str, optuna.Trial] = {}
+        self.reported: dict[str, int] = {}  # key → last epoch that was told
+        known = {trial.user_attrs.get("key"): trial for trial in self.study.get_trials(deepcopy=False)}
+        for trial in known.values():
+            if trial.state in (TrialState.RUNNING, TrialState.WAITING):  # of a sweep that was killed
+                self.study.tell(trial.number, state=TrialState.FAIL)
+        for key, record in told.settled.items():
+            if key not in known or not known[key].state.is_finished() or known[key].state == TrialState.FAIL:
+                self._add(record)
+
+    @staticmethod
+    def _open(path: Path, name: str) -> optuna.Study:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            storage = JournalStorage(JournalFileBackend(str(path)))
+            return optuna.create_study(storage=storage, study_name=name, direction="maximize", load_if_exists=True)
+
+    def started(self, trial: Trial) -> None:
+        if trial.key in self.running:
+            return
+        params = as_params(settings_of(trial), self.distributions)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            self.study.enqueue_trial(params, user_attrs={"key": trial.key, "label": trial.label})
+            self.running[trial.key] = self.study.ask(fixed_distributions=self.distributions)
+        self.reported[trial.key] = 0
+
+    def epoch_ended(self, trial: Trial, epoch: Epoch) -> None:
+        if epoch.epoch > self.reported.get(trial.key, 0):
+            self.running[trial.key].report(epoch.val_accuracy, epoch.epoch)
+            self.reported[trial.key] = epoch.epoch
+
+    def ended(self, trial: Trial, record: Record) -> None:
+        if trial.key not in self.running:
+            self._add(record)
+            return
+        ours = self.running.pop(trial.key)
+        for name, value in attributes(record).items():
+            ours.set_user_attr(name, value)
+        self.study.tell(ours, *([record.scores.val_accuracy] if record.scores else []), state=STATES[record.status])
+
+    def close(self) -> None: ...
+
+    def _add(self, record: Record) -> None:
+        """Add a trial that ran when nobody looked."""
+        config = TrialConfig.model_validate(record.config)
+        trial = Trial(study=record.study, cell=record.cell, arm=record.arm, config=config, bracket=record.bracket)
+        state = STATES[record.status]
+        self.study.add_trial(
+            create_trial(
+                state=state,
+                value=record.scores.val_accuracy if record.scores and state == TrialState.COMPLETE else None,
+                params=as_params(settings_of(trial), self.distributions),
+                distributions=self.distributions,
+                intermediate_values={epoch.epoch: epoch.val_accuracy for epoch in record.curve},
+                user_attrs={"key": record.key, "label": trial.label, **attributes(record)},
+            )
+        )
+
+
+def attributes(record: Record) -> dict[str, Any]:
+    """What a person wants to see beside the score."""
+    found: dict[str, Any] = {"status": record.status}
+    if record.reason:
+        found["reason"] = record.reason
+    if record.cost:
+        found |= {"params": record.cost.params, "macs": record.cost.macs}
+    if record.scores:
+        found["test_accuracy"] = record.scores.test_accuracy
+    return found
+
+
+def distributions(space: Space) -> dict[str, BaseDistribution]:
+    """Optuna's distribution of every setting that tells trials apart."""
+    found: dict[str, BaseDistribution] = {name: distribution(values) for name, values in space.axes.items()}
+    found["arm"] = CategoricalDistribution([str(arm) for arm in space.arm_values])
+    found["seed"] = IntDistribution(0, MOST_SEEDS)
+    if space.tune is not None:
+        found["learning_rate"] = FloatDistribution(0.0, 1e6)
+    return found
+
+
+def distribution(values: Sequence[Any] | Range) -> BaseDistribution:
+    """Numbers as a range, so that plots have an axis for them; words as categories."""
+    if isinstance(values, Range):
+        values = [values.low, values.high]
+    if all(isinstance(v, int) and not isinstance(v, bool) for v in values):
+        return IntDistribution(int(min(values)), int(max(values)))
+    if all(isinstance(v, int | float) and not isinstance(v, bool) for v in values):
+        return FloatDistribution(float(min(values)), float(max(values)))
+    return CategoricalDistribution([str(v) for v in values])
+
+
+def as_params(settings: dict[str, Any], known: dict[str, BaseDistribution]) -> dict[str, Any]:
+    """Settings as the distributions have them: words where those are categories."""
+    return {
+        name: str(settings[name]) if isinstance(distribution, CategoricalDistribution) else settings[name]
+        for name, distribution in known.items()
+    }

@@ -1,0 +1,124 @@
+"""The table of trackers, and what all of them are told."""
+
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from scaling.config import Trial
+from scaling.errors import ScalingError, unknown
+from scaling.records import Epoch, Record
+from scaling.space import Space
+
+USUAL = ("optuna", "tensorboard")  # what a sweep writes unless told otherwise
+
+
+class Onlooker(Protocol):
+    """Told of what happens to trials, after their records are safe."""
+
+    def started(self, trial: Trial) -> None: ...
+    def epoch_ended(self, trial: Trial, epoch: Epoch) -> None: ...
+    def ended(self, trial: Trial, record: Record) -> None: ...
+
+
+class Tracker(Onlooker, Protocol):
+    """An onlooker that has something to put away at the end."""
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Told:
+    """A study as a tracker is told of it at the start."""
+
+    name: str
+    folder: Path
+    space: Space
+    settled: Mapping[str, Record]  # what earlier commands have done, by key
+
+
+TRACKERS: dict[str, Callable[[Told], Tracker]] = {}
+
+
+def tracker(name: str) -> Callable[[Callable[[Told], Tracker]], Callable[[Told], Tracker]]:
+    """Register what makes a tracker under `name`. It raises `ScalingError` where its tool is not installed."""
+
+    def register(make: Callable[[Told], Tracker]) -> Callable[[Told], Tracker]:
+        TRACKERS[name] = make
+        return make
+
+    return register
+
+
+def check_names(names: Sequence[str]) -> None:
+    """Raise `ScalingError` for a name that is no tracker's."""
+    problems = [unknown("tracker", name, TRACKERS) for name in names if name not in TRACKERS]
+    if problems:
+        raise ScalingError(problems)
+
+
+@contextmanager
+def open_trackers(names: Sequence[str], told: Told) -> Iterator[list[Onlooker]]:
+    """Start trackers; put away what they hold at the end.
+
+    Raises:
+        ScalingError: a name that is no tracker's, or a tool that is not installed.
+    """
+    check_names(names)
+    opened = [Guarded(name, TRACKERS[name](told)) for name in dict.fromkeys(names)]
+    try:
+        yield list(opened)
+    finally:
+        for one in opened:
+            one.close()
+
+
+class Guarded:
+    """A tracker whose trouble does not reach the sweep: it is told as a warning, once, and the tracker falls silent."""
+
+    def __init__(self, name: str, inner: Tracker) -> None:
+        self.name = name
+        self.inner: Tracker | None = inner
+
+    def started(self, trial: Trial) -> None:
+        self._tell(lambda inner: inner.started(trial))
+
+    def epoch_ended(self, trial: Trial, epoch: Epoch) -> None:
+        self._tell(lambda inner: inner.epoch_ended(trial, epoch))
+
+    def ended(self, trial: Trial, record: Record) -> None:
+        self._tell(lambda inner: inner.ended(trial, record))
+
+    def close(self) -> None:
+        self._tell(lambda inner: inner.close())
+
+    def _tell(self, call: Callable[[Tracker], None]) -> None:
+        if self.inner is None:
+            return
+        try:
+            call(self.inner)
+        except Exception as trouble:  # whatever a foreign tool raises: no network, a full disk, a changed interface
+            self.inner = None
+            text = " ".join(f"{type(trouble).__name__}: {trouble}".split())
+            warnings.warn(f"--track {self.name} stopped: {text}; the sweep goes on without it", stacklevel=2)
+
+
+def settings_of(trial: Trial) -> dict[str, bool | int | float | str]:
+    """What tells a trial from the others of its study, flat: axes, arm, seed and, in a bracket, its learning rate."""
+    rate = {"learning_rate": trial.config.recipe.learning_rate} if trial.bracket else {}
+    return {**trial.cell, "arm": trial.arm, "seed": trial.config.seed, **rate}
+
+
+def final_scores(record: Record) -> dict[str, float]:
+    """Numbers that a finished trial ended with."""
+    scores = record.scores.model_dump(exclude={"test_correct"}) if record.scores else {}
+    costs = record.cost.model_dump() if record.cost else {}
+    return {name: float(value) for name, value in {**scores, **costs}.items() if value is not None}
+
+
+def curve_of(epoch: Epoch) -> dict[str, float]:
+    """Numbers of an epoch."""
+    wanted = ("train_loss", "val_loss", "val_accuracy", "learning_rate")
+    return {name: float(getattr(epoch, name)) for name in wanted}

@@ -1,0 +1,44 @@
+"""TensorBoard: `tensorboard --logdir results/STUDY/tensorboard` shows the learning curves."""
+
+import re
+
+from tensorboardX import SummaryWriter
+
+from scaling.config import Trial
+from scaling.records import Epoch, Record
+from scaling.trackers.registry import Told, curve_of, final_scores, tracker
+
+
+@tracker("tensorboard")
+class TensorBoard:
+    """Writes event files, one folder a trial, named by its place in the study."""
+
+    def __init__(self, told: Told) -> None:
+        self.folder = told.folder / "tensorboard"
+        self.writers: dict[str, SummaryWriter] = {}
+        self.reported: dict[str, int] = {}  # key → last epoch that was told
+
+    def started(self, trial: Trial) -> None:
+        if trial.key not in self.writers:
+            name = re.sub(r"[^A-Za-z0-9=._-]+", "_", trial.label)
+            self.writers[trial.key] = SummaryWriter(str(self.folder / name), write_to_disk=True)
+
+    def epoch_ended(self, trial: Trial, epoch: Epoch) -> None:
+        if epoch.epoch <= self.reported.get(trial.key, 0):
+            return  # a trial that continues tells its earlier epochs again
+        self.reported[trial.key] = epoch.epoch
+        for name, value in curve_of(epoch).items():
+            self.writers[trial.key].add_scalar(name, value, epoch.epoch)
+
+    def ended(self, trial: Trial, record: Record) -> None:
+        writer = self.writers.pop(trial.key, None)
+        self.reported.pop(trial.key, None)
+        if writer is None:
+            return
+        for name, value in final_scores(record).items():
+            writer.add_scalar(f"final/{name}", value, len(record.curve))
+        writer.close()
+
+    def close(self) -> None:
+        for writer in self.writers.values():
+            writer.close()

@@ -1,0 +1,51 @@
+"""Weights & Biases: one project a study, one run a trial, the runs of a cell and arm grouped."""
+
+import importlib
+from typing import Any
+
+from scaling.config import Trial
+from scaling.errors import ScalingError
+from scaling.records import Epoch, Record
+from scaling.trackers.registry import Told, curve_of, final_scores, settings_of, tracker
+
+
+@tracker("wandb")
+class WeightsAndBiases:
+    """Tells Weights & Biases of every trial; WANDB_MODE=offline keeps it on this machine."""
+
+    def __init__(self, told: Told) -> None:
+        try:
+            self.wandb: Any = importlib.import_module("wandb")
+        except ImportError:
+            raise ScalingError("--track wandb: Weights & Biases is not installed; `pip install wandb`") from None
+        self.folder = told.folder
+        self.project = told.name.replace("/", "_")
+        self.runs: dict[str, Any] = {}
+
+    def started(self, trial: Trial) -> None:
+        if trial.key in self.runs:
+            return
+        self.runs[trial.key] = self.wandb.init(
+            project=self.project,
+            name=trial.label,
+            group=trial.cell_and_arm,
+            id=trial.key,
+            resume="allow",
+            dir=str(self.folder),
+            config=settings_of(trial),
+            reinit="create_new",  # several runs at once in one process
+        )
+
+    def epoch_ended(self, trial: Trial, epoch: Epoch) -> None:
+        self.runs[trial.key].log(curve_of(epoch), step=epoch.epoch)
+
+    def ended(self, trial: Trial, record: Record) -> None:
+        run = self.runs.pop(trial.key, None)
+        if run is None:
+            return
+        run.summary.update({"status": record.status, "reason": record.reason, **final_scores(record)})
+        run.finish(exit_code=0 if record.status in ("finished", "stopped") else 1)
+
+    def close(self) -> None:
+        for run in self.runs.values():
+            run.finish(exit_code=1)
