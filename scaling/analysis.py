@@ -8,7 +8,6 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -28,6 +27,7 @@ from scaling.statistics.paired import compare
 from scaling.statistics.pareto import on_front
 from scaling.statistics.trend import Trend, fit_trend
 from scaling.statistics.verdict import Asked, Verdict, give_verdict, plural
+from scaling.storage import Where
 from scaling.trial_scores import TrialScores, collect
 
 COSTS = ("macs", "params", "activations", "train_seconds")  # metrics that accuracy is held against
@@ -92,7 +92,7 @@ class Analysis:
         return self.table.take(np.flatnonzero(is_usable(self.table)))
 
 
-def analyse_study(folder: Path, margin: float = MARGIN) -> Analysis:
+def analyse_study(folder: Where, margin: float = MARGIN) -> Analysis:
     """Read and analyse the study at `folder`; raise `RecordError` where it cannot be read."""
     return analyse(read_study(folder), read_records(folder), margin)
 

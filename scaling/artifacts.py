@@ -1,6 +1,6 @@
 """Artifacts: what a trial leaves besides its record: final weights, and a gallery of what its pooling attends to."""
 
-from pathlib import Path
+import io
 
 import numpy as np
 import torch
@@ -12,11 +12,12 @@ from scaling.data.batches import Step, batches
 from scaling.explain import explain, gallery
 from scaling.models import save_model
 from scaling.models.attention_pooling import AttendingPool
+from scaling.storage import Where, write_atomically
 
 IMAGES = 8  # of the test set in a gallery, of as many classes as possible
 
 
-def keep(model: nn.Module, config: TrialConfig, key: str, data: Dataset, folder: Path) -> None:
+def keep(model: nn.Module, config: TrialConfig, key: str, data: Dataset, folder: Where) -> None:
     """Write `weights/KEY.safetensors`, which names its architecture, and `attention/KEY.png` where the pooling attends.
 
     Args:
@@ -40,8 +41,9 @@ def keep(model: nn.Module, config: TrialConfig, key: str, data: Dataset, folder:
     if any(isinstance(module, AttendingPool) for module in model.modules()):
         images = examples(data.test)
         explanations = explain(model, images, mean=data.mean, std=data.std, class_names=data.class_names)
-        (folder / "attention").mkdir(parents=True, exist_ok=True)
-        gallery(explanations).savefig(folder / "attention" / f"{key}.png", dpi=110)
+        image = io.BytesIO()
+        gallery(explanations).savefig(image, dpi=110, format="png")
+        write_atomically(folder / "attention" / f"{key}.png", image.getvalue())
 
 
 def examples(split: AnySplit, count: int = IMAGES) -> np.ndarray:

@@ -43,6 +43,10 @@ class TrainingError(ScalingError):
     """Training that cannot go on, such as a single image that does not fit into memory."""
 
 
+class StorageError(ScalingError):
+    """A place that cannot be read or written, such as a full disk or a store that does not answer."""
+
+
 class RecordError(ScalingError):
     """Results that cannot be read, or that belong to another study."""
 

@@ -8,11 +8,11 @@ import base64
 import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from scaling.config import cell_label
 from scaling.records import Record
 from scaling.statistics.verdict import plural
+from scaling.storage import Where
 
 IMAGES = 8  # of the test set, as `scaling.artifacts` draws them; fewer where the test set has fewer
 BEGINNING, END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"  # of a whole PNG
@@ -30,7 +30,7 @@ class Gallery:
     height: int
 
 
-def find_galleries(folder: Path, arms: Iterable[str], records: Iterable[Record]) -> list[Gallery]:
+def find_galleries(folder: Where, arms: Iterable[str], records: Iterable[Record]) -> list[Gallery]:
     """Galleries of the study at `folder`: of each arm that has any, that of its best trial and of its cheapest cell.
 
     The second is of the cell with the fewest MACs among the others, and missing where no other cell has one.
@@ -42,7 +42,7 @@ def find_galleries(folder: Path, arms: Iterable[str], records: Iterable[Record])
     return [gallery for arm in arms for gallery in _of_arm(folder, by_arm.get(arm, []))]
 
 
-def _of_arm(folder: Path, trials: list[Record]) -> Iterator[Gallery]:
+def _of_arm(folder: Where, trials: list[Record]) -> Iterator[Gallery]:
     """At most two galleries of one arm's finished trials, which come best first."""
     best = _first(folder, trials, "its best trial on validation, of those that kept a gallery")
     if best is None:
@@ -55,7 +55,7 @@ def _of_arm(folder: Path, trials: list[Record]) -> Iterator[Gallery]:
         yield cheapest[1]
 
 
-def _first(folder: Path, trials: Iterable[Record], why: str) -> tuple[Record, Gallery] | None:
+def _first(folder: Where, trials: Iterable[Record], why: str) -> tuple[Record, Gallery] | None:
     """The first trial that left a whole gallery, and that gallery."""
     for trial in trials:
         path = folder / "attention" / f"{trial.key}.png"

@@ -6,10 +6,7 @@ written beside its place and renamed into it, so that a kill at any moment leave
 
 import base64
 import json
-import os
-import secrets
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 
 import numpy as np
@@ -17,7 +14,9 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from scaling.config import Trial, cell_label
-from scaling.errors import RecordError
+from scaling.errors import RecordError, StorageError
+from scaling.storage import Where, cause, place, read_all
+from scaling.storage import write_atomically as write_atomically
 
 SCHEMA = 1  # of records and of study.json; raise it when an older reader would misread a newer file
 
@@ -25,16 +24,18 @@ SCHEMA = 1  # of records and of study.json; raise it when an older reader would 
 class Entry(BaseModel):
     """Base of all that is stored: immutable; names unknown to this version are kept out of the way."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    # A loss of NaN is written as a word: JSON has no such number, and null would not be read back as one.
+    model_config = ConfigDict(frozen=True, extra="ignore", ser_json_inf_nan="strings")
 
 
 class Cost(Entry):
     """What a model costs at its input size, batch size 1, in the forward pass unless said otherwise."""
 
-    params: int  # learnable numbers
-    macs: int  # multiply-accumulates of convolutions, linear layers and matrix products; FLOPs = 2 × macs
-    fvcore_flops: int  # fvcore's total: macs plus norms and some poolings, the unit of the PatchConvNet paper
-    activations: int  # output elements of convolutions, linear layers and matrix products
+    # Each of these is missing where published results, which other people counted, do not tell it.
+    params: int | None = None  # learnable numbers
+    macs: int | None = None  # multiply-accumulates of convolutions, linear layers, matrix products; FLOPs = 2 × macs
+    fvcore_flops: int | None = None  # fvcore's total: macs plus norms and some poolings, unit of the PatchConvNet paper
+    activations: int | None = None  # output elements of convolutions, linear layers and matrix products
     training_macs: int | None = None  # of one image's forward and backward pass
     training_memory_bytes: int | None = None  # predicted peak of a training step at the recipe's batch size
     inference_memory_bytes: int | None = None  # predicted peak of an evaluation, batch size 1
@@ -63,7 +64,7 @@ class Scores(Entry):
     val_loss: float
     test_accuracy: float
     test_loss: float
-    val_examples: int
+    val_examples: int  # 0: not known, as in others' results
     test_examples: int
     val_top5: float | None = None  # percent; missing where there are five classes or fewer
     test_top5: float | None = None
@@ -138,6 +139,7 @@ class Study(Entry):
     conditions: dict[str, Any]  # what all trials have in common: family, fixed arch, data, recipe
     space: dict[str, Any]  # the space as it was read, overrides included
     planned: list[str]  # keys of all trials of the study
+    imported: list[str] | None = None  # results of others: where they are from, and what was assumed and left out
 
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
@@ -145,60 +147,59 @@ class Study(Entry):
 Kind = TypeVar("Kind", Record, Study)
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Put `content` at `path` so that a kill or a power cut leaves the old file or the new one, whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Not tempfile.mkstemp: its files are the owner's alone, and results and pages are for sharing.
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    try:
-        with temporary.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+def write_record(folder: Where, record: Record) -> Where:
+    """Write `record` into the study at `folder`, in place of an earlier one of the same key.
 
-
-def write_record(folder: Path, record: Record) -> Path:
-    """Write `record` into the study at `folder`, in place of an earlier one of the same key."""
+    Raises:
+        StorageError: it cannot be written, as where the disk is full; names the trial. An earlier one is as it was.
+    """
     path = folder / "records" / f"{record.key}.json"
-    write_atomically(path, record.model_dump_json(by_alias=True, indent=1).encode())
+    try:
+        write_atomically(path, record.model_dump_json(by_alias=True, indent=1).encode())
+    except StorageError as error:
+        raise StorageError(
+            f"the record of {cell_label(record.cell)} {record.arm} seed {record.seed} is not kept: {error}; make room"
+            " and run the same command again: it runs this trial on from its checkpoint, and what else is missing"
+        ) from None
     return path
 
 
-def write_study(folder: Path, study: Study) -> None:
+def write_study(folder: Where, study: Study) -> None:
     """Write `study.json`."""
     write_atomically(folder / "study.json", study.model_dump_json(by_alias=True, indent=1).encode())
 
 
-def read_study(folder: Path) -> Study:
+def read_study(folder: Where) -> Study:
     """Read `study.json`; raise `RecordError` where there is none, or one from a newer version."""
     path = folder / "study.json"
-    if not path.is_file():
+    try:
+        return _parsed(path, path.read_bytes(), Study)
+    except (FileNotFoundError, NotADirectoryError):
         known = sorted(p.parent.name for p in folder.parent.glob("*/study.json"))
-        raise RecordError(
-            f"{folder} holds no study (no study.json); known in {folder.parent}: {', '.join(known) or 'none'};"
-            " run `python -m scaling.sweep` first"
-        )
-    return _read(path, Study)
+    except OSError as error:
+        return _parsed(path, error, Study)
+    raise RecordError(
+        f"{folder} holds no study (no study.json); known in {folder.parent}: {', '.join(known) or 'none'};"
+        " run `python -m scaling.sweep` first"
+    )
 
 
-def read_records(folder: Path) -> list[Record]:
+def read_records(folder: Where) -> list[Record]:
     """Read every record of the study at `folder`, sorted by cell, arm and seed."""
-    records = [_read(path, Record) for path in sorted((folder / "records").glob("*.json"))]
+    files = sorted((folder / "records").glob("*.json"), key=str)
+    records = [_parsed(path, content, Record) for path, content in read_all(files)]
     return sorted(records, key=lambda r: (list(map(_sortable, r.cell.values())), r.arm, r.seed))
 
 
-def load_study(path: str | Path) -> pd.DataFrame:
+def load_study(path: str | Where) -> pd.DataFrame:
     """Read a study into a table with one row a trial.
 
     Columns: `key, study, cell, arm, seed, status, reason, epochs`, one per axis, then every cost (`params`, `macs`, …),
     every score in percent (`val_accuracy`, `test_accuracy`, …), `train_seconds`, `wall_seconds` and `device`.
     What a trial did not reach is missing (NaN), never zero.
     """
-    return frame(read_records(Path(path)), read_study(Path(path)).axes)
+    folder = place(path)
+    return frame(read_records(folder), read_study(folder).axes)
 
 
 def frame(records: Iterable[Record], axes: Iterable[str]) -> pd.DataFrame:
@@ -235,10 +236,14 @@ def _sortable(value: object) -> tuple[bool, float, str]:
     return (not number, float(value) if number else 0.0, str(value))
 
 
-def _read(path: Path, kind: type[Kind]) -> Kind:
+def _parsed(path: Where, read: bytes | OSError | StorageError, kind: type[Kind]) -> Kind:
+    if isinstance(read, StorageError):
+        raise read
+    if isinstance(read, OSError):
+        raise StorageError(f"{path} cannot be read: {cause(read)}")
     try:
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
+        content = json.loads(read)
+    except ValueError as error:
         raise RecordError(f"{path} cannot be read: {error}; delete it and its trial runs again") from None
     schema = content.get("schema") if isinstance(content, dict) else None
     if isinstance(schema, int) and schema > SCHEMA:

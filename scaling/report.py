@@ -10,6 +10,7 @@ from typing import Any
 
 from scaling.errors import RecordError, ScalingError, command, unknown
 from scaling.statistics import MARGIN
+from scaling.storage import Where, place
 
 EPILOG = """\
 example:
@@ -37,7 +38,13 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("studies", nargs="*", metavar="STUDY", help="name of a study, or its folder; default: all")
-    parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="default: results")
+    parser.add_argument(
+        "--results",
+        type=place,
+        default=Path("results"),
+        metavar="DIR|URI",
+        help="default: results; also s3://…, gs://…",
+    )
     parser.add_argument("--out", type=Path, default=Path("reports"), metavar="DIR", help="default: reports")
     parser.add_argument(
         "--margin", type=_positive, default=MARGIN, metavar="POINTS",
@@ -72,21 +79,21 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def find_studies(names: list[str], results: Path) -> list[Path]:
+def find_studies(names: list[str], results: Where) -> list[Where]:
     """Folders of the studies that `names` mean, names in `results` or paths; all in `results` where none is given.
 
     Raises:
         RecordError: one line for every name that means none, and for two that would write the same report.
     """
-    known = {path.parent.name: path.parent for path in sorted(results.glob("*/study.json"))}
+    known = {path.parent.name: path.parent for path in sorted(results.glob("*/study.json"), key=str)}
     if not names:
         if not known:
             raise RecordError(f"there is no study in {results}; run `python -m scaling.sweep` first, or give --results")
         return list(known.values())
-    found: dict[str, Path] = {}
+    found: dict[str, Where] = {}
     problems = []
     for name in names:
-        folder = known.get(name, Path(name))
+        folder = known.get(name) or place(name)
         if not (folder / "study.json").is_file():
             problems.append(f"{unknown('study', name, known)}; looked in {results}, and for a folder with study.json")
         elif found.setdefault(folder.resolve().name, folder).resolve() != folder.resolve():
@@ -98,7 +105,7 @@ def find_studies(names: list[str], results: Path) -> list[Path]:
     return list(found.values())
 
 
-def write_report(study_folder: str | Path, out_folder: str | Path = "reports", *, margin: float = MARGIN) -> Report:
+def write_report(study_folder: str | Where, out_folder: str | Path = "reports", *, margin: float = MARGIN) -> Report:
     """Write the report of the study at `study_folder` into a folder of the same name in `out_folder`.
 
     Every file is written beside its place and renamed into it, the page last; equal records give equal files.
@@ -114,10 +121,10 @@ def write_report(study_folder: str | Path, out_folder: str | Path = "reports", *
     from scaling.galleries import find_galleries
     from scaling.page import Figure, inline, render_page
     from scaling.plots import PLOTS, THEME
-    from scaling.records import write_atomically
+    from scaling.storage import write_atomically
     from scaling.tables import TABLES
 
-    folder = Path(study_folder)
+    folder = place(study_folder)
     target = Path(out_folder) / folder.resolve().name
     analysis = analyse_study(folder, margin)
     files: dict[str, bytes] = {}
@@ -160,7 +167,7 @@ def _without_nothing(tree: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in pruned.items() if value != {}}
 
 
-def commands(folder: Path, target: Path, has_space: bool) -> list[str]:
+def commands(folder: Where, target: Path, has_space: bool) -> list[str]:
     """The commands that run the study and write this report again."""
     name = shlex.quote(folder.resolve().name)
     results = "" if folder.parent == Path("results") else f" --results {shlex.quote(str(folder.parent))}"

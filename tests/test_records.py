@@ -1,10 +1,6 @@
 """Records are written whole or not at all, read back equal, and refuse what this version cannot read."""
 
 import json
-import multiprocessing
-import os
-import signal
-import time
 from pathlib import Path
 
 import pandas as pd
@@ -21,7 +17,6 @@ from scaling.records import (
     Study,
     read_records,
     read_study,
-    write_atomically,
     write_record,
     write_study,
 )
@@ -117,35 +112,3 @@ def test_what_a_later_version_adds_does_not_stop_an_older_reader(tmp_path: Path)
     path.write_text(json.dumps({**json.loads(path.read_text()), "added_later": 1}))
 
     assert read_records(tmp_path) == [record("a")]
-
-
-def write_for_ever(path: Path) -> None:
-    number = 0
-    while True:
-        write_atomically(path, json.dumps({"number": number, "filling": "x" * 200_000}).encode())
-        number += 1
-
-
-def test_a_writer_killed_at_any_moment_leaves_a_whole_file(tmp_path: Path) -> None:
-    path = tmp_path / "file.json"
-    context = multiprocessing.get_context("fork")
-    for delay in (0.02, 0.05, 0.08, 0.11, 0.14):
-        writer = context.Process(target=write_for_ever, args=(path,))
-        writer.start()
-        while not path.exists():
-            time.sleep(0.001)
-        time.sleep(delay)
-        assert writer.pid is not None
-        os.kill(writer.pid, signal.SIGKILL)
-        writer.join()
-
-        assert len(json.loads(path.read_text())["filling"]) == 200_000
-
-
-def test_a_failed_write_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("os.fsync", lambda handle: (_ for _ in ()).throw(OSError("disk full")))
-
-    with pytest.raises(OSError, match="disk full"):
-        write_atomically(tmp_path / "file.json", b"x")
-
-    assert list(tmp_path.iterdir()) == []

@@ -13,7 +13,8 @@ from scaling.counting.depth import COSTLESS, Arch, along_depth
 from scaling.counting.dispatcher import count_dispatched
 from scaling.errors import CostError
 from scaling.models import build_model
-from scaling.records import Cost, write_atomically
+from scaling.records import Cost
+from scaling.storage import write_atomically
 
 ImageSize = int | tuple[int, int]
 

@@ -15,7 +15,7 @@ from torch import nn
 
 from scaling.errors import ModelError
 from scaling.models.registry import build_model
-from scaling.records import write_atomically
+from scaling.storage import Place, place, write_atomically
 
 State = dict[str, torch.Tensor]
 
@@ -196,7 +196,7 @@ class SavedModel:
 
 def save_model(
     model: nn.Module,
-    path: str | Path,
+    path: str | Path | Place,
     *,
     family: str,
     arch: Mapping[str, Any],
@@ -213,7 +213,7 @@ def save_model(
     """
     about = {"family": family, "arch": dict(arch), "class_names": list(class_names), "mean": [*mean], "std": [*std]}
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    write_atomically(Path(path), safetensors.torch.save(state, metadata={"scaling": json.dumps(about)}))
+    write_atomically(place(path), safetensors.torch.save(state, metadata={"scaling": json.dumps(about)}))
 
 
 def load_model(path: str | Path) -> SavedModel:

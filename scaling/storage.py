@@ -1,0 +1,274 @@
+"""Storage: where results live: a folder on this machine, one that machines share, or an object store.
+
+`place(text)` gives a `pathlib.Path`, or for a URI such as `s3://bucket/prefix` a `Place`, which has those of Path's
+methods that results need. Both are written through `write_atomically` and removed through `remove_tree`.
+"""
+
+import contextlib
+import fnmatch
+import functools
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from scaling.errors import StorageError, unknown
+
+if TYPE_CHECKING:
+    from pyarrow.fs import FileSystem
+
+AT_ONCE = 32  # requests to a store; each takes tens of milliseconds, of which this machine does nothing
+URI = re.compile(
+    r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<authority>[^/?]*)(?P<path>[^?]*)(?:\?(?P<query>.*))?", re.S
+)
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """What a kind of store can do."""
+
+    has_folders: bool  # that must be made before files can be in them
+    renames: bool  # in one step; the others put an object whole or not at all
+
+
+# What pyarrow calls by these names. hdfs:// is not among them: a file that is written there is seen half-written.
+SCHEMES = {
+    "s3": Scheme(has_folders=False, renames=False),
+    "gs": Scheme(has_folders=False, renames=False),
+    "file": Scheme(has_folders=True, renames=True),
+    "mock": Scheme(has_folders=True, renames=True),  # in this process's memory: for tests
+}
+
+
+@dataclass(frozen=True, order=True)
+class Place:
+    """A file or folder in a store that pyarrow reaches; it holds no connection, so that it travels to other machines.
+
+    Its methods mean what Path's of the same name mean, and raise `StorageError` where the store does not answer.
+    """
+
+    scheme: str
+    authority: str  # the bucket
+    path: str  # from there, without slashes at its ends
+    query: str = ""  # pyarrow's options, such as region=eu-central-1 or endpoint_override=https://minio.example:9000
+
+    def __str__(self) -> str:
+        base = f"{self.scheme}://{self.authority}/{self.path}"
+        return f"{base}?{self.query}" if self.query else base
+
+    def __truediv__(self, inner: str) -> "Place":
+        return self._at("/".join(part for part in (self.path, inner.strip("/")) if part))
+
+    def _at(self, path: str) -> "Place":
+        return Place(self.scheme, self.authority, path, self.query)
+
+    @property
+    def name(self) -> str:
+        return self.path.rpartition("/")[2] or self.authority
+
+    @property
+    def stem(self) -> str:
+        return self.name.rpartition(".")[0] or self.name
+
+    @property
+    def parent(self) -> "Place":
+        return self._at(self.path.rpartition("/")[0])
+
+    def resolve(self) -> "Place":
+        return self
+
+    def exists(self) -> bool:
+        return self._type() != "NotFound"
+
+    def is_file(self) -> bool:
+        return self._type() == "File"
+
+    def is_dir(self) -> bool:
+        return self._type() == "Directory"
+
+    def read_bytes(self) -> bytes:
+        with self._told("read"):
+            system, path = self._opened()
+            with system.open_input_file(path) as file:
+                return file.read()
+
+    def write_bytes(self, content: bytes) -> int:
+        """Put `content` here, whole or not at all."""
+        with self._told("written"):
+            system, path = self._opened()
+            kind = SCHEMES[self.scheme]
+            if kind.has_folders:
+                system.create_dir(path.rpartition("/")[0], recursive=True)
+            if kind.renames:
+                _write_beside(system, path, content)
+            else:
+                with system.open_output_stream(path) as file:  # the object appears when the stream is closed
+                    file.write(content)
+        return len(content)
+
+    def unlink(self, missing_ok: bool = False) -> None:
+        with self._told("removed"):
+            system, path = self._opened()
+            try:
+                system.delete_file(path)
+            except FileNotFoundError:
+                if not missing_ok:
+                    raise
+
+    def glob(self, pattern: str) -> Iterator["Place"]:
+        """What matches `pattern`, such as `*.json` or `*/study.json`; each * stands within one name."""
+        first, _, rest = pattern.partition("/")
+        found = sorted((name, is_folder) for name, is_folder in self._names() if fnmatch.fnmatchcase(name, first))
+        if not rest:
+            yield from (self / name for name, _ in found)
+            return
+        folders = [self / name for name, is_folder in found if is_folder]
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            for inner in pool.map(lambda folder: list(folder.glob(rest)), folders):
+                yield from inner
+
+    def remove_tree(self) -> None:
+        """Remove this folder and all in it; nothing happens where there is none."""
+        with self._told("removed"), contextlib.suppress(FileNotFoundError):
+            system, path = self._opened()
+            system.delete_dir(path)
+
+    def _names(self) -> list[tuple[str, bool]]:
+        """What lies here, and whether it is a folder."""
+        from pyarrow.fs import FileSelector, FileType
+
+        with self._told("listed"):
+            system, path = self._opened()
+            found = system.get_file_info(FileSelector(path, allow_not_found=True))
+            infos = found if isinstance(found, list) else [found]
+            return [(info.base_name, info.type == FileType.Directory) for info in infos]
+
+    def _type(self) -> str:
+        with self._told("read"):
+            system, path = self._opened()
+            return system.get_file_info([path])[0].type.name
+
+    def _opened(self) -> tuple["FileSystem", str]:
+        system, base = _filesystem(self.scheme, self.authority, self.query)
+        return system, "/".join(part for part in (base.rstrip("/"), self.path) if part or self.scheme == "file")
+
+    @contextlib.contextmanager
+    def _told(self, done: str) -> Iterator[None]:
+        """Turn what a store answers into one line; that there is no such file stays what it is."""
+        try:
+            yield
+        except FileNotFoundError:
+            raise
+        except (OSError, ValueError) as error:  # pyarrow.ArrowInvalid is a ValueError
+            raise StorageError(f"{self} cannot be {done}: {cause(error)}") from None
+
+
+Where: TypeAlias = Path | Place
+
+
+def place(where: str | Path | Place) -> Where:
+    """A path, or a `Place` where `where` is a URI. Nothing is asked of the store yet.
+
+    Raises:
+        StorageError: a scheme that is not known, or a URI with a password in it, which would end up in records.
+    """
+    match = URI.fullmatch(where) if isinstance(where, str) else None
+    if match is None:
+        return Path(where) if isinstance(where, str) else where
+    scheme, authority = match["scheme"].lower(), match["authority"]
+    if scheme not in SCHEMES:
+        raise StorageError(f"{where}: {unknown('store', scheme, SCHEMES)}; a plain path works too")
+    query = match["query"] or ""
+    if ("@" in authority and authority.partition("@")[0] != "anonymous") or "secret" in query:
+        raise StorageError(
+            f"{scheme}://…@{authority.rpartition('@')[2]}: no keys in the address, for it is printed and kept; set them"
+            " in the environment of every machine (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, or the machine's role)"
+        )
+    if scheme in {"s3", "gs"} and not authority:
+        raise StorageError(f"{where}: names no bucket; write {scheme}://BUCKET/PREFIX")
+    return Place(scheme, authority, match["path"].strip("/"), query)
+
+
+def write_atomically(where: Where, content: bytes) -> None:
+    """Put `content` at `where` so that a kill or a power cut leaves the old file or the new one, whole.
+
+    Raises:
+        StorageError: it cannot be written, as where the disk is full; the old file, if any, is as it was.
+    """
+    if isinstance(where, Place):
+        where.write_bytes(content)
+        return
+    # Not tempfile.mkstemp: its files are the owner's alone, and results and pages are for sharing.
+    temporary = where.with_name(f".{where.name}.{secrets.token_hex(8)}")
+    try:
+        where.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, where)
+    except BaseException as error:
+        with contextlib.suppress(OSError):  # the first error is the one to tell
+            temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise StorageError(f"{where} cannot be written: {cause(error)}") from None
+        raise
+
+
+def read_all(files: Iterable[Where]) -> Iterator[tuple[Where, bytes | OSError | StorageError]]:
+    """Read whole files, in their order; from a store many at a time. A file that cannot be read comes as its error."""
+    files = list(files)
+    if not any(isinstance(file, Place) for file in files):
+        yield from ((file, _read(file)) for file in files)
+        return
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        yield from zip(files, pool.map(_read, files), strict=True)
+
+
+def remove_tree(where: Where) -> None:
+    """Remove a folder and all in it, as far as that can be done; nothing happens where there is none."""
+    if isinstance(where, Place):
+        with contextlib.suppress(StorageError):
+            where.remove_tree()
+    else:
+        shutil.rmtree(where, ignore_errors=True)
+
+
+def cause(error: Exception) -> str:
+    """What an error of a file system says, in one line and without what pyarrow adds to it."""
+    if isinstance(error, OSError) and error.errno:
+        return os.strerror(error.errno)
+    return " ".join(str(error).split())[:300] or type(error).__name__
+
+
+def _read(file: Where) -> bytes | OSError | StorageError:
+    try:
+        return file.read_bytes()
+    except (OSError, StorageError) as error:
+        return error
+
+
+def _write_beside(system: "FileSystem", path: str, content: bytes) -> None:
+    folder, _, name = path.rpartition("/")
+    temporary = f"{folder}/.{name}.{secrets.token_hex(8)}"
+    try:
+        with system.open_output_stream(temporary) as file:
+            file.write(content)
+        system.move(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            system.delete_file(temporary)
+        raise
+
+
+@functools.lru_cache(maxsize=64)  # a connection is made once a process
+def _filesystem(scheme: str, authority: str, query: str) -> tuple["FileSystem", str]:
+    """Pyarrow's file system, and the path at which it has the root of the place."""
+    from pyarrow.fs import FileSystem
+
+    return FileSystem.from_uri(f"{scheme}://{authority}/" + (f"?{query}" if query else ""))
