@@ -9,9 +9,10 @@ of one cell belong together: what a cell's shape does at its cost (deep and narr
 arms, and cancels in h as it does in a paired difference. Where the arms cost the same, h is the regression of the
 paired differences on x. Variances come from the cells' residuals, cluster-robust with the correction CR2, and the
 degrees of freedom that belong to it (Bell and McCaffrey 2002), because with few cells neither the plain
-sandwich nor a bootstrap covers. A cell's residual holds what cells and what seeds do, so that nothing is resampled twice. The critical value of
-the band is that of the largest of the band's t statistics (sup-t; Montiel Olea and Plagborg-Møller 2019). The share
-of the test images is added by `scaling.statistics.bits`. docs/statistics.md shows how it does where the truth is known.
+sandwich nor a bootstrap covers. A cell's residual holds what cells and what seeds do, so that nothing is resampled
+twice. The critical value of the band is that of the largest of the band's t statistics (sup-t; Montiel Olea and
+Plagborg-Møller 2019). The share of the test images is added by `scaling.statistics.bits`. docs/statistics.md shows how it
+does where the truth is known.
 """
 
 from dataclasses import dataclass
