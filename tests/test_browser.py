@@ -3,7 +3,7 @@
 import csv
 import io
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,8 +11,11 @@ import numpy as np
 import pytest
 from make_study import Truth, describe, failed, simulated_records, write_simulation
 
+from scaling.analysis import analyse
+from scaling.page import render_page
 from scaling.records import Record, Study
 from scaling.report import write_report
+from scaling.tables import TABLES
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright, which the dev extra installs")
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -38,7 +41,7 @@ class Seen:
         return self.page.locator(selector).inner_text()
 
     def axis(self, figure: str, which: str = "x") -> str:
-        return self.page.locator(f"#{figure}-plot .{which}title").inner_text()
+        return self.page.locator(f"#{figure}-plot .{which}title").text_content() or ""
 
     def drawn(self) -> int:
         return int(self.page.locator("#explore-plot").get_attribute("data-models") or -1)
@@ -51,12 +54,27 @@ class Seen:
         names = [th.get_attribute("data-column") for th in self.page.locator("#trials-head th").all()]
         return [row[names.index(name)] for row in self.rows()]
 
-    def hover(self, model: int = -1) -> None:
-        """Point at a model, the last that is drawn if none is named."""
-        points = self.page.locator("#explore-plot .scatterlayer .points path.point")
-        box = points.nth(points.count() - 2 if model < 0 else model).bounding_box()
-        assert box
-        self.page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    def hover(self) -> tuple[float, float]:
+        """Point at a model; where that is on the screen."""
+        plot = self.page.locator("#explore-plot")
+        plot.scroll_into_view_if_needed()
+        x, y = plot.evaluate(
+            """plot => {
+                const models = plot.data.findLast(trace => trace.customdata?.[0]?.[0] === "model");
+                const { xaxis, yaxis } = plot._fullLayout;
+                const frame = plot.getBoundingClientRect();
+                const at = (axis, value) => axis._offset + axis.d2p(value);
+                return [frame.x + at(xaxis, models.x[0]), frame.y + at(yaxis, models.y[0])];
+            }"""
+        )
+        self.page.mouse.move(x + 40, y)
+        self.page.mouse.move(x, y)
+        self.page.locator("#explore-tip").wait_for()
+        return x, y
+
+    def ringed(self) -> int:
+        """How many points the ring of the focus is drawn around: one, or none."""
+        return self.page.locator("#explore-plot").evaluate("plot => plot.data.at(-1).x.length")
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +87,15 @@ def chromium() -> Iterator[sync_api.Browser]:
 
 def written(folder: Path, records: list[Record], study: Study) -> Path:
     return write_report(write_simulation(folder / "results" / "pools", records, study), folder / "reports").page
+
+
+def laid_out(folder: Path, records: list[Record], study: Study) -> Path:
+    """The page alone, without its drawn figures, which take seconds."""
+    analysis = analyse(study, records)
+    tables = {name: build(analysis) for name, build in TABLES.items()}
+    page = folder / "index.html"
+    page.write_text(render_page(analysis, {}, tables, [], []), encoding="utf-8")
+    return page
 
 
 @pytest.fixture(scope="module")
@@ -95,15 +122,29 @@ def opened(
     return seen
 
 
-@pytest.fixture
-def seen(chromium: sync_api.Browser, reported: Path) -> Iterator[Seen]:
-    """The page of a whole study, on a wide screen; whatever a test does, nothing is asked for or complained of."""
+@pytest.fixture(scope="module")
+def shared(chromium: sync_api.Browser, reported: Path) -> Iterator[Seen]:
+    """The page of a whole study on a wide screen; whatever the tests do, nothing is asked for or complained of."""
     seen = opened(chromium, reported)
     yield seen
     asked = [url for url in seen.requests if not url.startswith(("data:", "blob:", reported.as_uri()))]
     seen.page.context.close()
     assert asked == []
     assert seen.complaints == []
+
+
+@pytest.fixture
+def seen(shared: Seen) -> Seen:
+    """The page as it was when it started: no filter, no arm hidden, the first cost and score."""
+    shared.page.mouse.move(0, 0)
+    shared.page.emulate_media(media="screen")
+    shared.page.click("#trials-clear")
+    for button in shared.page.locator("#explore-legend button[aria-pressed=false]").all():
+        button.click()
+    shared.page.select_option("#explore-cost", "macs")
+    shared.page.select_option("#explore-score", "test_accuracy")
+    shared.page.check("#explore-log-cost")
+    return shared
 
 
 def test_the_page_starts_without_a_request_or_a_complaint_and_draws_all_models(seen: Seen) -> None:
@@ -115,7 +156,7 @@ def test_the_page_starts_without_a_request_or_a_complaint_and_draws_all_models(s
 
 
 def test_pointing_at_a_model_shows_its_whole_config_and_its_rows(seen: Seen) -> None:
-    seen.hover()
+    at = seen.hover()
 
     shown = seen.text("#explore-tip")
     assert "depth=" in shown
@@ -126,27 +167,21 @@ def test_pointing_at_a_model_shows_its_whole_config_and_its_rows(seen: Seen) -> 
     for name in ("recipe.epochs", "recipe.learning_rate", "data.source", "arch.pooling", "arch.patch_size"):
         assert name in details
     assert str(config["recipe"]["learning_rate"]) in details
-    seen.page.mouse.click(*_middle(seen))
+    seen.page.mouse.click(*at)
     pointed = seen.page.locator("#trials-body tr.pointed")
     assert pointed.count() >= 1
     assert pointed.first.locator("td").first.inner_text() in details
 
 
-def _middle(seen: Seen) -> tuple[float, float]:
-    points = seen.page.locator("#explore-plot .scatterlayer .points path.point")
-    box = points.nth(points.count() - 2).bounding_box()
-    assert box
-    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-
-
 def test_a_row_points_at_its_dot(seen: Seen) -> None:
-    ring = seen.page.locator("#explore-plot .scatterlayer .trace").last.locator(".point")
-    assert ring.count() == 0
+    row = seen.page.locator("#trials-body tr").nth(4)
 
-    seen.page.locator("#trials-body tr").nth(4).hover()
+    row.hover()
 
-    assert ring.count() == 1
+    assert seen.ringed() == 1
     assert seen.page.locator("#trials-body tr.pointed").count() == 1
+    accuracy = seen.page.locator("#explore-plot").evaluate("plot => plot.data.at(-1).y[0]")
+    assert f"{accuracy:.2f}" == seen.column("test_accuracy")[4]
     assert seen.rows()[4][0] in seen.text("#explore-details")
 
 
@@ -170,9 +205,9 @@ def test_another_cost_changes_the_axis_and_it_can_be_linear(seen: Seen) -> None:
     seen.page.select_option("#explore-score", "test_error")
     assert seen.axis("explore", "y") == "Test error (%)"
 
-    ticks = seen.page.locator("#explore-plot .xtick").all_inner_texts()
+    ticks = seen.page.locator("#explore-plot .xtick").all_text_contents()
     seen.page.uncheck("#explore-log-cost")
-    assert seen.page.locator("#explore-plot .xtick").all_inner_texts() != ticks
+    assert seen.page.locator("#explore-plot .xtick").all_text_contents() != ticks
     costs = seen.page.locator("#explore-cost option").count()
     for name in [seen.page.locator("#explore-cost option").nth(i).get_attribute("value") for i in range(costs)]:
         seen.page.select_option("#explore-cost", name)
@@ -204,31 +239,30 @@ def test_the_table_sorts_by_every_column(seen: Seen) -> None:
     assert seen.column("test_accuracy")[-1] == "–"  # missing comes last, whichever way
 
 
-@pytest.mark.parametrize(
-    ("query", "fits"),
-    [
-        ("attention", lambda r: r.arm == "attention"),
-        ("depth=4", lambda r: r.cell["depth"] == 4),
-        ("depth>=4 width<64", lambda r: r.cell["depth"] >= 4 and r.cell["width"] < 64),
-        ("status!=finished", lambda r: r.status != "finished"),
-        ("reason:memory", lambda r: "memory" in (r.reason or "")),
-        ("test_accuracy>85 arm=average", lambda r: r.scores and r.scores.test_accuracy > 85 and r.arm == "average"),
-        ("macs<500k", lambda r: r.cost.macs < 500_000),
-        (EVERYTHING[7].key, lambda r: r.key == EVERYTHING[7].key),
-        ("no-such-thing", lambda r: False),
-    ],
-)
-def test_the_filter_keeps_what_fits_in_table_and_figures(seen: Seen, query: str, fits) -> None:
-    wanted = [record for record in EVERYTHING if fits(record)]
+FILTERS: dict[str, Callable[[Record], object]] = {
+    "attention": lambda r: r.arm == "attention",
+    "depth=4": lambda r: r.cell["depth"] == 4,
+    "depth>=4 width<64": lambda r: r.cell["depth"] >= 4 and r.cell["width"] < 64,
+    "status!=finished": lambda r: r.status != "finished",
+    "reason:memory": lambda r: "memory" in (r.reason or ""),
+    "test_accuracy>85 arm=average": lambda r: r.scores and r.scores.test_accuracy > 85 and r.arm == "average",
+    "macs<500k": lambda r: r.cost and r.cost.macs < 500_000,
+    EVERYTHING[7].key: lambda r: r.key == EVERYTHING[7].key,
+    "no-such-thing": lambda r: False,
+}
 
-    seen.page.fill("#trials-query", query)
 
-    said = seen.page.locator("#trials-said")
-    sync_api.expect(said).to_contain_text(f"{len(wanted)} trial{'' if len(wanted) == 1 else 's'} of 36 match")
-    assert sorted(seen.column("key")) == sorted(r.key for r in wanted)[: len(seen.rows())] or len(wanted) > 25
-    models = {(r.arm, str(r.cell)) for r in wanted if r.status == "finished"}
-    of_failed = {(r.arm, str(r.cell)) for r in wanted if r.status != "finished"}
-    assert len(models) <= seen.drawn() <= len(models | of_failed)
+def test_the_filter_keeps_what_fits_in_table_and_figures(seen: Seen) -> None:
+    for query, fits in FILTERS.items():
+        wanted = [record for record in EVERYTHING if fits(record)]
+
+        seen.page.fill("#trials-query", query)
+
+        said = f"{len(wanted)} trial{'' if len(wanted) == 1 else 's'} of 36 match"
+        sync_api.expect(seen.page.locator("#trials-said")).to_contain_text(said)
+        assert len(seen.column("key")) == min(25, len(wanted))
+        assert set(seen.column("key")) <= {record.key for record in wanted}
+        assert seen.drawn() == len({(record.arm, str(record.cell)) for record in wanted})  # each has another seed
 
 
 def test_a_filter_on_an_unknown_column_says_so(seen: Seen) -> None:
@@ -256,6 +290,7 @@ def test_the_whole_data_can_be_kept_as_csv(seen: Seen) -> None:
 
 def test_the_tab_key_reaches_every_control_and_each_shows_that_it_is_reached(seen: Seen) -> None:
     reached, plain = [], []
+    seen.page.focus("a.skip")
     for _ in range(140):
         seen.page.keyboard.press("Tab")
         found = seen.page.evaluate_handle("document.activeElement")
@@ -263,8 +298,10 @@ def test_the_tab_key_reaches_every_control_and_each_shows_that_it_is_reached(see
             "e => [e.id || e.getAttribute('href') || e.dataset.column || e.textContent.slice(0, 30),"
             " getComputedStyle(e).outlineStyle !== 'none']", found
         )  # fmt: skip
+        if name.startswith("\nTo the verdict"):  # the page itself: once around
+            break
         reached.append(name)
-        if not outline and name:
+        if not outline:
             plain.append(name)
     ids = ["explore-score", "explore-cost", "explore-log-cost", "explore-keys", "explore-details", "trials-query",
            "trials-arm", "trials-all", "curves-field", "#verdict", "#method"]  # fmt: skip
@@ -289,20 +326,20 @@ def test_the_arrow_keys_go_through_models_and_rows(seen: Seen) -> None:
     assert seen.page.locator("#trials-body tr:focus").get_attribute("aria-rowindex") != row.get_attribute("x")
 
 
-@pytest.mark.parametrize(("width", "dark"), [(360, True), (360, False), (500, False), (1000, True)])
-def test_nothing_sticks_out_of_a_phone_and_dark_mode_is_dark(
-    chromium: sync_api.Browser, reported: Path, width: int, dark: bool
-) -> None:
-    seen = opened(chromium, reported, width=width, dark=dark)
+def test_nothing_sticks_out_of_a_phone_and_dark_mode_is_dark(seen: Seen) -> None:
+    for width, dark in ((360, True), (360, False), (500, False), (1000, True), (1280, False)):
+        seen.page.set_viewport_size({"width": width, "height": 900})
+        seen.page.emulate_media(color_scheme="dark" if dark else "light")
+        seen.page.locator("#explore-plot .xtitle").wait_for()
 
-    assert seen.page.evaluate("() => document.documentElement.scrollWidth") <= width
-    colour = seen.page.evaluate("() => getComputedStyle(document.documentElement).backgroundColor")
-    brightness = sum(int(part) for part in colour.removeprefix("rgb(").removesuffix(")").split(", "))
-    assert (brightness < 150) == dark
-    ink = seen.page.locator("#explore-plot .xtitle").evaluate("e => getComputedStyle(e).fill")
-    assert (sum(int(part) for part in ink.removeprefix("rgb(").removesuffix(")").split(", ")) > 450) == dark
-    assert seen.complaints == []
-    seen.page.context.close()
+        assert seen.page.evaluate("() => document.documentElement.scrollWidth") <= width
+        assert (_brightness(seen, "html", "backgroundColor") < 150) == dark
+        assert (_brightness(seen, "#explore-plot .xtitle", "fill") > 450) == dark  # the figures follow at once
+
+
+def _brightness(seen: Seen, selector: str, of: str) -> int:
+    colour = seen.page.locator(selector).evaluate(f"e => getComputedStyle(e).{of}")
+    return sum(int(part) for part in colour.removeprefix("rgb(").removesuffix(")").split(", "))
 
 
 def test_paper_gets_the_drawn_figures_and_no_controls(seen: Seen) -> None:
@@ -335,7 +372,7 @@ def test_hostile_words_of_records_do_nothing(chromium: sync_api.Browser, tmp_pat
     records = [spoilt(record) for record in simulated_records(truth)]
     records[0] = failed(records[0], reason=NASTY)
     study = describe(records, truth, "pools").model_copy(update={"question": NASTY, "axes": ["depth", "width", "kind"]})
-    seen = opened(chromium, written(tmp_path, records, study))
+    seen = opened(chromium, laid_out(tmp_path, records, study))
 
     seen.hover()
     seen.page.fill("#trials-query", NASTY.split()[0])
@@ -350,9 +387,9 @@ def test_hostile_words_of_records_do_nothing(chromium: sync_api.Browser, tmp_pat
     seen.page.context.close()
 
 
-@pytest.mark.parametrize("kept", [0, 1, 2])
+@pytest.mark.parametrize("kept", [0, 1])
 def test_a_page_with_next_to_nothing_starts_all_the_same(chromium: sync_api.Browser, tmp_path: Path, kept: int) -> None:
-    seen = opened(chromium, written(tmp_path, [failed(r) for r in RECORDS[:kept]], describe(RECORDS, TRUTH, "pools")))
+    seen = opened(chromium, laid_out(tmp_path, [failed(r) for r in RECORDS[:kept]], describe(RECORDS, TRUTH, "pools")))
 
     assert seen.complaints == []
     assert seen.page.locator("html.live").count() == 1

@@ -5,7 +5,7 @@ const pause = () => new Promise((ready) => setTimeout(ready));
 
 async function start() {
   const data = await unpack(byId("data").textContent);
-  const showRow = table(data);
+  const showRow = byId("trials-table") ? table(data) : () => {};
   document.documentElement.dataset.table = "ready";
   await pause();
   const script = make("script");

@@ -1,12 +1,13 @@
 // The table of trials: a page of rows at a time, sorted and filtered over all of them; the whole of it as CSV.
 
 const ROWS = 25;
+const ELSEWHERE = new Set(["fvcore_flops", "training_macs", "measured_memory", "wall_seconds"]); // costs in the details alone
 const NARROW = new Set(["cell", "arm", "status", "key", "reason"]);
 
 function table(data) {
   const columns = columnsOf(data);
   const shown = ["cell", "arm", "seed", "status", ...["test_accuracy", "val_accuracy"].filter((name) => columns[name]),
-    ...data.costs.slice(0, 6), "epochs", ...(data.reasons.some(Boolean) ? ["reason"] : []), "key"];
+    ...data.costs.filter((name) => !ELSEWHERE.has(name)), "epochs", ...(data.reasons.some(Boolean) ? ["reason"] : []), "key"];
   const [query, arm, status, said, body, head] =
     ["trials-query", "trials-arm", "trials-status", "trials-said", "trials-body", "trials-head"].map(byId);
   const order = { name: null, up: true };
@@ -19,10 +20,15 @@ function table(data) {
     .map((name) => [name, name])], "");
 
   const buttons = shown.map((name) => {
-    const button = make("button", { type: "button", onclick: () => sortBy(name) }, columns[name].label);
+    const button = make("button", { type: "button", onclick: () => sortBy(name) }, headingOf(columns[name]));
     head.append(make("th", { scope: "col", "data-column": name, "aria-sort": "none", class: NARROW.has(name) ? "" : "number" }, button));
     return button;
   });
+
+  function headingOf({ label, metric }) {
+    if (!metric) return label;
+    return ["%", "s", "ms", "nats", "B"].includes(metric.unit) ? `${metric.title} (${metric.unit})` : metric.title;
+  }
 
   function sortBy(name) {
     const metric = columns[name].metric;
