@@ -6,6 +6,7 @@ the pair of a cell and seed shares most of its luck, as real pairs do.
 
 import base64
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
@@ -153,7 +154,7 @@ def _images(accuracy: float, images: int, rng: np.random.Generator) -> str:
 
 
 def _clock(seconds: int) -> str:
-    return f"2026-01-01T{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}+00:00"
+    return (datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)).isoformat()
 
 
 def describe(records: list[Record], truth: Truth = Truth(), study: str = "simulated") -> Study:

@@ -155,8 +155,15 @@ def environments(analysis: Analysis) -> list[tuple[str, str]]:
 
 def until(analysis: Analysis) -> str | None:
     """When the last trial ended. The page has no date of its own, so that equal records give an equal page."""
-    ended = [datetime.fromisoformat(record.ended).astimezone(UTC) for record in analysis.records if record.ended]
+    ended = [moment for record in analysis.records if (moment := _moment(record.ended))]
     return f"{max(ended):%Y-%m-%d %H:%M} UTC" if ended else None
+
+
+def _moment(written: str | None) -> datetime | None:
+    try:
+        return datetime.fromisoformat(written).astimezone(UTC) if written else None
+    except ValueError:  # of a record that other hands wrote
+        return None
 
 
 def _listed(values: Any) -> str:
