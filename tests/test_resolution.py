@@ -13,7 +13,7 @@ from torch import nn
 
 from scaling.augment import Augmentation
 from scaling.config import DataConfig, Recipe, TrialConfig
-from scaling.data import Dataset, Split, load_data
+from scaling.data import Dataset, Split
 from scaling.errors import ModelError
 from scaling.models import build_model
 from scaling.notes import Notes
@@ -160,12 +160,3 @@ def test_a_setting_that_is_left_out_changes_no_key() -> None:
     assert config.key == TrialConfig(family="patchconvnet", arch={}, recipe=Recipe(train_resolution=None)).key
     assert changed.key != config.key
     assert TrialConfig.model_validate_json(changed.model_dump_json()) == changed
-
-
-def test_digits_learn_on_images_of_half_their_size() -> None:
-    data = load_data(DataConfig(train_limit=400))
-    net = build_model("patchconvnet", width=16, depth=1, patch_size=2, num_classes=10, in_chans=1, image_size=(8, 8))
-
-    *_, last = fit(net, data, recipe(4, 8, epochs=15, learning_rate=1e-2, batch_size=25), seed=0, device=CPU)
-
-    assert last.val_accuracy > 50
