@@ -1,18 +1,17 @@
-"""The study's folder while it is being asked: whose it is, what it plans, and who holds it."""
+"""The study's folder while it is being asked: whose it is, and what it plans. Who holds it: `scaling.lease`."""
 
-import contextlib
-import fcntl
-from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import IO, Any
+from collections.abc import Sequence
+from typing import Any
 
 from scaling.config import Trial
-from scaling.errors import RecordError, ScalingError
+from scaling.errors import RecordError
+from scaling.lease import locked as locked
 from scaling.records import Study, read_study
 from scaling.space import Space
+from scaling.storage import Where
 
 
-def previous(folder: Path, space: Space) -> Study | None:
+def previous(folder: Where, space: Space) -> Study | None:
     """The study that stands at `folder`; raise `RecordError` where it was made under other conditions."""
     if not (folder / "study.json").exists():
         return None
@@ -53,16 +52,3 @@ def describe(name: str, space: Space, planned: Sequence[Trial], before: Study | 
         space=space.model_dump(mode="json"),
         planned=keys + earlier,
     )
-
-
-@contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold the study for one sweep; the lock goes with the process, however that ends."""
-    folder.mkdir(parents=True, exist_ok=True)
-    lock: IO[str]
-    with (folder / ".lock").open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise ScalingError(f"{folder} is being run by another sweep; wait for it, or stop it") from None
-        yield

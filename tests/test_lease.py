@@ -1,0 +1,133 @@
+"""One sweep holds a study; on a store without locks a lease says who, and a silent one is dead after a stated time."""
+
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from scaling import lease
+from scaling.errors import ScalingError
+from scaling.lease import DEAD, Holder, holder, is_shared, locked
+from scaling.storage import Where, place, write_atomically
+
+
+@pytest.fixture(params=["{}", "file://{}"])
+def folder(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Where:
+    monkeypatch.setattr(lease, "SETTLE", 0.1)
+    return place(request.param.format(tmp_path / "study"))
+
+
+def test_a_study_that_is_held_is_refused_with_who_holds_it(folder: Where) -> None:
+    assert holder(folder) is None
+
+    with locked(folder):
+        found = holder(folder)
+        with pytest.raises(ScalingError, match=rf"being run by another sweep \({found}") as refused, locked(folder):
+            pass
+
+    assert found is not None
+    assert len(refused.value.problems) == 1
+    assert holder(folder) is None
+    with locked(folder):
+        pass
+
+
+def test_a_killed_sweep_does_not_hold_its_study(folder: Where) -> None:
+    code = (
+        "import sys, time; from scaling import lease; from scaling.storage import place; lease.SETTLE = 0\n"
+        "with lease.locked(place(sys.argv[1])): print('held', flush=True); time.sleep(60)"
+    )
+    sweep = subprocess.Popen([sys.executable, "-c", code, str(folder)], stdout=subprocess.PIPE, text=True)
+    assert sweep.stdout
+    assert sweep.stdout.readline() == "held\n"
+    with pytest.raises(ScalingError, match=f"process {sweep.pid} on"), locked(folder):
+        pass
+
+    sweep.kill()
+    sweep.communicate()
+
+    with locked(folder):
+        pass
+
+
+@pytest.mark.parametrize(("silence", "is_free"), [(DEAD + 5, True), (DEAD - 30, False)])
+def test_a_lease_of_another_machine_ends_after_the_stated_silence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, silence: float, is_free: bool
+) -> None:
+    monkeypatch.setattr(lease, "SETTLE", 0)
+    folder = place(f"file://{tmp_path}")
+    then = time.time() - silence
+    theirs = Holder(host="elsewhere", pid=1, token="t", taken=then, refreshed=then)
+    write_atomically(folder / ".lease", theirs.model_dump_json().encode())
+
+    if is_free:
+        with locked(folder):
+            assert holder(folder) != theirs
+    else:
+        with pytest.raises(ScalingError, match=r"process 1 on elsewhere, last heard of 9\d s ago.*dead after 120 s"):
+            locked(folder).__enter__()
+        assert holder(folder) == theirs
+
+
+def test_of_two_sweeps_that_start_at_once_on_a_store_one_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lease, "SETTLE", 0.3)
+    folder = place(f"file://{tmp_path}")
+    both, ran, refused = threading.Barrier(4), [], []
+
+    def sweep() -> None:
+        both.wait()
+        try:
+            with locked(folder):
+                ran.append(1)
+                time.sleep(0.5)
+        except ScalingError:
+            refused.append(1)
+
+    threads = [threading.Thread(target=sweep) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert (len(ran), len(refused)) == (1, 3)
+
+
+def test_a_sweep_whose_lease_was_taken_over_stops_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lease, "SETTLE", 0)
+    monkeypatch.setattr(lease, "REFRESH", 0.1)
+    folder = place(f"file://{tmp_path}")
+    now = time.time()
+    theirs = Holder(host="elsewhere", pid=1, token="t", taken=now, refreshed=now)
+
+    def sweep() -> None:
+        with locked(folder):
+            time.sleep(0.3)
+            refreshed = holder(folder)
+            assert refreshed is not None
+            assert refreshed.refreshed > refreshed.taken
+            write_atomically(folder / ".lease", theirs.model_dump_json().encode())
+            with pytest.raises(KeyboardInterrupt):
+                time.sleep(5)
+
+    with pytest.raises(ScalingError, match=r"another sweep \(process 1 on elsewhere"):
+        sweep()
+
+    assert holder(folder) == theirs
+
+
+def test_file_systems_that_machines_share_are_known(tmp_path: Path) -> None:
+    mounts = tmp_path / "mounts"
+    mounts.write_text(
+        "overlay / overlay rw 0 0\nhost:/x /shared nfs4 rw 0 0\n/dev/sda /shared/local\\040disk ext4 rw 0 0\n"
+        "bucket /bucket fuse.gcsfuse rw 0 0\n"
+    )
+
+    kinds = {
+        folder: is_shared(Path(folder), mounts) for folder in ("/a", "/shared/a", "/shared/local disk/a", "/bucket")
+    }
+
+    assert kinds == {"/a": False, "/shared/a": True, "/shared/local disk/a": False, "/bucket": True}
+    assert not is_shared(tmp_path, tmp_path / "none")
