@@ -11,8 +11,8 @@ paired differences on x. Variances come from the cells' residuals, cluster-robus
 degrees of freedom that belong to it (Bell and McCaffrey 2002), because with few cells neither the plain
 sandwich nor a bootstrap covers. A cell's residual holds what cells and what seeds do, so that nothing is resampled
 twice. The critical value of the band is that of the largest of the band's t statistics (sup-t; Montiel Olea and
-Plagborg-Møller 2019). The share of the test images is added by `scaling.statistics.bits`. docs/statistics.md shows how it
-does where the truth is known.
+Plagborg-Møller 2019). The share of the test images is added by `scaling.statistics.bits`. docs/statistics.md shows how
+it does where the truth is known.
 """
 
 from dataclasses import dataclass
