@@ -150,7 +150,7 @@ def examine(
     columns: list[tuple[torch.Tensor, ...]] = []
     with float32_products("float32", device):
         steps = list(_in_order(len(split)))
-        for images, labels in batches(split, steps[workers.part(len(steps))], device):
+        for images, labels in batches(split, steps[workers.part(len(steps))], device, notes):
             logits = _logits(model, normalise, images, micro, notes or Notes())
             right = logits.gather(1, labels[:, None])
             rank = (logits > right).sum(dim=1)  # classes held likelier than the right one

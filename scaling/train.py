@@ -8,7 +8,7 @@ import hashlib
 import json
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from scaling.config import Recipe
 from scaling.data import AnySplit, Dataset, Split
 from scaling.data.batches import Batch, Step, batches
 from scaling.divergence import Diverged
+from scaling.errors import StorageError
 from scaling.evaluate import evaluate
 from scaling.micro_batches import MicroBatches
 from scaling.models.recomputing import checkpoint_gradients
@@ -127,7 +128,7 @@ def fit(
         checkpoints=checkpoints_gradients,
         compiles=is_worthwhile(compiles, device, steps * len(to_do)),
     )
-    loop = Loop(stepper, shared_batches(data.train, plan, device, workers), steps, watch)
+    loop = Loop(stepper, shared_batches(data.train, plan, device, workers, notes), steps, watch)
     for number in to_do:
         watch.book("waiting")
         loss, data_seconds, train_seconds = loop.run(seed=seed, epoch=number, size=sizes[number - 1])
@@ -149,17 +150,22 @@ def fit(
         if checkpoint and workers.is_first:
             states = {name: module.state_dict() for name, module in modules.items()}
             progress = {"micro_batch": micro.size, "notes": notes.lines}
-            checkpointing.save(checkpoint, Checkpoint(identity, curve, states, optimizer.state_dict(), progress))
+            try:
+                checkpointing.save(checkpoint, Checkpoint(identity, curve, states, optimizer.state_dict(), progress))
+            except StorageError as error:  # a full disk must not cost the result of a week's training
+                notes.add(f"not every epoch was checkpointed: {error}")
             watch.book("checkpointing")
         yield curve[-1]
 
 
-def shared_batches(split: AnySplit, plan: Iterator[Step], device: torch.device, workers: Workers) -> Iterator[Batch]:
+def shared_batches(
+    split: AnySplit, plan: Iterator[Step], device: torch.device, workers: Workers, notes: Notes
+) -> Iterator[Batch]:
     """Batches of `plan`, whole for every worker; of images that are decoded anew, each worker decodes its share."""
     if workers.count == 1 or isinstance(split, Split):
-        return batches(split, plan, device)
-    shares = (replace(step, indices=step.indices[workers.share(len(step.indices))]) for step in plan)
-    return (workers.whole(images, labels) for images, labels in batches(split, shares, device))
+        return batches(split, plan, device, notes)
+    shares = (step.part(workers.share(len(step.indices))) for step in plan)
+    return (workers.whole(images, labels) for images, labels in batches(split, shares, device, notes))
 
 
 def steps_per_epoch(images: int, recipe: Recipe) -> int:

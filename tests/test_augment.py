@@ -48,6 +48,27 @@ def test_nothing_to_do_changes_nothing() -> None:
     assert flip_and_crop(images, rng(), flip=False, padding=0) is images
 
 
+def test_normalisation_is_what_its_definition_says_to_the_bit() -> None:
+    images = pixels(5, 6, 4)
+    split = Split(images.numpy(), np.zeros(5, np.int64))
+    data = Dataset(split, split, split, ("a",), (120.5, 110.25, 99.0), (50.0, 51.5, 0.3), flip=True, crop_padding=0)
+
+    normalised = Normalisation(data, torch.device("cpu"))(images)
+
+    expected = (images.float() - torch.tensor(data.mean)) / torch.tensor(data.std)
+    assert torch.equal(normalised, expected.permute(0, 3, 1, 2))
+    assert normalised.is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(images, pixels(5, 6, 4))  # bytes that trials share are not written to
+
+
+def test_mirroring_alone_moves_as_mirroring_with_a_shift_of_none_does() -> None:
+    images, flips = pixels(7, 4, 6), torch.from_numpy(rng(3).random(7) < 0.5)
+
+    alone = flip_and_crop(images, rng(3), flip=True, padding=0)
+
+    assert torch.equal(alone, flipped_and_shifted(images, flips, torch.zeros(7, 2, dtype=torch.int64), 0))
+
+
 def test_half_of_the_images_are_mirrored_and_all_shifts_occur() -> None:
     images = pixels(1, 8, 8).expand(4000, -1, -1, -1)
 

@@ -21,6 +21,7 @@ from scaling.data.images import Blocks, StreamedImages
 from scaling.errors import DataError
 from scaling.evaluate import evaluate
 from scaling.models import build_model
+from scaling.notes import Notes
 from scaling.train import fit
 
 CPU = torch.device("cpu")
@@ -111,16 +112,15 @@ def test_processes_serve_what_threads_do(source: str) -> None:
     assert list(streaming.in_processes(split, [], 2, CPU)) == []
 
 
-def test_shares_of_a_batch_put_together_are_the_batch(source: str) -> None:
-    split = streamed(source)
-    (whole,) = batches(split, [Step(np.arange(40), seed=(3,))], CPU)
+def test_shares_of_a_batch_put_together_are_the_batch(tmp_path: Path) -> None:
+    split, step = photographs(tmp_path).train, Step(np.array([4, 4, *range(30)]), seed=(3,))
+    (whole,) = batches(split, [step], CPU)
 
-    places = [np.arange(0, 40, 2), np.arange(1, 40, 2)]
-    shares = [next(batches(split, [Step(p, seed=(3,), places=p)], CPU)) for p in places]
+    shares = [next(batches(split, [step.part(share)], CPU)) for share in (slice(0, 13), slice(13, 32))]
 
-    for share, place in zip(shares, places, strict=True):
-        assert torch.equal(share[0], whole[0][place])
-        assert torch.equal(share[1], whole[1][place])
+    assert torch.equal(torch.cat([images for images, _ in shares]), whole[0])
+    assert torch.equal(torch.cat([labels for _, labels in shares]), whole[1])
+    assert not torch.equal(whole[0][0], whole[0][1])  # a repeated image is cropped anew
 
 
 class Laid(StreamedImages):
@@ -284,11 +284,12 @@ def test_large_folders_are_trained_from_their_files_as_repeatably(tmp_path: Path
 
 
 def test_unreadable_files_are_left_out_with_a_warning_up_to_a_limit(tmp_path: Path) -> None:
-    data = photographs(tmp_path, broken=11)
+    data, notes = photographs(tmp_path, broken=11), Notes()
 
     with pytest.warns(UnreadableImageWarning, match=r"left out: .*\.jpg: cannot be read as an image"):
-        ((images, labels),) = batches(data.train, [Step(np.arange(9, 14), seed=(0,))], CPU)
+        ((images, labels),) = batches(data.train, [Step(np.arange(9, 14), seed=(0,))], CPU, notes)
     assert len(images) == len(labels) == 3
+    assert len(notes.lines) == 2  # they are told in the record, too
     with (
         pytest.warns(UnreadableImageWarning),
         pytest.raises(DataError, match=r"11 images cannot be read, more than data\.most_unreadable = 10"),

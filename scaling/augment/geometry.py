@@ -19,6 +19,8 @@ def flip_and_crop(images: torch.Tensor, rng: np.random.Generator, *, flip: bool,
     if not flip and not padding:
         return images
     flips, shifts = flips.to(images.device, non_blocking=True), shifts.to(images.device, non_blocking=True)
+    if not padding:  # most of the pixels of large images stay where they are
+        return torch.where(flips[:, None, None, None], images.flip(2), images)
     return flipped_and_shifted(images, flips, shifts, padding)
 
 

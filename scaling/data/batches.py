@@ -13,6 +13,7 @@ from scaling.data.dataset import AnySplit, Split, StreamSplit
 from scaling.data.streaming import Step as Step
 from scaling.data.streaming import in_processes, in_threads
 from scaling.errors import DataError
+from scaling.notes import Notes
 
 Batch = tuple[torch.Tensor, torch.Tensor]  # images uint8 (B, H, W, C), labels int64 (B,)
 
@@ -23,16 +24,18 @@ class UnreadableImageWarning(UserWarning):
     """An image of a large data set that was left out because it cannot be read."""
 
 
-def batches(split: AnySplit, plan: Iterable[Step], device: torch.device) -> Iterator[Batch]:
+def batches(split: AnySplit, plan: Iterable[Step], device: torch.device, notes: Notes | None = None) -> Iterator[Batch]:
     """Serve the batches of `plan`, in order, on `device`.
 
-    Unreadable images of a stream are left out of training with a warning each; at evaluation, where every image must
-    have its place, they are served black.
+    Unreadable images of a stream are left out of training, with a warning and a line in `notes` each; at evaluation,
+    where every image must have its place, they are served black.
 
     Raises:
         DataError: more different images cannot be read than the split's `most_unreadable`.
     """
-    return from_memory(split, plan, device) if isinstance(split, Split) else from_files(split, plan, device)
+    if isinstance(split, Split):
+        return from_memory(split, plan, device)
+    return from_files(split, plan, device, notes or Notes())
 
 
 def from_memory(split: Split, plan: Iterable[Step], device: torch.device) -> Iterator[Batch]:
@@ -48,7 +51,7 @@ def from_memory(split: Split, plan: Iterable[Step], device: torch.device) -> Ite
         yield chosen, labels[there]
 
 
-def from_files(split: StreamSplit, plan: Iterable[Step], device: torch.device) -> Iterator[Batch]:
+def from_files(split: StreamSplit, plan: Iterable[Step], device: torch.device, notes: Notes) -> Iterator[Batch]:
     """Serve images that as many workers as the trial has cores decode and crop in advance."""
     workers = torch.get_num_threads()
     labels = _tensor(split.labels)
@@ -59,7 +62,11 @@ def from_files(split: StreamSplit, plan: Iterable[Step], device: torch.device) -
         for _, problem in problems:
             if problem not in unreadable:
                 unreadable.add(problem)
-                _tell(problem, sorted(unreadable), split.most_unreadable)
+                if len(unreadable) > split.most_unreadable:
+                    raise _too_many(sorted(unreadable), split.most_unreadable)
+                left_out = f"{'served black' if step.seed is None else 'left out'}: {problem}"
+                notes.add(left_out)
+                warnings.warn(left_out, UnreadableImageWarning, stacklevel=2)
         if problems and step.seed is not None:
             rows = torch.from_numpy(np.setdiff1d(np.arange(len(indices)), [row for row, _ in problems]))
             indices, images = indices[rows], images[rows.to(device)]
@@ -71,14 +78,9 @@ def fits(size: int, device: torch.device) -> bool:
     return device.type != "cuda" or size <= SHARE_OF_GPU * torch.cuda.mem_get_info(device)[0]
 
 
-def _tell(problem: str, unreadable: list[str], most: int) -> None:
-    if len(unreadable) > most:
-        raise DataError(
-            f"{len(unreadable)} images cannot be read, more than data.most_unreadable = {most}: "
-            + "; ".join(unreadable[:5])
-            + ("; …" if len(unreadable) > 5 else "")
-        )
-    warnings.warn(f"left out: {problem}", UnreadableImageWarning, stacklevel=4)
+def _too_many(unreadable: list[str], most: int) -> DataError:
+    named = "; ".join(unreadable[:5]) + ("; …" if len(unreadable) > 5 else "")
+    return DataError(f"{len(unreadable)} images cannot be read, more than data.most_unreadable = {most}: {named}")
 
 
 def _tensor(array: np.ndarray) -> torch.Tensor:

@@ -37,6 +37,11 @@ class Step:
     seed: tuple[int, ...] | None = None  # of random crops from files; None: evaluation, which cuts the middle out
     places: np.ndarray | None = None  # int64 (B,), where this is a share of a batch: the place of each in the whole
 
+    def part(self, share: slice) -> "Step":
+        """These images alone, cropped as they are in the whole batch."""
+        places = np.arange(len(self.indices)) if self.places is None else self.places
+        return Step(self.indices[share], self.seed, places[share])
+
 
 @dataclass(frozen=True)
 class Piece:
