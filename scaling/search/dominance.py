@@ -54,6 +54,6 @@ def best_at_cost(arm: str, macs: int, finished: Sequence[Record]) -> float | Non
     scores = [
         record.scores.val_accuracy
         for record in finished
-        if record.arm == arm and record.scores and record.cost and record.cost.macs <= macs
+        if record.arm == arm and record.scores and record.cost and (record.cost.macs or 0) <= macs
     ]
     return max(scores, default=None)

@@ -88,7 +88,7 @@ def front_of(arm: str, cells: Mapping[str, object], first: Mapping[tuple[str, st
     found: set[str] = set()
     best = float("-inf")
     ends = [
-        (record.cost.macs, -record.scores.val_accuracy, label)
+        (record.cost.macs or 0, -record.scores.val_accuracy, label)
         for label in cells
         if (record := first[label, arm]).cost and record.scores
     ]
@@ -117,4 +117,4 @@ class Recorded:
 
     def macs(self, cell: Cell) -> dict[str, int]:
         records = {str(arm): self.first[cell_label(cell), str(arm)] for arm in self.design.space.arm_values}
-        return {arm: record.cost.macs for arm, record in records.items() if record.cost}
+        return {arm: record.cost.macs or 0 for arm, record in records.items() if record.cost}
