@@ -1,15 +1,19 @@
 """Keeper: told of all that happens to trials, it keeps the study's folder, then its agenda, then whoever looks on."""
 
 import shutil
+import time
 from collections.abc import Mapping, Sequence
 
 from scaling.config import Trial
 from scaling.plan import Plan
 from scaling.progress import Progress
+from scaling.pulse import beat
 from scaling.records import Epoch, Record, Study, write_record, write_study
 from scaling.search.agenda import Agenda
 from scaling.study import describe
 from scaling.trackers.registry import Onlooker
+
+BEAT = 5.0  # seconds between words to those who look from outside
 
 
 class Keeper:
@@ -28,6 +32,7 @@ class Keeper:
         self.progress = progress
         self.onlookers: Sequence[Onlooker] = ()
         self.settled = settled
+        self._beaten = -BEAT  # seconds of time.monotonic
         self._before = before
         self._follow()
 
@@ -47,6 +52,8 @@ class Keeper:
         self.progress.epoch_ended(trial, epoch)
         for onlooker in self.onlookers:
             onlooker.epoch_ended(trial, epoch)
+        if time.monotonic() - self._beaten > BEAT:
+            self.beat()
 
     def rested(self, trial: Trial) -> None:
         self.progress.rested(trial)
@@ -82,3 +89,11 @@ class Keeper:
             write_study(self.plan.folder, describe(self.plan.study, self.plan.space, planned, self._before))
         for trial, record in self.agenda.take_stopped():
             self._keep(trial, record)
+        if time.monotonic() - self._beaten > BEAT:
+            self.beat()
+
+    def beat(self) -> None:
+        """Leave word of how far the sweep is."""
+        running = [running.trial.label for running in self.progress.running.values()]
+        beat(self.plan.folder, running, self.progress.seconds_left(), self.agenda.out_of)
+        self._beaten = time.monotonic()

@@ -13,6 +13,7 @@ from rich.console import Console
 from scaling.display import Display
 from scaling.errors import SpaceError, command
 from scaling.keeper import Keeper
+from scaling.overview import listed, status
 from scaling.placement import gpu_shares, local_gpu_bytes, main_memory_bytes, refuse_what_cannot_fit
 from scaling.plan import Plan, make_plan, shown
 from scaling.progress import Progress
@@ -38,7 +39,10 @@ def parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--space", required=True, metavar="NAME|FILE", help="the question: a space's name or its file")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--space", metavar="NAME|FILE", help="the question: a space's name or its file")
+    what.add_argument("--list", action="store_true", help="show the studies there are, and how far each has come")
+    what.add_argument("--status", metavar="STUDY", help="show one study")
     parser.add_argument("--data", metavar="SPEC", help="digits, cifar10, cifar100, parquet:PATH, folder:PATH")
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="override a setting, such as recipe.epochs=5"
@@ -59,6 +63,10 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     options = parser().parse_args(argv)
     console = Console()
+    if options.list or options.status:
+        for part in listed(options.results) if options.list else status(options.results / options.status):
+            console.print(part, highlight=False, soft_wrap=isinstance(part, str))
+        return 0
     with console.status("reading the space, the data and the costs"):
         plan = make_plan(
             options.space,
@@ -154,6 +162,7 @@ def run_pending(console: Console, plan: Plan, keeper: Keeper, address: str | Non
 def conclude(console: Console, folder: Path, keeper: Keeper) -> int:
     """Say how the sweep went; return its exit code."""
     progress = keeper.progress
+    keeper.beat()
     for trial, reason in progress.failures:
         console.print(f"failed: {trial.label}: {reason}", style="red", soft_wrap=True, highlight=False)
     stopped = f", {progress.stopped} stopped with their cells" if progress.stopped else ""

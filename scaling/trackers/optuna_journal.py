@@ -45,7 +45,6 @@ class OptunaJournal:
             path.unlink()
             self.study = self._open(path, told.name)
         self.study.set_user_attr("layout", layout)
-        self.study.set_metric_names(["validation accuracy in %"])
         self.running: dict[str, optuna.Trial] = {}
         self.reported: dict[str, int] = {}  # key → last epoch that was told
         known = {trial.user_attrs.get("key"): trial for trial in self.study.get_trials(deepcopy=False)}

@@ -1,0 +1,137 @@
+"""Overview: the studies of a results folder and how far each has come; `python -m scaling.sweep --list`, `--status`."""
+
+import fcntl
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich.console import RenderableType
+from rich.table import Table
+
+from scaling.brackets import without_rejected
+from scaling.display import duration
+from scaling.errors import RecordError, ScalingError
+from scaling.pulse import Pulse, read_pulse
+from scaling.records import Record, Study, read_records, read_study
+
+
+@dataclass(frozen=True)
+class Overview:
+    """One study at a moment."""
+
+    study: Study
+    records: Sequence[Record]
+    pulse: Pulse | None  # what its last sweep said of itself
+    is_running: bool
+
+    @property
+    def counts(self) -> Counter[str]:
+        """Trials by what became of them."""
+        return Counter(record.status for record in self.records)
+
+    @property
+    def planned(self) -> int:
+        return len({*self.study.planned, *(record.key for record in self.records)})
+
+    @property
+    def missing(self) -> int:
+        return self.planned - len(self.records) + self.counts["failed"]
+
+    @property
+    def state(self) -> str:
+        """running, complete, spent (its budget), or interrupted."""
+        if self.is_running:
+            return "running"
+        if self.missing == 0:
+            return "complete"
+        return "spent" if self.pulse and self.pulse.out_of else "interrupted"
+
+    @property
+    def left(self) -> str:
+        """Time that is left, as its sweep estimated it last; empty where nothing runs."""
+        if not self.is_running or self.pulse is None or self.pulse.seconds_left is None:
+            return ""
+        age = (datetime.now(UTC) - datetime.fromisoformat(self.pulse.at)).total_seconds()
+        return f"about {duration(max(0.0, self.pulse.seconds_left - age))}"
+
+
+def look_at(folder: Path) -> Overview:
+    """Read the study at `folder`; raise `RecordError` where there is none."""
+    return Overview(read_study(folder), read_records(folder), read_pulse(folder), is_held(folder))
+
+
+def is_held(folder: Path) -> bool:
+    """Whether a sweep of this machine is running the study."""
+    try:
+        with (folder / ".lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return False
+
+
+def listed(results: Path) -> Iterator[RenderableType]:
+    """One line a study; what cannot be read is named with its reason.
+
+    Raises:
+        RecordError: there is none.
+    """
+    folders = [path.parent for path in sorted(results.glob("*/study.json"))]
+    if not folders:
+        raise RecordError(f"there is no study in {results}; run `python -m scaling.sweep` first, or give --results")
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    names = ("study", "state", "finished", "stopped", "diverged", "failed", "of", "time left")
+    for name in names:
+        table.add_column(name, justify="left" if name in {"study", "state", "time left"} else "right", no_wrap=True)
+    trouble = []
+    for folder in folders:
+        try:
+            found = look_at(folder)
+        except ScalingError as mistake:
+            trouble += mistake.problems
+            continue
+        counts = [str(found.counts[name]) for name in names[2:6]]
+        table.add_row(folder.name, found.state, *counts, str(found.planned), found.left)
+    yield table
+    yield from trouble
+
+
+def status(folder: Path) -> Iterator[RenderableType]:
+    """Everything worth knowing of one study."""
+    found = look_at(folder)
+    study, counts = found.study, found.counts
+    facts = Table.grid(padding=(0, 2, 0, 0))
+    facts.add_row("study", str(folder))
+    if study.question:
+        facts.add_row("question", study.question)
+    facts.add_row("state", found.state + (f", {found.left} left" if found.left else ""))
+    if found.pulse and found.pulse.out_of and not found.is_running:
+        facts.add_row("", f"it has spent {found.pulse.out_of}")
+    ended = ", ".join(f"{count} {name}" for name, count in counts.items()) or "none ended yet"
+    facts.add_row("trials", f"{ended}, of {found.planned} planned")
+    seconds = sum(record.wall_seconds or 0 for record in found.records)
+    facts.add_row("time of trials", duration(seconds))
+    yield facts
+    yield arms(found)
+    for record in found.records:
+        if record.status in ("failed", "diverged"):
+            yield f"{record.status}: {record.arm} seed {record.seed}, {record.cell}: {record.reason}"
+
+
+def arms(found: Overview) -> Table:
+    """The arms side by side."""
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for name in ("arm", "finished", "best validation", "where"):
+        table.add_column(name, justify="right" if name in {"finished", "best validation"} else "left", no_wrap=True)
+    usable = [r for r in without_rejected(found.records) if r.status == "finished" and r.scores]
+    for arm in found.study.arms:
+        of_arm = [record for record in usable if record.arm == arm]
+        best = max(of_arm, key=lambda r: r.scores.val_accuracy if r.scores else 0.0, default=None)
+        score = f"{best.scores.val_accuracy:.2f} %" if best and best.scores else "–"
+        place = f"{' '.join(f'{k}={v}' for k, v in best.cell.items())} seed {best.seed}" if best else "–"
+        table.add_row(arm, str(len(of_arm)), score, place)
+    return table

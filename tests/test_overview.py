@@ -1,0 +1,72 @@
+"""The overview tells what each study has come to, from its folder alone."""
+
+from pathlib import Path
+
+import pytest
+from make_agenda import finished, space
+
+from scaling.design import Design, cells
+from scaling.pulse import beat
+from scaling.records import Record, write_record, write_study
+from scaling.study import describe, locked
+from scaling.sweep import main
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    asked = space(seeds=2, question="Does it help?")
+    design = Design(asked)
+    trials = [design.trial("s", c, arm, seed) for seed in (0, 1) for c in cells(asked) for arm in asked.arm_values]
+    for name, ended in (("whole", 24), ("half", 12)):
+        write_study(tmp_path / name, describe(name, asked, trials, None))
+        for number, trial in enumerate(trials[:ended]):
+            write_record(tmp_path / name, finished(trial, 50 + number))
+    failed = trials[12]
+    write_record(tmp_path / "half", Record.of(failed, status="failed", reason="the roof leaks"))
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "study.json").write_text("{")
+    return tmp_path
+
+
+def line(text: str, name: str) -> list[str]:
+    return next(row.split() for row in text.splitlines() if row.split()[:1] == [name])
+
+
+def test_the_list_has_every_study_with_its_state(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--list", "--results", str(results)]) == 0
+
+    shown = capsys.readouterr().out
+    assert line(shown, "whole") == ["whole", "complete", "24", "0", "0", "0", "24"]
+    assert line(shown, "half") == ["half", "interrupted", "12", "0", "0", "1", "24"]
+    assert "broken" in shown
+
+
+def test_a_study_that_is_running_says_how_long_it_will_take(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    beat(results / "half", ["depth=2"], 7500.0, None)
+    with locked(results / "half"):
+        main(["--list", "--results", str(results)])
+    running = line(capsys.readouterr().out, "half")
+    assert running[1] == "running"
+    assert running[-4:] in (["2", "h", "05", "min"], ["2", "h", "04", "min"])
+
+    beat(results / "half", [], None, "its budget of 12 trials")
+    main(["--list", "--results", str(results)])
+    assert line(capsys.readouterr().out, "half")[1] == "spent"
+
+
+def test_the_status_shows_the_arms_side_by_side_and_what_failed(
+    results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--status", "half", "--results", str(results)]) == 0
+
+    shown = capsys.readouterr().out
+    assert "Does it help?" in shown
+    assert line(shown, "average")[1:3] == ["6", "60.00"]
+    assert line(shown, "attention")[1:3] == ["6", "61.00"]
+    assert "the roof leaks" in shown
+
+
+def test_a_folder_without_studies_is_a_mistake(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--list", "--results", str(tmp_path)]) == 2
+    assert "there is no study in" in capsys.readouterr().err
+    assert main(["--status", "x", "--results", str(tmp_path)]) == 2
