@@ -10,6 +10,7 @@ DistributedDataParallel does, would leave the others waiting for ever where one 
 
 import contextlib
 import datetime
+import gc
 import socket
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -135,7 +136,9 @@ class Group:
         with contextlib.suppress(Exception):  # the others may be gone themselves
             if not self.board.check(["failure"]):
                 self.board.set("failure", f"worker {self.rank}: {reason}")
+        self.control = None
         dist.destroy_process_group()
+        gc.collect()  # connections are closed, and others stop waiting, when nothing refers to the group any more
         if not self.is_first:
             with contextlib.suppress(Exception):
                 self.board.wait(["ended"], PATIENCE)

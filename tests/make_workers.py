@@ -1,0 +1,176 @@
+"""What the processes of one group do in the tests of data parallelism.
+
+    python tests/make_workers.py RANK COUNT FOLDER SCENARIO…
+
+Each leaves what it saw in FOLDER/SCENARIO-RANK.pt.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+import torch.nn.functional as F
+from torch import nn
+
+import scaling.train
+import scaling.trial
+from scaling.config import DataConfig, Recipe, Trial, TrialConfig
+from scaling.data import load_data
+from scaling.errors import DataError
+from scaling.models import build_model
+from scaling.parallel import Group
+from scaling.records import Record
+from scaling.trial import run_trial
+from scaling.workers import Workers
+
+CPU = torch.device("cpu")
+DATA = DataConfig(train_limit=100)
+NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
+    "patchconvnet": ("patchconvnet", {"width": 16, "depth": 2, "patch_size": 2, "layer_scale": 0.1}),
+    "batch norm": ("attention_augmented", {"base": "wide_resnet28_10", "width": 0.05, "depth": 0.25, "upsilon": 0}),
+    "timm": ("timm", {"name": "mobilenetv3_small_050", "drop_path": 0.2}),
+}
+# a batch that two workers cannot share evenly, and everything that is drawn
+MODERN = Recipe(
+    epochs=3, batch_size=33, mixup=0.2, cutmix=0.5, random_erasing=0.3, clip_grad_norm=1.0, ema_decay=0.9, repeats=2
+)
+DROPS = {"drop_path": 0.3, "dropout": 0.2}
+PLAIN = Recipe(epochs=3, batch_size=33, learning_rate=1e-3)
+
+
+def trial_of(network: str, recipe: Recipe, **more: Any) -> Trial:
+    family, arch = NETWORKS[network]
+    config = TrialConfig(family=family, arch={**arch, **more}, data=DATA, recipe=recipe, seed=1)
+    return Trial(study="workers", cell={}, arm="average", config=config, keeps_weights=True)
+
+
+TRIALS = {
+    "modern": trial_of("patchconvnet", MODERN, **DROPS),
+    "parts": trial_of("patchconvnet", MODERN.model_copy(update={"micro_batch": 5}), **DROPS),
+    "batch norm": trial_of("batch norm", PLAIN),
+    "killed": trial_of("patchconvnet", MODERN.model_copy(update={"epochs": 4}), **DROPS),
+    "memory": trial_of("patchconvnet", MODERN.model_copy(update={"epochs": 2}), **DROPS),
+    "broken": trial_of("patchconvnet", PLAIN),
+}
+
+
+def run(name: str, folder: Path, workers: Workers) -> list[Any]:
+    return list(run_trial(TRIALS[name], load_data(DATA), device=CPU, folder=folder / "study", workers=workers))
+
+
+def gradients(network: str, workers: Workers) -> dict[str, torch.Tensor]:
+    """Gradient of a batch of 33, of which each worker sees its share, and the statistics that it leaves."""
+    family, arch = NETWORKS[network]
+    place = {"num_classes": 10, "in_chans": 1, "image_size": 32}
+    model = build_model(family, **arch, **place, seed=0).train()
+    workers.prepare(model)
+    draw = torch.Generator().manual_seed(0)
+    images, labels = torch.randn(33, 1, 32, 32, generator=draw), torch.randint(10, (33,), generator=draw)
+    share = workers.share(33)
+    workers.takes(33, share.start, share.stop - share.start)
+    torch.manual_seed(5)
+    (F.cross_entropy(model(images[share]), labels[share], reduction="sum") / 33).backward()
+    found = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+    workers.add(found.values())
+    return found | dict(model.named_buffers())
+
+
+def killed(folder: Path, group: Group) -> Any:
+    """The second worker dies after its second epoch."""
+    seen = []
+    for event in run_trial(TRIALS["killed"], load_data(DATA), device=CPU, folder=folder / "study", workers=group):
+        seen.append(event)
+        if group.rank == 1 and len(seen) == 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+    return seen
+
+
+def short_of_memory(folder: Path, group: Group) -> Any:
+    """The second worker has no room for more than six images at once."""
+    build = scaling.trial.build
+
+    class Small(nn.Module):
+        def __init__(self, inner: nn.Module) -> None:
+            super().__init__()
+            self.inner = inner
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            if self.training and group.rank == 1 and len(x) > 6:
+                raise torch.OutOfMemoryError("out of memory, says the test")
+            return self.inner(x)
+
+    scaling.trial.build = lambda trial, data: Small(build(trial, data))
+    try:
+        return run("memory", folder, group)
+    finally:
+        scaling.trial.build = build
+
+
+def broken(folder: Path, group: Group) -> Any:
+    """The second worker cannot read what it is to evaluate."""
+
+    def evaluate(*_: Any) -> Any:
+        raise DataError("the disk is gone")
+
+    if group.rank == 1:
+        scaling.train.evaluate = evaluate
+    return run("broken", folder, group)
+
+
+def told(folder: Path, group: Group) -> Any:
+    """What the small functions say."""
+    few = torch.full((group.rank + 1, 2), group.rank)
+    return {
+        "anyone": (group.anyone(group.rank == 1), group.anyone(False)),
+        "whole": group.whole(few, few[:, 0]),
+        "parts": [list(range(n))[group.part(n)] for n in (0, 1, 5)],
+        "share": list(range(33))[group.share(33)],
+    }
+
+
+SCENARIOS: dict[str, Callable[[Path, Group], Any]] = {
+    **{f"gradients of {name}": lambda folder, group, name=name: gradients(name, group) for name in NETWORKS},
+    **{name: lambda folder, group, name=name: run(name, folder, group) for name in ("modern", "parts", "batch norm")},
+    "killed": killed,
+    "resumed": lambda folder, group: run("killed", folder, group),
+    "memory": short_of_memory,
+    "broken": broken,
+    "told": told,
+}
+
+
+def launch(folder: Path, *scenarios: str, count: int = 2) -> list[int]:
+    """Run scenarios in so many processes; return their exit codes."""
+    folder.mkdir(exist_ok=True, parents=True)
+    (folder / "meeting").unlink(missing_ok=True)
+    command = [sys.executable, __file__]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    workers = [
+        subprocess.Popen([*command, str(rank), str(count), str(folder), *scenarios], env=environment)
+        for rank in range(count)
+    ]
+    return [worker.wait(timeout=240) for worker in workers]
+
+
+def main() -> None:
+    rank, count, folder = int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=count)
+    group = Group(CPU)
+    for name in sys.argv[4:]:
+        seen = SCENARIOS[name](folder, group)
+        if isinstance(seen, list):
+            seen = [(type(e).__name__, e.model_dump_json(by_alias=True)) for e in seen]
+        torch.save(seen, folder / f"{name}-{rank}.pt")
+        if isinstance(seen, list) and rank == 0 and seen[-1][0] == Record.__name__ and name == "broken":
+            group.ended()
+
+
+if __name__ == "__main__":
+    main()
