@@ -44,10 +44,12 @@ def unpack(packed: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     content = gzip.decompress(base64.b64decode(packed))
     start = 4 + int.from_bytes(content[:4], "little")
     header = json.loads(content[4:start])
-    return header, {
-        name: np.frombuffer(content, KINDS[kind], entries, start + at)
-        for name, (kind, at, entries) in header["arrays"].items()
-    }
+    arrays = {}
+    for name, (kind, at, entries) in header["arrays"].items():
+        wide = int(kind[1])
+        planes = np.frombuffer(content, np.uint8, entries * wide, start + at).reshape(wide, entries)
+        arrays[name] = np.ascontiguousarray(planes.T).view(KINDS[kind])[:, 0]
+    return header, arrays
 
 
 def block(page: Page, name: str) -> str:

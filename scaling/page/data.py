@@ -1,7 +1,6 @@
 """The data of the page: every trial and every model (a cell and arm) in typed columns, for its interactive figures."""
 
 import itertools
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -21,8 +20,9 @@ CURVES = {
     "train_loss": ("Training loss (nats)", "log"),
     "learning_rate": ("Learning rate at the end of the epoch", "log"),
 }
-MOST_EPOCHS = 400_000  # of learning curves in the page, over all trials; a study with more shows a part of its trials
+MOST_EPOCHS = 250_000  # of learning curves in the page, over all trials; a study with more shows a part of its trials
 LONGEST = 400  # letters of a reason
+COMPLEMENTS = {"test_error": "test_accuracy", "val_error": "val_accuracy"}  # 100 minus the other: left to the scripts
 
 
 def page_data(analysis: Analysis) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -45,8 +45,8 @@ def page_data(analysis: Analysis) -> tuple[dict[str, Any], dict[str, np.ndarray]
     place = {label: code for code, label in enumerate(labels)}
     arm = {name: code for code, name in enumerate(analysis.arms)}
     for name, frame in (("trial", table), ("model", cells)):
-        arrays[f"{name}.cell"] = codes(frame["cell"].map(place).to_numpy(dtype=np.int64))
-        arrays[f"{name}.arm"] = codes(frame["arm"].map(arm).to_numpy(dtype=np.int64))
+        arrays[f"{name}.cell"] = codes(np.array([place[label] for label in frame["cell"]], dtype=np.int64))
+        arrays[f"{name}.arm"] = codes(np.array([arm[label] for label in frame["arm"]], dtype=np.int64))
     arrays["trial.seed"] = table["seed"].to_numpy(dtype=np.int32)
     arrays["trial.epochs"] = codes(table["epochs"].to_numpy(dtype=np.int64))
     arrays["trial.status"] = codes(table["status"].map(STATUSES.index).to_numpy(dtype=np.int64))
@@ -67,19 +67,21 @@ def _add_metrics(analysis: Analysis, header: dict[str, Any], arrays: dict[str, n
         values = metric(analysis.table)
         if np.isfinite(values).any():
             known[name] = metric
-            arrays[f"trial.{name}"] = numbers(values)
-            arrays[f"model.{name}"] = numbers(analysis.cells[name].to_numpy(dtype=float))
+            if name not in COMPLEMENTS:
+                arrays[f"trial.{name}"] = numbers(values)
+                arrays[f"model.{name}"] = numbers(analysis.cells[name].to_numpy(dtype=float))
     header["metrics"] = {
         name: {"title": m.title, "label": m.label, "unit": m.unit, "direction": m.direction, "scale": m.scale}
         for name, m in known.items()
     }
     ordered = [*(name for name in COSTS if name in known), *(name for name in known if name not in COSTS)]
-    header["costs"] = [name for name in ordered if known[name].scale == "log" and (arrays[f"model.{name}"] > 0).any()]
+    header["costs"] = [name for name in ordered if known[name].scale == "log" and (analysis.cells[name] > 0).any()]
     header["scores"] = [
         name
         for name in sorted(known, key=lambda name: name != "test_accuracy")
-        if known[name].scale == "linear" and np.isfinite(arrays[f"model.{name}"]).any()
+        if known[name].scale == "linear" and np.isfinite(analysis.cells[name]).any()
     ]
+    header["complements"] = {name: of for name, of in COMPLEMENTS.items() if name in known}
     header["predictions"] = [
         [predicted, measured]
         for predicted, measured in PREDICTIONS
@@ -135,33 +137,36 @@ def _add_configs(records: Sequence[Record], header: dict[str, Any], arrays: dict
 
 def _add_curves(analysis: Analysis, header: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
     """Learning curves of the trials, evenly chosen where there are too many epochs, and the mean of each arm."""
-    having = [i for i, record in enumerate(analysis.records) if record.curve]
-    epochs = sum(len(analysis.records[i].curve) for i in having)
-    step = max(1, -(-epochs // MOST_EPOCHS))
-    chosen = having[::step]
-    lengths = [len(analysis.records[i].curve) for i in chosen]
-    arrays["curve.trial"] = codes(np.array(chosen, dtype=np.int64))
-    arrays["curve.end"] = codes(np.cumsum(np.array(lengths, dtype=np.int64)))
+    having = np.array([i for i, record in enumerate(analysis.records) if record.curve], dtype=np.int64)
+    curves = [analysis.records[i].curve for i in having]
+    lengths = np.array([len(curve) for curve in curves], dtype=np.int64)
+    starts = np.cumsum(lengths) - lengths
+    chosen = np.arange(0, len(having), max(1, -(-int(lengths.sum()) // MOST_EPOCHS)))
+    arrays["curve.trial"] = codes(having[chosen])
+    arrays["curve.end"] = codes(np.cumsum(lengths[chosen]))
+    finished = (analysis.table["status"] == "finished").to_numpy()[having]
+    cells, arms = arrays["trial.cell"][having], arrays["trial.arm"][having]
     for field in CURVES:
-        arrays[f"curve.{field}"] = numbers(
-            np.array([getattr(epoch, field) for i in chosen for epoch in analysis.records[i].curve], dtype=float)
-        )
-        for arm, name in enumerate(analysis.arms):
-            arrays[f"mean.{arm}.{field}"] = numbers(_mean_curve(analysis.records, name, field))
+        values = np.array([getattr(epoch, field) for curve in curves for epoch in curve], dtype=float)
+        of_chosen = [
+            values[start : start + length] for start, length in zip(starts[chosen], lengths[chosen], strict=True)
+        ]
+        arrays[f"curve.{field}"] = numbers(np.concatenate([*of_chosen, np.zeros(0)]))
+        for arm in range(len(analysis.arms)):
+            mine = np.flatnonzero(finished & (arms == arm))
+            arrays[f"mean.{arm}.{field}"] = numbers(_mean_curve(values, starts[mine], lengths[mine], cells[mine]))
     header["curves"] = {name: {"label": label, "scale": scale} for name, (label, scale) in CURVES.items()}
     header["with_curves"] = len(having)
 
 
-def _mean_curve(records: Iterable[Record], arm: str, field: str) -> np.ndarray:
-    """Mean over cells of the means over seeds, as far as all finished trials of the arm were trained: (epochs,)."""
-    mine = [record for record in records if record.arm == arm and record.status == "finished" and record.curve]
-    length = min((len(record.curve) for record in mine), default=0)
-    if length == 0:
+def _mean_curve(values: np.ndarray, starts: np.ndarray, lengths: np.ndarray, cells: np.ndarray) -> np.ndarray:
+    """Mean over cells of the means over seeds, as far as all of the trials were trained: (epochs,)."""
+    shortest = lengths.min(initial=lengths[0] if len(lengths) else 0)
+    if shortest == 0:
         return np.zeros(0)
-    values = np.array([[getattr(epoch, field) for epoch in record.curve[:length]] for record in mine])
-    cell = pd.factorize(pd.Series([json.dumps(record.cell, default=str) for record in mine]))[0]
-    sums = np.zeros((cell.max() + 1, length))
-    np.add.at(sums, cell, values)
+    _, cell = np.unique(cells, return_inverse=True)
+    sums = np.zeros((cell.max() + 1, shortest))
+    np.add.at(sums, cell, values[starts[:, None] + np.arange(shortest)])
     return (sums / np.bincount(cell)[:, None]).mean(axis=0)
 
 

@@ -1,7 +1,8 @@
 """Packing: a page's numbers as typed columns, compressed, in letters that mean nothing to HTML.
 
-Layout before compression: a 32-bit length (little-endian) and as much JSON, spaces up to a multiple of eight, then the
-columns one after the other, each from a multiple of eight on. The JSON's `arrays` says where each lies and what it is.
+Layout before compression: a 32-bit length (little-endian) and as much JSON, then the columns one after the other. The
+JSON's `arrays` says where each begins, what it is, and how many entries it has. A column is stored by place of the byte
+(all first bytes of its entries, then all second ones, and so on), which compresses to two thirds.
 What is packed is base64, so nothing in it can end a script element or begin a comment. Equal data pack equally.
 """
 
@@ -24,13 +25,11 @@ def pack(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> str:
     places, parts, at = {}, [], 0
     for name, array in arrays.items():
         kind = KINDS[array.dtype.name]
-        content = array.astype(f"<{kind}", copy=False).tobytes()
+        entries = np.ascontiguousarray(array, dtype=f"<{kind}").view(np.uint8).reshape(len(array), array.itemsize)
         places[name] = [kind, at, len(array)]
-        padded = content + bytes(-len(content) % 8)
-        parts.append(padded)
-        at += len(padded)
+        parts.append(entries.T.tobytes())
+        at += entries.size
     text = json.dumps({**header, "arrays": places}, allow_nan=False, separators=(",", ":")).encode()
-    text += b" " * (-(len(text) + 4) % 8)
     return compress(b"".join([len(text).to_bytes(4, "little"), text, *parts]))
 
 

@@ -19,7 +19,16 @@ async function unpack(base64) {
   const length = new DataView(buffer).getUint32(0, true);
   const data = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, length)));
   for (const [name, [kind, at, entries]] of Object.entries(data.arrays)) {
-    data.arrays[name] = new KINDS[kind](buffer, 4 + length + at, entries);
+    const wide = KINDS[kind].BYTES_PER_ELEMENT;
+    const stored = new Uint8Array(buffer, 4 + length + at, entries * wide);
+    const bytes = new Uint8Array(entries * wide);
+    for (let byte = 0; byte < wide; byte++) {
+      for (let entry = 0; entry < entries; entry++) bytes[entry * wide + byte] = stored[byte * entries + entry];
+    }
+    data.arrays[name] = new KINDS[kind](bytes.buffer);
+  }
+  for (const [name, of] of Object.entries(data.complements)) { // errors, from accuracies
+    for (const what of ["trial", "model"]) data.arrays[`${what}.${name}`] = data.arrays[`${what}.${of}`].map((v) => 100 - v);
   }
   data.trials = data.arrays["trial.cell"].length;
   data.models = data.arrays["model.cell"].length;
