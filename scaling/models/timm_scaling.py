@@ -6,6 +6,7 @@ stage keeps a block.
 
 import dataclasses
 import functools
+import importlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -33,7 +34,7 @@ def scaled(name: str, *, width: float, depth: float) -> EntryPoint:
     if architecture in _GENERATED:
         return _generated(architecture, width, depth)
     entry = model_entrypoint(name)
-    table = getattr(__import__(entry.__module__, fromlist=["model_cfgs"]), "model_cfgs", {})
+    table = getattr(importlib.import_module(entry.__module__), "model_cfgs", {})
     rule = _CONFIGURED.get(entry.__module__.rpartition(".")[2])
     if rule is not None and architecture in table:
         return functools.partial(create_model, architecture, **rule(table[architecture], width, depth))

@@ -1,0 +1,152 @@
+"""Nothing from outside is executed, and no cluster elsewhere is joined without a token."""
+
+import ast
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import scaling
+from scaling.authentication import AuthenticationError, host_of, require_token
+from scaling.errors import SpaceError
+from scaling.space import load_space
+
+PACKAGE = Path(scaling.__file__).parent
+FORBIDDEN_MODULES = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}
+FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__"}  # as plain names: torch.compile is another thing
+UNSAFE_YAML = {"load", "load_all", "unsafe_load", "unsafe_load_all", "full_load", "full_load_all"}
+
+
+def dangers(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Line and name of everything in a module that could execute what it reads."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names = [a.name for a in node.names] if isinstance(node, ast.Import) else [node.module or ""]
+            yield from ((node.lineno, f"import {name}") for name in names if name.split(".")[0] in FORBIDDEN_MODULES)
+        if not isinstance(node, ast.Call):
+            continue
+        keywords = {k.arg: getattr(k.value, "value", None) for k in node.keywords}
+        if isinstance(node.func, ast.Name) and node.func.id in FORBIDDEN_CALLS:
+            yield node.lineno, node.func.id
+        if isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Name):
+            owner, name = node.func.value.id, node.func.attr
+            if (owner, name) == ("yaml", "load") and not _safe_loader(node):
+                yield node.lineno, "yaml.load"
+            if owner == "yaml" and name in UNSAFE_YAML - {"load"}:
+                yield node.lineno, f"yaml.{name}"
+            if (owner, name) == ("torch", "load") and keywords.get("weights_only") is not True:
+                yield node.lineno, "torch.load without weights_only=True"
+            if (owner, name) in {("pd", "read_pickle"), ("os", "system"), ("torch", "hub")}:
+                yield node.lineno, f"{owner}.{name}"
+        if keywords.get("allow_pickle") is True or keywords.get("shell") is True:
+            yield node.lineno, "allow_pickle or shell"
+
+
+def _safe_loader(call: ast.Call) -> bool:
+    loaders = [*call.args[1:2], *(k.value for k in call.keywords if k.arg == "Loader")]
+    return any(isinstance(node, ast.Attribute) and node.attr in {"SafeLoader", "CSafeLoader"} for node in loaders)
+
+
+@pytest.mark.parametrize(
+    ("code", "is_dangerous"),
+    [
+        ("import pickle", True),
+        ("from joblib import load", True),
+        ("torch.load(path)", True),
+        ("torch.load(path, weights_only=False)", True),
+        ("torch.load(path, weights_only=True)", False),
+        ("np.load(path, allow_pickle=True)", True),
+        ("np.load(path)", False),
+        ("yaml.load(text)", True),
+        ("yaml.load(text, Loader=yaml.FullLoader)", True),
+        ("yaml.load(text, Loader=yaml.SafeLoader)", False),
+        ("yaml.unsafe_load(text)", True),
+        ("eval(text)", True),
+        ("model.eval()", False),
+        ("torch.compile(model)", False),
+        ("subprocess.run(text, shell=True)", True),
+    ],
+)
+def test_the_search_for_dangers_knows_them(code: str, is_dangerous: bool) -> None:
+    assert bool(list(dangers(ast.parse(code)))) == is_dangerous
+
+
+def test_the_package_reads_nothing_that_could_execute() -> None:
+    files = sorted(PACKAGE.rglob("*.py"))
+
+    found = [
+        f"{file.relative_to(PACKAGE)}:{line}: {danger}"
+        for file in files
+        for line, danger in dangers(ast.parse(file.read_text(encoding="utf-8")))
+    ]
+
+    assert len(files) > 50
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "question: !!python/object/apply:os.system ['touch MARK']",
+        "question: !!python/object/new:subprocess.Popen [['touch', 'MARK']]",
+        "recipe: !!python/name:os.system",
+        "arms: !!python/module:os",
+        "axes: !custom {depth: [1, 2]}",
+    ],
+)
+def test_a_space_file_executes_nothing(tmp_path: Path, line: str) -> None:
+    mark = tmp_path / "mark"
+    file = tmp_path / "space.yaml"
+    file.write_text(f"family: patchconvnet\n{line.replace('MARK', str(mark))}\n")
+
+    with pytest.raises(SpaceError, match=r"space\.yaml:2: .*could not determine a constructor for the tag") as refused:
+        load_space(str(file))
+
+    assert len(refused.value.problems) == 1
+    assert len(str(refused.value).splitlines()) == 1
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize(
+    ("address", "host"),
+    [
+        ("auto", None),
+        ("local", None),
+        ("127.0.0.1:6379", None),
+        ("127.3.2.1", None),
+        ("localhost:6379", None),
+        ("[::1]:6379", None),
+        (f"{socket.gethostname()}:6379", None),
+        ("ray://localhost:10001", None),
+        ("10.0.0.7:6379", "10.0.0.7"),
+        ("node17", "node17"),
+        ("ray://head.example.org:10001", "head.example.org"),
+        ("[2001:db8::1]:6379", "2001:db8::1"),
+    ],
+)
+def test_an_address_tells_which_machine_it_means(address: str, host: str | None) -> None:
+    assert host_of(address) == host
+
+
+def test_a_cluster_elsewhere_is_joined_only_with_a_token(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    elsewhere = "10.0.0.7:6379"
+
+    require_token(None, {}, tmp_path)
+    require_token("auto", {}, tmp_path)
+    with pytest.raises(AuthenticationError, match=r"^--address 10\.0\.0\.7:6379: no token .*`ray get-auth-token`"):
+        require_token(elsewhere, {}, tmp_path)
+    with pytest.raises(AuthenticationError, match="holds no token"):
+        require_token(elsewhere, {"RAY_AUTH_TOKEN_PATH": str(file)}, tmp_path)
+    with pytest.raises(AuthenticationError, match="RAY_AUTH_MODE=disabled lets anyone"):
+        require_token(elsewhere, {"RAY_AUTH_MODE": "disabled", "RAY_AUTH_TOKEN": "t"}, tmp_path)
+    require_token(elsewhere, {"RAY_AUTH_TOKEN": "t"}, tmp_path)
+    file.write_text("t")
+    require_token(elsewhere, {"RAY_AUTH_TOKEN_PATH": str(file)}, tmp_path)
+    (tmp_path / ".ray").mkdir()
+    (tmp_path / ".ray" / "auth_token").write_text(" \n")
+    with pytest.raises(AuthenticationError, match="no token"):
+        require_token(elsewhere, {}, tmp_path)
+    (tmp_path / ".ray" / "auth_token").write_text("t\n")
+    require_token(elsewhere, {}, tmp_path)
