@@ -9,9 +9,10 @@ from scipy.interpolate import CubicSpline
 # Functions of the difference between two curves, and of the curve that both share, from so many cells an arm on. The
 # difference is smoother than the curves; a few cells must not be spent on bends that they cannot show.
 FEWEST_CELLS = 3
-FROM_CELLS = (3, 4, 8, 16, 40, 200)
-DIFFERENCE = (1, 2, 3, 4, 5, 6)
-SHARED = (2, 3, 4, 6, 8, 10)
+FROM_CELLS = (3, 5, 8, 16, 32, 64, 200)
+DIFFERENCE = (1, 2, 2, 3, 4, 5, 6)
+SHARED = (2, 3, 4, 5, 6, 8, 10)
+APART = 1 / 40  # of the range; log costs that are closer are one place for a curve
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,13 @@ def natural_basis(x: np.ndarray, functions: int) -> Basis:
     return Basis(np.quantile(distinct, np.linspace(0, 1, functions)) if functions > 1 else distinct[:1])
 
 
+def places_along(x: np.ndarray) -> int:
+    """How many places along the range the values of `x` take: a curve cannot bend within a heap of equal costs."""
+    width = float(np.ptp(x)) * APART
+    return len(np.unique(np.floor((x - x.min()) / width + 0.5))) if width > 0 else 1
+
+
 def richness(cells: int) -> tuple[int, int]:
-    """How many functions the difference and the shared curve may have, with `cells` in the arm that has fewer."""
+    """How many functions the difference and the shared curve may have, by the places of the arm that has fewer."""
     row = max(0, bisect.bisect_right(FROM_CELLS, cells) - 1)
     return DIFFERENCE[row], SHARED[row]
