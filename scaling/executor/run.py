@@ -1,6 +1,7 @@
 """Running a queue of trials on Ray Tune, as many at once as the cluster holds."""
 
 import contextlib
+import os
 import shutil
 import signal
 from collections.abc import Callable, Iterator, Mapping
@@ -8,6 +9,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn, Protocol
 
+import ray
 from ray import tune
 from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.search import Searcher
@@ -19,6 +21,7 @@ from scaling.records import Epoch, Record
 from scaling.search.course import Leg
 
 MAX_RESTARTS = 2  # of a trial whose worker died; it continues from its checkpoint
+MOST_WAITING = 64  # trials that Tune holds ready, at most
 Share = Callable[[Trial], float]  # of a GPU
 
 
@@ -62,6 +65,9 @@ def run(
     Raises:
         KeyboardInterrupt: Ctrl-C or SIGTERM; the workers are stopped when the cluster is left.
     """
+    # By itself Tune keeps one trial waiting where trials come from a searcher. A worker that is being started is given
+    # up as soon as another becomes free, so that one worker would serve all trials while the others never come up.
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(max(2, min(MOST_WAITING, int(_cpus() / cpus))))
     trials: dict[str, Trial] = {}  # Tune's name of a trial → ours
     body = tune.with_parameters(run_leg, datasets=dict(datasets), folder=folder)
     scratch = folder / ".tune"  # all machines of a cluster must see it; nothing in it is read again
@@ -86,6 +92,10 @@ def run(
             ),
         ).fit()
     shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _cpus() -> float:
+    return ray.cluster_resources().get("CPU", 1)
 
 
 class _Asker(Searcher):
