@@ -9,6 +9,7 @@ import warnings
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import safetensors.torch
@@ -45,11 +46,12 @@ def save(folder: Where, checkpoint: Checkpoint) -> None:
         "modules": _without_tensors(checkpoint.modules, "modules", tensors),
         "optimizer": _without_tensors(checkpoint.optimizer, "optimizer", tensors),
         "progress": dict(checkpoint.progress),
-        "checksum": _checksum(tensors),
     }
+    header["checksum"] = _checksum(header, tensors)
     content = safetensors.torch.save(tensors, metadata={"state": json.dumps(header)})
     write_atomically(folder / f"epoch-{len(checkpoint.curve):06}.safetensors", content)
-    for path in _newest_first(folder)[KEPT:]:
+    left_by_kills = folder.glob(".epoch-*") if isinstance(folder, Path) else []
+    for path in [*_newest_first(folder)[KEPT:], *left_by_kills]:
         path.unlink(missing_ok=True)
 
 
@@ -82,7 +84,7 @@ def _read(path: Where) -> Checkpoint:
     # the library reads the header's metadata from files of this machine only
     length = int.from_bytes(content[:8], "little")
     header = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["state"])
-    if _checksum(tensors) != header["checksum"]:
+    if header.pop("checksum") != _checksum(header, tensors):
         raise ValueError("its checksum is wrong")
     optimizer = _with_tensors(header["optimizer"], tensors)
     optimizer["state"] = {int(number): state for number, state in optimizer["state"].items()}  # JSON made them text
@@ -114,8 +116,8 @@ def _with_tensors(value: Any, tensors: Mapping[str, torch.Tensor]) -> Any:
     return [_with_tensors(inner, tensors) for inner in value] if isinstance(value, list) else value
 
 
-def _checksum(tensors: Mapping[str, torch.Tensor]) -> int:
-    total = 0
+def _checksum(header: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> int:
+    total = zlib.crc32(json.dumps(header, sort_keys=True).encode())
     for key in sorted(tensors):
         total = zlib.crc32(tensors[key].reshape(-1).view(torch.uint8).numpy().data, zlib.crc32(key.encode(), total))
     return total

@@ -177,7 +177,7 @@ def _logits(
         release_memory()  # here the error is gone, whose frames kept tensors alive
         if not micro.halve(len(images)):
             raise TrainingError(f"out of memory in the evaluation of one image; train a smaller network ({reason})")
-        notes.add(f"out of memory: evaluation took {micro.size} images at a time")
+        notes.add(f"out of memory: evaluation took fewer than {BATCH} images at a time")
 
 
 def _in_order(count: int) -> Iterator[Step]:

@@ -137,7 +137,10 @@ def measured_training_memory(
     micro = MicroBatches(step.micro_batch)
     while True:
         try:
-            return _measured(model, image_size, in_chans, step, micro)
+            measured = _measured(model, image_size, in_chans, step, micro)
+            if notes is not None and micro.size != step.micro_batch:
+                notes.add(f"out of memory: what a training step occupies was measured in micro-batches of {micro.size}")
+            return measured
         except Exception as error:
             if notes is None or not is_out_of_memory(error):
                 raise
@@ -147,7 +150,6 @@ def measured_training_memory(
         if not micro.halve(step.batch_size):
             notes.add("out of memory: what a training step occupies was not measured")
             return None
-        notes.add(f"out of memory: what a training step occupies was measured in micro-batches of {micro.size}")
 
 
 def _measured(

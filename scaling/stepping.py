@@ -109,7 +109,7 @@ class Stepper:
         """Leave the whole batch's mean gradient in the parameters; return its loss."""
         share = self.workers.share(len(inputs))
         whole, inputs, targets = len(inputs), inputs[share], targets[share]
-        before = self._state()
+        before, size = self._state(), self.micro.size
         while True:
             trouble, reason = None, "another worker ran out of memory"
             loss = torch.zeros((), device=self.device)
@@ -131,6 +131,8 @@ class Stepper:
                 self.notes.add(
                     f"torch.compile failed at step {number + 1}; trained without it from there on ({reason})"
                 )
+        if self.micro.size != size:
+            self._tell(whole, number)
         with torch.no_grad():
             self.workers.add([loss, *(p.grad for p in self.model.parameters() if p.grad is not None)])
         return loss
@@ -193,6 +195,8 @@ class Stepper:
                 f"out of memory at step {number + 1} with a micro-batch of one image of {size}; train a smaller"
                 f" network, on smaller images or on a larger device ({reason})"
             )
+
+    def _tell(self, whole: int, number: int) -> None:
         has_norm = any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in self.model.modules())
         self.notes.add(
             f"out of memory: the batch of {whole} was taken in micro-batches of {self.micro.size}"

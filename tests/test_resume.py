@@ -17,6 +17,7 @@ from scaling.checkpointing import CheckpointWarning
 from scaling.config import DataConfig, Recipe
 from scaling.data import Dataset, load_data
 from scaling.models import build_model
+from scaling.notes import Notes
 from scaling.records import Epoch
 from scaling.train import fit, moving_average
 
@@ -121,7 +122,14 @@ def flip_a_bit(path: Path) -> None:
     path.write_bytes(content)
 
 
-@pytest.mark.parametrize("damage", [cut, empty, flip_a_bit])
+def change_the_header(path: Path) -> None:
+    """Another loss in the curve, in a file that is whole otherwise."""
+    content = path.read_bytes()
+    place = content.index(b"train_loss") + len(b'train_loss\\": ')
+    path.write_bytes(content[:place] + (b"7" if content[place : place + 1] != b"7" else b"8") + content[place + 1 :])
+
+
+@pytest.mark.parametrize("damage", [cut, empty, flip_a_bit, change_the_header])
 def test_a_damaged_checkpoint_is_skipped_for_the_one_before(tmp_path: Path, damage: Callable[[Path], None]) -> None:
     whole, resumed = model(), model()
     expected = epochs(whole, None)
@@ -161,6 +169,56 @@ from tests.test_resume import CPU, RECIPE, data, fit, model
 for epoch in fit(model(), data(), RECIPE, seed=3, device=CPU, checkpoint=Path(sys.argv[1])):
     print(epoch.epoch, flush=True)
 """
+
+
+KILLED_WHILE_WRITING = """
+import os, signal, sys
+from pathlib import Path
+from tests.test_resume import CPU, RECIPE, data, fit, model
+counts = {"left": 3}
+def {when}(*args):
+    counts["left"] -= 1
+    if counts["left"] == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return before(*args)
+before, os.{when} = os.{when}, {when}
+list(fit(model(), data(), RECIPE, seed=3, device=CPU, checkpoint=Path(sys.argv[1])))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("when", ["fsync", "replace"])
+def test_a_run_killed_while_it_writes_a_checkpoint_continues_from_the_one_before(tmp_path: Path, when: str) -> None:
+    root = Path(__file__).parents[1]
+    program = KILLED_WHILE_WRITING.replace("{when}", when)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(root)}
+    ended = subprocess.run([sys.executable, "-c", program, str(tmp_path)], cwd=root, env=environment, check=False)
+    assert ended.returncode == -signal.SIGKILL
+    assert len(list(tmp_path.glob(".epoch-000003*"))) == 1  # half-written or not renamed yet
+    assert max(path.name for path in tmp_path.glob("epoch-*")) == "epoch-000002.safetensors"
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # the number of threads changes the order of sums
+    try:
+        whole, resumed = model(), model()
+        expected, curve = epochs(whole, None), epochs(resumed, tmp_path)
+    finally:
+        torch.set_num_threads(threads)
+
+    assert timeless(curve) == timeless(expected)
+    assert_equal_weights(whole, resumed)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"epoch-00000{n}.safetensors" for n in (4, 5)]
+
+
+def test_a_checkpoint_that_cannot_be_written_costs_a_note_and_not_the_run(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("a file where the folder should be")
+    notes = Notes()
+
+    curve = list(fit(model(), data(), RECIPE, seed=3, device=CPU, checkpoint=tmp_path / "file" / "key", notes=notes))
+
+    assert timeless(curve) == timeless(epochs(model(), None))
+    assert len({line.partition(":")[0] for line in notes.lines}) == 1
+    assert notes.lines[0].startswith("not every epoch was checkpointed: ")
 
 
 @pytest.mark.slow

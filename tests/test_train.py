@@ -19,7 +19,8 @@ from scaling.data import Dataset, Split, load_data
 from scaling.data.batches import Step, batches
 from scaling.divergence import Diverged
 from scaling.evaluate import Outcome, evaluate, examine, score
-from scaling.models import build_model
+from scaling.models import FAMILIES, build_model
+from scaling.models.pooling import POOLINGS
 from scaling.optimisation import LONGEST_WARMUP, OPTIMIZERS, build_optimizer, learning_rate
 from scaling.records import Epoch
 from scaling.stepping import LOSSES
@@ -176,17 +177,28 @@ def test_learning_rate_climbs_to_its_peak_and_falls_towards_zero(steps: int, war
         assert rates[-1] <= 0.5 * 0.1
 
 
-def test_norms_biases_scales_and_tokens_are_not_decayed() -> None:
-    net = model()
-    optimizer = build_optimizer(net, Recipe(weight_decay=0.3))
+SMALL: dict[str, dict[str, Any]] = {
+    "patchconvnet": {"width": 16, "depth": 1, "patch_size": 4},
+    "attention_augmented": {"base": "resnet18"},
+    "timm": {"name": "convnext_atto"},
+}
 
-    decay = {id(p): group["weight_decay"] for group in optimizer.param_groups for p in group["params"]}
-    decayed = {name for name, parameter in net.named_parameters() if decay[id(parameter)] == 0.3}
 
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("pooling", POOLINGS)
+@pytest.mark.parametrize("optimizer", get_args(Recipe.model_fields["optimizer"].annotation))
+def test_norms_biases_scales_and_tokens_are_not_decayed(family: str, pooling: str, optimizer: Any) -> None:
+    with torch.device("meta"):
+        net = build_model(family, **SMALL[family], pooling=pooling, num_classes=3, image_size=32)
+    groups = build_optimizer(net, Recipe(weight_decay=0.3, optimizer=optimizer)).param_groups
+
+    decay = {id(p): group["weight_decay"] for group in groups for p in group["params"]}
     assert len(decay) == len(list(net.parameters()))
-    assert decayed
-    assert not any(part in name for name in decayed for part in ("bias", "norm", "gamma", "token"))
-    assert {name for name, p in net.named_parameters() if p.ndim > 1} - decayed == {"head.pool.token"}
+    assert set(decay.values()) == {0, 0.3}
+    for name, parameter in net.named_parameters():
+        owner = net.get_submodule(name.rpartition(".")[0])
+        is_matrix = isinstance(owner, nn.Linear | nn.modules.conv._ConvNd) and name.endswith(".weight")
+        assert (is_matrix or name == "head.classifier.weight") == (decay[id(parameter)] == 0.3), name
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
@@ -208,6 +220,18 @@ def test_a_loss_that_is_no_number_ends_training_with_its_step() -> None:
 
     assert (caught.value.step, caught.value.epoch) == (8, 2)
     assert str(caught.value) == "the loss is not a finite number at step 8 (epoch 2)"
+
+
+def test_an_evaluation_that_is_no_number_ends_training_too() -> None:
+    class BreaksLater(Watched):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            broken = not self.training and len(self.seen) >= 12
+            return super().forward(x) * (math.nan if broken else 1.0)
+
+    with pytest.raises(Diverged) as caught:
+        train(BreaksLater(model()), toy_data(), Recipe(epochs=3, batch_size=16))
+
+    assert str(caught.value) == "the loss on the validation set is not a finite number at step 12 (epoch 2)"
 
 
 def test_evaluation_agrees_with_counting_by_hand_and_leaves_the_mode() -> None:

@@ -1,6 +1,8 @@
 """A trial runs in a plain process, is reproducible, and ends in a record whatever happens."""
 
+import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,9 +13,9 @@ from scaling.artifacts import examples
 from scaling.config import DataConfig, Recipe, Trial, TrialConfig
 from scaling.data import Dataset, Split, load_data
 from scaling.errors import DataError
-from scaling.evaluate import evaluate
+from scaling.evaluate import evaluate, score
 from scaling.models import load_model
-from scaling.records import Epoch, Record
+from scaling.records import Epoch, Record, Scores
 from scaling.trial import build, run_trial
 
 DATA = DataConfig(source="digits", train_limit=200)
@@ -98,6 +100,50 @@ def test_a_loss_that_is_no_number_is_a_record(digits: Dataset) -> None:
     assert record.reason is not None
     assert "\n" not in record.reason
     assert record.scores is None
+
+
+def test_a_score_that_is_no_number_is_a_record(digits: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    def wrong(*args: Any) -> Scores:
+        return score(*args).model_copy(update={"test_loss": math.inf})
+
+    monkeypatch.setattr("scaling.trial.score", wrong)
+    record = last(trial(), digits)
+
+    assert record.status == "diverged"
+    assert record.reason is not None
+    assert record.reason.startswith("test_loss is not a finite number at step ")
+    assert Record.model_validate_json(record.model_dump_json(by_alias=True)).scores is None
+
+
+@pytest.mark.slow
+def test_running_out_of_memory_is_told_in_the_record_s_notes(
+    digits: Dataset, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def short_of_memory(whole: Trial, data: Dataset) -> torch.nn.Module:
+        net = build(whole, data)
+
+        def refuse(module: torch.nn.Module, inputs: tuple[torch.Tensor]) -> None:
+            if len(inputs[0]) > 20:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+
+        net.register_forward_pre_hook(refuse)
+        return net
+
+    expected = last(trial(), digits)
+    monkeypatch.setattr("scaling.trial.build", short_of_memory)
+    record = last(trial(), digits, folder=tmp_path)
+
+    assert record.status == "finished"
+    assert expected.notes == []
+    assert record.notes == [
+        "out of memory: what a training step occupies was measured in micro-batches of 13",
+        "out of memory: the batch of 50 was taken in micro-batches of 13 from step 1",
+        "out of memory: evaluation took fewer than 256 images at a time",
+    ]
+    assert expected.scores is not None
+    assert record.scores is not None
+    assert record.scores.test_loss == pytest.approx(expected.scores.test_loss, rel=1e-3)
+    assert record.key == expected.key
 
 
 def test_whatever_goes_wrong_is_a_record_with_its_reason(digits: Dataset) -> None:
