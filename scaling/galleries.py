@@ -89,4 +89,4 @@ def _validation(trial: Record) -> float:
 
 
 def _macs(trial: Record) -> int:
-    return trial.cost.macs if trial.cost else 0
+    return (trial.cost.macs or 0) if trial.cost else 0

@@ -173,11 +173,11 @@ def read_study(folder: Where) -> Study:
     """Read `study.json`; raise `RecordError` where there is none, or one from a newer version."""
     path = folder / "study.json"
     try:
-        return _parsed(path, path.read_bytes(), Study)
+        return parsed(path, path.read_bytes(), Study)
     except (FileNotFoundError, NotADirectoryError):
         known = sorted(p.parent.name for p in folder.parent.glob("*/study.json"))
     except OSError as error:
-        return _parsed(path, error, Study)
+        return parsed(path, error, Study)
     raise RecordError(
         f"{folder} holds no study (no study.json); known in {folder.parent}: {', '.join(known) or 'none'};"
         " run `python -m scaling.sweep` first"
@@ -187,7 +187,12 @@ def read_study(folder: Where) -> Study:
 def read_records(folder: Where) -> list[Record]:
     """Read every record of the study at `folder`, sorted by cell, arm and seed."""
     files = sorted((folder / "records").glob("*.json"), key=str)
-    records = [_parsed(path, content, Record) for path, content in read_all(files)]
+    records = [parsed(path, content, Record) for path, content in read_all(files)]
+    return in_order(records)
+
+
+def in_order(records: Iterable[Record]) -> list[Record]:
+    """Records by cell, arm and seed, numbers by size."""
     return sorted(records, key=lambda r: (list(map(_sortable, r.cell.values())), r.arm, r.seed))
 
 
@@ -208,27 +213,25 @@ def frame(records: Iterable[Record], axes: Iterable[str]) -> pd.DataFrame:
     scores = [name for name in Scores.model_fields if name != "test_correct"]
     numbers = [*Cost.model_fields, *scores, "train_seconds", "wall_seconds"]
     columns = ["key", "study", "cell", "arm", "seed", "status", "reason", "epochs", *axes, *numbers, "device"]
-    rows = [
-        {
-            "key": record.key,
-            "study": record.study,
-            "cell": cell_label(record.cell),
-            "arm": record.arm,
-            "seed": record.seed,
-            "status": record.status,
-            "reason": record.reason,
-            "epochs": len(record.curve),
-            **{axis: record.cell.get(axis) for axis in axes},
-            **(record.cost.model_dump() if record.cost else {}),
-            **(record.scores.model_dump(exclude={"test_correct"}) if record.scores else {}),
-            "train_seconds": record.train_seconds,
-            "wall_seconds": record.wall_seconds,
-            "device": record.environment.get("device"),
-        }
-        for record in records
-    ]
-    table = pd.DataFrame(rows, columns=pd.Index(columns))
-    return table.astype(dict.fromkeys(numbers, float))
+    records = list(records)
+    values: dict[str, Any] = {
+        "cell": [cell_label(record.cell) for record in records],
+        "epochs": [len(record.curve) for record in records],
+        "device": [record.environment.get("device") for record in records],
+    }
+    for name in ("key", "study", "arm", "seed", "status", "reason"):
+        values[name] = [getattr(record, name) for record in records]
+    for axis in axes:
+        values[axis] = [record.cell.get(axis) for record in records]
+    for part, fields in (("cost", Cost.model_fields), ("scores", scores)):
+        entries = [getattr(record, part) for record in records]
+        for name in fields:
+            values[name] = [getattr(entry, name, None) for entry in entries]
+    for name in ("train_seconds", "wall_seconds"):
+        values[name] = [getattr(record, name) for record in records]
+    for name in numbers:
+        values[name] = np.array(values[name], dtype=float)  # None becomes NaN
+    return pd.DataFrame({name: values[name] for name in columns}, columns=pd.Index(columns))
 
 
 def _sortable(value: object) -> tuple[bool, float, str]:
@@ -236,10 +239,16 @@ def _sortable(value: object) -> tuple[bool, float, str]:
     return (not number, float(value) if number else 0.0, str(value))
 
 
-def _parsed(path: Where, read: bytes | OSError | StorageError, kind: type[Kind]) -> Kind:
+def parsed(path: Where, read: bytes | Exception, kind: type[Kind]) -> Kind:
+    """The record or study in what was read from `path`.
+
+    Raises:
+        StorageError: it could not be read.
+        RecordError: it is torn, of a newer version, or not whole; one line.
+    """
     if isinstance(read, StorageError):
         raise read
-    if isinstance(read, OSError):
+    if isinstance(read, Exception):
         raise StorageError(f"{path} cannot be read: {cause(read)}")
     try:
         content = json.loads(read)
@@ -249,8 +258,25 @@ def _parsed(path: Where, read: bytes | OSError | StorageError, kind: type[Kind])
     if isinstance(schema, int) and schema > SCHEMA:
         raise RecordError(f"{path} has schema {schema}, this version reads up to {SCHEMA}; update scaling to read it")
     try:
-        return kind.model_validate(content)
+        return kind.model_validate(_nan_for_null(content))
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
         raise RecordError(f"{path} is not a whole {kind.__name__.lower()}: {place}: {first['msg']}") from None
+
+
+def _nan_for_null(content: Any) -> Any:
+    """Losses and accuracies that an earlier version wrote as null, which they were not allowed to be, are NaN."""
+    if not isinstance(content, dict):
+        return content
+    curve, scores = content.get("curve"), content.get("scores")
+    if isinstance(curve, list):
+        curve = [_filled(epoch, Epoch) for epoch in curve]
+    return {**content, **({"curve": curve} if curve else {}), **({"scores": _filled(scores, Scores)} if scores else {})}
+
+
+def _filled(entry: Any, kind: type[Entry]) -> Any:
+    if not isinstance(entry, dict):
+        return entry
+    required = {name for name, field in kind.model_fields.items() if field.annotation is float}
+    return {name: float("nan") if value is None and name in required else value for name, value in entry.items()}

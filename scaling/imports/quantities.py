@@ -39,8 +39,8 @@ QUANTITIES: dict[str, Quantity] = {
                  "test_accuracy", "test_acc", "test_top1", "accuracy", "acc", "mean_accuracy", "imagenet_top_1",
                  "imagenet_top1", "imagenet_1k_top_1", "eval_top1", "test_acc1", "eval_accuracy"), 1.0),
         "percent",
-        dict.fromkeys(("top1_err", "top1_error", "top_1_err", "top_1_error", "err1", "test_error", "test_err", "error", "err",
-                 "error_rate"), 1.0),
+        dict.fromkeys(("top1_err", "top1_error", "top_1_err", "top_1_error", "err1", "test_error", "test_err",
+                 "error", "err", "error_rate"), 1.0),
         high=100,
     ),
     "val_accuracy": Quantity(

@@ -185,8 +185,8 @@ def _metrics(request: Request, folder: Path, names: Sequence[str]) -> dict[str, 
         found["accuracy"] = found["val_accuracy"]
     if "accuracy" not in found:
         raise RecordError(
-            f"{folder}: no metric is known as an accuracy; metrics seen: {', '.join(own[:MOST_NAMED]) or 'none'}. Say which"
-            f" it is: --import 'tune:{folder}?accuracy=METRIC'"
+            f"{folder}: no metric is known as an accuracy; metrics seen: {', '.join(own[:MOST_NAMED]) or 'none'}. Say"
+            f" which it is: --import 'tune:{folder}?accuracy=METRIC'"
         )
     return found
 

@@ -1,0 +1,62 @@
+"""Reading for a report: every record that can be read, and one line for each that cannot.
+
+A sweep must know all its records and stops at a torn one (`scaling.records.read_records`). A report says what it can.
+"""
+
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+from scaling.errors import ScalingError
+from scaling.records import SCHEMA, Record, in_order, parsed
+from scaling.storage import Where, read_all
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What could be read of a study's records."""
+
+    records: list[Record]  # sorted by cell, arm and seed
+    left_out: list[str]  # what could not, one line a file
+
+
+def read_what_can_be(folder: Where) -> Reading:
+    """Read the records of the study at `folder`; those that are torn, or of a newer version, are named and left out."""
+    files = sorted((folder / "records").glob("*.json"), key=str)
+    records: list[Record] = []
+    left_out: list[str] = []
+    with _without_collector():
+        for path, content in read_all(files):
+            try:
+                records.append(_read(path, content))
+            except ScalingError as mistake:
+                left_out += [problem.removeprefix(f"{folder}/") for problem in mistake.problems]
+    return Reading(in_order(records), left_out)
+
+
+def _read(path: Where, content: bytes | Exception) -> Record:
+    """A record straight from its bytes; whatever is odd goes the careful way, which says what is wrong."""
+    if isinstance(content, bytes):
+        try:
+            record = Record.model_validate_json(content)
+        except ValidationError:
+            pass
+        else:
+            if record.schema_number <= SCHEMA:
+                return record
+    return parsed(path, content, Record)
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Leave Python's cycle collector out: records have no cycles, and it would walk all of them again and again."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
