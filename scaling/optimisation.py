@@ -16,7 +16,7 @@ from scaling.config import Recipe
 OPTIMIZERS: Mapping[str, Mapping[str, Any]] = {
     "adamw": {"opt": "adamw", "fused": True},
     "lamb": {"opt": "lamb", "max_grad_norm": None},
-    "sgd": {"opt": "sgd"},  # with Nesterov's momentum
+    "sgd": {"opt": "sgd", "fused": True},  # with Nesterov's momentum
 }
 LONGEST_WARMUP = 0.2  # of all steps, so that a run of few epochs still comes to its cosine
 

@@ -123,7 +123,7 @@ def test_networks_with_fixed_positions_are_refused_before_anything_runs(name: st
     config = TrialConfig(family="timm", arch={"name": name}, recipe=recipe(32, 64))
 
     with pytest.raises(ModelError, match=r"images of 64×64 cannot be trained on 32×32 \(.*leave train_resolution out"):
-        refuse_resolutions([config], {config.data: data})
+        refuse_resolutions([config], {config.data: data})  # pyright: ignore[reportUnhashable]
 
 
 @pytest.mark.parametrize(

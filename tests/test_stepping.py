@@ -77,7 +77,8 @@ class Small(nn.Module):
         return y
 
     def no_weight_decay(self) -> set[str]:
-        return {f"inner.{name}" for name in self.inner.no_weight_decay()} if hasattr(self.inner, "stem") else set()
+        named: Callable[[], set[str]] = getattr(self.inner, "no_weight_decay", set)
+        return {f"inner.{name}" for name in named()}
 
     def fail(self, gradient: torch.Tensor) -> None:
         raise self.failure()

@@ -39,8 +39,8 @@ def trial(seed: int = 0, pooling: str = "attention", **recipe: object) -> Trial:
     return Trial(study="s", cell={"depth": 1}, arm=pooling, config=config)
 
 
-def last(trial: Trial, data: Dataset, **where: Path) -> Record:
-    *epochs, record = run_trial(trial, data, device=CPU, **where)
+def last(trial: Trial, data: Dataset, folder: Path | None = None) -> Record:
+    *epochs, record = run_trial(trial, data, device=CPU, folder=folder)
     assert all(isinstance(epoch, Epoch) for epoch in epochs)
     assert isinstance(record, Record)
     return record
