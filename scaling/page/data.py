@@ -8,10 +8,13 @@ import numpy as np
 import pandas as pd
 
 from scaling.accounts import PREDICTIONS
-from scaling.analysis import COSTS, Analysis, find_fronts
+from scaling.analysis import Analysis, find_fronts
+from scaling.equal_costs import EVERY_COST
 from scaling.metrics import METRICS
 from scaling.page.packing import codes, numbers
+from scaling.page.words import sentence_case
 from scaling.records import Record
+from scaling.statistics.missing import Missing
 
 STATUSES = ("finished", "failed", "diverged", "stopped")
 CURVES = {
@@ -55,6 +58,7 @@ def page_data(analysis: Analysis) -> tuple[dict[str, Any], dict[str, np.ndarray]
         arrays[f"trial.{name}"], header[f"{name}s"] = _dictionary(words)
     _add_metrics(analysis, header, arrays)
     _add_models(analysis, arrays)
+    _add_answers(analysis, header, arrays)
     _add_configs(analysis.records, header, arrays)
     _add_curves(analysis, header, arrays)
     return header, arrays
@@ -74,8 +78,12 @@ def _add_metrics(analysis: Analysis, header: dict[str, Any], arrays: dict[str, n
         name: {"title": m.title, "label": m.label, "unit": m.unit, "direction": m.direction, "scale": m.scale}
         for name, m in known.items()
     }
-    ordered = [*(name for name in COSTS if name in known), *(name for name in known if name not in COSTS)]
-    header["costs"] = [name for name in ordered if known[name].scale == "log" and (analysis.cells[name] > 0).any()]
+    ordered = [*(name for name in EVERY_COST if name in known), *(name for name in known if name not in EVERY_COST)]
+    header["costs"] = [
+        name
+        for name in ordered
+        if known[name].scale == "log" and bool((analysis.cells[name].to_numpy(dtype=float) > 0).any())
+    ]
     header["scores"] = [
         name
         for name in sorted(known, key=lambda name: name != "test_accuracy")
@@ -109,6 +117,22 @@ def _add_models(analysis: Analysis, arrays: dict[str, np.ndarray]) -> None:
     finished = np.flatnonzero((analysis.table["status"] == "finished").to_numpy())
     first[of[finished[::-1]]] = finished[::-1]
     arrays["model.trial"] = codes(first[:none])
+
+
+def _add_answers(analysis: Analysis, header: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+    """Differences at equal cost with their bands, and how likely each model is on its arm's front."""
+    header["margin"] = analysis.verdicts[0].margin if analysis.verdicts else 0.0
+    header["equal"] = []
+    for answer in analysis.equal_cost:
+        one = {"cost": answer.cost, "arm": analysis.arms.index(answer.arm), "sentence": sentence_case(answer.sentence)}
+        if not isinstance(answer.result, Missing):
+            result = answer.result
+            columns = {"x": result.cost, "difference": result.difference, "low": result.low, "high": result.high}
+            one |= {name: [float(f"{value:.5g}") for value in values] for name, values in columns.items()}
+        header["equal"].append(one)
+    for name, odds in analysis.front_odds.items():
+        if name in header["costs"] and not isinstance(odds, Missing):
+            arrays[f"odds.{name}"] = numbers(np.round(odds.own, 3))
 
 
 def _add_configs(records: Sequence[Record], header: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:

@@ -21,15 +21,32 @@ from scaling.tables import Table
 
 HERE = Path(__file__).parent
 MOST_ROWS = 400  # a longer table stays in its file; the page says so
-SCRIPTS = ("core", "plotting", "details", "explore", "curves", "predicted", "filter", "table", "start")  # in this order
+SCRIPTS = (
+    "core",
+    "plotting",
+    "details",
+    "explore",
+    "equal",
+    "curves",
+    "predicted",
+    "filter",
+    "table",
+    "start",
+)  # in this order
 EARLY = 'if (window.DecompressionStream) document.documentElement.classList.add("live");'  # before anything is painted
 PLACES = {  # section of the page → beginnings of the names of its figures; others stand in "more"
     "explore": ("accuracy_by_",),
-    "difference": ("paired_difference", "difference_by_", "equal_cost"),
+    "fronts": ("front_",),
+    "difference": ("paired_difference", "difference_"),
     "curves": ("learning_curves",),
     "took": ("memory_prediction",),
 }
-PLACED_TABLES = {"verdicts", "costs", "differences", "best", "cells", "trials", "failures", "time_spent"}
+PLACED_TABLES = {"verdicts", "costs", "differences", "best", "cells", "trials", "failures", "time_spent"} | {
+    "equal_cost",
+    "control",
+    "fronts",
+    "front_odds",
+}
 
 
 @dataclass(frozen=True)
@@ -64,6 +81,7 @@ def render_page(
         lstrip_blocks=True,
     )
     environment.filters["tied"] = tied
+    environment.filters["capitalize_first"] = words.sentence_case
     environment.filters["first_texts"] = lambda table, rows: replace(table, rows=table.rows[:rows]).texts()
     style, script = _read("page.css"), _script()
     library, its_fingerprint = plotly()
@@ -72,12 +90,16 @@ def render_page(
     notes = {"memory_note": memory_note(analysis), "time_note": time_note(analysis)}
     said = caveats(analysis)
     more_tables = [name for name, table in tables.items() if name not in PLACED_TABLES and table.rows]
+    has_fronts = bool(placed["fronts"]) or any(
+        name in tables and tables[name].rows for name in ("fronts", "front_odds")
+    )
     sections = (
         ("verdict", "Verdict", True),
         ("caveats", "Doubts", said),
         ("explore", "Accuracy and cost", header["costs"]),
         ("trials", "Trials", tables["trials"].rows),
         ("difference", "Difference", placed["difference"]),
+        ("fronts", "Fronts", has_fronts),
         ("more", "Design space", placed["more"] or more_tables),
         ("curves", "Curves", header["with_curves"]),
         ("attention", "Attention", galleries),
@@ -98,6 +120,7 @@ def render_page(
         progress=analysis.progress,
         extent=cells_and_seeds(analysis),
         answers=words.answers(analysis),
+        control=words.sentence_case(analysis.control.sentence) if analysis.control else None,
         front_note=words.front_note(analysis),
         **notes,
         caveats=said,
@@ -105,6 +128,8 @@ def render_page(
         placed=placed,
         has_models=bool(header["costs"]),
         has_curves=bool(header["with_curves"]),
+        has_fronts=has_fronts,
+        has_equal=bool(header["equal"]),
         has_predictions=bool(header["predictions"]),
         tables=tables,
         more_tables=more_tables,

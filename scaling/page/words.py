@@ -1,13 +1,15 @@
 """Words of the page: what it says around figures and tables, computed from an analysis."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from scaling.analysis import MAIN_COST, Analysis, overheads, share_of_front
 from scaling.metrics import METRICS
+from scaling.statistics.intervals import Interval
+from scaling.statistics.missing import Missing
 from scaling.statistics.verdict import Verdict, arm_name, interval_text, plural, points
 
 HIDDEN = {"host"}  # of the environment: a page that is shown around need not name the machines
@@ -36,6 +38,7 @@ class Answer:
     sentence: str
     strip: Strip | None
     notes: list[str]
+    at_costs: list["AtCost"]
     arm: str
     baseline: str
 
@@ -46,8 +49,9 @@ def answers(analysis: Analysis) -> list[Answer]:
         Answer(
             kind=verdict.kind.replace(" ", "-"),
             outcome=OUTCOMES[verdict.kind],
-            sentence=_capital(verdict.sentence.removeprefix("inconclusive: ").removeprefix("no verdict: ")),
-            strip=strip(verdict),
+            sentence=sentence_case(verdict.sentence.removeprefix("inconclusive: ").removeprefix("no verdict: ")),
+            strip=strip(verdict.comparison.difference, verdict.margin),
+            at_costs=at_equal_costs(analysis, verdict.comparison.arm),
             notes=[
                 note for note in (cost_note(analysis, verdict), trend_note(verdict, len(analysis.verdicts))) if note
             ],
@@ -58,19 +62,57 @@ def answers(analysis: Analysis) -> list[Answer]:
     ]
 
 
-def strip(verdict: Verdict) -> Strip | None:
-    """Where the interval lies, on a line that is centred on zero; None where there is no interval."""
-    interval = verdict.comparison.difference
+@dataclass(frozen=True)
+class AtCost:
+    """The answer at equal cost over one cost, one line."""
+
+    title: str  # of the cost
+    kind: str
+    outcome: str
+    strip: Strip | None
+    sentence: str
+
+
+def at_equal_costs(analysis: Analysis, arm: str) -> list[AtCost]:
+    """What is left of the difference at equal cost, a line a cost, all on one scale."""
+    mine = [answer for answer in analysis.equal_cost if answer.arm == arm]
+    known = [answer.result.mean for answer in mine if not isinstance(answer.result, Missing)]
+    margin = analysis.verdicts[0].margin if analysis.verdicts else 0.0
+    reach = _reach(known, margin)
+    return [
+        AtCost(
+            title=METRICS[answer.cost].title,
+            kind=answer.kind.replace(" ", "-"),
+            outcome=OUTCOMES[answer.kind],
+            strip=None if isinstance(answer.result, Missing) else strip(answer.result.mean, margin, reach),
+            sentence=sentence_case(answer.sentence),
+        )
+        for answer in mine
+    ]
+
+
+def _reach(intervals: Iterable[Interval], margin: float) -> float:
+    ends = [abs(end) for interval in intervals if interval.is_known for end in (interval.low, interval.high)]
+    return 1.15 * max([*ends, 2 * margin], default=1.0)
+
+
+def strip(interval: Interval, margin: float, reach: float | None = None) -> Strip | None:
+    """Where the interval lies, on a line that is centred on zero; None where there is no interval.
+
+    Args:
+        margin: percentage points within which a difference counts as none.
+        reach: points from the middle of the line to its ends; by default both interval and margin fit.
+    """
     if not interval.is_known:
         return None
-    reach = 1.15 * max(abs(interval.low), abs(interval.high), 2 * verdict.margin)
+    reach = _reach([interval], margin) if reach is None else reach
 
     def place(value: float) -> float:
         return round(50 + 50 * value / reach, 2)
 
     return Strip(
-        place(interval.low), place(interval.high), place(interval.estimate), place(-verdict.margin),
-        place(verdict.margin), points(interval.estimate, signed=True),
+        place(interval.low), place(interval.high), place(interval.estimate), place(-margin),
+        place(margin), points(interval.estimate, signed=True),
     )  # fmt: skip
 
 
@@ -184,5 +226,6 @@ def _duration(seconds: float) -> str:
     return f"{seconds:.0f} s"
 
 
-def _capital(sentence: str) -> str:
+def sentence_case(sentence: str) -> str:
+    """`sentence` with a capital letter in front."""
     return sentence[:1].upper() + sentence[1:]

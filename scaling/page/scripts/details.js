@@ -43,6 +43,9 @@ function details(data, place, showRow) {
       known.push(["mean over", plural(arrays["model.n"][focus.model], "seed")]);
       const on = data.costs.filter((name) => arrays[`front.${name}`][focus.model] & 1);
       known.push(["on the front of its arm", on.map((name) => data.metrics[name].title).join(", ") || "for no cost"]);
+      const odds = data.costs.filter((name) => arrays[`odds.${name}`]).map((name) => [name, arrays[`odds.${name}`][focus.model]])
+        .filter(([, odd]) => kept(odd)).map(([name, odd]) => `${data.metrics[name].title} ${Math.round(100 * odd)} %`);
+      if (odds.length) known.push(["how likely it is there", odds.join(", ")]);
     }
     const settings = settingsOf(data, trial).filter(([name]) => focus.trial >= 0 || name !== "seed");
     const glyph = make("span", { class: "glyph", "aria-hidden": "true" }, GLYPHS[data.arms.indexOf(arm) % GLYPHS.length]);

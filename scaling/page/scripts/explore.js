@@ -131,7 +131,7 @@ function explore(data, showRow) {
     });
     const every = [...models.map((p) => xs("model")[p]), ...all.map((p) => xs("trial")[p])];
     const heights = [...models.map((p) => ys("model")[p]), ...all.map((p) => ys("trial")[p])];
-    const x = axisOf(data.metrics[cost.value], view?.x || spread(every, logCost.checked), logCost.checked);
+    const x = axisOf(data.metrics[cost.value], view?.x || spread(every, logCost.checked), logCost.checked, plot.clientWidth);
     const y = axisOf(data.metrics[score.value], view?.y || spread(heights, logScore.checked), logScore.checked);
     const layout = layoutOf(x, y, { dragmode: plot._fullLayout?.dragmode ?? (coarse ? false : "zoom") });
     const done = Plotly.react(plot, traces, layout, OPTIONS);

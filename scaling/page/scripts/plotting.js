@@ -9,7 +9,7 @@ function layoutOf(x, y, more = {}) {
   const ink = variable("--ink");
   const axis = (given) => ({
     gridcolor: variable("--line"), linecolor: variable("--muted"), tickcolor: variable("--muted"), ticks: "outside",
-    ticklen: 4, zeroline: false, automargin: true, fixedrange: false, tickfont: { size: 12 },
+    ticklen: 4, zeroline: false, tickangle: 0, automargin: true, fixedrange: false, tickfont: { size: 12 },
     ...given, title: { text: given.title, font: { size: 13 }, standoff: 8 },
   });
   return {
@@ -21,8 +21,8 @@ function layoutOf(x, y, more = {}) {
 
 const OPTIONS = { displayModeBar: false, responsive: true, displaylogo: false, doubleClick: "reset", scrollZoom: false };
 
-// Round numbers between two ends of a logarithmic axis, at most seven or so.
-function roundTicks(low, high) {
+// Round numbers between two ends of a logarithmic axis, as many as have room.
+function roundTicks(low, high, most = 7) {
   for (const steps of [[1], [1, 3], [1, 2, 5], [1, 1.5, 2, 3, 5, 7], [1, 1.2, 1.4, 1.6, 1.8, 2, 2.5, 3, 4, 5, 6, 7, 8, 9]]) {
     const ticks = [];
     for (let power = Math.floor(Math.log10(low)); power <= Math.ceil(Math.log10(high)); power++) {
@@ -31,18 +31,18 @@ function roundTicks(low, high) {
         if (tick >= low && tick <= high) ticks.push(tick);
       }
     }
-    const every = Math.max(1, Math.ceil(ticks.length / 7));
-    if (ticks.length >= 4) return ticks.filter((_, place) => place % every === 0);
+    const every = Math.max(1, Math.ceil(ticks.length / most));
+    if (ticks.length >= Math.min(4, most)) return ticks.filter((_, place) => place % every === 0);
   }
   return null;
 }
 
 // An axis of `metric` over `range` (in its own numbers, not logarithms), logarithmic or not.
-function axisOf(metric, range, logarithmic) {
+function axisOf(metric, range, logarithmic, width = 600) {
   const axis = { title: metric.label, type: logarithmic ? "log" : "linear" };
   if (!range) return axis;
   axis.range = logarithmic ? range.map(Math.log10) : range;
-  const ticks = logarithmic ? roundTicks(range[0], range[1]) : null;
+  const ticks = logarithmic ? roundTicks(range[0], range[1], Math.max(3, Math.min(7, Math.floor(width / 62)))) : null;
   if (ticks) {
     axis.tickmode = "array";
     axis.tickvals = ticks;

@@ -24,7 +24,7 @@ function predicted(data) {
         marker: { size: shown.length > 300 ? 6 : 9, symbol: SYMBOLS[arm % SYMBOLS.length], color: armColour(arm), line: { color: variable("--paper"), width: 0.8 } },
       });
     });
-    const layout = layoutOf(axisOf(xm, range, true), axisOf(ym, range, true), { uirevision: pair.value });
+    const layout = layoutOf(axisOf(xm, range, true, plot.clientWidth), axisOf(ym, range, true), { uirevision: pair.value });
     Plotly.react(plot, traces, layout, OPTIONS);
     byId("predicted-said").textContent = shown.length < places.length
       ? `${count(shown.length)} of ${plural(places.length, "model")} drawn; the worst errors always are.`

@@ -17,6 +17,7 @@ async function start() {
     details(data, byId("explore-details"), showRow);
     draws.push(explore(data, showRow));
   }
+  if (byId("equal-plot")) draws.push(equal(data));
   if (byId("curves-plot")) draws.push(curves(data));
   if (byId("predicted-plot")) draws.push(predicted(data));
   const drawAll = () => draws.forEach((draw) => draw());

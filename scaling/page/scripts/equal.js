@@ -1,0 +1,46 @@
+// The difference at equal cost, with its simultaneous band, over the cost that the scatter shows.
+
+function equal(data) {
+  const plot = byId("equal-plot");
+  const said = byId("equal-said");
+  const answers = () => data.equal.filter(({ cost }) => cost === byId("explore-cost").value);
+
+  function draw() {
+    const here = answers();
+    const metric = data.metrics[byId("explore-cost").value];
+    const shown = here.filter(({ arm, x }) => x && !choices.hidden.has(arm));
+    const traces = shown.flatMap(({ arm, x, difference, low, high }) => {
+      const colour = armColour(arm);
+      const common = { type: "scatter", mode: "lines" };
+      const words = (value) => `${value > 0 ? "+" : ""}${value.toFixed(2)}`.replace("-", "−");
+      return [
+        { ...common, x: [...x, ...x.toReversed()], y: [...high, ...low.toReversed()], fill: "toself", fillcolor: faint(colour, 0.16), line: { width: 0 }, hoverinfo: "skip" },
+        { ...common, x, y: difference, line: { color: colour, width: 2 }, hoverinfo: "none",
+          customdata: x.map((cost, at) => [`${data.arms[arm]} − ${data.arms[0]}`, `at ${text(metric, cost)}: ${words(difference[at])} points`,
+            `band ${words(low[at])} to ${words(high[at])}`]) },
+      ];
+    });
+    const range = spread(shown.flatMap(({ x }) => x), true) || [1, 10];
+    const heights = spread([...shown.flatMap(({ low, high }) => [...low, ...high]), data.margin, -data.margin], false, 0.08);
+    const line = (y, look) => ({ type: "line", xref: "paper", x0: 0, x1: 1, y0: y, y1: y, layer: "below", line: look });
+    const shapes = [
+      { type: "rect", xref: "paper", x0: 0, x1: 1, y0: -data.margin, y1: data.margin, fillcolor: faint(variable("--muted"), 0.2), line: { width: 0 }, layer: "below" },
+      line(0, { color: variable("--ink"), width: 1 }),
+    ];
+    const x = axisOf(metric, range, true, plot.parentElement.clientWidth);
+    const y = { title: "Difference (points)", range: heights };
+    plot.hidden = shown.length === 0;
+    if (shown.length) Plotly.react(plot, traces, layoutOf(x, y, { shapes, dragmode: false, margin: { l: 52, r: 12, t: 6, b: 44 } }), OPTIONS);
+    said.textContent = here.filter(({ arm }) => !choices.hidden.has(arm)).map(({ sentence }) => `${sentence}.`).join(" ")
+      || (here.length ? "" : "For this cost no difference at equal cost is computed.");
+    if (shown.length && !plot.dataset.listens) {
+      plot.dataset.listens = "yes";
+      plot.on("plotly_hover", (event) => tip(plot, byId("equal-tip"), event, event.points[0].customdata));
+      plot.on("plotly_unhover", () => { byId("equal-tip").hidden = true; });
+    }
+  }
+
+  byId("explore-cost").addEventListener("change", draw);
+  choices.on("arms", draw);
+  return draw;
+}
