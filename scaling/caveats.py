@@ -4,7 +4,10 @@ import math
 from collections import Counter
 from collections.abc import Callable
 
+import numpy as np
+
 from scaling.analysis import Analysis, incomplete, overheads
+from scaling.brackets import at_edge, chosen_rates
 from scaling.metrics import METRICS
 from scaling.statistics.verdict import arm_name, judge, plural, points
 
@@ -13,6 +16,7 @@ CAVEATS: dict[str, Caveat] = {}
 FEWEST_EXAMPLES = 2000  # test images below which one image weighs more than 0.05 points
 WORTH_SAYING = 5.0  # percent of extra cost
 AT_MOST = 6  # cells named one by one
+NOTES = 3  # kinds of trouble named
 
 
 def caveat(say: Caveat) -> Caveat:
@@ -48,7 +52,7 @@ def lost_pairs(analysis: Analysis) -> str | None:
     lost = incomplete(analysis)
     if not lost:
         return None
-    by_arm = Counter(record.arm for record in analysis.records if record.status != "finished")
+    by_arm = Counter(record.arm for record in analysis.records if record.status in ("failed", "diverged"))
     counts = ", ".join(f"{arm} {by_arm[arm]}" for arm in analysis.arms)
     named = "; ".join(f"{cell}: {what}" for cell, what in lost[:AT_MOST])
     rest = f"; and {plural(len(lost) - AT_MOST, 'cell')} more" if len(lost) > AT_MOST else ""
@@ -92,9 +96,94 @@ def unequal_cost(analysis: Analysis) -> str | None:
             said.append(f"{arm_name(analysis.study.factor, verdict.comparison.arm)} has {costs}")
     if not said:
         return None
+    equal = [
+        f"at equal {METRICS[cost].title} {arm_name(analysis.study.factor, answer.arm)} has"
+        f" {points(answer.others[other], signed=True, decimals=1)} % {METRICS[other].title}"
+        for cost, other in (("macs", "params"), ("params", "macs"))
+        for answer in analysis.equal_cost
+        if answer.cost == cost and abs(answer.others.get(other, 0.0)) >= WORTH_SAYING
+    ]
+    still = f" No cost makes them equal in all others: {'; '.join(equal)}." if equal else ""
     return (
-        f"Arms are compared in the same cell, not at the same cost: {'; '.join(said)} on the average. The plots of"
-        " accuracy against cost show what is left of the difference there."
+        f"Arms are compared in the same cell, not at the same cost: {'; '.join(said)} on the average. The difference at"
+        f" equal cost shows what is left of it there.{still}"
+    )
+
+
+@caveat
+def untuned_rates(analysis: Analysis) -> str | None:
+    """No learning rate was tried but one."""
+    if not analysis.verdicts or any(record.bracket and len(record.bracket) > 1 for record in analysis.records):
+        return None
+    return (
+        "The learning rate was not tuned for each arm: one that wants another is not at its best, and the difference is"
+        " that of the arms at this rate. A bracket of learning rates in the space would settle it."
+    )
+
+
+@caveat
+def rates_at_edge(analysis: Analysis) -> str | None:
+    """The best of the learning rates that were tried is the smallest or the largest."""
+    chosen = chosen_rates(analysis.records)
+    brackets = {
+        (str(cell), record.arm): record.bracket
+        for cell, record in zip(analysis.table["cell"], analysis.records, strict=True)
+        if record.bracket and len(record.bracket) > 1
+    }
+    edge = Counter(place[1] for place, tried in brackets.items() if place in chosen and at_edge(tried, chosen[place]))
+    if not edge:
+        return None
+    of = Counter(place[1] for place in brackets if place in chosen)
+    counts = ", ".join(f"{arm} {edge[arm]} of {of[arm]} cells" for arm in analysis.arms if of[arm])
+    return (
+        f"The best learning rate lies at an end of what was tried ({counts}): a better one may lie outside, and an arm"
+        " for which this happens more often is put at a disadvantage. Widen the bracket."
+    )
+
+
+@caveat
+def unequal_training(analysis: Analysis) -> str | None:
+    """Trials that are compared were trained differently: other numbers of epochs, or trouble on the way."""
+    said = []
+    finished = analysis.finished
+    epochs = finished[finished["epochs"] > 0].groupby("arm")["epochs"]
+    if epochs.ngroups and finished.loc[finished["epochs"] > 0, "epochs"].nunique() > 1:
+        ranges = ", ".join(f"{arm} {low} to {high}" for arm, low, high in epochs.agg(["min", "max"]).itertuples())
+        said.append(f"Trials that are compared have had different numbers of epochs ({ranges}).")
+    used = set(finished["key"])
+    noted = [record for record in analysis.records if record.notes and record.key in used]
+    if noted:
+        by_arm = Counter(record.arm for record in noted)
+        counts = ", ".join(f"{arm} {by_arm[arm]}" for arm in analysis.arms)
+        lines = Counter(note for record in noted for note in record.notes)
+        shown = "; ".join(f"{note} ({plural(times, 'trial')})" for note, times in lines.most_common(NOTES))
+        rest = f"; and {len(lines) - NOTES} more kinds" if len(lines) > NOTES else ""
+        said.append(f"Some trials did not go by the recipe alone ({counts}): {shown}{rest}.")
+    return " ".join(said) or None
+
+
+@caveat
+def stopped_cells(analysis: Analysis) -> str | None:
+    """Whole cells were stopped early."""
+    stopped = analysis.progress.stopped
+    if not stopped:
+        return None
+    cells = analysis.table.loc[analysis.table["status"] == "stopped", "cell"].nunique()
+    return (
+        f"{plural(stopped, 'trial')} in {plural(cells, 'cell')} were stopped early, all arms of a cell together: they"
+        " have no scores and take no part in any comparison. The verdict is about the cells that went on."
+    )
+
+
+@caveat
+def shared_device(analysis: Analysis) -> str | None:
+    """Latency was measured while other trials ran on the same machine."""
+    if not analysis.trials_overlap or not np.isfinite(analysis.cells["latency"].to_numpy(dtype=float)).any():
+        return None
+    return (
+        "Trials ran side by side on one machine while latency and training time were measured: a comparison at equal"
+        " latency or equal training time holds what the others did to it. Measure again with"
+        " `python -m scaling.measure` on an idle machine."
     )
 
 
@@ -135,3 +224,61 @@ def mixed_machines(analysis: Analysis) -> str | None:
     if not mixed:
         return None
     return f"The trials do not share one {', '.join(mixed)}; within a pair that may bias the difference."
+
+
+@caveat
+def unreadable(analysis: Analysis) -> str | None:
+    """Records that are torn, or of a newer version."""
+    lines = analysis.context.left_out
+    if not lines:
+        return None
+    rest = f"; and {len(lines) - AT_MOST} more" if len(lines) > AT_MOST else ""
+    return (
+        f"{plural(len(lines), 'file')} of records could not be read and {'is' if len(lines) == 1 else 'are'} left out:"
+        f" {'; '.join(lines[:AT_MOST])}{rest}."
+    )
+
+
+@caveat
+def imported(analysis: Analysis) -> str | None:
+    """Results of others, with what was assumed about them."""
+    return " ".join(analysis.study.imported) if analysis.study.imported else None
+
+
+@caveat
+def joint(analysis: Analysis) -> str | None:
+    """Studies that are compared differ in more than their names."""
+    return " ".join(analysis.context.notes) or None
+
+
+@caveat
+def changed(analysis: Analysis) -> str | None:
+    """What moved since an earlier study."""
+    changes = analysis.context.changes
+    if changes is None:
+        return None
+    moved = sum(trial.is_beyond_noise for trial in changes.trials)
+    verdicts = [
+        f"{verdict.arm} was {verdict.before}, is {verdict.after}" for verdict in changes.verdicts if verdict.has_changed
+    ]
+    said = "; ".join(verdicts) if verdicts else "no verdict changed"
+    limit = f"±{points(changes.noise)} points" if changes.noise is not None else f"not known, as {changes.how}"
+    return (
+        f"Against {changes.earlier}: {said}. Of {plural(changes.shared, 'trial')} in both, {moved} moved beyond"
+        f" noise ({limit}); {changes.added} are new, {changes.gone} are gone."
+    )
+
+
+@caveat
+def published(analysis: Analysis) -> str | None:
+    """Reference points are of other training."""
+    if not analysis.context.references:
+        return None
+    said = []
+    for one in analysis.context.references:
+        data = ", ".join(dict.fromkeys(point.data for point in one.points))
+        said.append(f"{one.series} ({data}; its FLOPs are {one.counts}, shown as MACs)")
+    return (
+        f"Published numbers are drawn in for orientation: {'; '.join(said)}. They were trained by other recipes;"
+        " accuracies compare only on the same data, costs only at the same image size. They take no part in any verdict."
+    )

@@ -190,7 +190,9 @@ def analysis_of(records: list[Record], truth: Truth = TRUTH) -> Analysis:
 def test_every_caveat_is_silent_or_speaks_and_a_clean_study_has_none() -> None:
     clean = Truth(depths=(16, 32), widths=(32, 64), effect=1)
 
-    assert caveats(analysis_of(simulated_records(clean), clean)) == []
+    tuned = [record.model_copy(update={"bracket": [1e-3, 2e-3, 4e-3]}) for record in simulated_records(clean)]
+
+    assert caveats(analysis_of(tuned, clean)) == []
     for say in CAVEATS.values():
         assert say.__doc__
 

@@ -188,7 +188,7 @@ def _sup_t(fit: Fit, level: float) -> float:
         t = np.abs(estimate) / np.sqrt((parts**2).sum(axis=0))
     freedom = band.freedom[every, None]
     farthest = (t / stats.t.ppf((1 + level) / 2, freedom)).max(axis=0)
-    tail = np.argsort(-np.nan_to_num(farthest), kind="stable")[: DRAWS // 5]  # holds the quantile; p values are dear
+    tail = np.argsort(-np.nan_to_num(farthest), kind="stable")[: DRAWS // 8]  # holds the quantile; p values are dear
     least = 2 * stats.t.sf(np.nan_to_num(t[:, tail]), freedom).min(axis=0)
     return 1 - float(np.sort(least)[int(misses * DRAWS)])
 
