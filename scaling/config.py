@@ -4,7 +4,7 @@ import hashlib
 import json
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 # Part of every content key. Raise it when a default below changes its value or a setting its meaning:
 # keys leave defaults out, so that a new setting does not orphan the records made before it existed.
@@ -125,6 +125,14 @@ class Resources(Settings):
         default=None,
         description="training steps through torch.compile; none: long runs on a GPU. Changes rounding only",
     )
+
+    @model_validator(mode="after")
+    def _gives_each_worker_whole_gpus(self) -> "Resources":
+        if self.workers > 1 and self.gpus and self.gpus % self.workers:
+            raise ValueError(
+                f"gpus {self.gpus:g} is no whole number for each of {self.workers} workers; give a multiple of them, or 0"
+            )
+        return self
 
 
 class TrialConfig(Settings):

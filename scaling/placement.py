@@ -28,7 +28,7 @@ def gpu_shares(
     if not gpus or resources.gpus == 0:
         return [0.0] * len(trials)
     if gpu_bytes is None:
-        return [resources.gpus or 1.0] * len(trials)
+        return [resources.gpus or float(resources.workers)] * len(trials)
     found: list[float] = []
     problems: dict[str, None] = {}
     for trial in trials:
@@ -40,7 +40,8 @@ def gpu_shares(
             continue
         if resources.gpus is not None and resources.gpus < least:
             problems[f"{name}: resources.gpus {resources.gpus:g} is too little; it needs {least:.2g} of a GPU"] = None
-        found.append(resources.gpus or least)
+        shared = float(resources.workers) if resources.workers > 1 else least  # NCCL takes whole GPUs only
+        found.append(resources.gpus or shared)
     if problems:
         raise CostError(list(problems))
     return found

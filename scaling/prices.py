@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from scaling.config import DataConfig, Trial, TrialConfig, cell_label
+from scaling.config import DataConfig, Resources, Trial, TrialConfig, cell_label
 from scaling.counting.quick import cost_all
 from scaling.data import Dataset, load_data
 from scaling.design import Cell, Design
@@ -57,8 +57,14 @@ class Prices:
         CostError: a count that cannot be trusted.
     """
 
-    def __init__(self, configs: Iterable[TrialConfig], datasets: dict[DataConfig, Dataset]) -> None:
+    def __init__(
+        self,
+        configs: Iterable[TrialConfig],
+        datasets: dict[DataConfig, Dataset],
+        resources: Resources = Resources(),  # noqa: B008 # frozen
+    ) -> None:
         self.datasets = datasets
+        self.resources = resources
         self._configs: dict[str, TrialConfig] = {}
         self._costs: dict[str, Cost] = {}
         self._memory: dict[tuple[str, str], int] = {}
@@ -102,15 +108,20 @@ class Prices:
     def _predict(self, like: TrialConfig, device: str) -> None:
         """Predict the memory of all that train on the same data under the same recipe, which is faster together."""
         data = self.datasets[like.data]
-        step = Step.of(like.recipe, len(data.train), device)
+        step = self._step(like, device)
         names = [
             name
             for name, config in self._configs.items()
-            if config.data == like.data and Step.of(config.recipe, len(data.train), device) == step
+            if config.data == like.data and self._step(config, device) == step
         ]
         archs = [self._configs[name].arch for name in names]
         predicted = training_memory_all(like.family, archs, step, **_seen(data))
         self._memory |= {(name, device): size for name, size in zip(names, predicted, strict=True)}
+
+    def _step(self, config: TrialConfig, device: str) -> Step:
+        """Training step of one of the trial's workers."""
+        examples, by = len(self.datasets[config.data].train), self.resources
+        return Step.of(config.recipe, examples, device, checkpointing=by.checkpoint_gradients, workers=by.workers)
 
     def work(self, trial: Trial) -> float:
         """Multiply-accumulates of a whole trial, training steps only."""

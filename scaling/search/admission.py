@@ -18,7 +18,7 @@ class Admission:
 
     def __init__(self, space: Space, datasets: dict[DataConfig, Dataset]) -> None:
         self.design = Design(space)
-        self.prices = Prices([], datasets)
+        self.prices = Prices([], datasets, space.resources)
 
     def macs(self, cell: Cell) -> dict[str, int]:
         """Multiply-accumulates of an image's forward pass, by arm, of a cell that was priced."""

@@ -1,0 +1,76 @@
+"""A trial that several workers train together: a Tune trial that starts Ray Train's, and passes on their events.
+
+Tune takes no Train run as a trial; a function that starts one itself is what Ray supports. Its workers take their
+resources from the cluster, not from the Tune trial's share, so the trial itself takes next to nothing (`OWN_SHARE`),
+and whoever hands trials out must not hand out more at once than their workers find room for.
+"""
+
+import uuid
+from pathlib import Path
+from typing import Any
+
+import ray
+import torch
+from ray import train, tune
+from ray.train.torch import TorchTrainer, get_device
+from ray.tune.integration.ray_train import TuneReportCallback
+
+from scaling.config import DataConfig, Trial
+from scaling.data import Dataset
+from scaling.records import Record
+
+OWN_SHARE = {"memory": 2.0**20}  # bytes; Ray refuses a trial that takes nothing at all
+
+
+def run_shared_leg(config: dict[str, Any], *, datasets: dict[DataConfig, Dataset], folder: Path) -> None:
+    """Body of a Tune trial, which reports as `run_leg` does.
+
+    A worker that dies takes the whole trial with it; Tune starts it again, and it resumes from its checkpoint.
+
+    Args:
+        config: `trial` as JSON, and `until`, the epoch after which it rests (None: it runs to its end); how many
+            `workers`, and the `cpus` and `gpus` of all of them together.
+    """
+    trial, workers = Trial.model_validate_json(config["trial"]), config["workers"]
+    each = {"CPU": config["cpus"] / workers, "GPU": config["gpus"] / workers}
+    TorchTrainer(
+        work_together,
+        train_loop_config={
+            "trial": config["trial"],
+            "until": config["until"],
+            "folder": str(folder),
+            "data": [ray.put(datasets[trial.config.data])],  # in a list, or Ray would look for a data set of its own
+            "threads": max(1, int(each["CPU"])),
+        },
+        scaling_config=train.ScalingConfig(
+            num_workers=workers, use_gpu=each["GPU"] > 0, resources_per_worker={k: v for k, v in each.items() if v}
+        ),
+        run_config=train.RunConfig(
+            name=f"{trial.key}-{uuid.uuid4().hex[:8]}",  # a name that was used before would continue Train's own state
+            storage_path=str(folder / ".tune" / "workers"),
+            callbacks=[TuneReportCallback()],
+        ),
+    ).fit()
+    if config["until"] is not None:
+        tune.report({"rested": config["until"]})  # after a record it says nothing new
+
+
+def work_together(config: dict[str, Any]) -> None:
+    """What each worker does; all report, in step, and the first one's events count."""
+    from scaling.parallel import Group, WorkerLost
+    from scaling.trial import run_trial
+
+    trial = Trial.model_validate_json(config["trial"])
+    data: Dataset = ray.get(config["data"][0])  # pyright: ignore[reportAssignmentType]  # what was put
+    torch.set_num_threads(config["threads"])
+    device = get_device()
+    group = Group(device)
+    until, folder = config["until"], Path(config["folder"])
+    try:
+        for event in run_trial(trial, data, device=device, folder=folder, until=until, workers=group):
+            kind = "record" if isinstance(event, Record) else "epoch"
+            if kind == "record" and group.is_first:
+                group.ended()
+            train.report({kind: event.model_dump_json(by_alias=True)})
+    except WorkerLost as lost:  # Ray Train starts over what raises an Exception
+        raise RuntimeError(str(lost)) from None
