@@ -1,16 +1,18 @@
 """Images of any size and kind become bytes of one form, and nothing is stretched."""
 
+import io
 from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from make_images import check, images, picture, write_folder
 from PIL import Image
 
 from scaling.config import DataConfig
-from scaling.data import load_data
-from scaling.data.decoding import fit_inside
+from scaling.data import decoding, load_data
+from scaling.data.decoding import cut, fit_inside
 
 
 def test_resizing_covers_the_square_and_cuts_the_middle_out() -> None:
@@ -20,6 +22,32 @@ def test_resizing_covers_the_square_and_cuts_the_middle_out() -> None:
 
     assert (wide.width, wide.height) == (32, 16)
     assert (square == 100).all()
+
+
+def jpeg(height: int, width: int) -> bytes:
+    """Smooth shapes as a JPEG file."""
+    coarse = np.random.default_rng(0).integers(0, 256, (9, 12, 3), dtype=np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC).save(buffer, "JPEG", quality=95)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(("side", "decoded"), [(32, (96, 128)), (48, (192, 256)), (64, (192, 256)), (100, (384, 512))])
+def test_a_large_jpeg_file_is_decoded_no_larger_than_needed_and_looks_the_same(
+    side: int, decoded: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content, sizes = jpeg(384, 512), []
+    convert = decoding.to_mode
+    monkeypatch.setattr(decoding, "to_mode", lambda image, mode: sizes.append(image.size[::-1]) or convert(image, mode))
+    box = (40, 20, 500, 380)
+
+    reduced = cut(Image.open(io.BytesIO(content)), box, side, side, "RGB")
+    whole = Image.open(io.BytesIO(content))
+    whole.load()
+    full = cut(whole, box, side, side, "RGB")
+
+    assert sizes == [decoded, (384, 512)]
+    assert np.abs(np.asarray(reduced, int) - np.asarray(full, int)).mean() < 1
 
 
 @given(st.tuples(*[st.integers(1, 90)] * 2), st.tuples(*[st.integers(1, 40)] * 2))

@@ -5,6 +5,7 @@ import pickle
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -281,6 +282,54 @@ def test_large_folders_are_trained_from_their_files_as_repeatably(tmp_path: Path
 
     assert all(torch.equal(a, b) for a, b in zip(nets[0].seen, nets[1].seen, strict=True))
     assert evaluate(nets[0], data.test, data, CPU).accuracy > 90
+
+
+def test_a_run_that_is_resumed_from_files_ends_with_the_same_weights(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    data, recipe = photographs(tmp_path / "images"), Recipe(epochs=3, batch_size=8)
+    whole, begun, resumed = model(), model(), model()
+
+    list(fit(whole, data, recipe, seed=0, device=CPU))
+    first = fit(begun, data, recipe, seed=0, device=CPU, checkpoint=tmp_path / "state")
+    next(first)
+    del first
+    list(fit(resumed, data, recipe, seed=0, device=CPU, checkpoint=tmp_path / "state"))
+
+    for ours, theirs in zip(resumed.parameters(), whole.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_a_corrupt_row_of_a_streamed_parquet_file_is_named_by_its_file(tmp_path: Path) -> None:
+    folder = write_numbered_parquet(tmp_path, range(60), files=3, rows_per_group=7)
+    file, split = folder / "train-00001.parquet", streamed(f"parquet:{folder}")
+    places = [split.images.place(i) for i in range(len(split))]
+    victims = [int(place.rsplit(" ", 1)[1]) for place in places if place.startswith(str(file))][3:5]
+    table = pq.read_table(file)
+    rows = table["image"].to_pylist()
+    for row in victims:
+        rows[row]["bytes"] = b"no image"
+    pq.write_table(table.set_column(0, "image", pa.array(rows)), file, row_group_size=7)
+    split = streamed(f"parquet:{folder}")
+
+    with pytest.warns(UnreadableImageWarning) as told:
+        served = numbers(split, epoch_of(split, 9))
+
+    assert len(served) == len(set(served)) == len(split) - 2
+    assert not {20 + row for row in victims} & set(served)
+    reasons = {str(warning.message).split(": cannot be read")[0] for warning in told}
+    assert reasons == {f"left out: {file} row {row}" for row in victims}
+
+
+def test_a_row_group_that_is_cut_off_is_an_error_after_the_limit(tmp_path: Path) -> None:
+    folder = write_numbered_parquet(tmp_path, range(300), files=1, rows_per_group=100)
+    split = streamed(f"parquet:{folder}")
+    file = folder / "train-00000.parquet"
+    content = bytearray(file.read_bytes())
+    content[200 : len(content) // 2] = bytes(len(content) // 2 - 200)  # the footer still tells where all should be
+    file.write_bytes(bytes(content))
+
+    with pytest.warns(UnreadableImageWarning), pytest.raises(DataError, match="11 images cannot be read, more than"):
+        numbers(split, epoch_of(split, 32))
 
 
 def test_unreadable_files_are_left_out_with_a_warning_up_to_a_limit(tmp_path: Path) -> None:
