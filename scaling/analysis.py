@@ -7,18 +7,20 @@ import itertools
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 
 from scaling.brackets import without_rejected
 from scaling.config import cell_label
+from scaling.context import Context
 from scaling.controls import ControlAnswer, attention_or_capacity
 from scaling.equal_costs import EVERY_COST, EqualCostAnswer, at_equal_costs
 from scaling.front_answers import front_odds
 from scaling.metrics import METRICS, get_metric
-from scaling.records import Record, Study, frame, read_records, read_study
+from scaling.reading import read_what_can_be
+from scaling.records import Record, Study, frame, read_study
 from scaling.statistics import MARGIN
 from scaling.statistics.front_noise import FrontOdds
 from scaling.statistics.images import image_noise
@@ -78,6 +80,7 @@ class Analysis:
     asked_cells: int
     test_examples: int | None
     trials_overlap: bool  # on one host, so that their seconds are bookkeeping
+    context: Context = field(default_factory=Context)  # what the report says beside the study
 
     @property
     def headline(self) -> str:
@@ -94,14 +97,18 @@ class Analysis:
 
 def analyse_study(folder: Where, margin: float = MARGIN) -> Analysis:
     """Read and analyse the study at `folder`; raise `RecordError` where it cannot be read."""
-    return analyse(read_study(folder), read_records(folder), margin)
+    read = read_what_can_be(folder)
+    return analyse(read_study(folder), read.records, margin, Context(left_out=read.left_out))
 
 
-def analyse(study: Study, records: Sequence[Record], margin: float = MARGIN) -> Analysis:
+def analyse(
+    study: Study, records: Sequence[Record], margin: float = MARGIN, context: Context | None = None
+) -> Analysis:
     """Analyse records of a study, however many there are.
 
     Args:
         margin: percentage points within which a difference counts as none.
+        context: what the report says beside the study.
     """
     kept = {record.key for record in without_rejected(records)}
     table = frame(records, study.axes)
@@ -110,7 +117,7 @@ def analyse(study: Study, records: Sequence[Record], margin: float = MARGIN) -> 
     cells = summarise(table, arms)
     per_cell = max(1, len(arms) * study.seeds)
     asked_cells = max(len(set(table["cell"])), math.ceil(len(study.planned) / per_cell))
-    examples = {record.scores.test_examples for record in records if record.scores}
+    examples = {record.scores.test_examples for record in records if record.scores and record.scores.test_examples}
     test_examples = min(examples) if examples else None
     usable = is_usable(table)
     compared = table.take(np.flatnonzero(usable))
@@ -132,6 +139,7 @@ def analyse(study: Study, records: Sequence[Record], margin: float = MARGIN) -> 
         asked_cells=asked_cells,
         test_examples=test_examples,
         trials_overlap=trials_overlap(records),
+        context=context or Context(),
     )
 
 

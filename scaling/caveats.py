@@ -279,6 +279,6 @@ def published(analysis: Analysis) -> str | None:
         data = ", ".join(dict.fromkeys(point.data for point in one.points))
         said.append(f"{one.series} ({data}; its FLOPs are {one.counts}, shown as MACs)")
     return (
-        f"Published numbers are drawn in for orientation: {'; '.join(said)}. They were trained by other recipes;"
-        " accuracies compare only on the same data, costs only at the same image size. They take no part in any verdict."
+        f"Published numbers are drawn in for orientation: {'; '.join(said)}. They were trained by other"
+        " recipes; accuracies compare only on the same data, costs only at the same image size. They take no part in any verdict."
     )

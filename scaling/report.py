@@ -1,24 +1,31 @@
 """The report: `python -m scaling.report depth_width` turns a study's records into a verdict and a page."""
 
 import argparse
-import shlex
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from scaling.errors import RecordError, ScalingError, command, unknown
 from scaling.statistics import MARGIN
 from scaling.storage import Where, place
 
+if TYPE_CHECKING:
+    from scaling.context import References
+
 EPILOG = """\
-example:
+examples:
   python -m scaling.report depth_width
   python -m scaling.report --results results --out reports      every study there is
+  python -m scaling.report first second                         each, and the second against the first
+  python -m scaling.report second --baseline first              what changed since
+  python -m scaling.report depth_width --reference patchconvnet
+  python -m scaling.report --import timm:results-imagenet.csv,benchmark-infer.csv --name published
+  python -m scaling.report --import 'csv:runs.csv?accuracy=acc&macs=gmacs*1e9&arm=pooling&cell=depth,width'
 
-Writes DIR/STUDY/index.html (one file, opens from disk), figures (PNG, SVG) and tables (CSV, Markdown), and ends with
-the verdict. A study that is not complete gives the report that is possible. Exit code: 0 written, 2 a mistake.
+Writes DIR/STUDY/index.html (one file, opens from disk), verdict.json, figures and tables, and ends with the verdict.
+A study that is not complete, or not whole, gives the report that is possible. Exit code: 0 written, 2 a mistake.
 """
 
 
@@ -28,6 +35,16 @@ class Report:
 
     verdict: str  # one sentence; a line for each arm that is compared with the baseline
     page: Path
+    missing: tuple[str, ...] = ()  # what could not be read and was left out, one line a file
+
+
+@dataclass(frozen=True)
+class Options:
+    """What all reports of one command have in common."""
+
+    margin: float = MARGIN
+    baseline: Where | None = None  # an earlier study, to mark what changed
+    references: Sequence["References"] = ()
 
 
 def parser() -> argparse.ArgumentParser:
@@ -37,19 +54,39 @@ def parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("studies", nargs="*", metavar="STUDY", help="name of a study, or its folder; default: all")
-    parser.add_argument(
-        "--results",
-        type=place,
-        default=Path("results"),
-        metavar="DIR|URI",
-        help="default: results; also s3://…, gs://…",
+    add = parser.add_argument
+    add(
+        "studies", nargs="*", metavar="STUDY", help="name of a study, or its folder; several are compared; default: all"
     )
-    parser.add_argument("--out", type=Path, default=Path("reports"), metavar="DIR", help="default: reports")
-    parser.add_argument(
-        "--margin", type=_positive, default=MARGIN, metavar="POINTS",
+    add("--results", type=place, default=Path("results"), metavar="DIR|URI", help="default: results; or s3://…")
+    add("--out", type=Path, default=Path("reports"), metavar="DIR", help="default: reports")
+    add(
+        "--margin",
+        type=_positive,
+        default=MARGIN,
+        metavar="POINTS",
         help=f"differences within ± this many percentage points count as none; fix it beforehand (default: {MARGIN})",
-    )  # fmt: skip
+    )
+    add("--baseline", metavar="STUDY", help="an earlier study; the report says what changed since")
+    add(
+        "--reference",
+        action="append",
+        default=[],
+        metavar="NAME|FILE",
+        help="published numbers to draw in, such as patchconvnet or attention_augmented; may be repeated",
+    )
+    add(
+        "--import",
+        dest="imported",
+        metavar="KIND:PATH",
+        help="others' results, made a study in --results: timm:FILE,FILE, csv:FILE?accuracy=COLUMN&…, tune:FOLDER",
+    )
+    add("--name", help="name of the imported study; default: that of the file")
+    add(
+        "--arm",
+        metavar="COLUMN[=VALUE,…]",
+        help="of --import: what arms differ in, the first value the baseline; for timm also family, tag, architecture",
+    )
     return parser
 
 
@@ -65,18 +102,55 @@ _positive.__name__ = "number above 0"  # what argparse says was expected
 
 @command
 def main(argv: list[str] | None = None) -> int:
-    options = parser().parse_args(argv)
+    asked = parser().parse_args(argv)
+    if asked.imported is None and (asked.name or asked.arm):
+        raise RecordError("--name and --arm belong to --import KIND:PATH; a study is named by its folder")
+    folders = find_studies(asked.studies, asked.results) if asked.studies or asked.imported is None else []
+    options = Options(asked.margin, _baseline(asked.baseline, asked.results), _references(asked.reference))
+    if asked.imported is not None:
+        folders = [*folders, _import(asked.imported, asked.arm, asked.results, asked.name)]
     problems = []
-    for folder in find_studies(options.studies, options.results):
+    read = []
+    for folder in folders:
         try:
-            report = write_report(folder, options.out, margin=options.margin)
+            report = _write(folder, asked.out, options)
         except ScalingError as mistake:  # the other studies are reported all the same
             problems += mistake.problems
             continue
-        print(f"{report.verdict}\n{report.page}")
+        read.append(folder)
+        _tell(report)
+    if len(read) > 1 and (asked.studies or asked.imported):
+        try:
+            _tell(compare_studies(read, asked.out, options))
+        except ScalingError as mistake:
+            problems += mistake.problems
     if problems:
         raise RecordError(problems)
     return 0
+
+
+def _tell(report: Report) -> None:
+    for line in report.missing:
+        print(f"left out: {line}", file=sys.stderr)
+    print(f"{report.verdict}\n{report.page}")
+
+
+def _import(spec: str, arms: str | None, results: Where, name: str | None) -> Where:
+    from scaling.imports import import_study, parse
+
+    folder, notes = import_study(parse(spec, arms), results, name)
+    print("\n".join(notes))
+    return folder
+
+
+def _references(names: Sequence[str]) -> list["References"]:
+    from scaling.references import read_references
+
+    return [read_references(name) for name in names]
+
+
+def _baseline(name: str | None, results: Where) -> Where | None:
+    return find_studies([name], results)[0] if name else None
 
 
 def find_studies(names: list[str], results: Where) -> list[Where]:
@@ -108,7 +182,8 @@ def find_studies(names: list[str], results: Where) -> list[Where]:
 def write_report(study_folder: str | Where, out_folder: str | Path = "reports", *, margin: float = MARGIN) -> Report:
     """Write the report of the study at `study_folder` into a folder of the same name in `out_folder`.
 
-    Every file is written beside its place and renamed into it, the page last; equal records give equal files.
+    Every file is written beside its place and renamed into it, the page last; equal records give equal files. Records
+    that cannot be read are named and left out.
 
     Args:
         margin: percentage points within which a difference counts as none.
@@ -116,66 +191,48 @@ def write_report(study_folder: str | Where, out_folder: str | Path = "reports", 
     Raises:
         RecordError: the study cannot be read.
     """
+    return _write(place(study_folder), Path(out_folder), Options(margin))
+
+
+def _write(folder: Where, out: Path, options: Options) -> Report:
     # Imported here: drawing takes two seconds to load, which an error message or --help need not wait for.
     from scaling.analysis import analyse_study
-    from scaling.galleries import find_galleries
-    from scaling.page import Figure, inline, render_page
-    from scaling.plots import PLOTS, THEME
-    from scaling.storage import write_atomically
-    from scaling.tables import TABLES
+    from scaling.changes import find_changes
+    from scaling.publish import asked_space, publish, study_commands
 
-    folder = place(study_folder)
-    target = Path(out_folder) / folder.resolve().name
-    analysis = analyse_study(folder, margin)
-    files: dict[str, bytes] = {}
-    figures = {}
-    for name, draw in PLOTS.items():
-        drawing = draw(analysis)
-        if drawing is not None:
-            png, svg = drawing.render()
-            files[f"figures/{name}.png"], files[f"figures/{name}.svg"] = png, svg
-            figures[name] = Figure(name, drawing.text, inline(svg.decode(), name, drawing.text.description, THEME))
-    tables = {name: build(analysis) for name, build in TABLES.items()}
-    for name, table in tables.items():
-        files[f"tables/{name}.csv"], files[f"tables/{name}.md"] = table.csv().encode(), table.markdown().encode()
-    space = {name: value for name, value in analysis.study.space.items() if value}
-    if space:
-        files["space.yaml"] = _space_file(space)
-    galleries = find_galleries(folder, analysis.arms, analysis.records)
-    page = render_page(analysis, figures, tables, galleries, commands(folder, target, bool(space)))
-    for name in (f"figures/{name}.{kind}" for name in PLOTS for kind in ("png", "svg")):
-        if name not in files:  # of an earlier report on this study, which said something else
-            (target / name).unlink(missing_ok=True)
-    for name, content in {**files, "index.html": page.encode()}.items():
-        write_atomically(target / name, content)
-    return Report(analysis.headline, target / "index.html")
+    target = out / folder.resolve().name
+    analysis = analyse_study(folder, options.margin)
+    context = replace(analysis.context, references=options.references)
+    if options.baseline is not None and options.baseline.resolve() != folder.resolve():
+        earlier = analyse_study(options.baseline, options.margin)
+        lines = [f"{earlier.study.name}: {line}" for line in earlier.context.left_out]
+        changes = find_changes(analysis, earlier)
+        context = replace(context, changes=changes, left_out=[*context.left_out, *lines])
+    analysis = replace(analysis, context=context)
+    page = publish(analysis, target, folder, study_commands(folder, target, bool(asked_space(analysis))))
+    return Report(analysis.headline, page, tuple(context.left_out))
 
 
-def _space_file(space: Mapping[str, Any]) -> bytes:
-    """The space as it was read, overrides included, so that the study can be run again."""
-    import yaml
+def compare_studies(folders: Sequence[Where], out: Path, options: Options | None = None) -> Report:
+    """Write one report on several studies, the first the baseline, into a folder of their names joined by a plus.
 
-    return yaml.safe_dump(_without_nothing(space), sort_keys=False, allow_unicode=True, width=120).encode()
+    Raises:
+        RecordError: one of them cannot be read, or two have one name.
+    """
+    from scaling.analysis import analyse
+    from scaling.context import Context
+    from scaling.joint import Member, join
+    from scaling.publish import joint_commands, publish
+    from scaling.reading import read_what_can_be
+    from scaling.records import read_study
 
-
-def _without_nothing(tree: Mapping[str, Any]) -> dict[str, Any]:
-    pruned = {
-        name: _without_nothing(value) if isinstance(value, Mapping) else value
-        for name, value in tree.items()
-        if value is not None
-    }
-    return {name: value for name, value in pruned.items() if value != {}}
-
-
-def commands(folder: Where, target: Path, has_space: bool) -> list[str]:
-    """The commands that run the study and write this report again."""
-    name = shlex.quote(folder.resolve().name)
-    results = "" if folder.parent == Path("results") else f" --results {shlex.quote(str(folder.parent))}"
-    out = "" if target.parent == Path("reports") else f" --out {shlex.quote(str(target.parent))}"
-    report = f"python -m scaling.report {name}{results}{out}"
-    if not has_space:
-        return [report]
-    return [f"python -m scaling.sweep --space {shlex.quote(str(target / 'space.yaml'))} --name {name}{results}", report]
+    options = options or Options()
+    joint = join([Member(read_study(folder), read_what_can_be(folder)) for folder in folders])
+    context = Context(joint.left_out, joint.notes, options.references)
+    analysis = analyse(joint.study, joint.records, options.margin, context)
+    target = out / "+".join(folder.resolve().name for folder in folders)
+    page = publish(analysis, target, None, joint_commands(folders, target))
+    return Report(analysis.headline, page, tuple(joint.left_out))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,149 @@
+"""Joint: several studies as one whose arms are the studies, so that all that compares arms compares studies.
+
+Trials of the same cell, arm and seed of different studies are pairs. A value that one study varies and another fixes
+(a depth of 4 throughout) is taken from the trials' settings.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from scaling.config import cell_label
+from scaling.errors import RecordError
+from scaling.reading import Reading
+from scaling.records import Record, Study, in_order
+from scaling.statistics.verdict import plural
+
+FACTOR = "study"
+MOST_NAMED = 12  # conditions or cells in a sentence
+
+
+@dataclass(frozen=True)
+class Member:
+    """One of the studies with what could be read of it."""
+
+    study: Study
+    reading: Reading
+
+
+@dataclass(frozen=True)
+class Joint:
+    """Several studies as one."""
+
+    study: Study
+    records: list[Record]
+    left_out: list[str]
+    notes: list[str]  # where the studies differ in more than their name
+
+
+def join(members: Sequence[Member]) -> Joint:
+    """Make one study of several; its baseline is the first.
+
+    Raises:
+        RecordError: two of them have one name.
+    """
+    names = [member.study.name for member in members]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise RecordError(
+            f"two of the studies to compare are named {', '.join(twice)}; rename one's folder and study.json"
+        )
+    axes = list(dict.fromkeys(axis for member in members for axis in member.study.axes))
+    factors = list(dict.fromkeys(member.study.factor for member in members if len(member.study.arms) > 1))
+    inner = [factor for factor in factors if factor not in axes]
+    records = in_order(
+        _moved(record, member.study, axes, inner) for member in members for record in member.reading.records
+    )
+    own = [{_where(record) for record in records if record.arm == name} for name in names]
+    shared = set.intersection(*own) if own else set()
+    notes = [_shared_note(names, own, len(shared)), *_different_conditions(members)]
+    study = Study(
+        name=" against ".join(names),
+        question=f"How does {' and '.join(names[1:])} compare with {names[0]}?",
+        factor=FACTOR,
+        arms=names,
+        axes=[*axes, *inner],
+        seeds=max((member.study.seeds for member in members), default=1),
+        conditions={},
+        space={},
+        planned=[_key(member.study.name, key) for member in members for key in member.study.planned],
+    )
+    left_out = [f"{member.study.name}: {line}" for member in members for line in member.reading.left_out]
+    return Joint(study, records, left_out, [note for note in notes if note])
+
+
+def _moved(record: Record, study: Study, axes: Sequence[str], inner: Sequence[str]) -> Record:
+    """`record` with its study as its arm, and its arm as a part of its cell."""
+    cell = {axis: record.cell[axis] if axis in record.cell else _setting(record, axis) for axis in axes}
+    for factor in inner:
+        cell[factor] = record.arm if factor == study.factor else _setting(record, factor)
+    return record.model_copy(update={"cell": cell, "arm": study.name, "key": _key(study.name, record.key)})
+
+
+def _key(study: str, key: str) -> str:
+    return f"{study}/{key}"  # two studies may hold the same trial
+
+
+def _setting(record: Record, name: str) -> Any:
+    """The value of an axis or factor in the trial's own settings: `depth` is `arch.depth`."""
+    for tree in (record.config.get("arch"), record.config):
+        value: Any = tree
+        for part in name.split("."):
+            value = value.get(part) if isinstance(value, dict) else None
+        if value is not None and not isinstance(value, dict):
+            return value
+    return "–"
+
+
+def _where(record: Record) -> str:
+    return cell_label(record.cell)
+
+
+def _shared_note(names: Sequence[str], own: Sequence[set[str]], shared: int) -> str:
+    counts = ", ".join(f"{name} {len(cells)}" for name, cells in zip(names, own, strict=True))
+    if not shared:
+        return (
+            f"No cell and arm is in all of the studies (cells: {counts}), so that nothing is paired; fronts and"
+            " differences at equal cost are what can be compared."
+        )
+    if all(len(cells) == shared for cells in own):
+        return ""
+    return f"{plural(shared, 'cell')} with the same arm in all of the studies are compared; of their own they have: {counts}."
+
+
+def _different_conditions(members: Sequence[Member]) -> list[str]:
+    """What the studies do not share beside what they vary."""
+    notes = []
+    if imported := [member.study.name for member in members if member.study.imported]:
+        notes.append(
+            f"{' and '.join(imported)}: results of others, trained on other data by other recipes; differences in"
+            " accuracy to trials of one's own are no effect of a factor."
+        )
+    first, *others = members
+    ours = _flat(first.study.conditions)
+    for other in others:
+        theirs = _flat(other.study.conditions)
+        if not ours or not theirs:
+            continue
+        changed = [name for name in sorted(ours.keys() | theirs.keys()) if ours.get(name) != theirs.get(name)]
+        if changed:
+            named = "; ".join(
+                f"{name} {_said(ours.get(name))} → {_said(theirs.get(name))}" for name in changed[:MOST_NAMED]
+            )
+            more = f"; and {len(changed) - MOST_NAMED} more" if len(changed) > MOST_NAMED else ""
+            notes.append(
+                f"{first.study.name} and {other.study.name} differ in their conditions ({named}{more}): the difference"
+                " between them is that of all of these together."
+            )
+    return notes
+
+
+def _flat(tree: dict[str, Any], path: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in tree.items():
+        flat |= _flat(value, f"{path}{name}.") if isinstance(value, dict) else {f"{path}{name}": value}
+    return flat
+
+
+def _said(value: Any) -> str:
+    return "default" if value is None else str(value)[:60]
