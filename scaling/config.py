@@ -130,7 +130,7 @@ class Resources(Settings):
     def _gives_each_worker_whole_gpus(self) -> "Resources":
         if self.workers > 1 and self.gpus and self.gpus % self.workers:
             raise ValueError(
-                f"gpus {self.gpus:g} is no whole number for each of {self.workers} workers; give a multiple of them, or 0"
+                f"gpus {self.gpus:g} is no whole number for each of {self.workers} workers; give a multiple, or 0"
             )
         return self
 
