@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from scaling.placement import gpu_shares, local_gpu_bytes, main_memory_bytes, re
 from scaling.plan import Plan, make_plan, shown
 from scaling.progress import Progress
 from scaling.records import Study, read_records
+from scaling.replay import Replay
 from scaling.study import locked, previous
 from scaling.trackers import Told, open_trackers
 from scaling.trackers.registry import USUAL, check_names
@@ -52,11 +54,23 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="default: results")
     parser.add_argument("--address", help="of a running Ray cluster; a local one is started where not given")
     parser.add_argument(
+        "--replay", type=Path, metavar="FOLDER", help="take learning curves from the study there, and train nothing"
+    )
+    parser.add_argument(
         "--track", default=",".join(USUAL), metavar="NAMES",
         help="tools to tell of trials: optuna, tensorboard, mlflow, wandb, or '' for none; default: %(default)s",
     )  # fmt: skip
     parser.add_argument("--dry-run", action="store_true", help="show the trials and what they cost, run nothing")
     return parser
+
+
+@dataclass(frozen=True)
+class Means:
+    """What a study is run with; no part of what it is."""
+
+    address: str | None  # of a Ray cluster; None starts one here
+    trackers: Sequence[str]  # names
+    replay: Replay | None  # recorded trials to take curves from, in place of training
 
 
 @command
@@ -73,16 +87,17 @@ def main(argv: list[str] | None = None) -> int:
             parse_overrides(options.set, options.data),
             results=options.results,
             samples=options.samples,
-            name=options.name,
+            name=options.name or replayed_name(options.space, options.replay),
         )
-    track = options.track.split(",") if options.track else []
-    check_names(track)
+    trackers = options.track.split(",") if options.track else []
+    check_names(trackers)
     if options.dry_run:
         for part in shown(plan):
             console.print(part, highlight=False)
         return 0
     with locked(plan.folder):
-        return carry_out(console, plan, options.address, track, previous(plan.folder, plan.space))
+        means = Means(options.address, trackers, Replay.of(options.replay) if options.replay else None)
+        return carry_out(console, plan, means, previous(plan.folder, plan.space))
 
 
 def parse_overrides(settings: Sequence[str], data: str | None) -> dict[str, Any]:
@@ -105,7 +120,12 @@ def parse_overrides(settings: Sequence[str], data: str | None) -> dict[str, Any]
     return overrides
 
 
-def carry_out(console: Console, plan: Plan, address: str | None, track: Sequence[str], before: Study | None) -> int:
+def replayed_name(space: str, replay: Path | None) -> str | None:
+    """Name of a study that is not trained, so that it is never taken for one that is."""
+    return f"{Path(space).stem}-replay" if replay else None
+
+
+def carry_out(console: Console, plan: Plan, means: Means, before: Study | None) -> int:
     """Run what is missing, write a record for each trial that ends, and say how it went."""
     keep_stopped = plan.space.search.stop is not None  # without the rule that stopped them they run on
     settled = {
@@ -117,14 +137,14 @@ def carry_out(console: Console, plan: Plan, address: str | None, track: Sequence
     keeper = Keeper(plan, plan.agenda(settled), progress, settled, before)
     if settled:
         console.print(f"{progress.finished} of {progress.total} trials are finished; {progress.waiting} to run")
-    if not keeper.agenda.is_over and not run_pending(console, plan, keeper, address, track):
+    if not keeper.agenda.is_over and not run_pending(console, plan, keeper, means):
         left = progress.waiting + len(progress.running)
         console.print(f"interrupted: {left} trials are left; the same command continues")
         return 130
     return conclude(console, plan.folder, keeper)
 
 
-def run_pending(console: Console, plan: Plan, keeper: Keeper, address: str | None, track: Sequence[str]) -> bool:
+def run_pending(console: Console, plan: Plan, keeper: Keeper, means: Means) -> bool:
     """Run trials on Ray; return whether that came to its end, rather than being interrupted."""
     from scaling import executor  # Ray's import takes a second, which a dry run need not spend
 
@@ -133,11 +153,11 @@ def run_pending(console: Console, plan: Plan, keeper: Keeper, address: str | Non
     try:
         with contextlib.ExitStack() as stack:
             with console.status("starting Ray"):
-                on = stack.enter_context(executor.cluster(address))
-            if on.is_local and not on.gpus:
+                on = stack.enter_context(executor.cluster(means.address))
+            if on.is_local and not on.gpus and not means.replay:
                 refuse_what_cannot_fit(pending, main_memory_bytes(), plan.prices)
             told = Told(plan.study, plan.folder, plan.space, keeper.settled)
-            trackers = stack.enter_context(open_trackers(track, told))
+            trackers = stack.enter_context(open_trackers(means.trackers, told))
             gpu_bytes = local_gpu_bytes() if on.is_local else None
             gpus = gpu_shares(pending, resources, on.gpus, gpu_bytes, plan.prices)
             notes = [f"study      {plan.folder}", f"workers    {on.slots(resources.cpus, max(gpus))} at once"]
@@ -152,7 +172,9 @@ def run_pending(console: Console, plan: Plan, keeper: Keeper, address: str | Non
                     folder=plan.folder,
                     watcher=keeper,
                     cpus=resources.cpus,
+                    workers=resources.workers,
                     share=lambda trial: gpu_shares([trial], resources, on.gpus, gpu_bytes, plan.prices)[0],
+                    replay=means.replay,
                 )
     except KeyboardInterrupt:
         return False

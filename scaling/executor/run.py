@@ -18,6 +18,7 @@ from scaling.config import DataConfig, Trial
 from scaling.data import Dataset
 from scaling.executor.body import run_leg
 from scaling.records import Epoch, Record
+from scaling.replay import Replay
 from scaling.search.course import Leg
 
 MAX_RESTARTS = 2  # of a trial whose worker died; it continues from its checkpoint
@@ -51,6 +52,8 @@ def run(
     watcher: Watcher,
     cpus: float,
     share: Share,
+    workers: int = 1,
+    replay: Replay | None = None,
 ) -> None:
     """Run trials until the queue is over.
 
@@ -60,7 +63,9 @@ def run(
         datasets: the data that the trials' settings name.
         folder: of the study; checkpoints go there, so all machines of a cluster must see it.
         cpus: cores of a trial.
-        share: of a GPU that a trial takes.
+        share: of a GPU that a trial takes; GPUs, where several workers train it together.
+        workers: of a trial.
+        replay: recorded trials to take curves from, in place of training.
 
     Raises:
         KeyboardInterrupt: Ctrl-C or SIGTERM; the workers are stopped when the cluster is left.
@@ -69,16 +74,21 @@ def run(
     # up as soon as another becomes free, so that one worker would serve all trials while the others never come up.
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(max(2, min(MOST_WAITING, int(_cpus() / cpus))))
     trials: dict[str, Trial] = {}  # Tune's name of a trial → ours
-    body = tune.with_parameters(run_leg, datasets=dict(datasets), folder=folder)
+    if workers > 1 and replay is None:
+        from scaling.executor.workers import OWN_SHARE, run_shared_leg  # Ray Train, which single workers do without
+
+        body = tune.with_parameters(run_shared_leg, datasets=dict(datasets), folder=folder)
+        placed: Callable[[dict[str, Any]], Any] = lambda config: tune.PlacementGroupFactory([OWN_SHARE])  # noqa: E731
+    else:
+        body = tune.with_parameters(run_leg, datasets={} if replay else dict(datasets), folder=folder, replay=replay)
+        placed = lambda config: tune.PlacementGroupFactory([{"CPU": config["cpus"], "GPU": config["gpus"]}])  # noqa: E731
     scratch = folder / ".tune"  # all machines of a cluster must see it; nothing in it is read again
     shutil.rmtree(scratch, ignore_errors=True)
     with _interrupted_by_sigterm():
         tune.Tuner(
-            tune.with_resources(
-                body, lambda config: tune.PlacementGroupFactory([{"CPU": config["cpus"], "GPU": config["gpus"]}])
-            ),
+            tune.with_resources(body, placed),
             tune_config=tune.TuneConfig(
-                search_alg=_Asker(queue, trials, cpus, share),
+                search_alg=_Asker(queue, trials, cpus, share, workers),
                 num_samples=-1,
                 reuse_actors=True,
                 trial_dirname_creator=lambda trial: trial.trial_id,
@@ -101,27 +111,40 @@ def _cpus() -> float:
 class _Asker(Searcher):
     """Lets Tune take its trials from a queue."""
 
-    def __init__(self, queue: Queue, trials: dict[str, Trial], cpus: float, share: Share) -> None:
+    def __init__(self, queue: Queue, trials: dict[str, Trial], cpus: float, share: Share, workers: int = 1) -> None:
         super().__init__()
         self.queue = queue
         self.trials = trials
         self.cpus = cpus
         self.share = share
+        self.workers = workers
+        self.taken: dict[str, float] = {}  # GPUs of each running trial whose workers Tune knows nothing of
 
     def __getstate__(self) -> dict[str, Any]:
         return {}  # Tune pickles its searcher to restore an experiment from it, which we never do
 
     # Tune's own type leaves out FINISHED, which its documentation asks for
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        if self.workers > 1 and not self._has_room():
+            return None
         leg = self.queue.next()
         if leg is None:
             return Searcher.FINISHED if self.queue.is_over else None
         self.trials[trial_id] = leg.trial
-        taken = {"cpus": self.cpus, "gpus": self.share(leg.trial)}
+        self.taken[trial_id] = self.share(leg.trial)
+        taken = {"cpus": self.cpus, "gpus": self.taken[trial_id], "workers": self.workers}
         return {"trial": leg.trial.model_dump_json(), "until": leg.until, **taken}
+
+    def _has_room(self) -> bool:
+        """Whether the workers of one more trial fit beside those that run; one trial alone may wait for its room."""
+        there, running = ray.cluster_resources(), len(self.taken)
+        most = max(self.taken.values(), default=0.0)
+        fits = (running + 1) * self.cpus <= there.get("CPU", 0) and (running + 1) * most <= there.get("GPU", 0)
+        return not running or fits
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         self.trials.pop(trial_id, None)
+        self.taken.pop(trial_id, None)
 
     def save(self, checkpoint_path: str) -> None: ...  # a study is continued from its records
 

@@ -1,0 +1,213 @@
+"""What a sweep costs beyond its training: the same trials through plain Ray Tune and through this engine, in one run.
+
+    python benchmarks/sweep_overhead.py                       # trials of about 30 s: plain Tune, reused workers, ours
+    python benchmarks/sweep_overhead.py --seconds 5 --trials 8
+    python benchmarks/sweep_overhead.py --replay 10000        # recorded curves: time and memory a trial
+
+Useful seconds are those of training steps, their data and evaluation, as the trials' own stopwatches have them; paid
+seconds are slots × the time from the first trial's request to the last one's end. Starting Ray is left out for all,
+starting workers is not. Plain Tune runs the same function with its defaults, and in its best form (`reuse_actors`).
+"""
+
+import argparse
+import json
+import os
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+
+from scaling.config import Trial
+from scaling.executor import cluster, run
+from scaling.keeper import Keeper
+from scaling.plan import Plan, make_plan
+from scaling.progress import Progress
+from scaling.records import Epoch, Record, read_records, write_record, write_study
+from scaling.replay import Replay
+from scaling.study import describe
+from scaling.trackers import Told, open_trackers
+from scaling.trackers.registry import USUAL, Onlooker
+from scaling.trial import run_trial
+
+SPACE = """\
+family: patchconvnet
+arch: {{patch_size: 2, width: 32}}
+axes: {{depth: [2, 3]}}
+arms: {{pooling: [average, attention]}}
+seeds: {seeds}
+data: {{source: digits}}
+recipe: {{epochs: {epochs}, batch_size: 64}}
+"""
+MANY = """\
+family: patchconvnet
+arch: {{patch_size: 2}}
+axes: {{depth: {{low: 1, high: 5}}, width: {{low: 8, high: 80, step: 8}}}}
+arms: {{pooling: [average, attention]}}
+seeds: {seeds}
+data: {{source: digits, train_limit: 200}}
+recipe: {{epochs: 3, batch_size: 50}}
+"""
+USEFUL = ("training", "data", "evaluation")
+
+
+def useful(records: Sequence[Record]) -> float:
+    """Seconds that went into training steps, their data and evaluation."""
+    return sum(
+        record.seconds[name] for record in records if record.seconds for name in USEFUL if name in record.seconds
+    )
+
+
+def plan_of(text: str, folder: Path, name: str) -> Plan:
+    """A study of the space `text` in `folder`."""
+    (folder / f"{name}.yaml").write_text(text)
+    return make_plan(str(folder / f"{name}.yaml"), {}, results=folder / "results")
+
+
+def seconds_an_epoch(plan: Plan) -> float:
+    """Time of an epoch of the cheapest trial, alone on this machine."""
+    torch.set_num_threads(1)
+    trial = plan.trials[0]
+    started = time.monotonic()
+    events = list(run_trial(trial, plan.prices.datasets[trial.config.data], device=torch.device("cpu")))
+    return (time.monotonic() - started) / max(1, len(events) - 1)
+
+
+def plain(trials: Sequence[Trial], plan: Plan, folder: Path, *, reuse_actors: bool) -> float:
+    """Run trials as a user of Ray Tune would, a function that trains and reports; return the seconds it took."""
+    from ray import tune
+
+    def train(config: dict[str, str], datasets: dict) -> None:
+        trial = Trial.model_validate_json(config["trial"])
+        torch.set_num_threads(1)
+        for event in run_trial(trial, datasets[trial.config.data], device=torch.device("cpu")):
+            if isinstance(event, Epoch):
+                tune.report({"epoch": event.epoch, "val_accuracy": event.val_accuracy})
+            else:
+                (folder / f"{trial.key}.json").write_text(event.model_dump_json(by_alias=True))
+                tune.report({"epoch": 0, "val_accuracy": event.scores.val_accuracy if event.scores else 0.0})
+
+    body = tune.with_parameters(train, datasets=plan.prices.datasets)
+    started = time.monotonic()
+    tune.Tuner(
+        tune.with_resources(body, {"cpu": 1}),
+        param_space={"trial": tune.grid_search([trial.model_dump_json() for trial in trials])},
+        tune_config=tune.TuneConfig(
+            reuse_actors=reuse_actors, trial_dirname_creator=lambda trial: trial.trial_id, num_samples=1
+        ),
+        run_config=tune.RunConfig(storage_path=str(folder / "tune"), verbose=0),
+    ).fit()
+    return time.monotonic() - started
+
+
+def ours(
+    plan: Plan, *, replay: Replay | None = None, trackers: Sequence[str] = USUAL, onlooker: Onlooker | None = None
+) -> float:
+    """Run a study as a sweep does, records, checkpoints and trackers included; return the seconds it took."""
+    keeper = Keeper(plan, plan.agenda({}), Progress(arms=[]), {}, None)
+    with open_trackers(trackers, Told(plan.study, plan.folder, plan.space, {})) as opened:
+        keeper.onlookers = [*opened, *([onlooker] if onlooker else [])]
+        started = time.monotonic()
+        run(
+            keeper.agenda,
+            plan.prices.datasets,
+            folder=plan.folder,
+            watcher=keeper,
+            cpus=1,
+            share=lambda trial: 0.0,
+            replay=replay,
+        )
+        return time.monotonic() - started
+
+
+def compare(seconds: float, trials: int) -> None:
+    """Print the overhead of each way."""
+    with tempfile.TemporaryDirectory() as scratch, cluster(None) as on:
+        folder = Path(scratch)
+        once = seconds_an_epoch(plan_of(SPACE.format(seeds=1, epochs=3), folder, "probe"))
+        text = SPACE.format(seeds=trials // 4, epochs=max(1, round(seconds / once)))
+        plan = plan_of(text, folder, "measured")
+        slots = on.slots(1, 0)
+        print(f"{len(plan.trials)} trials of about {seconds:g} s, {slots} slots, load {os.getloadavg()[0]:.1f}")
+
+        def plain_records(name: str, reuse: bool) -> tuple[float, list[Record]]:
+            target = folder / name
+            target.mkdir()
+            taken = plain(plan.trials, plan, target, reuse_actors=reuse)
+            return taken, [Record.model_validate_json(p.read_text()) for p in target.glob("*.json")]
+
+        ways: dict[str, Callable[[], tuple[float, list[Record]]]] = {
+            "plain Tune, defaults": lambda: plain_records("plain", False),
+            "plain Tune, reuse_actors": lambda: plain_records("reused", True),
+            "scaling.sweep": lambda: (ours(plan), read_records(plan.folder)),
+        }
+        for name, measured in ways.items():
+            taken, records = measured()
+            paid, good = slots * taken, useful(records)
+            assert len(records) == len(plan.trials), f"{name} ended {len(records)} of {len(plan.trials)} trials"
+            print(
+                f"{name:26} useful {good:7.1f} s of {paid:7.1f} s paid: {100 * good / paid:5.1f} %,"
+                f" overhead {(paid - good) / len(records):5.2f} slot-seconds a trial"
+            )
+
+
+def resident_mib() -> float:
+    """Memory of this process that is in use now (Linux)."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+class Meter:
+    """Prints time and memory of the driver at every thousandth trial."""
+
+    def __init__(self) -> None:
+        self.ended_trials = 0
+        self.since = time.monotonic()
+
+    def started(self, trial: Trial) -> None: ...
+
+    def epoch_ended(self, trial: Trial, epoch: Epoch) -> None: ...
+
+    def ended(self, trial: Trial, record: Record) -> None:
+        self.ended_trials += 1
+        if self.ended_trials % 1000 == 0:
+            now = time.monotonic()
+            print(
+                f"{self.ended_trials:6} trials: {now - self.since:6.1f} ms a trial, driver {memory:6.0f} MiB",
+                flush=True,
+            )
+            self.since = now
+
+
+def replayed(trials: int) -> None:
+    """Run a large study on recorded curves."""
+    with tempfile.TemporaryDirectory() as scratch, cluster(None):
+        folder = Path(scratch)
+        small = plan_of(SPACE.format(seeds=1, epochs=3), folder, "recorded")
+        write_study(small.folder, describe(small.study, small.space, small.trials, None))
+        for trial in small.trials:
+            *_, record = run_trial(trial, small.prices.datasets[trial.config.data], device=torch.device("cpu"))
+            assert isinstance(record, Record)
+            write_record(small.folder, record)
+        plan = plan_of(MANY.format(seeds=max(1, trials // 100)), folder, "many")
+        print(json.dumps({"trials": len(plan.trials), "load": round(os.getloadavg()[0], 1)}))
+        taken = ours(plan, replay=Replay.of(small.folder), trackers=(), onlooker=Meter())
+        count = len(list((plan.folder / "records").glob("*.json")))
+        print(f"{count} records in {taken:.0f} s")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=30, help="of a trial, about; default: 30")
+    parser.add_argument("--trials", type=int, default=8, help="a multiple of four; default: 8")
+    parser.add_argument("--replay", type=int, metavar="TRIALS", help="run so many trials on recorded curves instead")
+    options = parser.parse_args()
+    if options.replay:
+        replayed(options.replay)
+    else:
+        compare(options.seconds, options.trials)
+
+
+if __name__ == "__main__":
+    main()

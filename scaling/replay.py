@@ -1,0 +1,56 @@
+"""Replay: recorded curves in place of training, to rehearse a study or the engine itself at no cost.
+
+A trial that the recorded study holds gives its own curve again; another one gets that of a recorded trial of its arm,
+chosen by its key. What comes out says that it was not trained.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from scaling.config import Trial
+from scaling.errors import RecordError
+from scaling.records import Epoch, Record, read_records
+from scaling.storage import Where
+
+
+@dataclass(frozen=True)
+class Replay:
+    """Recorded trials to take curves from."""
+
+    source: str  # name of the study that they are of
+    records: Sequence[Record]  # finished ones
+
+    @classmethod
+    def of(cls, folder: Where) -> "Replay":
+        """Read the finished trials of the study at `folder`; raise `RecordError` where there is none."""
+        records = [r for r in read_records(folder) if r.status == "finished" and r.scores and r.curve]
+        if not records:
+            raise RecordError(f"{folder} has no finished trial to replay")
+        return cls(folder.name, records)
+
+    def run(self, trial: Trial, until: int | None = None) -> Iterator[Epoch | Record]:
+        """Yield the epochs of `trial`, then its record, as running it would; `until` as there."""
+        recorded = self.like(trial)
+        epochs = trial.config.recipe.epochs
+        curve = [
+            recorded.curve[min(number, len(recorded.curve)) - 1].model_copy(update={"epoch": number})
+            for number in range(1, epochs + 1)
+        ]
+        yield from curve[:until]
+        if until is None or until >= epochs:
+            yield Record.of(
+                trial,
+                status="finished",
+                notes=[f"replayed from {recorded.key} of {self.source}; nothing was trained"],
+                cost=recorded.cost,
+                curve=curve,
+                scores=recorded.scores,
+                train_seconds=recorded.train_seconds,
+                wall_seconds=recorded.wall_seconds,
+            )
+
+    def like(self, trial: Trial) -> Record:
+        """The trial's own record, or else one of its arm, or else any."""
+        own = [record for record in self.records if record.key == trial.key]
+        of_arm = own or [record for record in self.records if record.arm == trial.arm] or list(self.records)
+        return of_arm[int(trial.key, 16) % len(of_arm)]
