@@ -74,6 +74,10 @@ class Scores(Entry):
     ema_val_loss: float | None = None
     ema_test_accuracy: float | None = None
     ema_test_loss: float | None = None
+    ema_val_top5: float | None = None
+    ema_test_top5: float | None = None
+    ema_val_calibration_error: float | None = None
+    ema_test_calibration_error: float | None = None
     test_correct: str | None = None  # which test examples were right: bits, packed, base64; see `correct_examples`
 
     def correct_examples(self) -> np.ndarray | None:
@@ -158,7 +162,7 @@ def write_record(folder: Where, record: Record) -> Where:
         write_atomically(path, record.model_dump_json(by_alias=True, indent=1).encode())
     except StorageError as error:
         raise StorageError(
-            f"the record of {cell_label(record.cell)} {record.arm} seed {record.seed} is not kept: {error}; make room"
+            f"the record of {cell_label(record.cell)} {record.arm} seed {record.seed} is not kept: {error}; mend that"
             " and run the same command again: it runs this trial on from its checkpoint, and what else is missing"
         ) from None
     return path

@@ -221,7 +221,7 @@ def test_a_record_too_large_for_its_disk_names_its_trial_and_leaves_the_old_one(
 
     assert len(said.splitlines()) == 1
     assert said.startswith("the record of depth=2 average seed 0 is not kept: ")
-    assert "File too large; make room and run the same command again" in said
+    assert "File too large; mend that and run the same command again" in said
     assert read_records(tmp_path) == [record("a")]
     assert [path.name for path in (tmp_path / "records").iterdir()] == ["a.json"]
 
@@ -236,7 +236,7 @@ def test_on_a_full_disk_every_record_is_whole(tmp_path: Path) -> None:
 
     said = fill(str(disk), "full", *private, script, "sh")
 
-    assert "No space left on device; make room and run the same command again" in said
+    assert "No space left on device; mend that and run the same command again" in said
     assert len(said.splitlines()) == 1
     assert len(read_records(copy)) > 20
     assert all(path.suffix == ".json" for path in (copy / "records").iterdir())
