@@ -33,8 +33,10 @@ def find_changes(now: Analysis, before: Analysis) -> Changes:
     for place, (then, score) in scores.items():
         if then == score and old[place].status == new[place].status:
             continue
-        known = then is not None and score is not None
-        moved = abs(score - then) > noise if known and noise is not None else not known
+        if then is None or score is None:
+            moved = True  # a score appeared or went, or the trial ended otherwise
+        else:
+            moved = noise is not None and abs(score - then) > noise
         trials.append(MovedTrial(*place, then, score, moved))
     trials.sort(key=lambda trial: (not trial.is_beyond_noise, -abs((trial.after or 0) - (trial.before or 0))))
     return Changes(
@@ -78,8 +80,10 @@ def _noise(now: Analysis, before: Analysis, compared: int) -> tuple[float | None
     for analysis in (now, before):
         trials: pd.DataFrame = analysis.finished
         groups = trials.groupby(["cell", "arm"], sort=False)["test_accuracy"]
-        squares += float((groups.var(ddof=1) * (groups.size() - 1)).sum())  # NaN with one seed: left out
-        freedom += int((groups.size() - 1).sum())
+        sizes = groups.size().to_numpy(dtype=int)
+        variances = groups.var(ddof=1).to_numpy(dtype=float)  # NaN with one seed
+        squares += float(np.nansum(variances * (sizes - 1)))
+        freedom += int((sizes - 1).sum())
     if freedom > 0 and squares > 0:
         spread = math.sqrt(squares / freedom)
         reach = float(stats.t.isf(tail, freedom)) * math.sqrt(2) * spread
