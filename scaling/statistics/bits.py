@@ -116,4 +116,7 @@ class CellBits:
         a, b = weights[:, :, 0], weights[:, :, 1]
         within = (a * own[0]) @ a.T + (b * own[1]) @ b.T + (a * own[2]) @ b.T + (b * own[2]) @ a.T
         interaction = np.einsum("fq,qr,fr->f", at, within, at)
-        return np.maximum(0.0, over_images - interaction) * cells / (cells - 1) / self.images
+        # Of an image's own part, (Σ w)² − Σ w² is left, where the weights w of the cells add up to 1.
+        concentration = ((at @ weights[:, :, 1]) ** 2).sum(axis=1)
+        share = np.maximum(0.2, 1 - concentration)
+        return np.maximum(0.0, over_images - interaction) / share / self.images
