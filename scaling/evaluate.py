@@ -4,7 +4,7 @@ import base64
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -94,32 +94,27 @@ def score(
 
     Loss and accuracy may be no numbers; see `not_finite`.
     """
-    validation, test = (examine(model, split, data, device, notes, workers) for split in (data.validation, data.test))
-    has_top5 = data.num_classes > 5
-    scores = Scores(
-        val_accuracy=validation.accuracy,
-        val_loss=validation.mean_loss,
-        val_examples=len(data.validation),
-        val_top5=100 * float(validation.in_top5.mean()) if has_top5 else None,
-        val_calibration_error=validation.calibration_error,
-        test_accuracy=test.accuracy,
-        test_loss=test.mean_loss,
-        test_examples=len(data.test),
-        test_top5=100 * float(test.in_top5.mean()) if has_top5 else None,
-        test_calibration_error=test.calibration_error,
-        test_correct=test.packed(),
-    )
-    if average is None:
-        return scores
-    validation, test = (examine(average, split, data, device, notes, workers) for split in (data.validation, data.test))
-    return scores.model_copy(
-        update={
-            "ema_val_accuracy": validation.accuracy,
-            "ema_val_loss": validation.mean_loss,
-            "ema_test_accuracy": test.accuracy,
-            "ema_test_loss": test.mean_loss,
-        }
-    )
+    examples = {"val_examples": len(data.validation), "test_examples": len(data.test)}
+    own = _scores(model, data, device, notes, workers)
+    averaged = _scores(average, data, device, notes, workers) if average else {}
+    averaged.pop("test_correct", None)  # arms are compared example by example in their last weights
+    return Scores.model_validate(examples | own | {f"ema_{name}": value for name, value in averaged.items()})
+
+
+def _scores(
+    model: nn.Module, data: Dataset, device: torch.device, notes: Notes | None, workers: Workers | None
+) -> dict[str, Any]:
+    """Scores by name; top-5 only where there are more than five classes."""
+    named: dict[str, Any] = {}
+    for name, split in (("val", data.validation), ("test", data.test)):
+        outcome = examine(model, split, data, device, notes, workers)
+        named[f"{name}_accuracy"] = outcome.accuracy
+        named[f"{name}_loss"] = outcome.mean_loss
+        named[f"{name}_top5"] = 100 * float(outcome.in_top5.mean()) if data.num_classes > 5 else None
+        named[f"{name}_calibration_error"] = outcome.calibration_error
+        named[f"{name}_correct"] = outcome.packed()
+    del named["val_correct"]
+    return named
 
 
 def not_finite(scores: Scores) -> str | None:

@@ -87,7 +87,11 @@ def refuse_resolutions(configs: Iterable[TrialConfig], datasets: Mapping[DataCon
         data = datasets[config.data]
         given = {"num_classes": data.num_classes, "in_chans": data.channels, "image_size": data.image_size}
         model = on_meta(functools.partial(build_model, config.family, **config.arch, **given))
-        sizes_for(model, config.recipe, data.image_size, data.channels)
+        try:
+            sizes_for(model, config.recipe, data.image_size, data.channels)
+        except ModelError as error:
+            arch = " ".join(f"{name}={value}" for name, value in config.arch.items())
+            raise ModelError([f"{config.family} {arch}: {problem}" for problem in error.problems]) from None
 
 
 def named(size: Size) -> str:

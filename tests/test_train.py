@@ -318,6 +318,7 @@ def test_the_average_of_the_weights_follows_them_and_is_scored_beside_them() -> 
     torch.testing.assert_close(weights_of(average.module), expected)
     assert scores.ema_test_accuracy == evaluate(average.module, data.test, data, CPU).accuracy
     assert scores.ema_test_loss != scores.test_loss
+    assert scores.ema_test_calibration_error == examine(average.module, data.test, data, CPU).calibration_error
     assert moving_average(net, Recipe()) is None
 
 
