@@ -8,7 +8,6 @@ import math
 from collections.abc import Mapping
 
 import numpy as np
-import pandas as pd
 from scipy import stats
 
 from scaling.analysis import Analysis
@@ -33,10 +32,8 @@ def find_changes(now: Analysis, before: Analysis) -> Changes:
     for place, (then, score) in scores.items():
         if then == score and old[place].status == new[place].status:
             continue
-        if then is None or score is None:
-            moved = True  # a score appeared or went, or the trial ended otherwise
-        else:
-            moved = noise is not None and abs(score - then) > noise
+        # A score that appeared or went is no noise: the trial ended otherwise.
+        moved = then is None or score is None or (noise is not None and abs(score - then) > noise)
         trials.append(MovedTrial(*place, then, score, moved))
     trials.sort(key=lambda trial: (not trial.is_beyond_noise, -abs((trial.after or 0) - (trial.before or 0))))
     return Changes(
@@ -78,11 +75,9 @@ def _noise(now: Analysis, before: Analysis, compared: int) -> tuple[float | None
     tail = (1 - LEVEL) / (2 * compared)
     squares, freedom = 0.0, 0
     for analysis in (now, before):
-        trials: pd.DataFrame = analysis.finished
-        groups = trials.groupby(["cell", "arm"], sort=False)["test_accuracy"]
-        sizes = groups.size().to_numpy(dtype=int)
-        variances = groups.var(ddof=1).to_numpy(dtype=float)  # NaN with one seed
-        squares += float(np.nansum(variances * (sizes - 1)))
+        cells = analysis.cells
+        sizes, sds = cells["n"].to_numpy(dtype=int), cells["test_sd"].to_numpy(dtype=float)  # NaN with one seed
+        squares += float(np.nansum(sds**2 * (sizes - 1)))
         freedom += int((sizes - 1).sum())
     if freedom > 0 and squares > 0:
         spread = math.sqrt(squares / freedom)

@@ -108,7 +108,7 @@ def _shared_note(names: Sequence[str], own: Sequence[set[str]], shared: int) -> 
         )
     if all(len(cells) == shared for cells in own):
         return ""
-    return f"{plural(shared, 'cell')} with the same arm in all of the studies are compared; of their own they have: {counts}."
+    return f"{plural(shared, 'cell')} with the same arm in all of the studies are compared; the studies have: {counts}."
 
 
 def _different_conditions(members: Sequence[Member]) -> list[str]:

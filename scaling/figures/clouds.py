@@ -33,6 +33,7 @@ class Accuracy:
     cost: Metric
     score: Metric
     clouds: list[Cloud]
+    published: list[tuple[str, np.ndarray, np.ndarray]]  # series, its costs and accuracies in percent; for orientation
 
 
 def accuracy(analysis: Analysis, cost_name: str, note: str = "") -> Accuracy | None:
@@ -77,7 +78,19 @@ def accuracy(analysis: Analysis, cost_name: str, note: str = "") -> Accuracy | N
         cost=cost,
         score=score,
         clouds=clouds,
+        published=_published(analysis, cost_name),
     )
+
+
+def _published(analysis: Analysis, cost_name: str) -> list[tuple[str, np.ndarray, np.ndarray]]:
+    """Published numbers that tell this cost, by series."""
+    found = []
+    for one in analysis.context.references:
+        known = [point for point in one.points if getattr(point, cost_name, None)]
+        if known:
+            costs = np.array([getattr(point, cost_name) for point in known], dtype=float)
+            found.append((one.series, costs, np.array([point.accuracy for point in known])))
+    return found
 
 
 SHARED = "Trials ran side by side on one machine: these seconds are bookkeeping, not a measurement of speed."

@@ -8,7 +8,9 @@ from scaling.analysis import Analysis
 from scaling.figures import Accuracy
 from scaling.plots.canvas import canvas, legend, log_axis
 from scaling.plots.registry import Drawing, drawn, plot
-from scaling.plots.theme import PAPER, look
+from scaling.plots.theme import MUTED, PAPER, look
+
+PUBLISHED = "x+1"  # markers of published series; arms have filled ones
 
 
 @plot
@@ -51,7 +53,14 @@ def draw_accuracy(info: Accuracy) -> Figure:
                 cloud.cost[chosen], cloud.accuracy[chosen], s=30, marker=marker, color=fill, edgecolors=colour,
                 linewidths=1.2, zorder=4,
             )  # fmt: skip
-    log_axis(axes, np.concatenate([cloud.trial_cost for cloud in info.clouds]), info.cost)
+    for order, (series, cost, accuracy) in enumerate(info.published):
+        axes.scatter(
+            cost, accuracy, s=34, marker=PUBLISHED[order % len(PUBLISHED)], color=MUTED, linewidths=1, zorder=5
+        )
+        axes.annotate(f"{series} (paper)", (float(cost[-1]), float(accuracy[-1])), xytext=(-5, -9), color=MUTED,
+                      textcoords="offset points", ha="right", va="top", fontsize=8)  # fmt: skip
+    costs = [*(cloud.trial_cost for cloud in info.clouds), *(cost for _, cost, _ in info.published)]
+    log_axis(axes, np.concatenate(costs), info.cost)
     axes.set(xlabel=info.cost.label, ylabel=info.score.label)
     legend(axes, [(cloud.label, cloud.colour) for cloud in info.clouds])
     return figure
