@@ -2,13 +2,16 @@
 
     python benchmarks/verdict_simulation.py [--studies 2000]
 
-Prints the table of docs/statistics.md. Difference in cell i and seed j: effect + b_i + e_ij with b ~ N(0, τ²) and
+Prints the tables of docs/statistics.md: the paired verdict, the difference at equal cost, the test images, fronts. In the
+first, difference in cell i and seed j: effect + b_i + e_ij with b ~ N(0, τ²) and
 e ~ N(0, 2 · 0.3²): a seed deviation of 0.3 points in each arm. All seeds are fixed.
 """
 
 import argparse
 import math
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -18,6 +21,9 @@ from scaling.statistics import MARGIN
 from scaling.statistics.intervals import Interval, mean_interval
 from scaling.statistics.paired import compare
 from scaling.statistics.verdict import judge
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+from known_truth import Design, equal_cost_shares, front_shares, image_shares  # noqa: E402
 
 SEED_SD = 0.3  # points, of one trial
 
@@ -76,10 +82,73 @@ def naive(setting: Setting, table: pd.DataFrame) -> Interval:
     return mean_interval(compare(table, "a", "b").pairs["difference"].to_numpy(), 0.95)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--studies", type=int, default=2000, help="simulated studies a setting")
-    studies = parser.parse_args().studies
+DESIGNS = [
+    Design("three cells", cells=3, cell_sd=0.3),
+    Design("four cells", cells=4, cell_sd=0.3),
+    Design("default study"),
+    Design("cells differ", cell_sd=0.5),
+    Design("shapes differ much", shape_sd=2.0),
+    Design("heavy tails", heavy=True),
+    Design("uneven seed noise", uneven=True),
+    Design("one seed", cells=10, seeds=1, cell_sd=0.3),
+    Design("arm 65 % dearer", cells=12, dearer=0.5, cell_sd=0.3),
+    Design("arms have cells of their own", cells=12, unpaired=True),
+    Design("forty cells, one seed", cells=40, seeds=1, cell_sd=0.3, shape_sd=1.0),
+    Design("two hundred cells, one seed", cells=200, seeds=1, cell_sd=0.3, shape_sd=1.0),
+    Design("effect 0.5", effect=0.5),
+    Design("effect grows with size", cells=12, effect=0.5, slope=0.1, cell_sd=0.2),
+]
+
+
+def percent(*shares: float) -> str:
+    return " | ".join("–" if math.isnan(share) else f"{100 * share:.1f} %" for share in shares)
+
+
+def equal_cost(studies: int) -> None:
+    """The difference at equal cost: band, mean, and what a bootstrap over cells would do."""
+    print(
+        "\n| studies | cells × seeds | τ | effect | band covers | mean covers | band differs | mean differs | bootstrap |"
+    )
+    print("| :--- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
+    for number, design in enumerate(DESIGNS):
+        shares = equal_cost_shares(design, studies, seed=number, naive=min(studies, 1000) if design.cells <= 40 else 0)
+        numbers = percent(
+            shares.band_covers, shares.mean_covers, shares.band_differs, shares.mean_differs, shares.naive_covers
+        )
+        size = f"{design.cells} × {design.seeds}"
+        print(f"| {design.name} | {size} | {design.cell_sd:g} | {design.effect:g} | {numbers} |", flush=True)
+
+
+def images(studies: int) -> None:
+    """Test sets that are samples themselves."""
+    print("\n| cells × seeds | images | arms differ by image (points) | covers | without the images' share |")
+    print("| ---: | ---: | ---: | ---: | ---: |")
+    for number, (cells, sd) in enumerate([(4, 10.0), (6, 0.0), (6, 10.0), (12, 10.0), (12, 20.0)]):
+        shares = image_shares(cells, 3, 360, sd, studies, seed=number)
+        print(f"| {cells} × 3 | 360 | {sd:g} | {percent(shares.covers, shares.covers_without)} |", flush=True)
+
+
+def fronts(studies: int) -> None:
+    """Hypervolumes, and how often what is called likely is true."""
+    print(
+        "\n| cells × seeds | effect | volume covers | difference covers | differs | P ≥ 95 % and on it | calibration |"
+    )
+    print("| ---: | ---: | ---: | ---: | ---: | ---: | :--- |")
+    settings = [(6, 3, 0.0, 1.0), (6, 2, 0.0, 1.0), (12, 3, 0.0, 1.0), (12, 5, 0.3, 0.3), (30, 3, 0.0, 1.0)]
+    for number, (cells, seeds, effect, shape) in enumerate(settings):
+        shares = front_shares(cells, seeds, effect, 0.05 if effect else 0.0, shape, studies, seed=number)
+        numbers = percent(
+            shares.volume_covers, shares.difference_covers, shares.difference_differs, shares.sure_are_right
+        )
+        said = ", ".join(f"{100 * given:.0f} → {100 * found:.0f}" for given, found, _ in shares.calibration)
+        print(f"| {cells} × {seeds} | {effect:g} | {numbers} | {said} |", flush=True)
+
+
+PARTS = {"equal-cost": equal_cost, "images": images, "fronts": fronts}
+
+
+def paired(studies: int) -> None:
+    """The verdict over paired cells."""
     print("| studies | cells × seeds | τ | effect | covers | covers, pairs as units | better | worse | equal |")
     print("| :--- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
     for number, setting in enumerate(SETTINGS):
@@ -100,6 +169,16 @@ def main() -> None:
         print(
             f"| {setting.name} | {size} | {setting.cell_sd:g} | {setting.effect:g} | {' | '.join(shares)} |", flush=True
         )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--studies", type=int, default=2000, help="simulated studies a setting")
+    parser.add_argument("--part", choices=["paired", *PARTS], help="one table alone; default: all")
+    options = parser.parse_args()
+    for name, show in {"paired": paired, **PARTS}.items():
+        if options.part in (None, name):
+            show(options.studies)
 
 
 if __name__ == "__main__":

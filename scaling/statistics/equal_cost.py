@@ -7,9 +7,9 @@ Model, with x the logarithm of the cost and one mean over seeds for each cell c 
 g and h are natural cubic splines fitted together by least squares, h with fewer functions than g. The errors ε and ε'
 of one cell belong together: what a cell's shape does at its cost (deep and narrow, or shallow and wide) moves both
 arms, and cancels in h as it does in a paired difference. Where the arms cost the same, h is the regression of the
-paired differences on x. Variances come from the cells' residuals, cluster-robust with the correction CR2, and the
-degrees of freedom that belong to it (Bell and McCaffrey 2002), because with few cells neither the plain
-sandwich nor a bootstrap covers. A cell's residual holds what cells and what seeds do, so that nothing is resampled
+paired differences on x. Variances come from the cells' residuals, cluster-robust with a correction between CR2 and CR3, and
+the degrees of freedom that belong to it (Bell and McCaffrey 2002), because with few cells neither the plain sandwich
+nor a bootstrap covers. A cell's residual holds what cells and what seeds do, so that nothing is resampled
 twice. The critical value of the band is that of the largest of the band's t statistics (sup-t; Montiel Olea and
 Plagborg-Møller 2019). The share of the test images is added by `scaling.statistics.bits`. docs/statistics.md shows how
 it does where the truth is known.
@@ -25,7 +25,10 @@ from scaling.statistics.intervals import Interval
 from scaling.statistics.missing import Missing
 
 GRID = 33  # costs at which a band is computed, evenly spaced in log cost
-DRAWS = 8000  # for the level of the band; one standard error of drawing it, 0.24 %, goes to the safe side
+DRAWS = 8000  # for the level of the band; two standard errors of drawing it, 0.5 %, go to the safe side
+# Between CR2 (1/2: unbiased where all cells are equally noisy) and CR3 (1: the jackknife, too wide there). With few cells CR2
+# is too narrow where noise differs by cell: in the simulations of docs/statistics.md this exponent holds for both.
+EXPONENT = 0.75
 MANY_CELLS = 100
 SAME = 1e-9  # log costs closer than this are equal
 
@@ -36,7 +39,7 @@ class Functional:
 
     at: np.ndarray  # (functionals, p): of the fit's coefficients
     weights: np.ndarray  # (functionals, cells, 2): of the baseline's and the arm's mean in each cell
-    adjusted: np.ndarray  # (functionals, cells, 2): the same after CR2, to be applied to residuals
+    adjusted: np.ndarray  # (functionals, cells, 2): the same after `EXPONENT`, to be applied to residuals
     working: np.ndarray  # (functionals,) variance where every mean has variance 1 and none goes with another
     freedom: np.ndarray  # (functionals,) degrees of freedom
 
@@ -131,11 +134,11 @@ def prepare(baseline: np.ndarray, arm: np.ndarray, level: float) -> Fit | Missin
 
 
 def _inverse_roots(design: np.ndarray, inverse: np.ndarray) -> np.ndarray:
-    """CR2: (I − H)^(−1/2) of each cell's block of the hat matrix, (cells, 2, 2)."""
+    """(I − H)^(−EXPONENT) of each cell's block of the hat matrix, (cells, 2, 2)."""
     hat = (design @ inverse) @ design.transpose(0, 2, 1)
     values, vectors = np.linalg.eigh(np.eye(2) - hat)
     # A cell that alone determines a function has leverage 1 and no residual: it tells nothing of the spread.
-    roots = np.where(values > 1e-8, 1 / np.sqrt(np.maximum(values, 1e-8)), 0.0)
+    roots = np.where(values > 1e-8, np.maximum(values, 1e-8) ** -EXPONENT, 0.0)
     return (vectors * roots[:, None, :]) @ vectors.transpose(0, 2, 1)
 
 
@@ -145,7 +148,7 @@ def _flat(values: np.ndarray) -> np.ndarray:
 
 
 def _functional(at: np.ndarray, design: np.ndarray, inverse: np.ndarray, root: np.ndarray) -> Functional:
-    """Weights, CR2 and the degrees of freedom of Bell and McCaffrey for the rows of `at` (functionals, p).
+    """Weights, their small-sample correction and the degrees of freedom of Bell and McCaffrey for the rows of `at` (functionals, p).
 
     With a_c the adjusted weights of cell c, the variance estimate is Σ (a_c · residuals of c)². Where all means have
     equal independent errors its matrix is G = diag(a_c · a_c) − C (XᵀX)⁻¹ Cᵀ, rows of C being X_cᵀ a_c, and the degrees
@@ -172,8 +175,10 @@ def _sup_t(fit: Fit, level: float) -> float:
     few cells with the variance estimates and degrees of freedom that the design gives; for many, where these are hardly
     random any more, from the t process with their harmonic mean.
     """
+    if np.ptp(fit.band.at, axis=0).max() == 0:  # the same number all along: one t statistic
+        return level
     rng = np.random.default_rng(0)
-    misses = 1 - level - np.sqrt(level * (1 - level) / DRAWS)
+    misses = 1 - level - 2 * np.sqrt(level * (1 - level) / DRAWS)
     if len(fit.present) > MANY_CELLS:
         root = _root(fit.band.at @ fit.inverse @ fit.band.at.T)
         freedom = 1 / float(np.mean(1 / fit.band.freedom))
