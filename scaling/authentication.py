@@ -8,10 +8,15 @@ https://docs.ray.io/en/latest/ray-security/token-auth.html
 import ipaddress
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 
 from scaling.errors import ScalingError
+
+# Despite its name: what Ray does on a laptop's operating system by default, it does on any where this is 0: a node's
+# address is then 127.0.0.1, and all its servers listen there instead of on every interface. `_node_ip_address` of
+# ray.init does not do that, for Ray replaces a loopback address that it is given. Read when ray is imported.
+LOOPBACK_ONLY = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 
 
 class AuthenticationError(ScalingError):
@@ -34,6 +39,14 @@ def host_of(address: str) -> str | None:
         return None if ipaddress.ip_address(host).is_loopback else host
     except ValueError:
         return host
+
+
+def confine_to_this_machine(environ: MutableMapping[str, str] | None = None) -> None:
+    """Let a cluster that is started after this listen on 127.0.0.1 only, unless the user's environment says otherwise.
+
+    To be called before ray is imported, and not where another cluster is joined.
+    """
+    (os.environ if environ is None else environ).setdefault(LOOPBACK_ONLY, "0")
 
 
 def require_token(address: str | None, environ: Mapping[str, str] | None = None, home: Path | None = None) -> None:

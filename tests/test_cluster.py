@@ -1,0 +1,148 @@
+"""On several nodes a study survives the loss of one, and on one machine nobody else can reach it."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from scaling.records import read_records, read_study
+
+SPACE = """\
+question: Does it survive?
+family: patchconvnet
+arch: {patch_size: 2, width: 16}
+axes:
+  depth: [1, 2]
+arms:
+  pooling: [average, attention]
+seeds: 1
+data: {source: digits, train_limit: 400}
+recipe: {epochs: 6, batch_size: 20}
+"""
+
+NODE = """
+import sys, time
+from ray.cluster_utils import Cluster
+cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+second = cluster.add_node(num_cpus=1)
+print(cluster.address, flush=True)
+for line in sys.stdin:
+    if line == "lose\\n":
+        cluster.remove_node(second, allow_graceful=False)
+        print("lost", flush=True)
+"""
+
+
+@contextmanager
+def two_nodes() -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """Two Ray nodes of one core each on this machine, in a process of their own."""
+    nodes = subprocess.Popen(
+        [sys.executable, "-c", NODE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        text=True, env={**os.environ, "RAY_AUTH_MODE": "token", "RAY_USAGE_STATS_ENABLED": "0"},
+    )  # fmt: skip
+    assert nodes.stdout
+    try:
+        yield nodes.stdout.readline().strip(), nodes
+    finally:
+        for pid in processes(nodes.pid):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        nodes.communicate()
+
+
+def processes(root: int) -> list[int]:
+    """A process and all that descend from it."""
+    parents = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
+        except OSError:  # it has ended
+            continue
+    found = [root]
+    for pid in found:
+        found += [child for child, parent in parents.items() if parent == pid]
+    return found
+
+
+@pytest.mark.slow
+def test_a_study_whose_node_is_lost_goes_on_with_every_trial_exactly_once(tmp_path: Path) -> None:
+    (tmp_path / "tiny.yaml").write_text(SPACE)
+    study = tmp_path / "results" / "tiny"
+    with two_nodes() as (address, nodes):
+        sweep = subprocess.Popen(
+            [sys.executable, "-m", "scaling.sweep", "--space", "tiny.yaml", "--address", address],
+            cwd=tmp_path, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        deadline = time.monotonic() + 120
+        while len(list(study.glob("checkpoints/*"))) < 2:  # both nodes are at work
+            assert sweep.poll() is None, sweep.communicate()[0]
+            assert time.monotonic() < deadline, "two trials did not run at once"
+            time.sleep(0.02)
+        before = len(list(study.glob("records/*.json")))
+        assert nodes.stdin
+        assert nodes.stdout
+        nodes.stdin.write("lose\n")
+        nodes.stdin.flush()
+        assert nodes.stdout.readline() == "lost\n"
+        output, _ = sweep.communicate(timeout=200)
+
+    assert sweep.returncode == 0, output
+    assert "4 of 4 trials finished" in output
+    records = read_records(study)
+    assert before < 4
+    assert Counter(r.key for r in records) == Counter(read_study(study).planned)
+    assert {r.status for r in records} == {"finished"}
+    assert all([epoch.epoch for epoch in r.curve] == list(range(1, 7)) for r in records)
+    assert not list(study.glob("checkpoints/*"))
+
+
+def listening(pids: list[int]) -> set[str]:
+    """Addresses on which these processes listen."""
+    sockets = {}
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == "0A":  # LISTEN, include/net/tcp_states.h
+                words = bytes.fromhex(fields[1].partition(":")[0])
+                address = b"".join(words[i : i + 4][::-1] for i in range(0, len(words), 4))  # each little-endian
+                sockets[f"socket:[{fields[9]}]"] = socket.inet_ntop(
+                    socket.AF_INET if len(address) == 4 else socket.AF_INET6, address
+                )
+    found = set()
+    for pid in pids:
+        for handle in Path(f"/proc/{pid}/fd").glob("*"):
+            try:
+                found.add(sockets.get(os.readlink(handle), ""))
+            except OSError:
+                continue
+    return found - {""}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="needs Linux, to see who listens")
+def test_a_sweep_on_this_machine_listens_on_no_other_address(tmp_path: Path) -> None:
+    (tmp_path / "tiny.yaml").write_text(SPACE)
+    sweep = subprocess.Popen(
+        [sys.executable, "-m", "scaling.sweep", "--space", "tiny.yaml"],
+        cwd=tmp_path, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    deadline = time.monotonic() + 120
+    while not list(tmp_path.glob("results/tiny/checkpoints/*/*")):
+        assert sweep.poll() is None, sweep.communicate()[0]
+        assert time.monotonic() < deadline, "no trial ran"
+        time.sleep(0.02)
+
+    addresses = listening(processes(sweep.pid))
+    sweep.send_signal(signal.SIGINT)
+    sweep.communicate(timeout=60)
+
+    assert addresses
+    assert addresses <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
