@@ -1,7 +1,7 @@
 """Images read from files while the network trains: decoded ahead, in order, by threads or by processes.
 
 Which of the two was measured (docs/data.md): on a CPU threads decode 10 to 15 % more, start at once and share what they
-have read; beside a GPU their Python would slow down the thread that feeds it by nearly a third, so processes do it there.
+have read; beside a GPU their Python would slow the thread that feeds it by nearly a third, so processes do it there.
 """
 
 import contextlib
