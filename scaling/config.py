@@ -49,7 +49,7 @@ class DataConfig(Settings):
 
 
 class WidthRule(Settings):
-    """How the learning rate follows width; docs/parallel.md tells the rules and their sources."""
+    """How the learning rate follows width; docs/training.md tells the rules and their sources."""
 
     name: Literal["mup", "per_layer", "inverse_width", "sqrt_width"]
     reference_width: PositiveFloat = Field(

@@ -62,6 +62,8 @@ def run_trial(
         model = build(trial, data)
         scales = follow_width(model, trial.config.family, _complete(trial, data), recipe, trial.config.seed)
         model.to(device)
+        if workers.count > 1:
+            notes.add(f"trained by {workers.count} workers together, whose memory is that of one of them")
         if workers.is_first:  # the others wait
             left["cost"] = costs(model, trial, data, device, notes, workers.count)
         average = moving_average(model, recipe)

@@ -45,6 +45,6 @@ def device_hours(records: Iterable[Record], resources: Resources) -> float:
     seconds = 0.0
     for record in records:
         on_gpu = "cuda" in str(record.environment.get("device", "")).lower()
-        devices = (resources.gpus if resources.gpus else 1.0) if on_gpu else resources.cpus
+        devices = (resources.gpus or float(resources.workers)) if on_gpu else resources.cpus
         seconds += (record.wall_seconds or 0.0) * devices
     return seconds / 3600
