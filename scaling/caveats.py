@@ -280,6 +280,6 @@ def published(analysis: Analysis) -> str | None:
         said.append(f"{one.series} ({data}; its FLOPs are {one.counts}, shown as MACs)")
     return (
         f"Published numbers are drawn in for orientation: {'; '.join(said)}. They were trained by other"
-        " recipes; accuracies compare only on the same data, costs only at the same image size. They take no part in any"
-        " verdict."
+        " recipes; accuracies compare only on the same data, costs only at the same image size. They take no part in"
+        " any verdict."
     )
