@@ -9,7 +9,6 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -36,6 +35,7 @@ from scaling.records import Epoch
 from scaling.resolution import named, sizes_for
 from scaling.stepping import Stepper
 from scaling.stopwatch import Stopwatch
+from scaling.storage import Where
 from scaling.workers import Alone, Workers
 
 # Streams of random numbers that share a seed and must not be the same numbers.
@@ -57,7 +57,7 @@ def fit(
     *,
     seed: int,
     device: torch.device,
-    checkpoint: Path | None = None,
+    checkpoint: Where | None = None,
     average: ModelEmaV3 | None = None,
     watch: Stopwatch | None = None,
     notes: Notes | None = None,

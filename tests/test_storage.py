@@ -16,9 +16,12 @@ from test_records import STUDY, record
 
 from scaling import checkpointing
 from scaling.checkpointing import Checkpoint
+from scaling.config import DataConfig, Recipe, Trial, TrialConfig
+from scaling.data import load_data
 from scaling.errors import RecordError, StorageError
-from scaling.records import load_study, read_records, read_study, write_record, write_study
+from scaling.records import Record, load_study, read_records, read_study, write_record, write_study
 from scaling.storage import SCHEMES, Place, Where, place, read_all, remove_tree, write_atomically
+from scaling.trial import run_trial
 
 
 @pytest.fixture(params=["path", *(scheme for scheme in SCHEMES if scheme not in {"s3", "gs"})])
@@ -190,6 +193,8 @@ def test_a_failed_write_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytes
 
 FILL = """
 import resource, sys
+from scaling.config import DataConfig, Recipe, Trial, TrialConfig
+from scaling.data import load_data
 from scaling.errors import StorageError
 from scaling.records import read_records, write_record
 from scaling.storage import place
@@ -240,3 +245,35 @@ def test_on_a_full_disk_every_record_is_whole(tmp_path: Path) -> None:
     assert len(said.splitlines()) == 1
     assert len(read_records(copy)) > 20
     assert all(path.suffix == ".json" for path in (copy / "records").iterdir())
+
+
+def test_a_trial_goes_on_after_its_results_were_moved_for_nothing_in_them_says_where_they_are(
+    root: Where, tmp_path: Path
+) -> None:
+    config = TrialConfig(
+        family="patchconvnet", arch={"depth": 1, "width": 16, "patch_size": 2, "pooling": "average"},
+        data=DataConfig(source="digits", train_limit=100), recipe=Recipe(epochs=3, batch_size=50), seed=0,
+    )  # fmt: skip
+    trial = Trial(study="s", cell={"depth": 1}, arm="average", config=config)
+    data = load_data(config.data)
+    before, after = root / "before", root / "after"
+
+    list(run_trial(trial, data, device=torch.device("cpu"), folder=before, until=2))
+    names = [path.name for path in (before / "checkpoints" / trial.key).glob("*")]
+    for name in names:
+        content = (before / "checkpoints" / trial.key / name).read_bytes()
+        assert b"before" not in content
+        assert str(tmp_path).encode() not in content
+        write_atomically(after / "checkpoints" / trial.key / name, content)
+    remove_tree(before)
+    *epochs, left = run_trial(trial, data, device=torch.device("cpu"), folder=after)
+    *undisturbed, alone = run_trial(trial, data, device=torch.device("cpu"))
+
+    assert len(names) == 2
+    assert isinstance(left, Record)
+    assert isinstance(alone, Record)
+    assert left.status == "finished"
+    assert left.scores == alone.scores
+    assert [epoch.val_loss for epoch in left.curve] == [epoch.val_loss for epoch in alone.curve]
+    assert (len(epochs), len(undisturbed)) == (3, 3)
+    assert str(tmp_path) not in left.model_dump_json()
