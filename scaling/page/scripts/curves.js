@@ -37,6 +37,21 @@ function curves(data) {
     return places.filter((place) => arrays["trial.model"][trials[place]] === focus.model).slice(0, 20);
   }
 
+  // The curves of what is pointed at, laid over the picture.
+  function over() {
+    const lines = focused().map((place) => {
+      const { x, y } = line(place);
+      return x.map((epoch, at) => placeIn(plot, epoch, y[at])).filter(Boolean).map((at) => at.join(",")).join(" ");
+    });
+    const drawing = byId("curves-over");
+    const made = lines.map((points) => {
+      const polyline = document.createElementNS("http://www.w3.org/2000/svg", "polyline");
+      polyline.setAttribute("points", points);
+      return polyline;
+    });
+    drawing.replaceChildren(...made);
+  }
+
   function draw() {
     const logarithmic = data.curves[field.value].scale === "log";
     const eligible = places.filter((place) =>
@@ -62,7 +77,6 @@ function curves(data) {
         });
       }
     });
-    traces.push(bundle(focused(), { line: { color: variable("--ink"), width: 2 }, hoverinfo: "skip" }));
     const values = eligible.flatMap((place) => [start(place), ends[place] - 1]);
     const y = { title: data.curves[field.value].label, type: logarithmic ? "log" : "linear" };
     const x = { title: "Epoch", range: spread([1, longest], false, 0.02), tickformat: "d" };
@@ -86,6 +100,7 @@ function curves(data) {
         `epoch ${at.x}: ${Number(at.y.toPrecision(4))}`, ...settingsOf(data, trial).map(([name, value]) => `${name} = ${value}`)]);
     });
     plot.on("plotly_unhover", () => { byId("curves-tip").hidden = true; });
+    plot.on("plotly_afterplot", over);
     tools(byId("curves-tools"), plot, `${data.study}_curves`, () =>
       Plotly.relayout(plot, { "xaxis.autorange": true, "yaxis.autorange": true }));
   }
@@ -93,9 +108,7 @@ function curves(data) {
   field.addEventListener("change", draw);
   for (const what of ["arms", "filter"]) choices.on(what, draw);
   choices.on("focus", () => {
-    if (!started) return;
-    const { x, y } = bundle(focused(), {});
-    Plotly.restyle(plot, { x: [x], y: [y] }, [plot.data.length - 1]);
+    if (started) over();
   });
   legend(byId("curves-legend"), data, (arm) =>
     plural(places.filter((place) => arrays["trial.arm"][trials[place]] === arm).length, "trial"));

@@ -15,10 +15,12 @@ function headline(data, { model, trial }) {
   return trial >= 0 ? [arm, `${cell}, seed ${data.arrays["trial.seed"][trial]}`] : [arm, cell];
 }
 
-function scores(data, { model, trial }) {
+// The numbers of a trial or model whose scale is `scale`: scores are linear, costs logarithmic.
+function scores(data, { model, trial }, scale) {
   const of = trial >= 0 ? "trial" : "model";
   const place = trial >= 0 ? trial : model;
-  const metrics = Object.entries(data.metrics).filter(([name]) => kept(data.arrays[`${of}.${name}`][place]));
+  const metrics = Object.entries(data.metrics).filter(([name, metric]) =>
+    metric.scale === scale && kept(data.arrays[`${of}.${name}`][place]));
   return metrics.map(([name, metric]) => {
     const spread = of === "model" && { test_accuracy: "model.test_sd", val_accuracy: "model.val_sd" }[name];
     const sd = spread ? data.arrays[spread][place] : NaN;
@@ -52,7 +54,11 @@ function details(data, place, showRow) {
     glyph.style.color = `var(--arm-${data.arms.indexOf(arm) % 10})`;
     place.replaceChildren(
       make("h3", {}, glyph, " ", arm, make("span", { class: "of" }, cell)),
-      facts([...known, ...scores(data, focus)]),
+      facts(scores(data, focus, "linear")),
+      make("h4", {}, "Costs"),
+      facts(scores(data, focus, "log")),
+      make("h4", {}, focus.trial >= 0 ? "Outcome" : "Among the models of its arm"),
+      facts(known),
       make("h4", {}, "Config"),
       facts([...settings, ...Object.entries(data.shared).sort(([one], [other]) => (one < other ? -1 : 1))]),
       make("h4", {}, "Trial"),

@@ -1,7 +1,7 @@
 // Accuracy against any cost: models (means over seeds) with the fronts of their arms, single trials behind them.
 
-const MODELS_DRAWN = 3000;
-const TRIALS_DRAWN = 2000;
+const MODELS_DRAWN = 2500;
+const TRIALS_DRAWN = 1500;
 const SPREADS = {
   test_accuracy: "model.test_sd", test_error: "model.test_sd", val_accuracy: "model.val_sd", val_error: "model.val_sd",
 };
@@ -108,10 +108,14 @@ function explore(data, showRow) {
 
   function ring() {
     const focus = choices.focus;
-    const of = focus?.trial >= 0 && !(focus.from === "model") ? "trial" : "model";
-    const place = focus ? (of === "trial" ? focus.trial : focus.model) : -1;
-    const known = place >= 0 && place < arrays[`${of}.arm`].length && kept(xs(of)[place]) && kept(ys(of)[place]);
-    return known ? { x: [xs(of)[place]], y: [ys(of)[place]] } : { x: [], y: [] };
+    const of = focus?.trial >= 0 && several ? "trial" : "model";
+    const place = focus ? focus[of] : -1;
+    const hidden = place < 0 || choices.hidden.has(arrays[`${of}.arm`][place]);
+    const known = !hidden && kept(xs(of)[place]) && kept(ys(of)[place]);
+    const at = known ? placeIn(plot, xs(of)[place], ys(of)[place]) : null;
+    const circle = byId("explore-ring");
+    circle.hidden = at === null;
+    if (at) [circle.style.left, circle.style.top] = at.map((value) => `${value}px`);
   }
 
   function draw() {
@@ -125,20 +129,16 @@ function explore(data, showRow) {
     drawn = shown.toSorted((one, other) => xs("model")[one] - xs("model")[other]);
     const traces = data.arms.flatMap((_, arm) =>
       choices.hidden.has(arm) ? [] : tracesOf(arm, models, shown, trials));
-    traces.push({
-      ...ring(), mode: "markers", hoverinfo: "skip", type: "scatter",
-      marker: { size: 18, color: "rgba(0,0,0,0)", line: { color: variable("--ink"), width: 2 } },
-    });
     const every = [...models.map((p) => xs("model")[p]), ...all.map((p) => xs("trial")[p])];
     const heights = [...models.map((p) => ys("model")[p]), ...all.map((p) => ys("trial")[p])];
     const x = axisOf(data.metrics[cost.value], view?.x || spread(every, logCost.checked), logCost.checked, plot.clientWidth);
     const y = axisOf(data.metrics[score.value], view?.y || spread(heights, logScore.checked), logScore.checked);
     const layout = layoutOf(x, y, { dragmode: plot._fullLayout?.dragmode ?? (coarse ? false : "zoom") });
-    const done = Plotly.react(plot, traces, layout, OPTIONS);
+    Plotly.react(plot, traces, layout, OPTIONS);
     said.textContent = saying(shown.length, inView.length, models.length, trials.length, trialsInView.length);
     plot.dataset.models = shown.length;
     if (!started) listen();
-    return done;
+    ring();
   }
 
   function saying(shown, inView, models, trials, trialsInView) {
@@ -193,6 +193,7 @@ function explore(data, showRow) {
       clearTimeout(waiting);
       waiting = setTimeout(draw, 120);
     });
+    plot.on("plotly_afterplot", ring);
     plot.on("plotly_doubleclick", () => { reset(); return false; });
     tools(byId("explore-tools"), plot, `${data.study}_accuracy`, reset);
   }
@@ -208,9 +209,8 @@ function explore(data, showRow) {
     if (step !== undefined && drawn.length) {
       const model = drawn[(step + drawn.length) % drawn.length];
       focusOn("model", model);
-      const { xaxis, yaxis } = plot._fullLayout;
-      const at = [xaxis.l2p(xaxis.d2l(xs("model")[model])) + xaxis._offset, yaxis.l2p(yaxis.d2l(ys("model")[model])) + yaxis._offset];
-      tip(plot, box, { at, xaxis, yaxis }, linesAt("model", model));
+      const at = placeIn(plot, xs("model")[model], ys("model")[model]);
+      if (at) tip(plot, box, { at }, linesAt("model", model));
     } else if (event.key === "Enter" && choices.focus?.model >= 0) showRow(arrays["model.trial"][choices.focus.model]);
     else if (event.key === "+" || event.key === "=") zoom(plot, 0.7);
     else if (event.key === "-") zoom(plot, 1 / 0.7);
@@ -225,7 +225,7 @@ function explore(data, showRow) {
   choices.on("arms", draw);
   choices.on("filter", draw);
   choices.on("focus", () => {
-    if (started) Plotly.restyle(plot, { x: [ring().x], y: [ring().y] }, [plot.data.length - 1]);
+    if (started) ring();
   });
   legend(byId("explore-legend"), data, (arm) => plural(arrays["model.arm"].filter((a) => a === arm).length, "model"));
   return draw;

@@ -131,15 +131,21 @@ function options(select, entries, chosen) {
   }));
 }
 
+// Where a value lies in the picture, in pixels from its upper left corner; null outside the axes. What is laid over the
+// picture there costs nothing, where a change of its traces would draw thousands of points again.
+function placeIn(plot, x, y) {
+  const { xaxis, yaxis } = plot._fullLayout;
+  const [left, top] = [xaxis.l2p(xaxis.d2l(x)), yaxis.l2p(yaxis.d2l(y))];
+  const inside = left >= -1 && left <= xaxis._length + 1 && top >= -1 && top <= yaxis._length + 1;
+  return inside ? [left + xaxis._offset, top + yaxis._offset] : null;
+}
+
 // What is at the pointer, beside it and inside the picture.
 function tip(plot, box, event, lines) {
   box.replaceChildren(...lines.map((line, order) => make(order ? "span" : "strong", {}, line)));
   box.hidden = false;
   const frame = plot.getBoundingClientRect();
-  const { xaxis, yaxis } = event.points ? event.points[0] : event;
-  const [x, y] = event.points
-    ? [xaxis.l2p(xaxis.d2l(event.points[0].x)) + xaxis._offset, yaxis.l2p(yaxis.d2l(event.points[0].y)) + yaxis._offset]
-    : event.at;
+  const [x, y] = event.at || placeIn(plot, event.points[0].x, event.points[0].y) || [0, 0];
   const left = x + 14 + box.offsetWidth > frame.width ? x - 14 - box.offsetWidth : x + 14;
   box.style.left = `${Math.max(0, Math.min(left, frame.width - box.offsetWidth))}px`;
   box.style.top = `${Math.max(0, Math.min(y + 12, frame.height - box.offsetHeight))}px`;
