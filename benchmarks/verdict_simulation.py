@@ -2,8 +2,8 @@
 
     python benchmarks/verdict_simulation.py [--studies 2000]
 
-Prints the tables of docs/statistics.md: the paired verdict, the difference at equal cost, the test images, fronts. In the
-first, difference in cell i and seed j: effect + b_i + e_ij with b ~ N(0, τ²) and
+Prints the tables of docs/statistics.md: the paired verdict, the difference at equal cost, the test images, fronts.
+In the first, difference in cell i and seed j: effect + b_i + e_ij with b ~ N(0, τ²) and
 e ~ N(0, 2 · 0.3²): a seed deviation of 0.3 points in each arm. All seeds are fixed.
 """
 
@@ -23,7 +23,7 @@ from scaling.statistics.paired import compare
 from scaling.statistics.verdict import judge
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-from known_truth import Design, equal_cost_shares, front_shares, image_shares  # noqa: E402
+from known_truth import Design, equal_cost_shares, front_shares, image_shares
 
 SEED_SD = 0.3  # points, of one trial
 
@@ -107,7 +107,8 @@ def percent(*shares: float) -> str:
 def equal_cost(studies: int) -> None:
     """The difference at equal cost: band, mean, and what a bootstrap over cells would do."""
     print(
-        "\n| studies | cells × seeds | τ | effect | band covers | mean covers | band differs | mean differs | bootstrap |"
+        "\n| studies | cells × seeds | τ | effect | band covers | mean covers | band differs | mean differs |"
+        " bootstrap |"
     )
     print("| :--- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
     for number, design in enumerate(DESIGNS):

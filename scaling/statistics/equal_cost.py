@@ -7,9 +7,9 @@ Model, with x the logarithm of the cost and one mean over seeds for each cell c 
 g and h are natural cubic splines fitted together by least squares, h with fewer functions than g. The errors ε and ε'
 of one cell belong together: what a cell's shape does at its cost (deep and narrow, or shallow and wide) moves both
 arms, and cancels in h as it does in a paired difference. Where the arms cost the same, h is the regression of the
-paired differences on x. Variances come from the cells' residuals, cluster-robust with a correction between CR2 and CR3, and
-the degrees of freedom that belong to it (Bell and McCaffrey 2002), because with few cells neither the plain sandwich
-nor a bootstrap covers. A cell's residual holds what cells and what seeds do, so that nothing is resampled
+paired differences on x. Variances come from the cells' residuals, cluster-robust, corrected between CR2 and CR3,
+and the degrees of freedom that belong to it (Bell and McCaffrey 2002), because with few cells neither the plain
+sandwich nor a bootstrap covers. A cell's residual holds what cells and what seeds do, so that nothing is resampled
 twice. The critical value of the band is that of the largest of the band's t statistics (sup-t; Montiel Olea and
 Plagborg-Møller 2019). The share of the test images is added by `scaling.statistics.bits`. docs/statistics.md shows how
 it does where the truth is known.
@@ -26,8 +26,9 @@ from scaling.statistics.missing import Missing
 
 GRID = 33  # costs at which a band is computed, evenly spaced in log cost
 DRAWS = 8000  # for the level of the band; two standard errors of drawing it, 0.5 %, go to the safe side
-# Between CR2 (1/2: unbiased where all cells are equally noisy) and CR3 (1: the jackknife, too wide there). With few cells CR2
-# is too narrow where noise differs by cell: in the simulations of docs/statistics.md this exponent holds for both.
+# Between CR2 (1/2: unbiased where all cells are equally noisy) and CR3 (1: the jackknife, too wide there). With few
+# cells CR2 is too narrow where noise differs by cell: this exponent holds for both in the simulations of
+# docs/statistics.md.
 EXPONENT = 0.75
 MANY_CELLS = 100
 SAME = 1e-9  # log costs closer than this are equal
@@ -148,7 +149,7 @@ def _flat(values: np.ndarray) -> np.ndarray:
 
 
 def _functional(at: np.ndarray, design: np.ndarray, inverse: np.ndarray, root: np.ndarray) -> Functional:
-    """Weights, their small-sample correction and the degrees of freedom of Bell and McCaffrey for the rows of `at` (functionals, p).
+    """Weights, corrected ones and the degrees of freedom of Bell and McCaffrey, for the rows of `at` (functionals, p).
 
     With a_c the adjusted weights of cell c, the variance estimate is Σ (a_c · residuals of c)². Where all means have
     equal independent errors its matrix is G = diag(a_c · a_c) − C (XᵀX)⁻¹ Cᵀ, rows of C being X_cᵀ a_c, and the degrees
