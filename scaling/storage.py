@@ -182,7 +182,8 @@ def place(where: str | Path | Place) -> Where:
         return Path(where) if isinstance(where, str) else where
     scheme, authority = match["scheme"].lower(), match["authority"]
     if scheme not in SCHEMES:
-        raise StorageError(f"{where}: {unknown('store', scheme, SCHEMES)}; a plain path works too")
+        known = [name for name in SCHEMES if name != "mock"]
+        raise StorageError(f"{where}: {unknown('store', scheme, known)}; a plain path works too")
     query = match["query"] or ""
     if ("@" in authority and authority.partition("@")[0] != "anonymous") or "secret" in query:
         raise StorageError(
