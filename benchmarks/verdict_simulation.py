@@ -23,7 +23,12 @@ from scaling.statistics.paired import compare
 from scaling.statistics.verdict import judge
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-from known_truth import Design, equal_cost_shares, front_shares, image_shares
+from known_truth import (  # pyright: ignore[reportMissingImports] # of the tests, which ask the same
+    Design,
+    equal_cost_shares,
+    front_shares,
+    image_shares,
+)
 
 SEED_SD = 0.3  # points, of one trial
 
