@@ -134,8 +134,8 @@ def test_a_table_of_trials_is_paired_by_its_cells_and_seeds(tmp_path: Path) -> N
     study, trials = read_study(folder), load_study(folder)
     assert (study.factor, study.arms, study.axes, study.seeds) == ("pool", ["average", "attention"], ["depth"], 3)
     assert len(trials) == 24
-    by_arm = trials.groupby("arm")["test_accuracy"].mean()
-    assert by_arm["attention"] - by_arm["average"] == pytest.approx(2)
+    means = [trials["test_accuracy"][trials["arm"] == arm].to_numpy().mean() for arm in study.arms]
+    assert means[1] - means[0] == pytest.approx(2)
     assert "seeds" not in " ".join(study.imported or [])
 
 
@@ -235,8 +235,8 @@ def test_an_import_replaces_an_earlier_import_and_never_a_study_of_ones_own(tmp_
     assert isinstance(record, Record)
     assert record.scores
     assert record.scores.test_accuracy == 72
-    own = json.loads((folder / "study.json").read_text()) | {"imported": None}
-    (folder / "study.json").write_text(json.dumps(own))
+    own = json.loads((folder / "study.json").read_bytes()) | {"imported": None}
+    (folder / "study.json").write_bytes(json.dumps(own).encode())
     with pytest.raises(RecordError, match="trials of its own"):
         import_study(parse(f"csv:{path}"), tmp_path / "results", "theirs")
 
@@ -252,15 +252,15 @@ def test_published_imagenet_models_stand_in_a_report(tmp_path: Path, capsys: pyt
         main(["--import", spec, "--name", "published", "--results", str(tmp_path), "--out", str(tmp_path / "o")]) == 0
     )
 
-    trials = load_study(tmp_path / "published").set_index("cell")
+    trials = {trial["cell"]: trial for trial in load_study(tmp_path / "published").to_dict("records")}
     with results.open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert len(trials) == len(rows)
     for row in rows:
-        trial = trials.loc[f"model={row['model']} image_size={row['img_size']}"]
+        trial = trials[f"model={row['model']} image_size={row['img_size']}"]
         assert trial["test_accuracy"] == pytest.approx(float(row["top1"]))
         assert trial["params"] == pytest.approx(float(row["param_count"].replace(",", "")) * 1e6, rel=1e-6)
-    assert trials["macs"].notna().mean() > 0.9
+    assert sum(not math.isnan(trial["macs"]) for trial in trials.values()) > 0.9 * len(trials)
     assert "have no seeds" in capsys.readouterr().out
     page = (tmp_path / "o" / "published" / "index.html").read_text()
     assert "have no seeds" in page.replace("\N{NO-BREAK SPACE}", " ")

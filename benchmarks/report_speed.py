@@ -1,0 +1,156 @@
+"""How long a report takes and what it holds: a generated study of 10³ to 10⁵ records, each stage by itself.
+
+    python benchmarks/report_speed.py 1000 10000 100000 [--folder DIR] [--epochs 5]
+
+Every size runs in a process of its own, so that its peak of resident memory is its own. The growth exponent is the
+slope between the last two sizes in logarithms: 1 is linear, n log n is about 1.1.
+"""
+
+import argparse
+import json
+import math
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+SEEDS = 5
+
+
+def generate(folder: Path, records: int, epochs: int) -> None:
+    """Write a study of two arms and five seeds, without a simulation's statistics: plain files, as a sweep leaves."""
+    import numpy as np
+
+    from scaling.config import TrialConfig
+    from scaling.records import Cost, Epoch, Record, Scores, Study, write_study
+
+    rng = np.random.default_rng(0)
+    inner = folder / "records"
+    inner.mkdir(parents=True)
+    cells = -(-records // (2 * SEEDS))
+    keys = []
+    for place in range(records):
+        cell_place, rest = divmod(place, 2 * SEEDS)
+        arm, seed = ("average", "attention")[rest % 2], rest // 2
+        width, depth = 8 * (1 + cell_place % 400), 1 + cell_place // 400
+        cell = {"depth": depth, "width": width}
+        config = TrialConfig(family="patchconvnet", arch={"patch_size": 2, "pooling": arm, **cell}, seed=seed)
+        macs = depth * 8 * width**2 * 16
+        accuracy = 60 + 2 * math.log2(macs / 8192) / 2 + 0.3 * float(rng.normal()) + 0.3 * (arm == "attention")
+        curve = [
+            Epoch(epoch=e + 1, train_loss=2.0 / (e + 1), val_loss=2.1 / (e + 1),
+                  val_accuracy=accuracy * (e + 1) / epochs, learning_rate=1e-3,
+                  train_seconds=1.0, data_seconds=0.1, evaluation_seconds=0.2)
+            for e in range(epochs)
+        ]  # fmt: skip
+        record = Record(
+            key=config.key, study="large", cell=cell, arm=arm, seed=seed, status="finished",
+            config=config.model_dump(mode="json"),
+            cost=Cost(params=depth * 8 * width**2, macs=macs, fvcore_flops=macs, activations=depth * width * 160,
+                      training_memory_bytes=64 * depth * width**2, inference_memory_bytes=8 * depth * width**2,
+                      measured_memory_bytes=66 * depth * width**2, latency_ms=macs / 1e6),
+            curve=curve,
+            scores=Scores(val_accuracy=accuracy, val_loss=0.5, test_accuracy=accuracy, test_loss=0.6, val_examples=1000,
+                          test_examples=10_000),
+            train_seconds=float(epochs), wall_seconds=epochs + 1.0,
+            seconds={"setup": 0.75, "training": float(epochs), "evaluation": 0.25},
+            environment={"device": "Pretended Processor", "host": "simulation", "torch": "2.15.0"},
+        )  # fmt: skip
+        keys.append(record.key)
+        (inner / f"{record.key}.json").write_bytes(record.model_dump_json(by_alias=True, indent=1).encode())
+    write_study(
+        folder,
+        Study(name="large", question="How large?", factor="pooling", arms=["average", "attention"],
+              axes=["depth", "width"], seeds=SEEDS, conditions={}, space={}, planned=keys),
+    )  # fmt: skip
+    print(f"generated {records:,} records of {cells:,} cells", file=sys.stderr)
+
+
+def measure(folder: Path) -> dict[str, float]:
+    """Seconds of each stage of one report, and the peak of resident memory in MiB."""
+    from scaling import analysis, publish
+    from scaling.plots import PLOTS
+    from scaling.reading import read_what_can_be
+    from scaling.records import read_study
+    from scaling.tables import TABLES
+    from scaling.verdict_file import verdict_document
+
+    seconds: dict[str, float] = {}
+    start = time.perf_counter()
+
+    def lap(name: str) -> None:
+        nonlocal start
+        now = time.perf_counter()
+        seconds[name] = now - start
+        start = now
+
+    study, reading = read_study(folder), read_what_can_be(folder)
+    lap("reading")
+    seconds["reading, MiB"] = peak()
+    result = analysis.analyse(study, reading.records)
+    lap("analysis")
+    for draw in PLOTS.values():
+        drawing = draw(result)
+        if drawing is not None:
+            drawing.render()
+    lap("figures")
+    for build in TABLES.values():
+        table = build(result)
+        table.csv()
+        table.markdown()
+    lap("tables")
+    verdict_document(result)
+    lap("verdict.json")
+    with tempfile.TemporaryDirectory() as out:
+        target = Path(out) / "large"
+        page = publish.publish(result, target, folder, [])
+        lap("all files, figures and tables again")
+        seconds["page, MB"] = page.stat().st_size / 1e6
+    steps = "all files, figures and tables again"
+    seconds["page and writing"] = seconds[steps] - sum(seconds[name] for name in ("figures", "tables", "verdict.json"))
+    seconds["whole report"] = seconds["reading"] + seconds["analysis"] + seconds.pop(steps)
+    seconds["peak, MiB"] = peak()
+    return seconds
+
+
+def peak() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("sizes", nargs="*", type=int, default=[1000, 10_000, 100_000])
+    parser.add_argument("--folder", type=Path, help="keep the generated studies here")
+    parser.add_argument("--epochs", type=int, default=5, help="of every learning curve")
+    parser.add_argument("--one", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.one:
+        print(json.dumps(measure(options.one)))
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        measured: dict[int, dict[str, float]] = {}
+        for size in sorted(options.sizes):
+            folder = (options.folder or Path(scratch)) / f"large_{size}_{options.epochs}"
+            if not (folder / "study.json").is_file():
+                generate(folder, size, options.epochs)
+            done = subprocess.run(
+                [sys.executable, __file__, "--one", str(folder)], check=True, stdout=subprocess.PIPE, text=True
+            )
+            measured[size] = json.loads(done.stdout.splitlines()[-1])
+    sizes = list(measured)
+    print(f"| stage | {' | '.join(f'{size:,}' for size in sizes)} | growth |\n|---|{'---:|' * (len(sizes) + 1)}")
+    for name in measured[sizes[0]]:
+        values = [measured[size][name] for size in sizes]
+        growth = (
+            f"{math.log(values[-1] / values[-2]) / math.log(sizes[-1] / sizes[-2]):.2f}"
+            if len(sizes) > 1 and min(values) > 0 and "M" not in name
+            else ""
+        )
+        unit = "" if "M" in name else " s"
+        print(f"| {name} | {' | '.join(f'{value:,.2f}{unit}' for value in values)} | {growth} |")
+
+
+if __name__ == "__main__":
+    main()
