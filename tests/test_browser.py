@@ -398,3 +398,40 @@ def test_a_page_with_next_to_nothing_starts_all_the_same(chromium: sync_api.Brow
     assert seen.complaints == []
     assert seen.page.locator("html.live").count() == 1
     seen.page.context.close()
+
+
+def test_the_difference_at_equal_cost_follows_the_cost_and_the_legend(seen: Seen) -> None:
+    assert "At equal MACs" in seen.text("#equal-said")
+    assert seen.axis("equal") == "MACs per image"
+
+    seen.page.select_option("#explore-cost", "params")
+    assert "At equal parameters" in seen.text("#equal-said")
+    assert seen.axis("equal") == "Parameters"
+    seen.page.locator("#explore-legend button").nth(1).click()
+    assert seen.text("#equal-said") == ""
+
+
+def test_of_many_models_a_part_is_drawn_with_all_of_the_fronts_and_the_table_has_every_trial(
+    chromium: sync_api.Browser, tmp_path: Path
+) -> None:
+    truth = Truth(depths=tuple(range(2, 38)), widths=tuple(range(16, 176, 4)), seeds=1, epochs=2)
+    records = simulated_records(truth)
+    page = laid_out(tmp_path, records, describe(records, truth, "pools"))
+
+    seen = opened(chromium, page)
+
+    assert "2,500 of 2,880 models drawn" in seen.text("#explore-said")
+    assert seen.drawn() == 2500
+    missing = seen.page.locator("#explore-plot").evaluate(
+        """plot => {
+            const dots = new Set(plot.data.filter(t => t.customdata).flatMap(t => t.x.map((x, i) => `${x} ${t.y[i]}`)));
+            const fronts = plot.data.filter(t => t.mode === "lines" && !t.fill);
+            return fronts.flatMap(t => t.x.map((x, i) => `${x} ${t.y[i]}`)).filter(at => !dots.has(at)).length;
+        }"""
+    )
+    assert missing == 0
+    assert "1 to 25 of 2,880 trials" in seen.text("#trials-said")
+    seen.page.fill("#trials-query", "depth=37 width=172")
+    sync_api.expect(seen.page.locator("#explore-said")).to_contain_text("2 models drawn")
+    assert seen.complaints == []
+    seen.page.context.close()

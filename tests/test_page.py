@@ -107,6 +107,8 @@ def test_the_page_says_the_verdict_first_and_all_that_was_asked_for(reported: Pa
         "4 cells × 2 arms × 2 seeds · 16 of 16 trials finished",
         "points of test accuracy (95 % interval",
         "What it costs",
+        "at equal cost, mean over the range that both arms cover",
+        "At equal MACs, between",
         "Accuracy against MACs",
         "Accuracy against training time",
         "All 16 trials",
@@ -202,6 +204,15 @@ def test_any_part_of_a_study_packs_and_comes_back(kept: int) -> None:
     assert len(header["keys"]) == kept
     assert len(arrays["trial.cell"]) == kept
     assert len(arrays["model.cell"]) == len({(r.arm, str(r.cell)) for r in records if r.status == "finished"})
+
+
+def test_a_large_study_takes_few_bytes_a_trial() -> None:
+    truth = Truth(depths=tuple(range(2, 22)), widths=tuple(range(16, 96, 4)), seeds=3, epochs=2)
+    records = simulated_records(truth)
+
+    packed = pack(*page_data(analyse(describe(records, truth), records)))
+
+    assert len(packed) / len(records) < 120  # a hundred thousand stay below 12 MB
 
 
 def test_whole_numbers_keep_all_their_digits_and_what_is_missing_is_missing() -> None:

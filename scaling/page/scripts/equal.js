@@ -30,7 +30,7 @@ function equal(data) {
     const x = axisOf(metric, range, true, plot.parentElement.clientWidth);
     const y = { title: "Difference (points)", range: heights };
     plot.hidden = shown.length === 0;
-    if (shown.length) Plotly.react(plot, traces, layoutOf(x, y, { shapes, dragmode: false, margin: { l: 52, r: 12, t: 6, b: 44 } }), OPTIONS);
+    if (shown.length) Plotly.react(plot, traces, layoutOf(x, y, { shapes, dragmode: false, margin: { l: 64, r: 12, t: 6, b: 48 } }), OPTIONS);
     said.textContent = here.filter(({ arm }) => !choices.hidden.has(arm)).map(({ sentence }) => `${sentence}.`).join(" ")
       || (here.length ? "" : "For this cost no difference at equal cost is computed.");
     if (shown.length && !plot.dataset.listens) {

@@ -9,12 +9,12 @@ function layoutOf(x, y, more = {}) {
   const ink = variable("--ink");
   const axis = (given) => ({
     gridcolor: variable("--line"), linecolor: variable("--muted"), tickcolor: variable("--muted"), ticks: "outside",
-    ticklen: 4, zeroline: false, tickangle: 0, automargin: true, fixedrange: false, tickfont: { size: 12 },
+    ticklen: 4, zeroline: false, tickangle: 0, fixedrange: false, tickfont: { size: 12 },
     ...given, title: { text: given.title, font: { size: 13 }, standoff: 8 },
   });
   return {
     font: { family: variable("--sans"), color: ink, size: 12 }, paper_bgcolor: "rgba(0,0,0,0)",
-    plot_bgcolor: "rgba(0,0,0,0)", margin: { l: 52, r: 12, t: 8, b: 44 }, showlegend: false, hovermode: "closest",
+    plot_bgcolor: "rgba(0,0,0,0)", margin: { l: 64, r: 12, t: 8, b: 48 }, showlegend: false, hovermode: "closest",
     hoverdistance: 24, dragmode: coarse ? false : "zoom", xaxis: axis(x), yaxis: axis(y), ...more,
   };
 }
