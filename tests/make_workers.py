@@ -13,9 +13,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
+from PIL import Image
 from torch import nn
 
 import scaling.train
@@ -62,6 +64,25 @@ TRIALS = {
 
 def run(name: str, folder: Path, workers: Workers) -> list[Any]:
     return list(run_trial(TRIALS[name], load_data(DATA), device=CPU, folder=folder / "study", workers=workers))
+
+
+def decoded(folder: Path, workers: Workers) -> list[Any]:
+    """A trial on photographs that are decoded anew in every epoch, of which each worker decodes its share."""
+    data = DataConfig(source=f"folder:{folder / 'photographs'}", image_size=8, memory_gib=1e-9)
+    trial = trial_of("patchconvnet", MODERN.model_copy(update={"epochs": 2, "batch_size": 13}))
+    trial = trial.model_copy(update={"config": trial.config.model_copy(update={"data": data})})
+    return list(run_trial(trial, load_data(data), device=CPU, workers=workers))
+
+
+def photographs(folder: Path) -> None:
+    """Larger images than are asked for, one colour a class."""
+    draw = np.random.default_rng(0)
+    for label in range(3):
+        (folder / "photographs" / f"{label}").mkdir(parents=True)
+        for i in range(20):
+            pixels = draw.integers(0, 60, (*draw.integers(20, 40, 2), 3), dtype=np.uint8)
+            pixels[..., label] += 120
+            Image.fromarray(pixels).save(folder / "photographs" / f"{label}" / f"{i:02}.png")
 
 
 def gradients(network: str, workers: Workers) -> dict[str, torch.Tensor]:
@@ -140,6 +161,7 @@ SCENARIOS: dict[str, Callable[[Path, Group], Any]] = {
     "killed": killed,
     "resumed": lambda folder, group: run("killed", folder, group),
     "memory": short_of_memory,
+    "decoded": decoded,
     "broken": broken,
     "told": told,
 }

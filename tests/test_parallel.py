@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from make_workers import NETWORKS, TRIALS, gradients, launch, run
+from make_workers import NETWORKS, TRIALS, decoded, gradients, launch, photographs, run
 from safetensors.torch import load_file
 
 from scaling.records import Record
@@ -18,12 +18,13 @@ pytestmark = pytest.mark.slow
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two workers went through everything; in a first life the second one was killed."""
     place = tmp_path_factory.mktemp("workers")
+    photographs(place)
     lost = launch(place, "killed")
     assert lost[1] == -9
     assert lost[0] != 0
     assert not (place / "killed-0.pt").exists()
     everything = [*(f"gradients of {name}" for name in NETWORKS), "told", "modern", "parts", "batch norm", "resumed"]
-    assert launch(place, *everything, "memory", "broken") == [0, 0]
+    assert launch(place, *everything, "memory", "decoded", "broken") == [0, 0]
     return place
 
 
@@ -102,6 +103,12 @@ def test_all_halve_their_parts_where_one_is_short_of_memory(folder: Path, tmp_pa
 
     assert_same(record, alone("memory", tmp_path))
     assert any("micro-batches of 5 from step 1" in note for note in record.notes), record.notes
+
+
+def test_each_worker_decodes_its_share_and_all_train_on_the_whole(folder: Path) -> None:
+    (*_, expected) = decoded(folder, Alone())
+
+    assert_same(record_of(folder, "decoded"), expected)
 
 
 def test_the_first_worker_writes_down_why_another_failed(folder: Path) -> None:
