@@ -16,6 +16,7 @@ from scaling.matching import match_arms
 from scaling.memory import training_memory_all
 from scaling.records import Cost
 from scaling.resolution import refuse_resolutions
+from scaling.width_rules import refuse_rule
 
 
 def load_datasets(configs: Iterable[DataConfig]) -> dict[DataConfig, Dataset]:
@@ -81,6 +82,8 @@ class Prices:
             self._costs |= dict(zip(names, found, strict=True))
         self._configs |= new
         refuse_resolutions(new.values(), self.datasets)
+        for config in new.values():
+            refuse_rule(config.family, config.arch, config.recipe)
 
     def of(self, config: TrialConfig) -> Cost:
         """Cost of a trial's model, for one image."""

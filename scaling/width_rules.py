@@ -15,7 +15,7 @@ from torch import nn
 from scaling.config import Recipe, WidthRule
 from scaling.errors import ModelError
 from scaling.models import build_model
-from scaling.models.registry import FAMILIES, parameters
+from scaling.models.registry import FAMILIES, check_arch, parameters
 from scaling.optimisation import Scale
 
 Kind = Literal["vector", "hidden", "output"]
@@ -124,6 +124,23 @@ def reference(family: str, arch: Mapping[str, Any], setting: WidthRule) -> tuple
     if arch.get("pretrained"):
         raise ModelError("learning_rate_rule: pretrained weights exist at one width only; leave the rule out")
     return {**arch, "width": like}, width / like
+
+
+def refuse_rule(family: str, arch: Mapping[str, Any], recipe: Recipe) -> None:
+    """Say before anything runs that a rule cannot be followed; nothing is built.
+
+    Raises:
+        ModelError: the family has no width, the reference network cannot be built, or the optimiser is not known.
+    """
+    setting = recipe.learning_rate_rule
+    if setting is not None:
+        small_arch, ratio = reference(family, arch, setting)
+        try:
+            check_arch(family, small_arch)
+        except ModelError as error:
+            at = f"learning_rate_rule: at reference_width {setting.reference_width:g}"
+            raise ModelError([f"{at}: {problem}" for problem in error.problems]) from None
+        RULES[setting.name](Growth(1, 1), recipe.optimizer, ratio)
 
 
 def growths(model: nn.Module, smaller: nn.Module) -> dict[str, Growth]:

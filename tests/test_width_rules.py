@@ -13,7 +13,7 @@ from scaling.models import build_model
 from scaling.models.pooling import PoolingChoice
 from scaling.models.registry import FAMILIES, Family
 from scaling.optimisation import OPTIMIZERS, build_optimizer, set_rate
-from scaling.width_rules import RULES, Growth, follow_width
+from scaling.width_rules import RULES, Growth, follow_width, refuse_rule
 
 WIDTHS = (32, 64, 128, 256, 512)
 RATES = {"adamw": 1e-3, "sgd": 2e-2, "lamb": 1e-2}
@@ -189,6 +189,15 @@ def test_mistakes_are_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
         follow_width(model, "timm", {"name": "resnet18", "pretrained": True}, recipe_of("mup", 0.5), seed=0)
     with pytest.raises(ModelError, match="width 30 is not a multiple of 8"):
         follow_width(model, "patchconvnet", arch, recipe_of("mup", 30), seed=0)
+
+
+def test_a_rule_that_cannot_be_followed_is_refused_before_anything_runs() -> None:
+    refuse_rule("patchconvnet", {"width": 64, "depth": 1, "patch_size": 4}, recipe_of("mup", 32))
+    with pytest.raises(ModelError, match="at reference_width 30: patchconvnet: width 30 is not a multiple of 8"):
+        refuse_rule("patchconvnet", {"width": 64, "depth": 1, "patch_size": 4}, recipe_of("mup", 30))
+    with pytest.raises(ModelError, match="per_layer is known for adamw and lamb, not for sgd"):
+        refuse_rule("timm", {"name": "resnet18"}, recipe_of("per_layer", 1, optimizer="sgd"))
+    refuse_rule("patchconvnet", {}, Recipe())
 
 
 def test_kinds_follow_the_sides_that_grow() -> None:
