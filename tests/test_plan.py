@@ -8,6 +8,7 @@ import pytest
 from scaling.config import TrialConfig
 from scaling.data import load_data
 from scaling.errors import ScalingError
+from scaling.notes import Notes
 from scaling.plan import Plan, make_plan
 from scaling.trial import build, costs
 
@@ -49,7 +50,7 @@ def test_the_costs_of_a_plan_are_those_that_a_trial_records(space: Path) -> None
     trial = made.trials[-1]
     data = load_data(trial.config.data)
 
-    recorded = costs(build(trial, data), trial.config, data, torch.device("cpu"))
+    recorded = costs(build(trial, data), trial, data, torch.device("cpu"), Notes())
 
     planned = made.prices.of(trial.config)
     assert planned == recorded.model_copy(update=dict.fromkeys(set(type(planned).model_fields) - _COUNTED))
