@@ -4,19 +4,16 @@ import csv
 import io
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import playwright.sync_api as sync_api
 import pytest
 from make_study import Truth, describe, failed, simulated_records, write_simulation
+from see_page import Seen, laid_out, opened
 
-from scaling.analysis import analyse
-from scaling.page import render_page
 from scaling.records import Record, Study
 from scaling.report import write_report
-from scaling.tables import TABLES
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = [
@@ -27,59 +24,6 @@ TRUTH = Truth(depths=(2, 4, 8), widths=(32, 64), seeds=3, effect=1.0, test_examp
 RECORDS = simulated_records(TRUTH)
 EVERYTHING = [*RECORDS[:-1], failed(RECORDS[-1], reason="out of memory: 12 GB")]
 NASTY = "</script><img src=x onerror=\"document.title='hit'\"><b>&amp;<!-- \u2028 ' \" javascript:alert(1)"
-
-
-@dataclass
-class Seen:
-    """What a page in the browser asked for and complained of."""
-
-    page: sync_api.Page
-    requests: list[str] = field(default_factory=list)
-    complaints: list[str] = field(default_factory=list)
-
-    def text(self, selector: str) -> str:
-        return self.page.locator(selector).inner_text()
-
-    def axis(self, figure: str, which: str = "x") -> str:
-        return self.page.locator(f"#{figure}-plot .{which}title").text_content() or ""
-
-    def drawn(self) -> int:
-        return int(self.page.locator("#explore-plot").get_attribute("data-models") or -1)
-
-    def rows(self) -> list[list[str]]:
-        rows = self.page.locator("#trials-body tr")
-        return [rows.nth(i).locator("td").all_inner_texts() for i in range(rows.count())]
-
-    def column(self, name: str) -> list[str]:
-        names = [th.get_attribute("data-column") for th in self.page.locator("#trials-head th").all()]
-        return [row[names.index(name)] for row in self.rows()]
-
-    def hover(self) -> tuple[float, float]:
-        """Point at a model; where that is on the screen."""
-        plot = self.page.locator("#explore-plot")
-        plot.scroll_into_view_if_needed()
-        x, y = plot.evaluate(
-            """plot => {
-                const models = plot.data.findLast(trace => trace.customdata?.[0]?.[0] === "model");
-                const { xaxis, yaxis } = plot._fullLayout;
-                const frame = plot.getBoundingClientRect();
-                const at = (axis, value) => axis._offset + axis.d2p(value);
-                return [frame.x + at(xaxis, models.x[0]), frame.y + at(yaxis, models.y[0])];
-            }"""
-        )
-        self.page.mouse.move(x + 40, y)
-        self.page.mouse.move(x, y)
-        self.page.locator("#explore-tip").wait_for()
-        return x, y
-
-    def ringed(self) -> float | None:
-        """The score at the middle of the ring around what is pointed at; None where there is no ring."""
-        return self.page.locator("#explore-ring").evaluate(
-            """ring => {
-                const { yaxis } = document.getElementById("explore-plot")._fullLayout;
-                return ring.hidden ? null : yaxis.p2d(Number.parseFloat(ring.style.top) - yaxis._offset);
-            }"""
-        )
 
 
 @pytest.fixture(scope="module")
@@ -94,37 +38,9 @@ def written(folder: Path, records: list[Record], study: Study) -> Path:
     return write_report(write_simulation(folder / "results" / "pools", records, study), folder / "reports").page
 
 
-def laid_out(folder: Path, records: list[Record], study: Study) -> Path:
-    """The page alone, without its drawn figures, which take seconds."""
-    analysis = analyse(study, records)
-    tables = {name: build(analysis) for name, build in TABLES.items()}
-    page = folder / "index.html"
-    page.write_text(render_page(analysis, {}, tables, [], []), encoding="utf-8")
-    return page
-
-
 @pytest.fixture(scope="module")
 def reported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return written(tmp_path_factory.mktemp("whole"), EVERYTHING, describe(RECORDS, TRUTH, "pools"))
-
-
-def opened(
-    browser: sync_api.Browser, path: Path, *, width: int = 1280, dark: bool = False, scripts: bool = True
-) -> Seen:
-    context = browser.new_context(
-        viewport={"width": width, "height": 900}, color_scheme="dark" if dark else "light",
-        java_script_enabled=scripts, accept_downloads=True,
-    )  # fmt: skip
-    seen = Seen(context.new_page())
-    seen.page.set_default_timeout(10_000)
-    seen.page.on("request", lambda request: seen.requests.append(request.url))
-    seen.page.on("console", lambda message: seen.complaints.append(message.text))
-    seen.page.on("pageerror", lambda error: seen.complaints.append(str(error)))
-    seen.page.on("dialog", lambda dialog: seen.complaints.append(dialog.message))
-    seen.page.goto(path.as_uri())
-    if scripts:
-        seen.page.wait_for_selector("html[data-figures=ready]", state="attached")
-    return seen
 
 
 @pytest.fixture(scope="module")
