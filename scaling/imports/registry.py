@@ -72,12 +72,16 @@ def parse(spec: str, arms: str | None = None) -> Request:
     """
     kind, _, argument = spec.partition(":")
     if kind not in IMPORTERS:
-        raise RecordError(f"--import {unknown('kind', kind, IMPORTERS)}; write KIND:{'FILE'}, such as timm:results.csv")
+        raise RecordError(f"--import {unknown('kind', kind, IMPORTERS)}; write KIND:FILE, such as timm:results.csv")
     if not argument:
         raise RecordError(f"--import {kind} needs its {IMPORTERS[kind].argument}: {kind}:{IMPORTERS[kind].argument}")
     where, options = _split(argument)
-    whole = Path(where)  # a name with a comma in it is a name, if there is such a file
-    paths = (whole,) if whole.exists() else tuple(Path(part.strip()) for part in where.split(",") if part.strip())
+    whole = Path(where).expanduser()  # a name with a comma in it is a name, if there is such a file
+    paths = (
+        (whole,)
+        if whole.exists()
+        else tuple(Path(part.strip()).expanduser() for part in where.split(",") if part.strip())
+    )
     missing = [f"--import {kind}: there is no {path}" for path in paths if not path.exists()]
     if missing:
         raise RecordError(missing)
