@@ -174,7 +174,7 @@ class Meter:
         if self.ended_trials % 1000 == 0:
             now = time.monotonic()
             print(
-                f"{self.ended_trials:6} trials: {now - self.since:6.1f} ms a trial, driver {memory:6.0f} MiB",
+                f"{self.ended_trials:6} trials: {now - self.since:6.1f} ms a trial, driver {resident_mib():6.0f} MiB",
                 flush=True,
             )
             self.since = now

@@ -5,13 +5,14 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
-from typing import Any
+from typing import Any, TypeVar
 
-from scaling.config import DataConfig, Recipe, Trial, TrialConfig, cell_label
+from scaling.config import DataConfig, Settings, Trial, TrialConfig, cell_label
 from scaling.errors import SpaceError
 from scaling.space import Range, Space
 
 Cell = dict[str, Any]
+Section = TypeVar("Section", bound=Settings)
 
 # what may change without making another study of it
 EXTENDING = {"axes", "arms", "seeds", "limits", "resources", "question", "keep_weights", "search", "budget"}
@@ -51,8 +52,8 @@ class Design:
         return TrialConfig(
             family=space.family,
             arch=arch,
-            data=DataConfig(**{**space.data.model_dump(), **sections["data"]}),
-            recipe=Recipe(**{**space.recipe.model_dump(), **sections["recipe"]}),
+            data=_changed(space.data, sections["data"]),
+            recipe=_changed(space.recipe, sections["recipe"]),
             seed=seed,
         )
 
@@ -108,6 +109,11 @@ class Design:
                     f"{cell_label(points[cheapest])}, needs {worst[name][cheapest]:,}; raise the limit"
                 )
         raise SpaceError(problems or [f"limits: together they exclude all {len(points)} cells; raise one of them"])
+
+
+def _changed(settings: Section, changes: Mapping[str, Any]) -> Section:
+    """The settings with changes, checked; without any the same object, which many trials share."""
+    return type(settings)(**{**settings.model_dump(), **changes}) if changes else settings
 
 
 def data_configs(space: Space) -> list[DataConfig]:

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 from rich.console import Console
 
+from scaling.authentication import confine_to_this_machine, require_token
 from scaling.display import Display
 from scaling.errors import SpaceError, command
 from scaling.keeper import Keeper
@@ -91,6 +92,7 @@ def main(argv: list[str] | None = None) -> int:
         )
     trackers = options.track.split(",") if options.track else []
     check_names(trackers)
+    require_token(options.address)
     if options.dry_run:
         for part in shown(plan):
             console.print(part, highlight=False)
@@ -146,7 +148,9 @@ def carry_out(console: Console, plan: Plan, means: Means, before: Study | None) 
 
 def run_pending(console: Console, plan: Plan, keeper: Keeper, means: Means) -> bool:
     """Run trials on Ray; return whether that came to its end, rather than being interrupted."""
-    from scaling import executor  # Ray's import takes a second, which a dry run need not spend
+    if means.address is None:
+        confine_to_this_machine()  # Ray reads that when it is imported
+    from scaling import executor  # which takes a second that a dry run need not spend
 
     resources = plan.space.resources
     pending = keeper.pending

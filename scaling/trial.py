@@ -6,7 +6,6 @@ import json
 import traceback
 from collections.abc import Generator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -27,6 +26,7 @@ from scaling.notes import Notes
 from scaling.records import Cost, Epoch, Record
 from scaling.resolution import largest, sizes_for
 from scaling.stopwatch import Stopwatch
+from scaling.storage import Where
 from scaling.train import fit, moving_average, steps_per_epoch
 from scaling.width_rules import follow_width
 from scaling.workers import Alone, Workers
@@ -37,7 +37,7 @@ def run_trial(
     data: Dataset,
     *,
     device: torch.device,
-    folder: Path | None = None,
+    folder: Where | None = None,
     until: int | None = None,
     workers: Workers | None = None,
 ) -> Generator[Epoch | Record]:
@@ -153,7 +153,7 @@ def predicted_memory(
     )
 
 
-def kept(trial: Trial, model: nn.Module, data: Dataset, folder: Path) -> str | None:
+def kept(trial: Trial, model: nn.Module, data: Dataset, folder: Where) -> str | None:
     """Keep the weights; where that fails, say why: a full disk must not cost the result of a week's training."""
     try:
         keep(model, trial.config, trial.key, data, folder)

@@ -22,6 +22,7 @@ from scaling.replay import Replay
 from scaling.search.course import Leg
 
 MAX_RESTARTS = 2  # of a trial whose worker died; it continues from its checkpoint
+TRIALS_A_RUN = 1000  # after which Tune starts afresh: it keeps some 60 kB of every trial to the end of its run
 MOST_WAITING = 64  # trials that Tune holds ready, at most
 Share = Callable[[Trial], float]  # of a GPU
 
@@ -85,23 +86,24 @@ def run(
     scratch = folder / ".tune"  # all machines of a cluster must see it; nothing in it is read again
     shutil.rmtree(scratch, ignore_errors=True)
     with _interrupted_by_sigterm():
-        tune.Tuner(
-            tune.with_resources(body, placed),
-            tune_config=tune.TuneConfig(
-                search_alg=_Asker(queue, trials, cpus, share, workers),
-                num_samples=-1,
-                reuse_actors=True,
-                trial_dirname_creator=lambda trial: trial.trial_id,
-            ),
-            run_config=tune.RunConfig(
-                name="trials",
-                storage_path=str(scratch),
-                verbose=0,
-                failure_config=tune.FailureConfig(max_failures=MAX_RESTARTS),
-                callbacks=[_Relay(trials, watcher)],
-            ),
-        ).fit()
-    shutil.rmtree(scratch, ignore_errors=True)
+        while not queue.is_over:
+            tune.Tuner(
+                tune.with_resources(body, placed),
+                tune_config=tune.TuneConfig(
+                    search_alg=_Asker(queue, trials, cpus, share, workers),
+                    num_samples=-1,
+                    reuse_actors=True,
+                    trial_dirname_creator=lambda trial: trial.trial_id,
+                ),
+                run_config=tune.RunConfig(
+                    name="trials",
+                    storage_path=str(scratch),
+                    verbose=0,
+                    failure_config=tune.FailureConfig(max_failures=MAX_RESTARTS),
+                    callbacks=[_Relay(trials, watcher)],
+                ),
+            ).fit()
+            shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _cpus() -> float:
@@ -118,6 +120,7 @@ class _Asker(Searcher):
         self.cpus = cpus
         self.share = share
         self.workers = workers
+        self.asked = 0  # trials that Tune was given
         self.taken: dict[str, float] = {}  # GPUs of each running trial whose workers Tune knows nothing of
 
     def __getstate__(self) -> dict[str, Any]:
@@ -127,9 +130,12 @@ class _Asker(Searcher):
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # pyright: ignore[reportIncompatibleMethodOverride]
         if self.workers > 1 and not self._has_room():
             return None
+        if self.asked >= TRIALS_A_RUN:
+            return Searcher.FINISHED
         leg = self.queue.next()
         if leg is None:
             return Searcher.FINISHED if self.queue.is_over else None
+        self.asked += 1
         self.trials[trial_id] = leg.trial
         self.taken[trial_id] = self.share(leg.trial)
         taken = {"cpus": self.cpus, "gpus": self.taken[trial_id], "workers": self.workers}

@@ -64,9 +64,10 @@ class Agenda:
         self._stopped: list[tuple[Trial, Record]] = []
         self.out_of: str | None = None  # what the budget has run out of
         self._proposals = proposals
-        self._settled = dict(settled)
         self._spent = spent
-        self._answers: dict[str, Answer] = {key: Answer(record.curve, record) for key, record in settled.items()}
+        self._answers: dict[str, Answer] = {
+            key: Answer(record.curve, in_brief(record)) for key, record in settled.items()
+        }
         self._running: dict[int, _Running] = {}
         self._ready: list[tuple[tuple[int, int, int, int], Leg]] = []
         self._out: dict[str, Leg] = {}  # handed out and not yet answered
@@ -133,7 +134,7 @@ class Agenda:
         self._touched.update(self._wanting.get(trial.key, ()))
 
     def ended(self, trial: Trial, record: Record) -> None:
-        self._answers[trial.key] = Answer(list(record.curve), record)
+        self._answers[trial.key] = Answer(list(record.curve), in_brief(record))
         self.rested(trial)
 
     # --- moves on --------------------------------------------------------------------------------------------------
@@ -244,6 +245,16 @@ class Agenda:
         """Records of the study's own trials, in their order."""
         found = (self._answers.get(key) for key in self.planned)
         return [answer.record for answer in found if answer and answer.record]
+
+
+def in_brief(record: Record) -> Record:
+    """What decisions look at; the rest of many records would fill the memory."""
+    device = {"device": record.environment.get("device")}
+    config = {"recipe": {"learning_rate": record.config.get("recipe", {}).get("learning_rate")}}
+    scores = record.scores.model_copy(update={"test_correct": None}) if record.scores else None
+    return record.model_copy(
+        update={"environment": device, "config": config, "scores": scores, "seconds": None, "traceback": None}
+    )
 
 
 def refuse_twin(one: Trial, other: Trial) -> None:
