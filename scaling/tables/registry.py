@@ -9,6 +9,7 @@ from typing import Any
 
 from scaling.analysis import Analysis
 from scaling.statistics.verdict import points
+from scaling.tables.latex import escape
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,17 @@ class Table:
         lines = [[column.heading for column in self.columns], rule, *self.texts()]
         body = "\n".join("| " + " | ".join(map(_escaped, line)) + " |" for line in lines)
         return f"## {self.title}\n\n{self.caption}\n\n{body}\n"
+
+    def latex(self) -> str:
+        """A booktabs table (`\\usepackage{booktabs}`), numbers to the right."""
+        line = "  " + " & ".join(["{}"] * len(self.columns)) + " \\\\"
+        head = line.format(*(escape(column.heading) for column in self.columns))
+        rows = [line.format(*map(escape, row)) for row in self.texts()]
+        ends = "".join("r" if column.is_number else "l" for column in self.columns)
+        caption = f"\\caption{{{escape(f'{self.title}. {self.caption}')}}}"
+        opening = ["\\begin{table}", "\\centering", caption, f"\\begin{{tabular}}{{{ends}}}"]
+        body = ["\\toprule", head, "\\midrule", *rows, "\\bottomrule"]
+        return "\n".join([*opening, *body, "\\end{tabular}", "\\end{table}", ""])
 
 
 def _stored(value: Any) -> Any:
