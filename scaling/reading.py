@@ -7,6 +7,7 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -28,10 +29,11 @@ def read_what_can_be(folder: Where) -> Reading:
     files = sorted((folder / "records").glob("*.json"), key=str)
     records: list[Record] = []
     left_out: list[str] = []
+    shared: dict[object, Any] = {}
     with _without_collector():
         for path, content in read_all(files):
             try:
-                records.append(_read(path, content))
+                records.append(_sharing(_read(path, content), shared))
             except ScalingError as mistake:
                 left_out += [problem.removeprefix(f"{folder}/") for problem in mistake.problems]
     return Reading(in_order(records), left_out)
@@ -48,6 +50,24 @@ def _read(path: Where, content: bytes | Exception) -> Record:
             if record.schema_number <= SCHEMA:
                 return record
     return parsed(path, content, Record)
+
+
+def _sharing(record: Record, shared: dict[object, Any]) -> Record:
+    """`record`, which holds in common with others what is equal in them: recipes, environments, names of set fields.
+
+    It is a frozen record as before; of 100,000, two thirds of the memory would go into these.
+    """
+    config = {
+        name: shared.setdefault(repr(value), value) if isinstance(value, dict) else value
+        for name, value in record.config.items()
+    }
+    environment = shared.setdefault(repr(record.environment), record.environment)
+    record = record.model_copy(update={"config": config, "environment": environment})
+    for entry in (record, record.cost, record.scores, *record.curve):
+        if entry is not None:
+            names = entry.__pydantic_fields_set__
+            object.__setattr__(entry, "__pydantic_fields_set__", shared.setdefault(frozenset(names), names))
+    return record
 
 
 @contextmanager

@@ -134,7 +134,7 @@ def test_a_table_of_trials_is_paired_by_its_cells_and_seeds(tmp_path: Path) -> N
     study, trials = read_study(folder), load_study(folder)
     assert (study.factor, study.arms, study.axes, study.seeds) == ("pool", ["average", "attention"], ["depth"], 3)
     assert len(trials) == 24
-    means = [trials["test_accuracy"][trials["arm"] == arm].to_numpy().mean() for arm in study.arms]
+    means = [trials.loc[trials["arm"] == arm, "test_accuracy"].mean() for arm in study.arms]
     assert means[1] - means[0] == pytest.approx(2)
     assert "seeds" not in " ".join(study.imported or [])
 
