@@ -24,8 +24,9 @@ from scaling.records import Record, Study, frame, read_study
 from scaling.statistics import MARGIN
 from scaling.statistics.front_noise import FrontOdds
 from scaling.statistics.images import image_noise
+from scaling.statistics.looks import LOOK_LEVEL
 from scaling.statistics.missing import Missing
-from scaling.statistics.paired import compare
+from scaling.statistics.paired import LEVEL, compare
 from scaling.statistics.pareto import on_front
 from scaling.statistics.trend import Trend, fit_trend
 from scaling.statistics.verdict import Asked, Verdict, give_verdict, plural
@@ -190,7 +191,8 @@ def _verdict(
     margin: float,
 ) -> Verdict:
     baseline, comparisons = trials.arms[0], len(trials.arms) - 1
-    comparison = compare(compared, baseline, arm, comparisons=comparisons, resolution=resolution)
+    level = LOOK_LEVEL if goes_on_until_decided(study) else LEVEL
+    comparison = compare(compared, baseline, arm, comparisons=comparisons, level=level, resolution=resolution)
     of_baseline, of_arm = (costs_of(cells, name, MAIN_COST, comparison.cells.index) for name in (baseline, arm))
     trend: Trend | None = None
     if comparison.unit == "cell":
@@ -199,6 +201,12 @@ def _verdict(
     images = trials.bits.images if trials.bits else 0
     noise = image_noise(trials.gained(comparison), images, comparison.difference)
     return give_verdict(comparison, asked, trend=trend, noise=noise, margin=margin)
+
+
+def goes_on_until_decided(study: Study) -> bool:
+    """Whether the study's own verdict decided how long it ran, so that it was looked at several times."""
+    search = study.space.get("search")
+    return isinstance(search, dict) and search.get("until") == "decided"
 
 
 def costs_of(cells: pd.DataFrame, arm: str, cost: str, wanted: Iterable[str]) -> np.ndarray:

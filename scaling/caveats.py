@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from scaling.analysis import Analysis, incomplete, overheads
+from scaling.analysis import Analysis, goes_on_until_decided, incomplete, overheads
 from scaling.brackets import at_edge, chosen_rates
 from scaling.metrics import METRICS
+from scaling.statistics.looks import LOOK_LEVEL, MOST_LOOKS
 from scaling.statistics.verdict import arm_name, judge, plural, points
 
 Caveat = Callable[[Analysis], str | None]
@@ -44,6 +45,18 @@ def under_way(analysis: Analysis) -> str | None:
     if not any(verdict.comparison.difference.is_known for verdict in analysis.verdicts):
         return said
     return f"{said} A verdict that is looked at again and again until it pleases is no longer one with 95 % confidence."
+
+
+@caveat
+def looked_at_often(analysis: Analysis) -> str | None:
+    """The verdict itself decided when the study was long enough."""
+    if not goes_on_until_decided(analysis.study):
+        return None
+    return (
+        f"The study went on until its verdict was decided, at up to {MOST_LOOKS} looks. The verdict's interval has the"
+        f" level {100 * LOOK_LEVEL:.2f} % for that, with which all looks together hold with 95 %; the answers at equal"
+        " cost and the intervals of single cells are not corrected."
+    )
 
 
 @caveat

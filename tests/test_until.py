@@ -119,3 +119,20 @@ def test_arms_that_do_not_differ_are_seldom_called_different() -> None:
         difference = comparisons(asked, list(records.values()))[0].difference
         wrong += difference.is_above_zero or difference.is_below_zero
     assert wrong <= 0.05 * runs + 2 * (0.05 * 0.95 * runs) ** 0.5
+
+
+def test_the_report_of_such_a_study_uses_the_level_of_its_looks() -> None:
+    from scaling.analysis import analyse
+    from scaling.caveats import caveats
+    from scaling.study import describe
+
+    asked = study()
+    admission = Admission(asked)
+    made = Agenda("study", admission, propose(asked, admission), {})  # pyright: ignore[reportArgumentType]
+    _, records = play(made, Nature(0.6))
+
+    said = analyse(describe("s", asked, list(made.planned.values()), None), list(records.values()))
+
+    assert said.verdicts[0].comparison.difference.level == LOOK_LEVEL
+    assert "98.7 % interval" in said.headline
+    assert any("up to 6 looks" in caveat for caveat in caveats(said))
