@@ -16,7 +16,7 @@ from scaling.storage import Where, write_atomically
 from scaling.tables import TABLES
 from scaling.verdict_file import verdict_document
 
-FIGURE_KINDS = ("png", "svg")
+FIGURE_KINDS = ("png", "svg", "pdf")
 
 
 def publish(analysis: Analysis, target: Path, folder: Where | None, commands: Sequence[str]) -> Path:
@@ -36,10 +36,12 @@ def publish(analysis: Analysis, target: Path, folder: Where | None, commands: Se
         if drawing is not None:
             png, svg = drawing.render()
             files[f"figures/{name}.png"], files[f"figures/{name}.svg"] = png, svg
+            files[f"figures/{name}.pdf"] = drawing.pdf()
             figures[name] = Figure(name, drawing.text, inline(svg.decode(), name, drawing.text.description, THEME))
     tables = {name: build(analysis) for name, build in TABLES.items()}
     for name, table in tables.items():
         files[f"tables/{name}.csv"], files[f"tables/{name}.md"] = table.csv().encode(), table.markdown().encode()
+        files[f"tables/{name}.tex"] = table.latex().encode()
     document = verdict_document(analysis)
     files["verdict.json"] = json.dumps(document, allow_nan=False, ensure_ascii=False, indent=1).encode() + b"\n"
     space = asked_space(analysis)

@@ -42,8 +42,8 @@ def reported(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_report_is_a_page_with_every_figure_and_table_beside_it(reported: Path) -> None:
     files = {str(path.relative_to(reported)) for path in reported.rglob("*") if path.is_file()}
 
-    figures = {f"figures/{name}.{kind}" for name in PLOTS for kind in ("png", "svg")}
-    tables = {f"tables/{name}.{kind}" for name in TABLES for kind in ("csv", "md")}
+    figures = {f"figures/{name}.{kind}" for name in PLOTS for kind in ("png", "svg", "pdf")}
+    tables = {f"tables/{name}.{kind}" for name in TABLES for kind in ("csv", "md", "tex")}
     assert files == {"index.html", "space.yaml", "verdict.json", *figures, *tables}
 
 
