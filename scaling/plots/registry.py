@@ -24,6 +24,7 @@ class Info(Protocol):
 Shown = TypeVar("Shown", bound=Info)
 Draw = Callable[[Analysis], "Drawing | None"]
 PLOTS: dict[str, Draw] = {}
+MOST_MARKS, MOST_LINES = 1000, 400  # drawn as vectors
 
 
 @dataclass(frozen=True)
@@ -36,9 +37,10 @@ class Drawing:
     def render(self) -> tuple[bytes, bytes]:
         """The figure as PNG and as SVG."""
         png, svg = io.BytesIO(), io.BytesIO()
+        _thin(self.figure)
         with mpl.rc_context(STYLE):
             self.figure.savefig(png, format="png", dpi=160, metadata={"Software": None})
-            self.figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
+            self.figure.savefig(svg, format="svg", dpi=160, metadata={"Date": None, "Creator": None})
         return png.getvalue(), svg.getvalue()
 
     def pdf(self) -> bytes:
@@ -47,6 +49,17 @@ class Drawing:
         with mpl.rc_context({**STYLE, "pdf.fonttype": 42}):
             self.figure.savefig(content, format="pdf", metadata={"CreationDate": None, "Creator": None})
         return content.getvalue()
+
+
+def _thin(figure: Figure) -> None:
+    """Let what has very many marks be a picture within the vector figure, so that files do not grow with the study."""
+    for axes in figure.axes:
+        for marks in axes.collections:
+            if max(len(marks.get_offsets()), len(marks.get_paths())) > MOST_MARKS:  # pyright: ignore[reportArgumentType]
+                marks.set_rasterized(True)
+        if len(axes.lines) > MOST_LINES:
+            for line in axes.lines:
+                line.set_rasterized(True)
 
 
 def plot(draw: Draw) -> Draw:
