@@ -235,6 +235,7 @@ def test_changes_tell_what_moved_beyond_noise() -> None:
     assert not any(trial.is_beyond_noise for trial in slightly.trials)
 
 
+@pytest.mark.slow
 def test_noise_of_repeated_studies_is_seldom_called_a_change() -> None:
     truth = dataclasses.replace(TRUTH, seeds=3, test_examples=100_000, seed_sd=0.5)
     moved = 0
