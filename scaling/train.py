@@ -7,6 +7,7 @@ the same seed see the same batches, and a run that continues from a checkpoint g
 import hashlib
 import json
 import math
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -40,6 +41,7 @@ from scaling.workers import Alone, Workers
 
 # Streams of random numbers that share a seed and must not be the same numbers.
 ORDER, AUGMENTATION, NOISE = range(3)
+WRITING_SHARE = 0.02  # of the time that checkpoints may take; a kill costs at most fifty times one's writing
 CHECK_EVERY = 50  # steps between looks at the loss; each look waits for the GPU
 
 
@@ -65,6 +67,7 @@ def fit(
     checkpoints_gradients: bool = False,
     scales: Mapping[str, Scale] | None = None,
     workers: Workers | None = None,
+    rests_at: int | None = None,
 ) -> Iterator[Epoch]:
     """Train `model` in place, on `device`; yield each epoch as it ends.
 
@@ -72,7 +75,8 @@ def fit(
     the end the model has the weights of the last epoch.
 
     Args:
-        checkpoint: folder for the state, written after every epoch.
+        checkpoint: folder for the state; written after every epoch that took long beside the writing, see
+            `WRITING_SHARE`.
         average: what `moving_average` made of the model; follows its weights.
         watch: books set-up, data, training, evaluation, checkpointing and waiting (for whoever takes the epochs).
         notes: where to say what a reader of the result should know, such as a micro-batch that was halved.
@@ -80,6 +84,7 @@ def fit(
         checkpoints_gradients: whether blocks are computed again in the backward pass, to save memory.
         scales: what a width-dependent rule makes of each parameter's learning rate; see `follow_width`.
         workers: those among whom each batch is shared.
+        rests_at: epoch after which the caller will stop, so that its state has to be kept.
 
     Raises:
         Diverged: the loss is not a finite number.
@@ -128,6 +133,7 @@ def fit(
         checkpoints=checkpoints_gradients,
         compiles=is_worthwhile(compiles, device, steps * len(to_do)),
     )
+    pace = Pace()
     loop = Loop(stepper, shared_batches(data.train, plan, device, workers, notes), steps, watch)
     for number in to_do:
         watch.book("waiting")
@@ -147,14 +153,14 @@ def fit(
                 evaluation_seconds=watch.book("evaluation"),
             )
         )
-        if checkpoint and workers.is_first:
+        if checkpoint and workers.is_first and pace.is_due(number == rests_at):
             states = {name: module.state_dict() for name, module in modules.items()}
             progress = {"micro_batch": micro.size, "notes": notes.lines}
             try:
                 checkpointing.save(checkpoint, Checkpoint(identity, curve, states, optimizer.state_dict(), progress))
             except StorageError as error:  # a full disk must not cost the result of a week's training
                 notes.add(f"not every epoch was checkpointed: {error}")
-            watch.book("checkpointing")
+            pace.written(watch.book("checkpointing"))
         yield curve[-1]
 
 
@@ -182,6 +188,21 @@ def epoch_plan(split: AnySplit, recipe: Recipe, *, seed: int, epoch: int) -> Ite
     size = min(recipe.batch_size, len(split))
     for step in range(steps_per_epoch(len(split), recipe)):
         yield Step(order[step * size : (step + 1) * size], seed=(seed, epoch, AUGMENTATION))
+
+
+class Pace:
+    """When a checkpoint is due: epochs may be shorter than the writing of their state."""
+
+    def __init__(self) -> None:
+        self._earliest = 0.0  # seconds of time.monotonic
+
+    def is_due(self, is_wanted: bool) -> bool:
+        """Whether to write one after this epoch; always where somebody will stop there."""
+        return is_wanted or time.monotonic() >= self._earliest
+
+    def written(self, seconds: float) -> None:
+        """One was written, in so many seconds."""
+        self._earliest = time.monotonic() + seconds / WRITING_SHARE
 
 
 @dataclass(frozen=True)

@@ -79,6 +79,7 @@ def run_trial(
             notes=notes,
             compiles=trial.compiles,
             checkpoints_gradients=trial.checkpoints_gradients,
+            rests_at=until,
             scales=scales,
             workers=workers,
         ):

@@ -13,16 +13,23 @@ import pytest
 import torch
 from torch import nn
 
+import scaling.train
 from scaling.checkpointing import CheckpointWarning
 from scaling.config import DataConfig, Recipe
 from scaling.data import Dataset, load_data
 from scaling.models import build_model
 from scaling.notes import Notes
 from scaling.records import Epoch
-from scaling.train import fit, moving_average
+from scaling.train import Pace, fit, moving_average
 
 CPU = torch.device("cpu")
 RECIPE = Recipe(epochs=5, batch_size=32, flip=True, crop_padding=1, clip_grad_norm=1.0)
+
+
+@pytest.fixture(autouse=True)
+def every_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the state of every epoch, however short it is beside the writing."""
+    monkeypatch.setattr(scaling.train, "WRITING_SHARE", 1e9)
 
 
 def data() -> Dataset:
@@ -165,7 +172,9 @@ def test_the_checkpoint_of_another_run_is_not_continued(tmp_path: Path) -> None:
 PROGRAM = """
 import sys, time
 from pathlib import Path
+import scaling.train
 from tests.test_resume import CPU, RECIPE, data, fit, model
+scaling.train.WRITING_SHARE = 1e9
 for epoch in fit(model(), data(), RECIPE, seed=3, device=CPU, checkpoint=Path(sys.argv[1])):
     print(epoch.epoch, flush=True)
 """
@@ -174,7 +183,9 @@ for epoch in fit(model(), data(), RECIPE, seed=3, device=CPU, checkpoint=Path(sy
 KILLED_WHILE_WRITING = """
 import os, signal, sys
 from pathlib import Path
+import scaling.train
 from tests.test_resume import CPU, RECIPE, data, fit, model
+scaling.train.WRITING_SHARE = 1e9
 counts = {"left": 3}
 def replace(*args):
     counts["left"] -= 1
@@ -246,3 +257,27 @@ def test_a_run_killed_in_the_middle_of_an_epoch_continues_in_another_process(tmp
 
     assert timeless(curve) == timeless(expected)
     assert_equal_weights(whole, resumed)
+
+
+def test_checkpoints_take_a_small_share_of_the_time_but_where_a_trial_rests_one_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()
+    now = [100.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    pace = Pace()
+    assert pace.is_due(False)
+
+    pace.written(0.1)
+    now[0] += 4.9
+    assert not pace.is_due(False)
+    assert pace.is_due(True)
+    now[0] += 0.2
+    assert pace.is_due(False)
+
+    monkeypatch.undo()
+    running = fit(model(), data(), RECIPE, seed=3, device=CPU, checkpoint=tmp_path, rests_at=3)
+    for epoch in running:
+        if epoch.epoch == 3:
+            break
+    assert (tmp_path / "epoch-000003.safetensors").exists()
