@@ -4,7 +4,7 @@
     python benchmarks/training_speed.py --case memory folder --threads 2 --turns 7
     python benchmarks/training_speed.py --device cuda
 
-The whole loop is `scaling.train.fit`: data, augmentation, loss, update, bookkeeping, without the evaluation behind an
+The whole loop is `scaling.training.train.fit`: data, augmentation, loss, update, bookkeeping, without the evaluation behind an
 epoch. The bare loop runs forward, backward and the optimiser, nothing else. Both take turns in one process, so that a
 busy machine slows both; medians of the turns are printed, and the median and the quartiles of the turns' ratios. Beside
 them stands the ratio of processor seconds, decoding threads included: what the first comes to on cores that nobody
@@ -35,9 +35,9 @@ from torch import nn
 from scaling.config import DataConfig, Recipe
 from scaling.data import Dataset, Split, load_data
 from scaling.models import build_model
-from scaling.optimisation import build_optimizer
-from scaling.stopwatch import Stopwatch
-from scaling.train import fit
+from scaling.training.optimisation import build_optimizer
+from scaling.training.stopwatch import Stopwatch
+from scaling.training.train import fit
 
 CLASSES = 10
 MODERN = {"rand_augment": 9, "random_erasing": 0.25, "mixup": 0.2, "cutmix": 1.0}

@@ -16,7 +16,7 @@ from scaling.environment import device_name
 from scaling.errors import CostError
 from scaling.live_tensors import Precision, Step, black_batch, loss_of
 from scaling.memory import GIB, predict_inference
-from scaling.optimisation import build_optimizer
+from scaling.training.optimisation import build_optimizer
 
 MOST_IMAGES = 1024  # in a batch; throughput grows no more beyond
 FREE_PART = 0.8  # of the free memory that a batch may take

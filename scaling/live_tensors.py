@@ -14,11 +14,11 @@ from torch.utils._pytree import tree_leaves
 
 from scaling.config import Recipe
 from scaling.errors import CostError, unknown
-from scaling.micro_batches import MicroBatches, is_out_of_memory, release_memory
 from scaling.notes import Notes
-from scaling.optimisation import OPTIMIZERS, build_optimizer
-from scaling.precision import Precision as Precision
-from scaling.precision import autocast
+from scaling.training.micro_batches import MicroBatches, is_out_of_memory, release_memory
+from scaling.training.optimisation import OPTIMIZERS, build_optimizer
+from scaling.training.precision import Precision as Precision
+from scaling.training.precision import autocast
 
 
 @dataclass(frozen=True)

@@ -21,11 +21,11 @@ from scaling.counting.depth import Arch, Line, along_depth, on_line
 from scaling.counting.quick import ImageSize, completed, on_meta
 from scaling.errors import CostError
 from scaling.live_tensors import LiveTensors, Step, black_batch, loss_of
-from scaling.micro_batches import MicroBatches
 from scaling.models import build_model
 from scaling.models.recomputing import checkpoint_gradients
-from scaling.optimisation import build_optimizer
-from scaling.precision import autocast
+from scaling.training.micro_batches import MicroBatches
+from scaling.training.optimisation import build_optimizer
+from scaling.training.precision import autocast
 
 GIB = 2**30
 CUDA_WORKSPACE = 32 * 2**20  # bytes that torch gives cuBLAS on the newest GPUs; on older ones 8 MiB

@@ -15,8 +15,8 @@ from scaling.live_tensors import Step
 from scaling.matching import match_arms
 from scaling.memory import training_memory_all
 from scaling.records import Cost
-from scaling.resolution import refuse_resolutions
-from scaling.width_rules import refuse_rule
+from scaling.training.resolution import refuse_resolutions
+from scaling.training.width_rules import refuse_rule
 
 
 def load_datasets(configs: Iterable[DataConfig]) -> dict[DataConfig, Dataset]:

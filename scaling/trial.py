@@ -15,21 +15,21 @@ from scaling.artifacts import keep
 from scaling.complexity import measure
 from scaling.config import Trial
 from scaling.data import Dataset
-from scaling.divergence import Diverged
 from scaling.environment import environment
-from scaling.evaluate import not_finite, score
 from scaling.live_tensors import Step, measured_training_memory
 from scaling.memory import inference_memory, training_memory
 from scaling.models import build_model
 from scaling.models.recomputing import checkpoint_gradients
 from scaling.notes import Notes
 from scaling.records import Cost, Epoch, Record
-from scaling.resolution import largest, sizes_for
-from scaling.stopwatch import Stopwatch
 from scaling.storage import Where
-from scaling.train import fit, moving_average, steps_per_epoch
-from scaling.width_rules import follow_width
-from scaling.workers import Alone, Workers
+from scaling.training.divergence import Diverged
+from scaling.training.evaluate import not_finite, score
+from scaling.training.resolution import largest, sizes_for
+from scaling.training.stopwatch import Stopwatch
+from scaling.training.train import fit, moving_average, steps_per_epoch
+from scaling.training.width_rules import follow_width
+from scaling.training.workers import Alone, Workers
 
 
 def run_trial(

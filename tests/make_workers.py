@@ -20,16 +20,16 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import nn
 
-import scaling.train
+import scaling.training.train
 import scaling.trial
 from scaling.config import DataConfig, Recipe, Trial, TrialConfig
 from scaling.data import load_data
 from scaling.errors import DataError
 from scaling.models import build_model
-from scaling.parallel import Group
 from scaling.records import Record
+from scaling.training.parallel import Group
+from scaling.training.workers import Workers
 from scaling.trial import run_trial
-from scaling.workers import Workers
 
 CPU = torch.device("cpu")
 DATA = DataConfig(train_limit=100)
@@ -140,7 +140,7 @@ def broken(folder: Path, group: Group) -> Any:
         raise DataError("the disk is gone")
 
     if group.rank == 1:
-        scaling.train.evaluate = evaluate
+        scaling.training.train.evaluate = evaluate
     return run("broken", folder, group)
 
 

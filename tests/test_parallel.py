@@ -9,7 +9,7 @@ from make_workers import NETWORKS, TRIALS, decoded, gradients, launch, photograp
 from safetensors.torch import load_file
 
 from scaling.records import Record
-from scaling.workers import Alone
+from scaling.training.workers import Alone
 
 pytestmark = pytest.mark.slow
 

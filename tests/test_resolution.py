@@ -17,8 +17,8 @@ from scaling.data import Dataset, Split
 from scaling.errors import ModelError
 from scaling.models import build_model
 from scaling.notes import Notes
-from scaling.resolution import largest, refuse_resolutions, sizes_for, training_sizes
-from scaling.train import fit
+from scaling.training.resolution import largest, refuse_resolutions, sizes_for, training_sizes
+from scaling.training.train import fit
 
 CPU = torch.device("cpu")
 

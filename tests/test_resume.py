@@ -13,14 +13,14 @@ import pytest
 import torch
 from torch import nn
 
-import scaling.train
-from scaling.checkpointing import CheckpointWarning
+import scaling.training.train
 from scaling.config import DataConfig, Recipe
 from scaling.data import Dataset, load_data
 from scaling.models import build_model
 from scaling.notes import Notes
 from scaling.records import Epoch
-from scaling.train import Pace, fit, moving_average
+from scaling.training.checkpointing import CheckpointWarning
+from scaling.training.train import Pace, fit, moving_average
 
 CPU = torch.device("cpu")
 RECIPE = Recipe(epochs=5, batch_size=32, flip=True, crop_padding=1, clip_grad_norm=1.0)
@@ -29,7 +29,7 @@ RECIPE = Recipe(epochs=5, batch_size=32, flip=True, crop_padding=1, clip_grad_no
 @pytest.fixture(autouse=True)
 def every_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the state of every epoch, however short it is beside the writing."""
-    monkeypatch.setattr(scaling.train, "WRITING_SHARE", 1e9)
+    monkeypatch.setattr(scaling.training.train, "WRITING_SHARE", 1e9)
 
 
 def data() -> Dataset:
@@ -172,9 +172,9 @@ def test_the_checkpoint_of_another_run_is_not_continued(tmp_path: Path) -> None:
 PROGRAM = """
 import sys, time
 from pathlib import Path
-import scaling.train
+import scaling.training.train
 from tests.test_resume import CPU, RECIPE, data, fit, model
-scaling.train.WRITING_SHARE = 1e9
+scaling.training.train.WRITING_SHARE = 1e9
 for epoch in fit(model(), data(), RECIPE, seed=3, device=CPU, checkpoint=Path(sys.argv[1])):
     print(epoch.epoch, flush=True)
 """
@@ -183,9 +183,9 @@ for epoch in fit(model(), data(), RECIPE, seed=3, device=CPU, checkpoint=Path(sy
 KILLED_WHILE_WRITING = """
 import os, signal, sys
 from pathlib import Path
-import scaling.train
+import scaling.training.train
 from tests.test_resume import CPU, RECIPE, data, fit, model
-scaling.train.WRITING_SHARE = 1e9
+scaling.training.train.WRITING_SHARE = 1e9
 counts = {"left": 3}
 def replace(*args):
     counts["left"] -= 1

@@ -12,7 +12,7 @@ from scaling.data import Dataset, Split, load_data
 from scaling.data import batches as serving
 from scaling.data.batches import Step, batches
 from scaling.models import build_model
-from scaling.train import fit
+from scaling.training.train import fit
 
 CPU = torch.device("cpu")
 

@@ -14,20 +14,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from scaling import compiling
-from scaling.compiling import WORTHWHILE_STEPS, is_worthwhile
 from scaling.config import Recipe
 from scaling.data import Dataset, Split
 from scaling.errors import TrainingError
-from scaling.evaluate import evaluate, score
 from scaling.live_tensors import Step, measured_training_memory
 from scaling.memory import predict_training
-from scaling.micro_batches import MicroBatches, is_out_of_memory
 from scaling.models import build_model
 from scaling.notes import Notes
-from scaling.precision import float32_products
 from scaling.records import Epoch
-from scaling.train import fit, moving_average
+from scaling.training import compiling
+from scaling.training.compiling import WORTHWHILE_STEPS, is_worthwhile
+from scaling.training.evaluate import evaluate, score
+from scaling.training.micro_batches import MicroBatches, is_out_of_memory
+from scaling.training.precision import float32_products
+from scaling.training.train import fit, moving_average
 
 CPU = torch.device("cpu")
 # as the allocators say it

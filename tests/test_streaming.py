@@ -20,10 +20,10 @@ from scaling.data import Dataset, StreamSplit, load_data, row_groups, streaming
 from scaling.data.batches import Step, UnreadableImageWarning, batches
 from scaling.data.images import Blocks, StreamedImages
 from scaling.errors import DataError
-from scaling.evaluate import evaluate
 from scaling.models import build_model
 from scaling.notes import Notes
-from scaling.train import fit
+from scaling.training.evaluate import evaluate
+from scaling.training.train import fit
 
 CPU = torch.device("cpu")
 

@@ -17,15 +17,15 @@ from torch import nn
 from scaling.config import DataConfig, Recipe
 from scaling.data import Dataset, Split, load_data
 from scaling.data.batches import Step, batches
-from scaling.divergence import Diverged
-from scaling.evaluate import Outcome, evaluate, examine, score
 from scaling.models import FAMILIES, build_model
 from scaling.models.pooling import POOLINGS
-from scaling.optimisation import LONGEST_WARMUP, OPTIMIZERS, build_optimizer, learning_rate
 from scaling.records import Epoch
-from scaling.stepping import LOSSES
-from scaling.stopwatch import Stopwatch
-from scaling.train import epoch_plan, fit, moving_average
+from scaling.training.divergence import Diverged
+from scaling.training.evaluate import Outcome, evaluate, examine, score
+from scaling.training.optimisation import LONGEST_WARMUP, OPTIMIZERS, build_optimizer, learning_rate
+from scaling.training.stepping import LOSSES
+from scaling.training.stopwatch import Stopwatch
+from scaling.training.train import epoch_plan, fit, moving_average
 
 RECIPES = sorted((Path(__file__).parents[1] / "search_spaces" / "recipes").glob("*.yaml"))
 CPU = torch.device("cpu")

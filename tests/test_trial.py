@@ -13,9 +13,9 @@ from scaling.artifacts import examples
 from scaling.config import DataConfig, Recipe, Trial, TrialConfig
 from scaling.data import Dataset, Split, load_data
 from scaling.errors import DataError
-from scaling.evaluate import evaluate, score
 from scaling.models import load_model
 from scaling.records import Epoch, Record, Scores
+from scaling.training.evaluate import evaluate, score
 from scaling.trial import build, run_trial
 
 DATA = DataConfig(source="digits", train_limit=200)

@@ -12,8 +12,8 @@ from scaling.errors import ModelError
 from scaling.models import build_model
 from scaling.models.pooling import PoolingChoice
 from scaling.models.registry import FAMILIES, Family
-from scaling.optimisation import OPTIMIZERS, build_optimizer, set_rate
-from scaling.width_rules import RULES, Growth, follow_width, refuse_rule
+from scaling.training.optimisation import OPTIMIZERS, build_optimizer, set_rate
+from scaling.training.width_rules import RULES, Growth, follow_width, refuse_rule
 
 WIDTHS = (32, 64, 128, 256, 512)
 RATES = {"adamw": 1e-3, "sgd": 2e-2, "lamb": 1e-2}

@@ -57,7 +57,7 @@ def run_shared_leg(config: dict[str, Any], *, datasets: dict[DataConfig, Dataset
 
 def work_together(config: dict[str, Any]) -> None:
     """What each worker does; all report, in step, and the first one's events count."""
-    from scaling.parallel import Group, WorkerLost
+    from scaling.training.parallel import Group, WorkerLost
     from scaling.trial import run_trial
 
     trial = Trial.model_validate_json(config["trial"])

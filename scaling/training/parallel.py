@@ -22,7 +22,7 @@ from torch import nn
 from torch.distributed import Store, TCPStore  # pyright: ignore[reportPrivateImportUsage]
 
 from scaling.errors import TrainingError
-from scaling.shared_layers import Place, share_draws, share_statistics
+from scaling.training.shared_layers import Place, share_draws, share_statistics
 
 PIECE = 64 * 2**20  # bytes of gradient that travel at once; larger ones gain nothing, and a copy of them is held
 PATIENCE = datetime.timedelta(seconds=60)  # that a worker who fails waits for the first one to write it down

@@ -17,27 +17,27 @@ import torch
 from timm.utils.model_ema import ModelEmaV3
 from torch import nn
 
-from scaling import checkpointing
 from scaling.augment import Augmentation
-from scaling.checkpointing import Checkpoint
-from scaling.compiling import is_worthwhile
 from scaling.config import Recipe
 from scaling.data import AnySplit, Dataset, Split
 from scaling.data.batches import Batch, Step, batches
-from scaling.divergence import Diverged
 from scaling.errors import StorageError
-from scaling.evaluate import evaluate
-from scaling.micro_batches import MicroBatches
 from scaling.models.recomputing import checkpoint_gradients
 from scaling.notes import Notes
-from scaling.optimisation import Scale, build_optimizer, learning_rate
-from scaling.precision import float32_products
 from scaling.records import Epoch
-from scaling.resolution import named, sizes_for
-from scaling.stepping import Stepper
-from scaling.stopwatch import Stopwatch
 from scaling.storage import Where
-from scaling.workers import Alone, Workers
+from scaling.training import checkpointing
+from scaling.training.checkpointing import Checkpoint
+from scaling.training.compiling import is_worthwhile
+from scaling.training.divergence import Diverged
+from scaling.training.evaluate import evaluate
+from scaling.training.micro_batches import MicroBatches
+from scaling.training.optimisation import Scale, build_optimizer, learning_rate
+from scaling.training.precision import float32_products
+from scaling.training.resolution import named, sizes_for
+from scaling.training.stepping import Stepper
+from scaling.training.stopwatch import Stopwatch
+from scaling.training.workers import Alone, Workers
 
 # Streams of random numbers that share a seed and must not be the same numbers.
 ORDER, AUGMENTATION, NOISE = range(3)

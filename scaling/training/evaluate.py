@@ -15,11 +15,11 @@ from scaling.augment import Normalisation
 from scaling.data import AnySplit, Dataset
 from scaling.data.batches import Step, batches
 from scaling.errors import TrainingError
-from scaling.micro_batches import MicroBatches, is_out_of_memory, release_memory
 from scaling.notes import Notes
-from scaling.precision import float32_products
 from scaling.records import Scores
-from scaling.workers import Alone, Workers
+from scaling.training.micro_batches import MicroBatches, is_out_of_memory, release_memory
+from scaling.training.precision import float32_products
+from scaling.training.workers import Alone, Workers
 
 BATCH = 256  # images at once; the result does not depend on it, up to rounding
 BINS = 15  # of confidence, as Guo et al. have them

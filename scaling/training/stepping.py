@@ -11,15 +11,15 @@ from timm.utils.model_ema import ModelEmaV3
 from torch import nn
 
 from scaling.augment import Augmentation
-from scaling.compiling import compiled
 from scaling.config import Recipe
 from scaling.errors import TrainingError
-from scaling.micro_batches import MicroBatches, is_out_of_memory, release_memory
 from scaling.models.recomputing import recomputing
 from scaling.notes import Notes
-from scaling.optimisation import learning_rate, set_rate
-from scaling.precision import autocast
-from scaling.workers import Workers
+from scaling.training.compiling import compiled
+from scaling.training.micro_batches import MicroBatches, is_out_of_memory, release_memory
+from scaling.training.optimisation import learning_rate, set_rate
+from scaling.training.precision import autocast
+from scaling.training.workers import Workers
 
 # Both take logits (B, K) and target probabilities (B, K), and give the mean over the images.
 LOSSES: Mapping[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {

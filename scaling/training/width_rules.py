@@ -16,7 +16,7 @@ from scaling.config import Recipe, WidthRule
 from scaling.errors import ModelError
 from scaling.models import build_model
 from scaling.models.registry import FAMILIES, check_arch, parameters
-from scaling.optimisation import Scale
+from scaling.training.optimisation import Scale
 
 Kind = Literal["vector", "hidden", "output"]
 DRAWN_RIGHT = 0.05  # a start so close to what a rule asks for stays as it was drawn: sampling moves it as much

@@ -1,0 +1,1 @@
+"""Training: one run of one network, exactly repeatable and exactly resumable. `train.fit` is the way in."""
