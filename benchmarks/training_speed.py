@@ -5,12 +5,11 @@
     python benchmarks/training_speed.py --device cuda
 
 The whole loop is `scaling.training.train.fit`: data, augmentation, loss, update, bookkeeping, without the evaluation
-behind an epoch. The bare loop runs forward, backward and the optimiser, nothing else. Both take turns in one process, so that a
-busy machine slows both; medians of the turns are printed, and the median and the quartiles of the turns' ratios. Beside
-them stands the ratio of processor seconds, decoding threads included: what the first comes to on cores that nobody
-else uses, where all are busy. On a machine that others use it is the steadier number. (Decoding processes, beside a
-GPU, are not in it.)
-Images are synthetic photographs, written into a temporary folder.
+behind an epoch. The bare loop runs forward, backward and the optimiser, nothing else. Both take turns in one process,
+so that a busy machine slows both; medians of the turns are printed, and the median and the quartiles of the turns'
+ratios. Beside them stands the ratio of processor seconds, decoding threads included: what the first comes to on
+cores that nobody else uses, where all are busy. On a machine that others use it is the steadier number. (Decoding
+processes, beside a GPU, are not in it.) Images are synthetic photographs, written into a temporary folder.
 """
 
 import argparse

@@ -16,7 +16,7 @@ from scaling.errors import ModelError, unknown
 from scaling.models import FAMILIES, build_model
 from scaling.models.recomputing import checkpoint_gradients
 from scaling.plan import make_plan
-from scaling.records import Cost
+from scaling.records import CountedCost
 
 TIMM = "timm:"
 
@@ -28,7 +28,7 @@ class Candidate:
     labels: dict[str, Any]  # column → value
     family: str | None  # none: a model of timm's as it is
     arch: dict[str, Any]  # parameters, whole; of a model of timm's its name, classes and channels
-    cost: Cost | None = None  # where it is known already
+    cost: CountedCost | None = None  # where it is known already
     recipe: dict[str, Any] = field(default_factory=dict)  # batch_size, precision, optimizer of a space
 
     @property

@@ -19,7 +19,7 @@ from scaling.counting.dispatcher import count_dispatched, plain_attention
 from scaling.counting.operators import kind_of, may_multiply
 from scaling.counting.tally import CHARGE, CONVOLUTION, PRODUCT, Price, Tally, product_of
 from scaling.errors import CostError
-from scaling.records import Cost
+from scaling.records import CountedCost
 
 with warnings.catch_warnings():  # fvcore decorates with torch.jit.script, which torch has deprecated
     warnings.filterwarnings("ignore", message=".*torch.jit")
@@ -40,8 +40,8 @@ class Audit:
     dispatched: Tally  # by torch's dispatcher
 
     @property
-    def cost(self) -> Cost:
-        return Cost(
+    def cost(self) -> CountedCost:
+        return CountedCost(
             params=self.params,
             macs=self.traced.macs,
             fvcore_flops=self.traced.fvcore_flops,
@@ -50,7 +50,7 @@ class Audit:
         )
 
 
-def measure(model: nn.Module, image_size: ImageSize, in_chans: int = 3) -> Cost:
+def measure(model: nn.Module, image_size: ImageSize, in_chans: int = 3) -> CountedCost:
     """Count what `model` costs for one image, where it is and as it would be evaluated.
 
     Nothing is left behind: modes, batch-norm statistics, gradients, hooks and random state are as they were.

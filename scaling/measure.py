@@ -27,7 +27,7 @@ from scaling.counting.quick import ImageSize
 from scaling.errors import CostError, command, unknown
 from scaling.live_tensors import Step
 from scaling.matching import COSTS
-from scaling.records import Cost
+from scaling.records import CountedCost
 from scaling.sweep import parse_overrides
 
 EPILOG = """\
@@ -256,7 +256,7 @@ def _target(text: str) -> tuple[str, float]:
 class _Callable(types.ModuleType):
     """The module, which is also the function that the package shows under the same name."""
 
-    def __call__(self, model: nn.Module, image_size: ImageSize, in_chans: int = 3) -> Cost:
+    def __call__(self, model: nn.Module, image_size: ImageSize, in_chans: int = 3) -> CountedCost:
         return complexity.measure(model, image_size, in_chans)
 
 

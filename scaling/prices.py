@@ -14,7 +14,7 @@ from scaling.errors import CostError
 from scaling.live_tensors import Step
 from scaling.matching import match_arms
 from scaling.memory import training_memory_all
-from scaling.records import Cost
+from scaling.records import CountedCost
 from scaling.training.resolution import refuse_resolutions
 from scaling.training.width_rules import refuse_rule
 
@@ -67,7 +67,7 @@ class Prices:
         self.datasets = datasets
         self.resources = resources
         self._configs: dict[str, TrialConfig] = {}
-        self._costs: dict[str, Cost] = {}
+        self._costs: dict[str, CountedCost] = {}
         self._memory: dict[tuple[str, str], int] = {}
         self.add(configs)
 
@@ -85,7 +85,7 @@ class Prices:
         for config in new.values():
             refuse_rule(config.family, config.arch, config.recipe)
 
-    def of(self, config: TrialConfig) -> Cost:
+    def of(self, config: TrialConfig) -> CountedCost:
         """Cost of a trial's model, for one image."""
         return self._costs[self._name(config)]
 

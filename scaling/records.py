@@ -43,6 +43,23 @@ class Cost(Entry):
     latency_ms: float | None = None  # median of one image's forward pass, on the device of the record's environment
     images_per_second: float | None = None  # of evaluation at the largest batch that fits
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Cost) and self.model_dump() == other.model_dump()
+
+    def __hash__(self) -> int:
+        return hash(tuple(self.model_dump().values()))
+
+
+class CountedCost(Cost):
+    """A cost that this package has counted, so that none of its counts is missing."""
+
+    # A frozen model may narrow what its base holds and require it; the checker has mutable ones in mind.
+    params: int  # pyright: ignore[reportIncompatibleVariableOverride, reportGeneralTypeIssues]
+    macs: int  # pyright: ignore[reportIncompatibleVariableOverride, reportGeneralTypeIssues]
+    fvcore_flops: int  # pyright: ignore[reportIncompatibleVariableOverride, reportGeneralTypeIssues]
+    activations: int  # pyright: ignore[reportIncompatibleVariableOverride, reportGeneralTypeIssues]
+    training_macs: int | None = None
+
 
 class Epoch(Entry):
     """One pass over the training set and the validation that followed."""

@@ -21,7 +21,7 @@ from scaling.memory import inference_memory, training_memory
 from scaling.models import build_model
 from scaling.models.recomputing import checkpoint_gradients
 from scaling.notes import Notes
-from scaling.records import Cost, Epoch, Record
+from scaling.records import CountedCost, Epoch, Record
 from scaling.storage import Where
 from scaling.training.divergence import Diverged
 from scaling.training.evaluate import not_finite, score
@@ -119,7 +119,9 @@ def _complete(trial: Trial, data: Dataset) -> dict[str, Any]:
     return {**trial.config.arch, **seen}
 
 
-def costs(model: nn.Module, trial: Trial, data: Dataset, device: torch.device, notes: Notes, workers: int = 1) -> Cost:
+def costs(
+    model: nn.Module, trial: Trial, data: Dataset, device: torch.device, notes: Notes, workers: int = 1
+) -> CountedCost:
     """Count what the model costs; predict, and measure over two steps of a copy, what training occupies a worker."""
     config, checkpointing = trial.config, trial.checkpoints_gradients
     step = Step.of(config.recipe, len(data.train), device.type, checkpointing=checkpointing, workers=workers)

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from scaling.config import TrialConfig, cell_label
-from scaling.records import Cost, Epoch, Record, Scores, Study, frame, write_record, write_study
+from scaling.records import CountedCost, Epoch, Record, Scores, Study, frame, write_record, write_study
 
 
 @dataclass(frozen=True)
@@ -37,12 +37,12 @@ class Truth:
     def cells(self) -> list[dict[str, int]]:
         return [{"depth": depth, "width": width} for depth in self.depths for width in self.widths]
 
-    def cost(self, cell: dict[str, int], arm: str) -> Cost:
+    def cost(self, cell: dict[str, int], arm: str) -> CountedCost:
         width, depth = cell["width"], cell["depth"]
         extra = 4 * width**2 if arm != self.arms[0] else 0
         params = depth * 8 * width**2 + extra
         macs = depth * 8 * width**2 * 16 + extra
-        return Cost(
+        return CountedCost(
             params=params,
             macs=macs,
             fvcore_flops=int(1.01 * macs),

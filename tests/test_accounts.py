@@ -126,6 +126,6 @@ def test_records_without_seconds_are_not_counted_and_a_study_of_them_says_nothin
 
 
 def test_every_heading_that_trials_book_under_is_explained() -> None:
-    sources = [path.read_text() for path in Path(scaling.__path__[0]).glob("*.py")]
+    sources = [path.read_text() for path in Path(scaling.__path__[0]).rglob("*.py")]
     booked = {heading for source in sources for heading in re.findall(r"\bwatch\.book\(\"(\w+)\"\)", source)}
     assert booked == set(MEANINGS)

@@ -81,7 +81,7 @@ def test_a_study_without_records_is_an_empty_table_with_the_same_columns(tmp_pat
 
 
 def test_a_newer_schema_is_refused_with_what_to_do(tmp_path: Path) -> None:
-    path = write_record(tmp_path, record("a"))
+    path = Path(str(write_record(tmp_path, record("a"))))
     path.write_text(json.dumps({**json.loads(path.read_text()), "schema": SCHEMA + 1}))
 
     with pytest.raises(
@@ -108,7 +108,7 @@ def test_a_folder_without_a_study_names_the_studies_beside_it(tmp_path: Path) ->
 
 
 def test_what_a_later_version_adds_does_not_stop_an_older_reader(tmp_path: Path) -> None:
-    path = write_record(tmp_path, record("a"))
+    path = Path(str(write_record(tmp_path, record("a"))))
     path.write_text(json.dumps({**json.loads(path.read_text()), "added_later": 1}))
 
     assert read_records(tmp_path) == [record("a")]

@@ -13,7 +13,7 @@ from scaling.counting.depth import COSTLESS, Arch, along_depth
 from scaling.counting.dispatcher import count_dispatched
 from scaling.errors import CostError
 from scaling.models import build_model
-from scaling.records import Cost
+from scaling.records import CountedCost
 from scaling.storage import write_atomically
 
 ImageSize = int | tuple[int, int]
@@ -28,7 +28,7 @@ def quick_cost(
     image_size: ImageSize | None = None,
     in_chans: int | None = None,
     num_classes: int | None = None,
-) -> Cost:
+) -> CountedCost:
     """Count what a member of a family costs, without allocating it: the integers of `scaling.measure`.
 
     Args:
@@ -42,11 +42,11 @@ def quick_cost(
     return _count(family, completed(arch, image_size, in_chans, num_classes))
 
 
-def quick_cost_of(model: nn.Module, image: torch.Tensor) -> Cost:
+def quick_cost_of(model: nn.Module, image: torch.Tensor) -> CountedCost:
     """Count a model that was built on the meta device, for one `image` (1, C, H, W) there; see `quick_cost`."""
     tally = count_dispatched(model.eval(), image)
     tally.check(type(model).__name__)
-    return Cost(
+    return CountedCost(
         params=sum(parameter.numel() for parameter in model.parameters()),
         macs=tally.macs,
         fvcore_flops=tally.fvcore_flops,
@@ -74,7 +74,7 @@ def cost_all(
     cache: Path | None = None,
     sample: int = 8,
     seed: int = 0,
-) -> list[Cost]:
+) -> list[CountedCost]:
     """Cost of every one of `archs`, in their order: the integers that `quick_cost` gives for each.
 
     Args:
@@ -91,13 +91,13 @@ def cost_all(
     known = _read(cache)
     new = {key: arch for key, arch in zip(keys, wanted, strict=True) if key not in known}
     counted = along_depth(family, new, lambda arch: _numbers(_count(family, arch)), sample=sample, seed=seed)
-    known |= {key: Cost(**dict(zip(_COUNTS, numbers, strict=True))) for key, numbers in counted.items()}
+    known |= {key: CountedCost(**dict(zip(_COUNTS, numbers, strict=True))) for key, numbers in counted.items()}
     if cache is not None and new:
         _write(cache, known)
     return [known[key] for key in keys]
 
 
-def _numbers(cost: Cost) -> tuple[int, ...]:
+def _numbers(cost: CountedCost) -> tuple[int, ...]:
     return tuple(getattr(cost, name) for name in _COUNTS)
 
 
@@ -110,7 +110,7 @@ def completed(
     return {**arch, **empty, **{name: value for name, value in given.items() if value is not None}}
 
 
-def _count(family: str, arch: Arch) -> Cost:
+def _count(family: str, arch: Arch) -> CountedCost:
     model = on_meta(lambda: build_model(family, **arch))
     size = arch.get("image_size", 224)
     height, width = (size, size) if isinstance(size, int) else size
@@ -132,18 +132,18 @@ def _code() -> str:
     return digest.hexdigest()
 
 
-def _read(cache: Path | None) -> dict[str, Cost]:
+def _read(cache: Path | None) -> dict[str, CountedCost]:
     """What a cache file holds; nothing where there is none, or one of other code."""
     if cache is None or not cache.is_file():
         return {}
     try:
         content = json.loads(cache.read_bytes())
         stored = content["costs"] if content["code"] == _code() else {}
-        return {key: Cost.model_validate(cost) for key, cost in stored.items()}
+        return {key: CountedCost.model_validate(cost) for key, cost in stored.items()}
     except (ValueError, KeyError, AttributeError, TypeError):
         raise CostError(f"{cache} is no cache of costs; delete it, or name another file") from None
 
 
-def _write(cache: Path, costs: Mapping[str, Cost]) -> None:
+def _write(cache: Path, costs: Mapping[str, CountedCost]) -> None:
     content = {"code": _code(), "costs": {key: cost.model_dump(exclude_none=True) for key, cost in costs.items()}}
     write_atomically(cache, json.dumps(content, sort_keys=True).encode())

@@ -23,7 +23,7 @@ class Admission:
     def macs(self, cell: Cell) -> dict[str, int]:
         """Multiply-accumulates of an image's forward pass, by arm, of a cell that was priced."""
         design = self.design
-        return {str(arm): self.prices.of(design.config(cell, arm, 0)).macs or 0 for arm in design.space.arm_values}
+        return {str(arm): self.prices.of(design.config(cell, arm, 0)).macs for arm in design.space.arm_values}
 
     def price(self, points: Sequence[Cell]) -> None:
         """Learn what cells cost, all in one go, which is much faster than one by one.

@@ -105,7 +105,7 @@ def additions(space: Space, admission: Admission, places: dict[str, Place]) -> l
 def cost_of(cell: Cell, admission: Admission) -> float:
     """Multiply-accumulates of an image in all arms: what a seed of the cell costs, up to a factor."""
     design = admission.design
-    return float(sum(admission.prices.of(design.config(cell, arm, 0)).macs or 0 for arm in design.space.arm_values))
+    return float(sum(admission.prices.of(design.config(cell, arm, 0)).macs for arm in design.space.arm_values))
 
 
 def allocate(known: Sequence[Place], new: Sequence[Place], spread: Spread) -> list[Wanted]:

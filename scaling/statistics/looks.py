@@ -21,7 +21,7 @@ def look_level(looks: int = MOST_LOOKS, growth: float = GROWTH, level: float = 0
     """
     runs = growth ** np.arange(looks)
     correlation = np.sqrt(np.minimum.outer(runs, runs) / np.maximum.outer(runs, runs))
-    together = stats.multivariate_normal(np.zeros(looks), correlation, seed=0)
+    together = stats.multivariate_normal(np.zeros(looks), correlation, seed=0)  # pyright: ignore[reportArgumentType]
 
     def excess(bound: float) -> float:
         inside = together.cdf(np.full(looks, bound), lower_limit=np.full(looks, -bound))
