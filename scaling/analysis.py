@@ -8,6 +8,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -21,6 +22,7 @@ from scaling.front_answers import front_odds
 from scaling.metrics import METRICS, get_metric
 from scaling.reading import read_what_can_be
 from scaling.records import Record, Study, frame, read_study
+from scaling.scaling_fits import ScalingFits, fit_study
 from scaling.statistics import MARGIN
 from scaling.statistics.front_noise import FrontOdds
 from scaling.statistics.images import image_noise
@@ -89,6 +91,11 @@ class Analysis:
         if not self.verdicts:
             return "no verdict: the study names one arm, and a comparison needs two"
         return "\n".join(verdict.sentence for verdict in self.verdicts)
+
+    @cached_property
+    def scaling_fits(self) -> ScalingFits:
+        """The law of test error along every cost, by arm; computed when first asked for."""
+        return fit_study(self.cells, self.arms, 100 / self.test_examples if self.test_examples else 0.0)
 
     @property
     def finished(self) -> pd.DataFrame:

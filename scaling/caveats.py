@@ -135,6 +135,19 @@ def untuned_rates(analysis: Analysis) -> str | None:
 
 
 @caveat
+def laws_of_untuned_models(analysis: Analysis) -> str | None:
+    """Scaling laws through models at one learning rate."""
+    brackets = [bool(record.bracket and len(record.bracket) > 1) for record in analysis.records]
+    if all(brackets) or not analysis.scaling_fits.any_known:
+        return None
+    return (
+        "The scaling laws go through models that were not all tuned: the best learning rate changes with size, so that"
+        " at one rate for all of them the largest fall behind, and exponents and floors mislead. The law holds on the"
+        " frontier of tuned models."
+    )
+
+
+@caveat
 def rates_at_edge(analysis: Analysis) -> str | None:
     """The best of the learning rates that were tried is the smallest or the largest."""
     chosen = chosen_rates(analysis.records)

@@ -24,6 +24,13 @@ fronts            one a cost: {cost, unit, missing, reference: {cost, accuracy},
                   agreement, hypervolume: INTERVAL (points × decades), points_per_decade: INTERVAL,
                   against_baseline: INTERVAL}},
                   configurations: [{cell, arm, cost, accuracy, observed, on_own_front, on_joint_front}, …]}
+scaling           one a cost and arm: {cost, unit, arm, missing, law: "no floor" | "floor" | "broken", alpha: INTERVAL,
+                  floor: INTERVAL or null, amplitude: INTERVAL (points at `reference`), reference, alpha_without_floor:
+                  INTERVAL, floor_is_known, slopes (before and after a break) or null, held_out: {law: points}, spread,
+                  costs, cells, predicted: {missing, law, costs, until, within, cost, measured, predicted, low, high}}
+                  error = floor + amplitude · (cost / reference)^−alpha, percent; an open end of an interval is null
+exponents         one an arm other than the baseline and cost: {cost, baseline, arm, difference: INTERVAL or null,
+                  without_floor: INTERVAL or null, missing}
 control           {cause, sentence, parts: [{baseline, arm, meaning, pairs, difference: INTERVAL}, …]}, or null
 caveats           [sentence, …]
 INTERVAL          {estimate, low, high, level, n}; level is that of this one interval
@@ -40,6 +47,7 @@ import numpy as np
 from scaling.analysis import Analysis
 from scaling.caveats import caveats
 from scaling.equal_costs import EqualCostAnswer
+from scaling.fits_file import scaling_part
 from scaling.metrics import METRICS
 from scaling.statistics.front_noise import FrontOdds
 from scaling.statistics.intervals import Interval
@@ -70,6 +78,7 @@ def verdict_document(analysis: Analysis) -> dict[str, Any]:
         "verdicts": [_verdict(verdict) for verdict in analysis.verdicts],
         "equal_cost": [_equal_cost(answer) for answer in analysis.equal_cost],
         "fronts": [_fronts(analysis, cost, odds) for cost, odds in analysis.front_odds.items()],
+        **scaling_part(analysis.scaling_fits),
         "control": _control(analysis),
         "caveats": caveats(analysis),
     }

@@ -10,6 +10,8 @@ Why = Literal[
     "equal costs",  # all cells cost the same, so that there is no range
     "no overlap",  # the arms have no cost in common
     "too few cells",
+    "too few costs",  # distinct, for a law through them
+    "narrow range",  # of costs, for a law along it
     "one seed",  # nothing tells how much luck moves a score
 ]
 
