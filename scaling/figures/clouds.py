@@ -6,13 +6,17 @@ import numpy as np
 
 from scaling.analysis import Analysis, share_of_front
 from scaling.figures.text import Text
+from scaling.figures.thinning import MOST, sample
 from scaling.metrics import METRICS, Metric
 from scaling.statistics.verdict import plural
 
 
 @dataclass(frozen=True)
 class Cloud:
-    """One arm on the plane of cost and accuracy; points are cells, in order of cost."""
+    """One arm on the plane of cost and accuracy; points are cells, in order of cost.
+
+    Where there are very many, `drawn` and `trials_drawn` hold the places of a sample; all of the front are in it.
+    """
 
     arm: str
     colour: int  # place of the arm in the study
@@ -23,6 +27,8 @@ class Cloud:
     front: np.ndarray  # (cells,) boolean: on the arm's own front
     trial_cost: np.ndarray  # (trials,)
     trial_accuracy: np.ndarray  # (trials,) percent
+    drawn: np.ndarray  # (cells drawn,) places
+    trials_drawn: np.ndarray  # (trials drawn,) places
 
 
 @dataclass(frozen=True)
@@ -48,6 +54,7 @@ def accuracy(analysis: Analysis, cost_name: str, note: str = "") -> Accuracy | N
             continue
         rows = rows[np.argsort(cells[cost_name].to_numpy()[rows], kind="stable")]
         mine = (trials["arm"] == arm).to_numpy() & (trial_costs > 0)
+        front = analysis.fronts[cost_name]["own"].to_numpy()[rows]
         clouds.append(
             Cloud(
                 arm=arm,
@@ -56,15 +63,19 @@ def accuracy(analysis: Analysis, cost_name: str, note: str = "") -> Accuracy | N
                 cost=cells[cost_name].to_numpy(dtype=float)[rows],
                 accuracy=cells["test_accuracy"].to_numpy(dtype=float)[rows],
                 sd=cells["test_sd"].to_numpy(dtype=float)[rows],
-                front=analysis.fronts[cost_name]["own"].to_numpy()[rows],
+                front=front,
                 trial_cost=trial_costs[mine],
                 trial_accuracy=trial_scores[mine],
+                drawn=sample(len(rows), keep=front),
+                trials_drawn=sample(int(mine.sum())),
             )
         )
     if not clouds:
         return None
     shares = ", ".join(f"{arm} {number}" for arm, number in share_of_front(analysis, cost_name).items())
     caption = f"Points are cells, faint dots trials. On the joint front of all arms: {shares}."
+    if any(max(len(cloud.cost), len(cloud.trial_cost)) > MOST for cloud in clouds):
+        caption += f" Of each arm {MOST:,} cells and trials are drawn, chosen at random, and all of its front."
     ranges = "; ".join(
         f"{cloud.arm}: {plural(len(cloud.cost), 'cell')} from {cost.text(cloud.cost[0])} to"
         f" {cost.text(cloud.cost[-1])}, {cloud.accuracy.min():.1f} to {cloud.accuracy.max():.1f} %"

@@ -7,7 +7,10 @@ import numpy as np
 
 from scaling.analysis import Analysis
 from scaling.figures.text import Text
+from scaling.figures.thinning import sample
 from scaling.statistics.verdict import plural
+
+MOST_CELLS = 300  # of one arm, drawn as a line each
 
 
 @dataclass(frozen=True)
@@ -19,7 +22,7 @@ class Curve:
     label: str  # with its n
     epochs: np.ndarray  # (epochs,) counted from 1
     mean: np.ndarray  # (epochs,) percent, over cells
-    cells: list[np.ndarray]  # one (epochs of the cell,) a cell, mean over its seeds
+    cells: list[np.ndarray]  # one (epochs of the cell,) a cell that is drawn, mean over its seeds
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ class Curves:
 
 def curves(analysis: Analysis) -> Curves | None:
     """Validation accuracy by epoch, of finished trials; None where no trial finished with a curve."""
-    found = []
+    found, thinned = [], False
     for colour, arm in enumerate(analysis.arms):
         by_cell: dict[str, list[np.ndarray]] = {}
         for record in analysis.records:
@@ -42,9 +45,11 @@ def curves(analysis: Analysis) -> Curves | None:
         cells = [_mean_curve(trials) for trials in by_cell.values()]
         if cells:
             mean = _mean_curve(cells)
+            drawn = [cells[place] for place in sample(len(cells), MOST_CELLS)]
+            thinned = thinned or len(drawn) < len(cells)
             trials = sum(map(len, by_cell.values()))
             label = f"{arm} ({plural(len(cells), 'cell')}, {plural(trials, 'trial')})"
-            found.append(Curve(arm, colour, label, np.arange(1, len(mean) + 1), mean, cells))
+            found.append(Curve(arm, colour, label, np.arange(1, len(mean) + 1), mean, drawn))
     if not found:
         return None
     ends = "; ".join(
@@ -53,6 +58,7 @@ def curves(analysis: Analysis) -> Curves | None:
     caption = (
         "Validation accuracy after each epoch: faint lines are cells (means over their seeds), bold ones the mean over"
         " cells, as far as all of them were trained. Finished trials only."
+        f"{f' {MOST_CELLS} cells of an arm are drawn; the means are of all.' if thinned else ''}"
     )
     return Curves(Text("Learning curves", caption, f"Line plot of validation accuracy by epoch. {ends}."), found)
 

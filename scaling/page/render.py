@@ -82,7 +82,7 @@ def render_page(
     )
     environment.filters["tied"] = tied
     environment.filters["capitalize_first"] = words.sentence_case
-    environment.filters["first_texts"] = lambda table, rows: replace(table, rows=table.rows[:rows]).texts()
+    environment.filters["first_texts"] = lambda table, rows: replace(table, rows=table.rows[:rows]).texts
     style, script = _read("page.css"), _script()
     library, its_fingerprint = plotly()
     header, arrays = page_data(analysis)

@@ -44,13 +44,17 @@ def draw_accuracy(info: Accuracy) -> Figure:
     for cloud in info.clouds:
         colour, marker = look(cloud.colour)
         axes.plot(cloud.cost[cloud.front], cloud.accuracy[cloud.front], color=colour, linewidth=1.4, zorder=3)
-        axes.scatter(cloud.trial_cost, cloud.trial_accuracy, s=7, color=colour, alpha=0.28, linewidths=0, zorder=2)
+        axes.scatter(
+            cloud.trial_cost[cloud.trials_drawn], cloud.trial_accuracy[cloud.trials_drawn], s=7, color=colour,
+            alpha=0.28, linewidths=0, zorder=2,
+        )  # fmt: skip
+        cost, accuracy, front = cloud.cost[cloud.drawn], cloud.accuracy[cloud.drawn], cloud.front[cloud.drawn]
         axes.errorbar(
-            cloud.cost, cloud.accuracy, cloud.sd, fmt="none", ecolor=colour, elinewidth=1, alpha=0.7, zorder=3
+            cost, accuracy, cloud.sd[cloud.drawn], fmt="none", ecolor=colour, elinewidth=1, alpha=0.7, zorder=3
         )
-        for chosen, fill in ((cloud.front, colour), (~cloud.front, PAPER)):
+        for chosen, fill in ((front, colour), (~front, PAPER)):
             axes.scatter(
-                cloud.cost[chosen], cloud.accuracy[chosen], s=30, marker=marker, color=fill, edgecolors=colour,
+                cost[chosen], accuracy[chosen], s=30, marker=marker, color=fill, edgecolors=colour,
                 linewidths=1.2, zorder=4,
             )  # fmt: skip
     for order, (series, cost, accuracy) in enumerate(info.published):

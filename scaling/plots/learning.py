@@ -1,6 +1,7 @@
 """Learning curves."""
 
 import numpy as np
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -23,11 +24,12 @@ def draw_curves(info: Curves) -> Figure:
     figure, axes = canvas(3.2, [curve.label for curve in info.curves])
     for curve in info.curves:
         colour, _ = look(curve.colour)
-        for cell in curve.cells:
-            axes.plot(np.arange(1, len(cell) + 1), cell, color=colour, linewidth=0.7, alpha=0.35, zorder=2)
+        lines = [np.column_stack([np.arange(1, len(cell) + 1), cell]) for cell in curve.cells]
+        axes.add_collection(LineCollection(lines, colors=colour, linewidths=0.7, alpha=0.35, zorder=2))
         axes.plot(curve.epochs, curve.mean, color=colour, linewidth=2, zorder=3)
         if len(curve.epochs) == 1:
             axes.scatter(curve.epochs, curve.mean, color=colour, s=26, zorder=3)
+    axes.autoscale_view()
     axes.xaxis.set_major_locator(MaxNLocator(nbins=7, integer=True))
     axes.set(xlabel="Epoch", ylabel="Validation accuracy (%)")
     legend(axes, [(curve.label, curve.colour) for curve in info.curves])

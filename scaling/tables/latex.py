@@ -7,8 +7,9 @@ SPECIAL = {
     "−": r"\ensuremath{-}", "±": r"\ensuremath{\pm}", "×": r"\ensuremath{\times}", "●": r"\ensuremath{\bullet}",
     "₂": r"\ensuremath{_2}", "→": r"\ensuremath{\to}", "≥": r"\ensuremath{\geq}", "≤": r"\ensuremath{\leq}",
 }  # fmt: skip
+_TRANSLATION = str.maketrans(SPECIAL)
 
 
 def escape(text: str) -> str:
     """`text` on one line, with every character that LaTeX would obey made one that it prints."""
-    return "".join(SPECIAL.get(character, character) for character in " ".join(text.split()))
+    return " ".join(text.split()).translate(_TRANSLATION)

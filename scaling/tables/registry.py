@@ -5,6 +5,7 @@ import io
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from scaling.analysis import Analysis
@@ -40,8 +41,9 @@ class Table:
     columns: Sequence[Column]
     rows: list[list[Any]]
 
+    @cached_property
     def texts(self) -> list[list[str]]:
-        """The rows as a reader wants them."""
+        """The rows as a reader wants them, written once for all the files that hold them."""
         return [[column.cell(value) for column, value in zip(self.columns, row, strict=True)] for row in self.rows]
 
     def csv(self) -> str:
@@ -55,7 +57,7 @@ class Table:
     def markdown(self) -> str:
         """A GitHub table under its title."""
         rule = ["---:" if column.is_number else ":---" for column in self.columns]
-        lines = [[column.heading for column in self.columns], rule, *self.texts()]
+        lines = [[column.heading for column in self.columns], rule, *self.texts]
         body = "\n".join("| " + " | ".join(map(_escaped, line)) + " |" for line in lines)
         return f"## {self.title}\n\n{self.caption}\n\n{body}\n"
 
@@ -63,7 +65,7 @@ class Table:
         """A booktabs table (`\\usepackage{booktabs}`), numbers to the right."""
         line = "  " + " & ".join(["{}"] * len(self.columns)) + " \\\\"
         head = line.format(*(escape(column.heading) for column in self.columns))
-        rows = [line.format(*map(escape, row)) for row in self.texts()]
+        rows = [line.format(*map(escape, row)) for row in self.texts]
         ends = "".join("r" if column.is_number else "l" for column in self.columns)
         caption = f"\\caption{{{escape(f'{self.title}. {self.caption}')}}}"
         opening = ["\\begin{table}", "\\centering", caption, f"\\begin{{tabular}}{{{ends}}}"]
