@@ -3,12 +3,15 @@
     python benchmarks/report_speed.py 1000 10000 100000 [--folder DIR] [--epochs 5]
 
 Every size runs in a process of its own, so that its peak of resident memory is its own. The growth exponent is the
-slope between the last two sizes in logarithms: 1 is linear, n log n is about 1.1.
+slope between neighbouring sizes in logarithms, of processor seconds, which a shared machine stretches less than those
+of the clock: 1 is linear, n log n is about 1.1.
 """
 
 import argparse
+import itertools
 import json
 import math
+import os
 import resource
 import subprocess
 import sys
@@ -68,55 +71,56 @@ def generate(folder: Path, records: int, epochs: int) -> None:
     print(f"generated {records:,} records of {cells:,} cells", file=sys.stderr)
 
 
-def measure(folder: Path) -> dict[str, float]:
-    """Seconds of each stage of one report, and the peak of resident memory in MiB."""
+def measure(folder: Path) -> dict[str, list[float]]:
+    """Seconds by the clock and of the processor of each stage of one report; MiB and MB as the clock's, with no other."""
     from scaling import analysis, publish
     from scaling.plots import PLOTS
     from scaling.reading import read_what_can_be
     from scaling.records import read_study
     from scaling.tables import TABLES
-    from scaling.verdict_file import verdict_document
 
-    seconds: dict[str, float] = {}
-    start = time.perf_counter()
+    seconds: dict[str, list[float]] = {}
+    start = now()
 
     def lap(name: str) -> None:
         nonlocal start
-        now = time.perf_counter()
-        seconds[name] = now - start
-        start = now
+        end = now()
+        seconds[name] = [after - before for before, after in zip(start, end, strict=True)]
+        start = end
 
     study, reading = read_study(folder), read_what_can_be(folder)
     lap("reading")
-    seconds["reading, MiB"] = peak()
     result = analysis.analyse(study, reading.records)
     lap("analysis")
     for draw in PLOTS.values():
         drawing = draw(result)
         if drawing is not None:
             drawing.render()
-    lap("figures")
+            drawing.pdf()
+    lap("figures (PNG, SVG, PDF)")
     for build in TABLES.values():
         table = build(result)
-        table.csv()
-        table.markdown()
-    lap("tables")
-    verdict_document(result)
-    lap("verdict.json")
+        table.csv(), table.markdown(), table.latex()
+    lap("tables (CSV, Markdown, LaTeX)")
     with tempfile.TemporaryDirectory() as out:
-        target = Path(out) / "large"
-        page = publish.publish(result, target, folder, [])
-        lap("all files, figures and tables again")
-        seconds["page, MB"] = page.stat().st_size / 1e6
-    steps = "all files, figures and tables again"
-    seconds["page and writing"] = seconds[steps] - sum(seconds[name] for name in ("figures", "tables", "verdict.json"))
-    seconds["whole report"] = seconds["reading"] + seconds["analysis"] + seconds.pop(steps)
-    seconds["peak, MiB"] = peak()
+        start = now()
+        page = publish.publish(result, Path(out) / "large", folder, [])
+        lap("all files")
+        size = page.stat().st_size / 1e6
+    whole = [seconds[name] for name in ("reading", "analysis", "all files")]
+    drawn = [seconds[name] for name in ("figures (PNG, SVG, PDF)", "tables (CSV, Markdown, LaTeX)")]
+    files = seconds.pop("all files")
+    seconds["page and writing"] = [files[i] - sum(stage[i] for stage in drawn) for i in (0, 1)]
+    seconds["whole report"] = [sum(stage[i] for stage in whole) for i in (0, 1)]
+    seconds["peak, MiB"] = [resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]
+    seconds["page, MB"] = [size]
     return seconds
 
 
-def peak() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+def now() -> tuple[float, float]:
+    """Seconds of the clock, and of the processor in this process and those that it waited for."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return time.perf_counter(), sum(one.ru_utime + one.ru_stime for one in used)
 
 
 def main() -> None:
@@ -130,7 +134,7 @@ def main() -> None:
         print(json.dumps(measure(options.one)))
         return
     with tempfile.TemporaryDirectory() as scratch:
-        measured: dict[int, dict[str, float]] = {}
+        measured: dict[int, dict[str, list[float]]] = {}
         for size in sorted(options.sizes):
             folder = (options.folder or Path(scratch)) / f"large_{size}_{options.epochs}"
             if not (folder / "study.json").is_file():
@@ -139,17 +143,19 @@ def main() -> None:
                 [sys.executable, __file__, "--one", str(folder)], check=True, stdout=subprocess.PIPE, text=True
             )
             measured[size] = json.loads(done.stdout.splitlines()[-1])
+    print("Each: seconds by the clock / of the processor; growth: exponents between neighbouring sizes, processor.")
+    print(f"Processors: {os.cpu_count()}; load now: {', '.join(f'{load:.1f}' for load in os.getloadavg())}\n")
     sizes = list(measured)
     print(f"| stage | {' | '.join(f'{size:,}' for size in sizes)} | growth |\n|---|{'---:|' * (len(sizes) + 1)}")
     for name in measured[sizes[0]]:
         values = [measured[size][name] for size in sizes]
-        growth = (
-            f"{math.log(values[-1] / values[-2]) / math.log(sizes[-1] / sizes[-2]):.2f}"
-            if len(sizes) > 1 and min(values) > 0 and "M" not in name
-            else ""
-        )
-        unit = "" if "M" in name else " s"
-        print(f"| {name} | {' | '.join(f'{value:,.2f}{unit}' for value in values)} | {growth} |")
+        grown = [
+            f"{math.log(more[-1] / less[-1]) / math.log(large / small):.2f}"
+            for (small, less), (large, more) in itertools.pairwise(zip(sizes, values, strict=True))
+            if less[-1] > 0 and more[-1] > 0 and len(less) > 1
+        ]
+        cells = [" / ".join(f"{value:,.1f}" for value in pair) for pair in values]
+        print(f"| {name} | {' | '.join(cells)} | {', '.join(grown)} |")
 
 
 if __name__ == "__main__":
