@@ -14,9 +14,10 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO
+from types import FrameType
+from typing import IO, NoReturn
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -25,6 +26,7 @@ from scaling.storage import Place, Where, write_atomically
 
 REFRESH = 20.0  # seconds
 DEAD = 120.0  # seconds without a word; several refreshes may fail before a sweep is taken for dead
+LOST = signal.SIGUSR2  # tells the main thread that the lease is another's
 SETTLE = 2.0  # seconds in which two sweeps that start at once see each other's lease
 
 # File systems that machines share, as /proc/mounts calls them; fuse.* may be, and a lease there does no harm.
@@ -140,28 +142,50 @@ def _lease(folder: Where, me: Holder) -> Iterator[None]:
     if found is None or found.token != me.token:
         raise _taken(folder, found)
     stop, lost = threading.Event(), threading.Event()
-    keeper = threading.Thread(target=_keep, args=(file, me, stop, lost), daemon=True, name="lease")
-    keeper.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        keeper.join()
-        if not lost.is_set():
-            with contextlib.suppress(StorageError, OSError):  # it dies by itself
-                file.unlink(missing_ok=True)
+    with _interruptible() as interrupt:
+        keeper = threading.Thread(target=_keep, args=(file, me, stop, lost, interrupt), daemon=True, name="lease")
+        keeper.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            keeper.join()
+            if not lost.is_set():
+                with contextlib.suppress(StorageError, OSError):  # it dies by itself
+                    file.unlink(missing_ok=True)
     if lost.is_set():
         raise _taken(folder, _read(file))
 
 
-def _keep(file: Where, me: Holder, stop: threading.Event, lost: threading.Event) -> None:
+@contextlib.contextmanager
+def _interruptible() -> Iterator[Callable[[], None]]:
+    """Give a function by which another thread interrupts the main one, as Ctrl-C does.
+
+    By a signal of its own: SIGINT is ignored in a process that a shell has put into the background.
+    """
+    main = threading.main_thread()
+    if threading.current_thread() is not main:  # only the main thread may say what a signal does
+        yield lambda: None
+        return
+
+    def interrupt(number: int, frame: FrameType | None) -> NoReturn:
+        raise KeyboardInterrupt
+
+    before = signal.signal(LOST, interrupt)
+    try:
+        yield lambda: signal.pthread_kill(main.ident or 0, LOST)
+    finally:
+        signal.signal(LOST, before)
+
+
+def _keep(file: Where, me: Holder, stop: threading.Event, lost: threading.Event, interrupt: Callable[[], None]) -> None:
     """Refresh the lease until `stop`; where it is another's, interrupt the main thread."""
     while not stop.wait(REFRESH):
         with contextlib.suppress(StorageError):  # a store that does not answer now may do so in time
             found = _read(file)
             if found is not None and found.token != me.token:
                 lost.set()
-                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+                interrupt()
                 return
             write_atomically(file, me.model_copy(update={"refreshed": time.time()}).model_dump_json().encode())
 

@@ -38,6 +38,9 @@ FAILURES: list[Callable[[], Exception]] = [
     lambda: RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
 ]
 
+# torch 2.11 breaks its graph at a question about autocast, and warns; later versions trace it
+TORCH_2_11 = pytest.mark.filterwarnings("ignore:Dynamo does not know how to trace")
+
 
 @pytest.fixture(autouse=True)
 def _quick_collection() -> Iterator[None]:
@@ -306,6 +309,7 @@ def graphs(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     torch.compiler.reset()
 
 
+@TORCH_2_11
 def test_compiled_steps_train_alike_under_the_same_names(graphs: list[int], tmp_path: Path) -> None:
     plain, net = network(drop_path=0.3), network(drop_path=0.3)
     names = list(net.state_dict())
@@ -342,6 +346,7 @@ def test_every_model_that_a_worker_trains_is_compiled(graphs: list[int]) -> None
         assert len(graphs) > before, number
 
 
+@TORCH_2_11
 def test_a_failing_compiler_is_a_note_and_the_run_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(graph: torch.fx.GraphModule, inputs: list[torch.Tensor]) -> Callable[..., Any]:
         raise RuntimeError("no C++ compiler")
