@@ -8,6 +8,7 @@ from make_study import Truth, describe, simulated_records
 from scaling.analysis import analyse
 from scaling.plots import PLOTS
 from scaling.tables import TABLES, Column, Table
+from scaling.tables.registry import PAGE_ROWS
 
 TRUTH = Truth(arms=("a$b_c & d", "100 % {x}\\y#"))
 RECORDS = simulated_records(TRUTH)
@@ -21,10 +22,20 @@ def test_every_table_is_booktabs_with_as_many_cells_in_every_row(name: str) -> N
     text = table.latex()
 
     rows = [line for line in text.splitlines() if line.endswith(r" \\")]
-    assert len(rows) == 1 + len(table.rows)
-    assert all(len(re.findall(r"(?<!\\)&", row)) == len(table.columns) - 1 for row in rows)
+    is_long = "longtable" in text
+    assert is_long == (len(table.rows) > PAGE_ROWS)
+    assert len([row for row in rows if "\\caption" not in row]) == 1 + is_long + len(table.rows)
+    assert all(len(re.findall(r"(?<!\\)&", row)) == len(table.columns) - 1 for row in rows if "\\caption" not in row)
     assert not re.search(r"(?<!\\)[#$%~^]", text)
-    assert re.findall(r"\\(\w+rule)\n", text) == ["toprule", "midrule", "bottomrule"]
+    assert re.findall(r"\\(\w+rule)\n", text) == (1 + is_long) * ["toprule", "midrule"] + ["bottomrule"]
+
+
+def test_a_table_of_many_rows_repeats_its_head_on_every_page() -> None:
+    text = Table("A", "B.", [Column("x", "heading")], [[str(row)] for row in range(PAGE_ROWS + 1)]).latex()
+
+    assert text.index(r"\begin{longtable}{l}") < text.index(r"\endfirsthead") < text.index(r"\endhead")
+    assert text.count("heading") == 2
+    assert "tabular" not in text
 
 
 def test_words_that_latex_would_obey_are_printed() -> None:

@@ -12,6 +12,8 @@ from scaling.analysis import Analysis
 from scaling.statistics.verdict import points
 from scaling.tables.latex import escape
 
+PAGE_ROWS = 40  # that a page of LaTeX has room for
+
 
 @dataclass(frozen=True)
 class Column:
@@ -62,12 +64,16 @@ class Table:
         return f"## {self.title}\n\n{self.caption}\n\n{body}\n"
 
     def latex(self) -> str:
-        """A booktabs table (`\\usepackage{booktabs}`), numbers to the right."""
+        """A table for booktabs, numbers to the right; one of many rows goes on over pages, with longtable."""
         line = "  " + " & ".join(["{}"] * len(self.columns)) + " \\\\"
         head = line.format(*(escape(column.heading) for column in self.columns))
         rows = [line.format(*map(escape, row)) for row in self.texts]
         ends = "".join("r" if column.is_number else "l" for column in self.columns)
         caption = f"\\caption{{{escape(f'{self.title}. {self.caption}')}}}"
+        if len(rows) > PAGE_ROWS:
+            heads = ["\\toprule", head, "\\midrule"]
+            first = [f"\\begin{{longtable}}{{{ends}}}", f"{caption} \\\\", *heads, "\\endfirsthead"]
+            return "\n".join([*first, *heads, "\\endhead", "\\bottomrule", "\\endfoot", *rows, "\\end{longtable}", ""])
         opening = ["\\begin{table}", "\\centering", caption, f"\\begin{{tabular}}{{{ends}}}"]
         body = ["\\toprule", head, "\\midrule", *rows, "\\bottomrule"]
         return "\n".join([*opening, *body, "\\end{tabular}", "\\end{table}", ""])

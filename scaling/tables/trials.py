@@ -1,6 +1,7 @@
 """Trials: all, and those that did not finish."""
 
 from scaling.analysis import COSTS, Analysis
+from scaling.brackets import rate_of
 from scaling.metrics import METRICS
 from scaling.tables.registry import Column, Table, percent, plain, table, whole
 
@@ -8,6 +9,7 @@ from scaling.tables.registry import Column, Table, percent, plain, table, whole
 @table
 def trials(analysis: Analysis) -> Table:
     """One row a trial, whatever became of it."""
+    tuned = any(record.bracket is not None for record in analysis.records)
     columns = [
         Column("key", "key"),
         Column("cell", "cell"),
@@ -23,7 +25,22 @@ def trials(analysis: Analysis) -> Table:
     ]
     names = [column.name for column in columns]
     rows = [plain(values) for values in zip(*(analysis.table[name] for name in names), strict=True)]
-    return Table("All trials", "Every record of the study.", columns, rows)
+    caption = "Every record of the study."
+    if tuned:
+        columns += [
+            Column("learning_rate", "peak learning rate", _rate),
+            Column("bracket", "learning rates tried"),
+            Column("rejected", "learning rate rejected"),
+        ]
+        caption += " Trials of rejected learning rates take part in no comparison."
+        for row, record, rejected in zip(rows, analysis.records, analysis.table["rejected"], strict=True):
+            tried = " ".join(map(_rate, record.bracket)) if record.bracket is not None else None
+            row += [rate_of(record), tried, "yes" if rejected else "no"]
+    return Table("All trials", caption, columns, rows)
+
+
+def _rate(rate: float) -> str:
+    return f"{rate:.3g}"
 
 
 @table
