@@ -1,11 +1,12 @@
 """A page as a real browser shows it, with what a test wants to know and to do there."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import playwright.sync_api as sync_api
 
 from scaling.analysis import analyse
+from scaling.context import Context
 from scaling.page import render_page
 from scaling.records import Record, Study
 from scaling.tables import TABLES
@@ -83,9 +84,11 @@ def opened(
     return seen
 
 
-def laid_out(folder: Path, records: list[Record], study: Study) -> Path:
+def laid_out(folder: Path, records: list[Record], study: Study, context: Context | None = None) -> Path:
     """The page alone, without its drawn figures, which take seconds."""
     analysis = analyse(study, records)
+    if context is not None:
+        analysis = replace(analysis, context=context)
     tables = {name: build(analysis) for name, build in TABLES.items()}
     page = folder / "index.html"
     page.write_text(render_page(analysis, {}, tables, [], []), encoding="utf-8")

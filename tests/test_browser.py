@@ -12,7 +12,9 @@ import pytest
 from make_study import Truth, describe, failed, simulated_records, write_simulation
 from see_page import Seen, laid_out, opened
 
+from scaling.context import Context
 from scaling.records import Record, Study
+from scaling.references import read_references
 from scaling.report import write_report
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -331,6 +333,36 @@ def test_the_difference_at_equal_cost_follows_the_cost_and_the_legend(seen: Seen
     assert seen.axis("equal") == "Parameters"
     seen.page.locator("#explore-legend button").nth(1).click()
     assert seen.text("#equal-said") == ""
+
+
+def test_published_numbers_are_marks_of_their_own_that_tell_their_source_and_can_be_hidden(
+    chromium: sync_api.Browser, tmp_path: Path
+) -> None:
+    series = read_references("patchconvnet")
+    page = laid_out(tmp_path, RECORDS, describe(RECORDS, TRUTH, "pools"), Context(references=[series]))
+    known = [point for point in series.points if point.macs]
+    seen = opened(chromium, page)
+    plot = seen.page.locator("#explore-plot")
+    assert plot.get_attribute("data-published") == str(len(known)) != "0"
+
+    at = plot.evaluate(
+        """plot => {
+            const last = plot.data.at(-1);
+            const { xaxis, yaxis } = plot._fullLayout;
+            plot.scrollIntoView({ block: "center", behavior: "instant" });
+            const frame = plot.getBoundingClientRect();
+            return [frame.x + xaxis._offset + xaxis.d2p(last.x[0]), frame.y + yaxis._offset + yaxis.d2p(last.y[0])];
+        }"""
+    )
+    seen.page.mouse.move(at[0] + 3, at[1])
+    seen.page.mouse.move(*at)
+    seen.page.locator("#explore-tip").wait_for()
+    assert known[0].model in seen.text("#explore-tip")
+    assert known[0].source in seen.text("#explore-tip")
+
+    seen.page.locator("#explore-legend .published").click()
+    assert plot.get_attribute("data-published") == "0"
+    assert seen.complaints == []
 
 
 def test_of_many_models_a_part_is_drawn_with_all_of_the_fronts_and_the_table_has_every_trial(

@@ -122,6 +122,17 @@ def _add_models(analysis: Analysis, arrays: dict[str, np.ndarray]) -> None:
 def _add_answers(analysis: Analysis, header: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
     """Differences at equal cost with their bands, and how likely each model is on its arm's front."""
     header["margin"] = analysis.verdicts[0].margin if analysis.verdicts else 0.0
+    header["published"] = [
+        {
+            "series": one.series,
+            "points": [
+                {"model": p.model, "test_accuracy": p.accuracy, "macs": p.macs, "params": p.params,
+                 "said": f"{p.data}; {p.source}"}
+                for p in one.points
+            ],
+        }
+        for one in analysis.context.references
+    ]  # fmt: skip
     header["equal"] = []
     for answer in analysis.equal_cost:
         one = {"cost": answer.cost, "arm": analysis.arms.index(answer.arm), "sentence": sentence_case(answer.sentence)}

@@ -126,6 +126,7 @@ def render_page(
         caveats=said,
         figures=figures,
         placed=placed,
+        has_space=any(analysis.study.space.values()),
         has_models=bool(header["costs"]),
         has_curves=bool(header["with_curves"]),
         has_fronts=has_fronts,

@@ -139,6 +139,8 @@ def trend_note(verdict: Verdict, comparisons: int) -> str | None:
     if verdict.trend is None:
         return "Whether the difference changes with size cannot be told from so few cells."
     slope = verdict.trend.slope
+    if slope.low == slope.high == 0:
+        return f"The difference is the same in all {slope.n} cells, whatever their size."
     interval = f"{interval_text(slope, comparisons)}; {slope.n} cells"
     evidence = f"{points(slope.estimate, signed=True)} points per doubling of MACs ({interval})"
     if slope.is_above_zero:

@@ -2,6 +2,7 @@
 
 const MODELS_DRAWN = 2500;
 const TRIALS_DRAWN = 1500;
+const PUBLISHED = [["x-thin-open", "×"], ["cross-thin-open", "+"], ["asterisk-open", "✳"]]; // published series: none of the arms' symbols
 const SPREADS = {
   test_accuracy: "model.test_sd", test_error: "model.test_sd", val_accuracy: "model.val_sd", val_error: "model.val_sd",
 };
@@ -20,6 +21,22 @@ function explore(data, showRow) {
   let view = null; // what the reader zoomed to: {x, y}, or null for everything
   let drawn = []; // models in the picture, from cheap to dear
   let started = false;
+  const hiddenSeries = new Set(); // of published numbers, by place
+
+  // Published numbers that tell the chosen cost and score: one list a series, that of its place in `data.published`.
+  function published() {
+    const scoreOf = { test_accuracy: (p) => p.test_accuracy, test_error: (p) => 100 - p.test_accuracy }[score.value];
+    if (!scoreOf) return data.published.map(() => []);
+    return data.published.map((series, order) => (hiddenSeries.has(order) ? [] : series.points
+      .filter((p) => p[cost.value] > 0)
+      .map((p) => ({ ...p, series: series.series, x: p[cost.value], y: scoreOf(p) }))));
+  }
+
+  const publishedTrace = (points, order) => ({
+    x: points.map((p) => p.x), y: points.map((p) => p.y), customdata: points.map((p) => ["published", p]),
+    type: "scatter", mode: "markers", hoverinfo: "none",
+    marker: { size: 10, symbol: PUBLISHED[order % PUBLISHED.length][0], color: variable("--muted"), line: { color: variable("--muted"), width: 1.8 } },
+  });
 
   const xs = (of) => arrays[`${of}.${cost.value}`];
   const ys = (of) => arrays[`${of}.${score.value}`];
@@ -129,14 +146,17 @@ function explore(data, showRow) {
     drawn = shown.toSorted((one, other) => xs("model")[one] - xs("model")[other]);
     const traces = data.arms.flatMap((_, arm) =>
       choices.hidden.has(arm) ? [] : tracesOf(arm, models, shown, trials));
-    const every = [...models.map((p) => xs("model")[p]), ...all.map((p) => xs("trial")[p])];
-    const heights = [...models.map((p) => ys("model")[p]), ...all.map((p) => ys("trial")[p])];
+    const papers = published();
+    papers.forEach((points, order) => { if (points.length) traces.push(publishedTrace(points, order)); });
+    const every = [...papers.flat().map((p) => p.x), ...models.map((p) => xs("model")[p]), ...all.map((p) => xs("trial")[p])];
+    const heights = [...papers.flat().map((p) => p.y), ...models.map((p) => ys("model")[p]), ...all.map((p) => ys("trial")[p])];
     const x = axisOf(data.metrics[cost.value], view?.x || spread(every, logCost.checked), logCost.checked, plot.clientWidth);
     const y = axisOf(data.metrics[score.value], view?.y || spread(heights, logScore.checked), logScore.checked);
     const layout = layoutOf(x, y, { dragmode: plot._fullLayout?.dragmode ?? (coarse ? false : "zoom") });
     Plotly.react(plot, traces, layout, OPTIONS);
     said.textContent = saying(shown.length, inView.length, models.length, trials.length, trialsInView.length);
     plot.dataset.models = shown.length;
+    plot.dataset.published = papers.flat().length;
     if (!started) listen();
     ring();
   }
@@ -157,6 +177,12 @@ function explore(data, showRow) {
       : { trial: -1, model: place, from: "model" });
   }
 
+  const publishedLines = (p) => [
+    `${p.series} · ${p.model} (published)`,
+    ...[score.value, cost.value].map((name, order) => `${data.metrics[name].title}: ${text(data.metrics[name], order ? p.x : p.y)}`),
+    p.said,
+  ];
+
   function linesAt(of, place) {
     const [arm, cell] = headline(data, of === "trial" ? { trial: place, model: -1 } : { trial: -1, model: place });
     const trial = of === "trial" ? place : arrays["model.trial"][place];
@@ -173,13 +199,17 @@ function explore(data, showRow) {
     plot.on("plotly_hover", (event) => {
       const [of, place] = event.points[0].customdata || [];
       if (of === undefined) return;
+      if (of === "published") {
+        tip(plot, box, event, publishedLines(place));
+        return;
+      }
       focusOn(of, place);
       tip(plot, box, event, linesAt(of, place));
     });
     plot.on("plotly_unhover", () => { box.hidden = true; });
     plot.on("plotly_click", (event) => {
       const [of, place] = event.points[0].customdata || [];
-      if (of !== undefined) showRow(of === "trial" ? place : arrays["model.trial"][place], false);
+      if (of !== undefined && of !== "published") showRow(of === "trial" ? place : arrays["model.trial"][place], false);
     });
     let waiting = 0;
     plot.on("plotly_relayout", (change) => {
@@ -228,5 +258,18 @@ function explore(data, showRow) {
     if (started) ring();
   });
   legend(byId("explore-legend"), data, (arm) => plural(arrays["model.arm"].filter((a) => a === arm).length, "model"));
+  byId("explore-legend").append(...data.published.map((series, order) => {
+    const button = make("button", {
+      type: "button", class: "arm published", "aria-pressed": "true", title: "Hide or show these published numbers",
+      onclick: () => {
+        if (!hiddenSeries.delete(order)) hiddenSeries.add(order);
+        button.setAttribute("aria-pressed", String(!hiddenSeries.has(order)));
+        draw();
+      },
+    },
+    make("span", { class: "glyph", "aria-hidden": "true" }, PUBLISHED[order % PUBLISHED.length][1]),
+    make("span", { class: "name" }, series.series), make("span", { class: "n" }, "published"));
+    return button;
+  }));
   return draw;
 }
