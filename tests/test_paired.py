@@ -228,6 +228,15 @@ def test_the_trend_is_the_least_squares_line_and_its_interval_covers() -> None:
     assert low <= covered <= high
 
 
+@pytest.mark.parametrize("same", [0.0, 0.1])
+def test_differences_that_are_all_the_same_have_no_slope_and_a_known_interval(same: float) -> None:
+    trend = fit_trend([1.0, 2, 4, 8, 16, 32], np.full(6, same), level=0.95)
+
+    assert trend is not None
+    assert (trend.slope.low, trend.slope.estimate, trend.slope.high) == (0, 0, 0)
+    assert trend.at([3.0])[0] == pytest.approx(same)
+
+
 def test_the_band_of_the_trend_is_narrowest_at_the_mean_cost_where_it_is_that_of_the_mean() -> None:
     costs, y = 2.0 ** np.arange(6), np.array([0.1, 0.3, 0.2, 0.5, 0.4, 0.7])
     trend = fit_trend(costs, y, level=0.95)

@@ -8,6 +8,7 @@ from scipy import stats
 
 from scaling.statistics.intervals import Interval, t_quantile
 
+SAME = 1e-9  # points; differences nearer to each other than this are equal
 FEWEST_CELLS = 4  # a line through fewer points has an interval that says nothing
 
 
@@ -38,7 +39,10 @@ def fit_trend(
     x, y = np.log2(costs[known]), differences[known]
     if len(x) < FEWEST_CELLS or len(np.unique(x)) < 3:
         return None
-    slope, intercept, _, _, standard_error = np.asarray(stats.linregress(x, y), dtype=float).tolist()
+    if np.ptp(y) < SAME:  # rounding alone must not slope, nor 0/0 make its error
+        slope, intercept, standard_error = 0.0, float(y.mean()), 0.0
+    else:
+        slope, intercept, _, _, standard_error = np.asarray(stats.linregress(x, y), dtype=float).tolist()
     half = t_quantile(level, len(x) - 2) * standard_error
     residuals = y - intercept - slope * x
     return Trend(
