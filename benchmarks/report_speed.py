@@ -72,7 +72,7 @@ def generate(folder: Path, records: int, epochs: int) -> None:
 
 
 def measure(folder: Path) -> dict[str, list[float]]:
-    """Seconds by the clock and of the processor of each stage of one report; MiB and MB as the clock's, with no other."""
+    """Seconds by the clock and of the processor of each stage of one report; then MiB and MB."""
     from scaling import analysis, publish
     from scaling.plots import PLOTS
     from scaling.reading import read_what_can_be

@@ -42,6 +42,10 @@ def test_the_wheel_holds_the_spaces_and_finds_them(tmp_path: Path) -> None:
     assert str(tmp_path / "installed" / "scaling") in found
     shipped = {p.name for p in (tmp_path / "installed" / "scaling" / "search_spaces").rglob("*")}
     assert shipped >= {p.name for p in (ROOT / "search_spaces").rglob("*")}
+    for kind in ("yaml", "html", "css", "js"):
+        inside = {p.relative_to(ROOT) for p in (ROOT / "scaling").rglob(f"*.{kind}") if "search_spaces" not in p.parts}
+        assert inside, kind
+        assert all((tmp_path / "installed" / path).is_file() for path in inside)
 
 
 def test_importing_the_package_loads_neither_torch_nor_ray_nor_pandas(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from make_study import Truth, describe, failed, simulated_records
 
 from scaling import figures
 from scaling.analysis import Analysis, analyse, find_fronts, overheads, share_of_front, summarise, trials_overlap
+from scaling.figures.thinning import sample
 from scaling.plots import PLOTS, THEME
 from scaling.records import Record
 
@@ -180,3 +181,14 @@ def test_progress_counts_what_became_of_every_planned_trial() -> None:
         "missing": 26,
         "stopped": 0,
     }
+
+
+def test_a_sample_is_the_same_each_time_has_no_mark_twice_and_leaves_out_none_that_must_be_kept() -> None:
+    keep = np.arange(10_000) % 1000 == 7
+
+    chosen = sample(10_000, 300, keep)
+
+    assert chosen.tolist() == sample(10_000, 300, keep).tolist() == sorted(set(chosen.tolist()))
+    assert set(np.flatnonzero(keep)) <= set(chosen)
+    assert 300 <= len(chosen) <= 310
+    assert sample(300, 300).tolist() == list(range(300))
