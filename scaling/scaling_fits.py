@@ -98,7 +98,7 @@ def _difference(
             return ExponentDifference(cost, baseline, arm, fit, fit)
     assert isinstance(one, ScalingFit)
     assert isinstance(other, ScalingFit)
-    together = correlation_of(other, one)
+    together = correlation_of((other.residual, one.residual), (other.influence, one.influence))
     alpha: Interval | Missing = Missing("too few costs", f"no floor can be told along {METRICS[cost].title}")
     if one.floor is not None and other.floor is not None:
         alpha = difference_of(other.alpha, one.alpha, together)
@@ -106,11 +106,17 @@ def _difference(
 
 
 def exponent_text(fit: ScalingFit, *, brief: bool = False) -> str:
-    """What is said of an exponent: `α = 0.31 (0.25 to 0.38), E = 4.1 (3.0 to 5.0) %`, or with which doubt."""
-    if fit.law == "broken" and fit.slopes and brief:
+    """What is said of an exponent: `α = 0.31 (0.25 to 0.38), E = 4.1 (3.0 to 5.0) %`, or with which doubt.
+
+    Args:
+        brief: of the chosen law alone, for a legend.
+    """
+    if brief and fit.slopes:
         return f"α = {number(fit.slopes[0])}, then {number(fit.slopes[1])}"
-    if brief and not fit.floor_is_known:
-        return f"α = {span_text(fit.plain_alpha)}, no floor told"
+    if brief and fit.law == "no floor":
+        return f"α = {span_text(fit.plain_alpha)}, no floor"
+    if brief and fit.floor is not None and not fit.floor_is_known:
+        return f"α = {span_text(fit.alpha)}, E ≤ {number(fit.floor.high)} %"
     if fit.floor is not None and fit.floor_is_known:
         return f"α = {span_text(fit.alpha)}, E = {span_text(fit.floor)} %"
     if fit.floor is None:

@@ -31,6 +31,9 @@ def draw_laws(info: Laws) -> Figure:
     figure, axes = canvas(3.6, [arm.label for arm in info.arms])
     errors = np.concatenate([arm.error for arm in info.arms])
     errors = errors[errors > LEAST_SHOWN]
+    told = [ends for arm in info.arms if arm.foretold for ends in (arm.foretold.low, arm.foretold.high)]
+    if len(errors):
+        errors = np.concatenate([errors, *(np.clip(ends, errors.min() / 1.6, errors.max() * 1.3) for ends in told)])
     log_axis(axes, np.concatenate([arm.cost for arm in info.arms]), info.cost)
     log_axis(axes, errors if len(errors) else np.array([1.0, 100.0]), METRICS["test_error"], vertical=True)
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")

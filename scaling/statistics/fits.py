@@ -19,7 +19,7 @@ from scaling.statistics.power_law import Estimates, Points, PowerFit, fit_power
 Law = Literal["no floor", "floor", "broken"]
 FEWEST: dict[Law, int] = {"no floor": 4, "floor": 5, "broken": 8}  # distinct costs; broken: four on each side
 LEAST_RANGE = 4.0  # dearest over cheapest cost
-SAME_COST = 1 / 500  # of the range in log cost: nearer costs are one
+SAME_COST = 1 / 250  # of the range in log cost: nearer costs are one
 MOST_FOLDS = 10
 TOP = 1 / 3  # of the distinct costs, the dearest, that are foretold from the others
 
@@ -142,7 +142,7 @@ def choose(points: Points, counts: np.ndarray) -> tuple[Law, dict[Law, float]]:
         errors = np.full(number, np.nan)
         for one in blocks:
             kept = block != one
-            fitted = fit_law(law, points.where(kept, counts), 0.5).at(points.x[~kept])
+            fitted = _quick(law, points.where(kept, counts)).at(points.x[~kept])
             errors[~kept] = ((fitted - points.y[~kept]) ** 2)[:, 0]
         squares[law] = np.array([np.average(errors[block == one], weights=points.w[block == one]) for one in blocks])
     best: Law = "no floor"
@@ -153,10 +153,9 @@ def choose(points: Points, counts: np.ndarray) -> tuple[Law, dict[Law, float]]:
     return best, {law: math.sqrt(float(values.mean())) for law, values in squares.items()}
 
 
-def fit_law(law: Law, points: Points, level: float, smallest_variance: float = 0.0) -> PowerFit | BrokenFit:
-    if law == "broken":
-        return fit_broken(points)
-    return fit_power(points, law == "floor", level, smallest_variance)
+def _quick(law: Law, points: Points) -> PowerFit | BrokenFit:
+    """A law for its curve alone."""
+    return fit_broken(points) if law == "broken" else fit_power(points, law == "floor", 0.5, zooms=1)
 
 
 def fit_scaling(
@@ -189,7 +188,7 @@ def fit_scaling(
     residual, influence = np.full((2, len(cost)), math.nan)
     logs = np.log(cost[found.known] / found.reference)
     residual[found.known] = error[found.known] - fullest.at(logs)[:, 0]
-    influence[found.known] = _influence(fullest, logs, weight[found.known])
+    influence[found.known] = influence_of(fullest, logs, weight[found.known])
     alpha, floor = _interval(fullest.alpha, level, points.cells), _interval(fullest.floor, level, points.cells)
     return ScalingFit(
         law=law,
@@ -220,10 +219,10 @@ def _interval(of: Estimates, level: float, cells: int) -> Interval:
     return Interval(float(of.estimate[0]), float(of.low[0]), float(of.high[0]), level, cells)
 
 
-def _influence(fit: PowerFit, x: np.ndarray, weight: np.ndarray) -> np.ndarray:
+def influence_of(fit: PowerFit, x: np.ndarray, weight: np.ndarray, study: int = 0) -> np.ndarray:
     """What a residual of 1 point in each cell does to α, by the law's derivatives at its estimates: (cells,)."""
-    z = np.exp(-float(fit.alpha.estimate[0]) * x)
-    columns = [-float(fit.amplitude.estimate[0]) * x * z, z] + ([np.ones_like(z)] if fit.has_floor else [])
+    z = np.exp(-float(fit.alpha.estimate[study]) * x)
+    columns = [-float(fit.amplitude.estimate[study]) * x * z, z] + ([np.ones_like(z)] if fit.has_floor else [])
     jacobian = np.stack(columns, axis=1)
     return np.linalg.pinv(jacobian * np.sqrt(weight)[:, None])[0] * np.sqrt(weight)
 
@@ -231,45 +230,29 @@ def _influence(fit: PowerFit, x: np.ndarray, weight: np.ndarray) -> np.ndarray:
 def _foretell(
     found: Gathered, cost: np.ndarray, error: np.ndarray, weight: np.ndarray, level: float, smallest_variance: float
 ) -> Foretold | Missing:
-    """Fit to the cheaper costs and foretell the dearest third, or the dearest alone where costs are few."""
+    """Fit to the cheaper costs and foretell the dearest third, or fewer where the others could not carry a floor."""
     points, number = found.points, len(found.counts)
-    fewest = min(FEWEST.values())
+    fewest = FEWEST["floor"]  # without one in doubt, the largest sizes would be foretold too surely
     kept = max(fewest, number - max(1, round(TOP * number)))
     if kept >= number:
-        return Missing("too few costs", f"{number} distinct costs leave none to foretell")
+        return Missing("too few costs", f"{number} distinct costs are too few to foretell some from {fewest} others")
     if points.x[kept - 1] - points.x[0] < math.log(LEAST_RANGE) / 2:
         return Missing("narrow range", "the cheaper costs span less than a factor of 2")
-    small = np.isin(found.level, np.arange(kept))
-    cells, held = found.known[small], found.known[~small]
-    part = gather_again(cost[cells], error[cells], weight[cells], found.reference)
-    law, _ = choose(part.points, part.counts)
+    small = found.level < kept
+    cells, held, level_of = found.known[small], found.known[~small], found.level[small]
+    within = (weight[cells] * (error[cells] - points.y[level_of, 0]) ** 2).sum()
+    part = Points(points.x[:kept], points.y[:kept], points.w[:kept], np.array([within]), len(cells))
+    law, _ = choose(part, found.counts[:kept])
     x = np.log(cost[held] / found.reference)
-    laws = [fit_law("no floor", part.points, level, smallest_variance)]
-    if "floor" in carried(len(part.counts)):
-        laws.append(fit_law("floor", part.points, level, smallest_variance))
-    fitted = fit_law(law, part.points, level, smallest_variance)
+    laws = [fit_power(part, has_floor, level, smallest_variance) for has_floor in (False, True)]
+    fitted = fit_broken(part) if law == "broken" else laws[law == "floor"]
     # which law is true is not known either: the widest of what the laws say of a new cell
-    bands = [one.band(x, 1 / weight[held]) for one in laws if isinstance(one, PowerFit)]
+    bands = [one.band(x, 1 / weight[held]) for one in laws]
     predicted = fitted.at(x)[:, 0]
     low = np.minimum(np.min([band[0][:, 0] for band in bands], axis=0), predicted)
     high = np.maximum(np.max([band[1][:, 0] for band in bands], axis=0), predicted)
     until = float(cost[cells].max())
-    return Foretold(law, len(part.counts), until, held, cost[held], error[held], predicted, low, high)
-
-
-def gather_again(cost: np.ndarray, error: np.ndarray, weight: np.ndarray, reference: float) -> Gathered:
-    """Gather some of the cells again, their x over the `reference` of all."""
-    logs = np.log(cost / reference)
-    order = np.argsort(logs, kind="stable")
-    width = max((logs[order[-1]] - logs[order[0]]) * SAME_COST, 1e-9)
-    level = np.empty(len(cost), dtype=int)
-    level[order] = np.cumsum(np.r_[0, np.diff(np.floor((logs[order] - logs[order[0]]) / width + 1e-6)) > 0])
-    sums = np.bincount(level, weight)
-    x, y = np.bincount(level, weight * logs) / sums, np.bincount(level, weight * error) / sums
-    within = np.array([(weight * (error - y[level]) ** 2).sum()])
-    return Gathered(
-        Points(x, y[:, None], sums, within, len(cost)), reference, level, np.arange(len(cost)), np.bincount(level)
-    )
+    return Foretold(law, kept, until, held, cost[held], error[held], predicted, low, high)
 
 
 def difference_of(one: Interval, other: Interval, correlation: float) -> Interval:
@@ -286,15 +269,19 @@ def difference_of(one: Interval, other: Interval, correlation: float) -> Interva
     return Interval(estimate, low, high, one.level, min(one.n, other.n))
 
 
-def correlation_of(one: ScalingFit, other: ScalingFit) -> float:
-    """How far the two exponents err together, as both arms were trained in the same cells."""
-    shared = np.isfinite(one.residual) & np.isfinite(other.residual)
+def correlation_of(residual: tuple[np.ndarray, np.ndarray], influence: tuple[np.ndarray, np.ndarray]) -> float:
+    """How far the exponents of two arms err together, as both were trained in the same cells.
+
+    Args:
+        residual: of each arm, (cells,) points, NaN where it has none.
+        influence: of each arm, (cells,), see `influence_of`.
+    """
+    shared = np.isfinite(residual[0]) & np.isfinite(residual[1])
     if shared.sum() < min(FEWEST.values()):
         return 0.0
-    residuals = _cosine(one.residual[shared], other.residual[shared])
-    overlap = float((one.influence[shared] * other.influence[shared]).sum()) / math.sqrt(
-        float(np.nansum(one.influence**2) * np.nansum(other.influence**2)) or 1.0
-    )
+    residuals = _cosine(residual[0][shared], residual[1][shared])
+    scale = math.sqrt(float(np.nansum(influence[0] ** 2) * np.nansum(influence[1] ** 2)))
+    overlap = float((influence[0] * influence[1])[shared].sum()) / scale if scale > 0 else 0.0
     return max(-0.99, min(0.99, residuals * overlap))
 
 

@@ -90,11 +90,14 @@ class PowerFit:
         return np.maximum(np.array(lows), 0.0), np.array(highs)
 
 
-def fit_power(points: Points, has_floor: bool, level: float, smallest_variance: float = 0.0) -> PowerFit:
+def fit_power(
+    points: Points, has_floor: bool, level: float, smallest_variance: float = 0.0, zooms: int = ZOOMS
+) -> PowerFit:
     """Fit the law with or without a floor, with profile likelihood intervals of `level`.
 
     Args:
         smallest_variance: of a cell of weight 1, where the residuals come out smaller.
+        zooms: how often the grid is narrowed; with one, α is right to about a hundredth.
     """
     count = points.y.shape[1]
     span = points.x[-1] - points.x[0]
@@ -105,7 +108,7 @@ def fit_power(points: Points, has_floor: bool, level: float, smallest_variance: 
     quantile = float(stats.t.ppf((1 + level) / 2, freedom)) ** 2
     best, never = np.full(count, np.inf), np.zeros(count, dtype=bool)
     touches = never, never
-    for zoom in range(ZOOMS + 1):
+    for zoom in range(zooms + 1):
         alpha = (np.exp(steps) if has_floor else steps) / span
         lines = _solve(alpha if zoom else alpha[:, :1], points, has_floor)
         best = np.minimum(best, lines.rss.min(axis=0))
@@ -113,7 +116,7 @@ def fit_power(points: Points, has_floor: bool, level: float, smallest_variance: 
         room = best + quantile * variance - lines.rss
         inside = room >= 0
         touches = touches if zoom else (inside[0], inside[-1])
-        if zoom == ZOOMS:
+        if zoom == zooms:
             return _summarised(points, has_floor, lines, room, variance, freedom, touches)
         places = np.arange(GRID)[:, None]  # closer around what is inside
         first, last = np.where(inside, places, GRID).min(axis=0), np.where(inside, places, -1).max(axis=0)
