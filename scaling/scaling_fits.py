@@ -112,11 +112,12 @@ def exponent_text(fit: ScalingFit, *, brief: bool = False) -> str:
         brief: of the chosen law alone, for a legend.
     """
     if brief and fit.slopes:
-        return f"α = {number(fit.slopes[0])}, then {number(fit.slopes[1])}"
-    if brief and fit.law == "no floor":
-        return f"α = {span_text(fit.plain_alpha)}, no floor"
-    if brief and fit.floor is not None and not fit.floor_is_known:
-        return f"α = {span_text(fit.alpha)}, E ≤ {number(fit.floor.high)} %"
+        return f"α = {number(fit.slopes[0], 2)}, then {number(fit.slopes[1], 2)}"
+    if brief and (fit.law == "no floor" or fit.floor is None):
+        return f"α = {span_text(fit.plain_alpha, digits=2)}, no floor"
+    if brief and fit.floor is not None:
+        floor = span_text(fit.floor, digits=2) if fit.floor_is_known else f"≤ {number(fit.floor.high, 2)}"
+        return f"α = {span_text(fit.alpha, digits=2)}, E {'= ' if fit.floor_is_known else ''}{floor} %"
     if fit.floor is not None and fit.floor_is_known:
         return f"α = {span_text(fit.alpha)}, E = {span_text(fit.floor)} %"
     if fit.floor is None:
@@ -127,13 +128,14 @@ def exponent_text(fit: ScalingFit, *, brief: bool = False) -> str:
     )
 
 
-def number(value: float) -> str:
-    """Three significant digits with a true minus sign; an open end is ∞."""
+def number(value: float, digits: int = 3) -> str:
+    """Significant digits with a true minus sign; an open end is ∞."""
     if not math.isfinite(value):
         return "∞" if value > 0 else "−∞"
-    return f"{value:.3g}".replace("-", "−") if abs(value) >= 0.001 or value == 0 else f"{value:.4f}".replace("-", "−")
+    text = f"{value:.{digits}g}" if abs(value) >= 0.001 or value == 0 else f"{value:.4f}"
+    return (f"{float(text):.0f}" if "e" in text else text).replace("-", "−")
 
 
-def span_text(interval: Interval, estimate: bool = True) -> str:
-    ends = f"{number(interval.low)} to {number(interval.high)}"
-    return f"{number(interval.estimate)} ({ends})" if estimate else ends
+def span_text(interval: Interval, estimate: bool = True, digits: int = 3) -> str:
+    low, high = number(interval.low, digits), number(interval.high, digits)
+    return f"{number(interval.estimate, digits)} ({low} to {high})" if estimate else f"{low} to {high}"

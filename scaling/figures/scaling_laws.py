@@ -11,6 +11,7 @@ from scaling.scaling_fits import exponent_text
 from scaling.statistics.fits import Foretold, ScalingFit
 from scaling.statistics.intervals import t_quantile
 from scaling.statistics.missing import Missing
+from scaling.statistics.verdict import plural
 
 LEAST_SHOWN = 0.02  # percent; what has no place on a logarithmic axis
 
@@ -60,15 +61,15 @@ def laws(analysis: Analysis, cost: str) -> Laws | None:
         held = rows["cell"].isin(list(names)).to_numpy()
         law = exponent_text(fit, brief=True) if fit else "no law"
         shown.append(
-            LawPoints(arm, place, f"{arm} (n = {int(known.sum())}): {law}", costs[known], error[known], half[known],
-                      held[known], fit, told)
+            LawPoints(arm, place, f"{arm} ({plural(int(known.sum()), 'cell')}): {law}", costs[known], error[known],
+                      half[known], held[known], fit, told)
         )  # fmt: skip
         if fit:
             words.append(f"{arm}: {exponent_text(fit)}; the law chosen has {_named(fit)}")
         elif isinstance(found, Missing):
             words.append(f"{arm}: no law, because {found.said}")
     caption = (
-        "Test error of each cell (mean over seeds; bars: 95 % t interval over its seeds; n: cells) over cost, both"
+        "Test error of each cell (mean over seeds; bars: 95 % t interval over its seeds) over cost, both"
         " logarithmic, with the law chosen by held-out error and its pointwise 95 % band (profile likelihood; cells are"
         " the units). Open marks: the dearest costs, foretold from the cheaper ones; dashed: that prediction, with its"
         " 95 % prediction intervals. The laws are laws of tuned models only: at one fixed learning rate they mislead."

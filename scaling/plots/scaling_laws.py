@@ -58,6 +58,8 @@ def _draw_arm(axes: Axes, arm: LawPoints) -> None:
         told = arm.foretold
         order = np.argsort(told.cost, kind="stable")
         axes.plot(told.cost[order], told.predicted[order], color=colour, linewidth=1.2, linestyle=(0, (4, 2)), zorder=4)
+        if len(np.unique(told.cost)) == 1:  # a line of one place is none
+            axes.scatter(told.cost, told.predicted, s=90, marker="_", color=colour, linewidths=1.4, zorder=4)
         if few:
             low = np.maximum(told.low, LEAST_SHOWN / 10)
             axes.vlines(told.cost, low, told.high, color=colour, linewidth=0.9, linestyle=(0, (1.5, 1.5)), zorder=2)
