@@ -5,10 +5,10 @@ import math
 from scaling.analysis import Analysis
 from scaling.metrics import METRICS
 from scaling.scaling_fits import number
-from scaling.statistics.fits import Foretold, ScalingFit
+from scaling.statistics.fits import FEWEST, Foretold, ScalingFit
 from scaling.statistics.intervals import Interval
 from scaling.statistics.missing import Missing
-from scaling.tables.registry import Column, Table, percent, table, whole
+from scaling.tables.registry import Column, Table, difference, percent, table, whole
 
 FLOORED = "floor allowed"
 UNFLOORED = "without a floor"
@@ -36,7 +36,9 @@ def scaling_fits(analysis: Analysis) -> Table:
         Column("plain_high", "to", number),
         Column("identified", "floor told from 0"),
         Column("break_slopes", "α before and after the break"),
-        Column("held_out", "held-out error (points)"),
+        Column("held_out_plain", "held out (points): no floor", number),
+        Column("held_out_floor", "floor", number),
+        Column("held_out_broken", "broken", number),
         Column("spread", "spread of cells (points)", percent),
         Column("costs", "distinct costs", whole),
         Column("cells", "cells", whole),
@@ -50,7 +52,6 @@ def scaling_fits(analysis: Analysis) -> Table:
                 if fit.why != "unknown cost":
                     rows.append([*head, *[None] * (len(columns) - 3), fit.said])
                 continue
-            held = ", ".join(f"{law} {number(error)}" for law, error in fit.held_out.items())
             rows.append(
                 [
                     *head,
@@ -62,7 +63,7 @@ def scaling_fits(analysis: Analysis) -> Table:
                     *_ends(fit.plain_alpha),
                     "yes" if fit.floor_is_known else "no",
                     " → ".join(map(number, fit.slopes)) if fit.slopes else None,
-                    held or None,
+                    *(fit.held_out.get(law) for law in FEWEST),
                     fit.spread,
                     fit.costs,
                     fit.cells,
@@ -116,7 +117,7 @@ def scaling_predictions(analysis: Analysis) -> Table:
         Column("until", "up to"),
         Column("foretold", "cells foretold", whole),
         Column("within", "within 95 % (%)", percent),
-        Column("bias", "predicted − measured (points)", percent),
+        Column("bias", "predicted − measured (points)", difference),
         Column("error", "root mean square (points)", percent),
         Column("largest", "dearest: predicted (%)", percent),
         Column("largest_low", "from", percent),
