@@ -1,15 +1,17 @@
 """Keeper: told of all that happens to trials, it keeps the study's folder, then its agenda, then whoever looks on."""
 
-import shutil
+import contextlib
 import time
 from collections.abc import Mapping, Sequence
 
 from scaling.config import Trial
+from scaling.errors import StorageError
 from scaling.plan import Plan
 from scaling.progress import Progress
 from scaling.pulse import beat
 from scaling.records import Epoch, Record, Study, write_record, write_study
 from scaling.search.agenda import Agenda
+from scaling.storage import remove_tree
 from scaling.study import describe
 from scaling.trackers.registry import Onlooker
 
@@ -32,9 +34,9 @@ class Keeper:
         self.progress = progress
         self.onlookers: Sequence[Onlooker] = ()
         self.settled = settled
+        self.trouble: StorageError | None = None  # why the sweep has to stop
         self._beaten = -BEAT  # seconds of time.monotonic
         self._before = before
-        self._follow()
 
     @property
     def pending(self) -> list[Trial]:
@@ -58,24 +60,28 @@ class Keeper:
     def rested(self, trial: Trial) -> None:
         self.progress.rested(trial)
         self.agenda.rested(trial)
-        self._follow()
+        self.follow()
 
     def ended(self, trial: Trial, record: Record) -> None:
         self._keep(trial, record)
         self.agenda.ended(trial, record)
-        self._follow()
+        self.follow()
 
     def died(self, trial: Trial, reason: str) -> None:
         self.ended(trial, Record.of(trial, status="failed", reason=f"its worker died: {reason}"))
 
     def _keep(self, trial: Trial, record: Record) -> None:
-        write_record(self.plan.folder, record)
-        shutil.rmtree(self.plan.folder / "checkpoints" / trial.key, ignore_errors=True)
+        try:
+            write_record(self.plan.folder, record)
+        except StorageError as trouble:  # nothing more can be kept; what is running goes on from its checkpoint later
+            self.trouble = trouble
+            raise KeyboardInterrupt from None  # which Tune lets through, as it does Ctrl-C
+        remove_tree(self.plan.folder / "checkpoints" / trial.key)
         self.progress.ended(trial, record)
         for onlooker in self.onlookers:
             onlooker.ended(trial, record)
 
-    def _follow(self) -> None:
+    def follow(self) -> None:
         """Take in what the agenda has decided since: trials it has planned, cells it has stopped."""
         self.agenda.move()
         new = self.agenda.take_planned()
@@ -86,7 +92,11 @@ class Keeper:
                 self.progress.planned(trial, self.plan.prices.work(trial))
         if new:
             planned = list(self.agenda.planned.values())
-            write_study(self.plan.folder, describe(self.plan.study, self.plan.space, planned, self._before))
+            try:
+                write_study(self.plan.folder, describe(self.plan.study, self.plan.space, planned, self._before))
+            except StorageError as trouble:
+                self.trouble = trouble
+                raise KeyboardInterrupt from None
         for trial, record in self.agenda.take_stopped():
             self._keep(trial, record)
         if time.monotonic() - self._beaten > BEAT:
@@ -95,5 +105,6 @@ class Keeper:
     def beat(self) -> None:
         """Leave word of how far the sweep is."""
         running = [running.trial.label for running in self.progress.running.values()]
-        beat(self.plan.folder, running, self.progress.seconds_left(), self.agenda.out_of)
+        with contextlib.suppress(StorageError):  # it is no part of the study
+            beat(self.plan.folder, running, self.progress.seconds_left(), self.agenda.out_of)
         self._beaten = time.monotonic()

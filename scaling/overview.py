@@ -1,11 +1,9 @@
 """Overview: the studies of a results folder and how far each has come; `python -m scaling.sweep --list`, `--status`."""
 
-import fcntl
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 from rich.console import RenderableType
 from rich.table import Table
@@ -13,8 +11,10 @@ from rich.table import Table
 from scaling.brackets import without_rejected
 from scaling.display import duration
 from scaling.errors import RecordError, ScalingError
+from scaling.lease import holder
 from scaling.pulse import Pulse, read_pulse
 from scaling.records import Record, Study, read_records, read_study
+from scaling.storage import Where
 
 
 @dataclass(frozen=True)
@@ -57,24 +57,12 @@ class Overview:
         return f"about {duration(max(0.0, self.pulse.seconds_left - age))}"
 
 
-def look_at(folder: Path) -> Overview:
+def look_at(folder: Where) -> Overview:
     """Read the study at `folder`; raise `RecordError` where there is none."""
-    return Overview(read_study(folder), read_records(folder), read_pulse(folder), is_held(folder))
+    return Overview(read_study(folder), read_records(folder), read_pulse(folder), holder(folder) is not None)
 
 
-def is_held(folder: Path) -> bool:
-    """Whether a sweep of this machine is running the study."""
-    try:
-        with (folder / ".lock").open("a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except OSError:
-        return True
-    return False
-
-
-def listed(results: Path) -> Iterator[RenderableType]:
+def listed(results: Where) -> Iterator[RenderableType]:
     """One line a study; what cannot be read is named with its reason.
 
     Raises:
@@ -100,7 +88,7 @@ def listed(results: Path) -> Iterator[RenderableType]:
     yield from trouble
 
 
-def status(folder: Path) -> Iterator[RenderableType]:
+def status(folder: Where) -> Iterator[RenderableType]:
     """Everything worth knowing of one study."""
     found = look_at(folder)
     study, counts = found.study, found.counts

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from rich.console import RenderableType
@@ -22,6 +21,7 @@ from scaling.search.budget import Purse
 from scaling.search.designs import propose
 from scaling.search.proposals import SEARCHED
 from scaling.space import Space, find_space, load_space
+from scaling.storage import Where
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Plan:
     """A study as it is to be run."""
 
     study: str
-    folder: Path  # absolute, for workers start elsewhere
+    folder: Where  # absolute, for workers start elsewhere
     admission: Admission
     cells: list[Cell]  # known beforehand: all of them, or the first batch of a design that looks at results
     trials: list[Trial]  # likewise
@@ -54,7 +54,12 @@ class Plan:
 
 
 def make_plan(
-    space_name: str, overrides: Mapping[str, Any], *, results: Path, samples: int | None = None, name: str | None = None
+    space_name: str,
+    overrides: Mapping[str, Any],
+    *,
+    results: Where,
+    samples: int | None = None,
+    name: str | None = None,
 ) -> Plan:
     """Read the space, load the data, cost every cell and leave out what exceeds the limits. Nothing is written.
 

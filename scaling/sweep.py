@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,9 +22,10 @@ from scaling.plan import Plan, make_plan, shown
 from scaling.progress import Progress
 from scaling.records import Study, read_records
 from scaling.replay import Replay
+from scaling.storage import Where, place
 from scaling.study import locked, previous
 from scaling.trackers import Told, open_trackers
-from scaling.trackers.registry import USUAL, check_names
+from scaling.trackers.registry import LOCAL, USUAL, check_names
 
 EPILOG = """\
 example:
@@ -46,16 +48,24 @@ def parser() -> argparse.ArgumentParser:
     what.add_argument("--space", metavar="NAME|FILE", help="the question: a space's name or its file")
     what.add_argument("--list", action="store_true", help="show the studies there are, and how far each has come")
     what.add_argument("--status", metavar="STUDY", help="show one study")
-    parser.add_argument("--data", metavar="SPEC", help="digits, cifar10, cifar100, parquet:PATH, folder:PATH")
+    parser.add_argument(
+        "--data", metavar="SPEC", help="digits, cifar10, cifar100, parquet:PATH, folder:PATH, wds:PATH, hf:NAME"
+    )
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="override a setting, such as recipe.epochs=5"
     )
     parser.add_argument("--samples", type=int, metavar="N", help="sample N cells instead of taking all")
     parser.add_argument("--name", help="name of the study; made from the space and the overrides where not given")
-    parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="default: results")
+    parser.add_argument(
+        "--results",
+        type=place,
+        default=Path("results"),
+        metavar="DIR",
+        help="a folder, or s3://bucket/path; default: results",
+    )
     parser.add_argument("--address", help="of a running Ray cluster; a local one is started where not given")
     parser.add_argument(
-        "--replay", type=Path, metavar="FOLDER", help="take learning curves from the study there, and train nothing"
+        "--replay", type=place, metavar="FOLDER", help="take learning curves from the study there, and train nothing"
     )
     parser.add_argument(
         "--track", default=",".join(USUAL), metavar="NAMES",
@@ -122,7 +132,7 @@ def parse_overrides(settings: Sequence[str], data: str | None) -> dict[str, Any]
     return overrides
 
 
-def replayed_name(space: str, replay: Path | None) -> str | None:
+def replayed_name(space: str, replay: Where | None) -> str | None:
     """Name of a study that is not trained, so that it is never taken for one that is."""
     return f"{Path(space).stem}-replay" if replay else None
 
@@ -137,9 +147,17 @@ def carry_out(console: Console, plan: Plan, means: Means, before: Study | None) 
     }
     progress = Progress(arms=[str(arm) for arm in plan.space.arm_values])
     keeper = Keeper(plan, plan.agenda(settled), progress, settled, before)
+    try:
+        keeper.follow()
+    except KeyboardInterrupt:
+        if keeper.trouble:
+            raise keeper.trouble from None
+        raise
     if settled:
         console.print(f"{progress.finished} of {progress.total} trials are finished; {progress.waiting} to run")
     if not keeper.agenda.is_over and not run_pending(console, plan, keeper, means):
+        if keeper.trouble:
+            raise keeper.trouble
         left = progress.waiting + len(progress.running)
         console.print(f"interrupted: {left} trials are left; the same command continues")
         return 130
@@ -160,14 +178,17 @@ def run_pending(console: Console, plan: Plan, keeper: Keeper, means: Means) -> b
                 on = stack.enter_context(executor.cluster(means.address))
             if on.is_local and not on.gpus and not means.replay:
                 refuse_what_cannot_fit(pending, main_memory_bytes(), plan.prices)
+            names = [name for name in means.trackers if isinstance(plan.folder, Path) or name not in LOCAL]
             told = Told(plan.study, plan.folder, plan.space, keeper.settled)
-            trackers = stack.enter_context(open_trackers(means.trackers, told))
+            trackers = stack.enter_context(open_trackers(names, told))
             gpu_bytes = local_gpu_bytes() if on.is_local else None
             gpus = gpu_shares(pending, resources, on.gpus, gpu_bytes, plan.prices)
             notes = [f"study      {plan.folder}", f"workers    {on.slots(resources.cpus, max(gpus))} at once"]
             if on.dashboard:
                 token = "   (token: ray get-auth-token)" if on.is_local else ""
                 notes.append(f"dashboard  {on.dashboard}{token}")
+            if names != list(means.trackers):
+                notes.append(f"trackers   {', '.join(sorted(LOCAL))} write files, and need --results on this machine")
             with Display(console, keeper.progress, plan.study, notes) as display:
                 keeper.onlookers = [*trackers, display]
                 executor.run(
@@ -185,7 +206,7 @@ def run_pending(console: Console, plan: Plan, keeper: Keeper, means: Means) -> b
     return True
 
 
-def conclude(console: Console, folder: Path, keeper: Keeper) -> int:
+def conclude(console: Console, folder: Where, keeper: Keeper) -> int:
     """Say how the sweep went; return its exit code."""
     progress = keeper.progress
     keeper.beat()
@@ -199,7 +220,9 @@ def conclude(console: Console, folder: Path, keeper: Keeper) -> int:
             f"the study has spent {keeper.agenda.out_of}; with more the same command goes on", highlight=False
         )
     console.print(
-        f"next: python -m scaling.report {folder.name} --results {folder.parent}", soft_wrap=True, highlight=False
+        f"next: python -m scaling.report {shlex.quote(folder.name)} --results {shlex.quote(str(folder.parent))}",
+        soft_wrap=True,
+        highlight=False,
     )
     return 1 if progress.failed else 0
 

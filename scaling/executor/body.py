@@ -1,7 +1,6 @@
 """What a worker does with a trial: run it and report each epoch and the record."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import ray
@@ -12,10 +11,11 @@ from scaling.config import DataConfig, Trial
 from scaling.data import Dataset
 from scaling.records import Epoch, Record
 from scaling.replay import Replay
+from scaling.storage import Where
 
 
 def run_leg(
-    config: dict[str, Any], *, datasets: dict[DataConfig, Dataset], folder: Path, replay: Replay | None
+    config: dict[str, Any], *, datasets: dict[DataConfig, Dataset], folder: Where, replay: Replay | None
 ) -> None:
     """Body of a Tune trial.
 
@@ -32,7 +32,7 @@ def run_leg(
         tune.report({"rested": until})  # after a record it says nothing new
 
 
-def train(trial: Trial, data: Dataset, folder: Path, until: int | None) -> Iterator[Epoch | Record]:
+def train(trial: Trial, data: Dataset, folder: Where, until: int | None) -> Iterator[Epoch | Record]:
     """Run the trial with what Ray has given it."""
     from scaling.trial import run_trial
 

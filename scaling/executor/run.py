@@ -2,8 +2,8 @@
 
 import contextlib
 import os
-import shutil
 import signal
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import FrameType
@@ -20,6 +20,7 @@ from scaling.executor.body import run_leg
 from scaling.records import Epoch, Record
 from scaling.replay import Replay
 from scaling.search.course import Leg
+from scaling.storage import Place, Where, remove_tree
 
 MAX_RESTARTS = 2  # of a trial whose worker died; it continues from its checkpoint
 TRIALS_A_RUN = 1000  # after which Tune starts afresh: it keeps some 60 kB of every trial to the end of its run
@@ -49,7 +50,7 @@ def run(
     queue: Queue,
     datasets: Mapping[DataConfig, Dataset],
     *,
-    folder: Path,
+    folder: Where,
     watcher: Watcher,
     cpus: float,
     share: Share,
@@ -83,9 +84,7 @@ def run(
     else:
         body = tune.with_parameters(run_leg, datasets={} if replay else dict(datasets), folder=folder, replay=replay)
         placed = lambda config: tune.PlacementGroupFactory([{"CPU": config["cpus"], "GPU": config["gpus"]}])  # noqa: E731
-    scratch = folder / ".tune"  # all machines of a cluster must see it; nothing in it is read again
-    shutil.rmtree(scratch, ignore_errors=True)
-    with _interrupted_by_sigterm():
+    with _interrupted_by_sigterm(), _scratch(folder) as scratch:
         while not queue.is_over:
             tune.Tuner(
                 tune.with_resources(body, placed),
@@ -97,13 +96,24 @@ def run(
                 ),
                 run_config=tune.RunConfig(
                     name="trials",
-                    storage_path=str(scratch),
+                    storage_path=scratch,
                     verbose=0,
                     failure_config=tune.FailureConfig(max_failures=MAX_RESTARTS),
                     callbacks=[_Relay(trials, watcher)],
                 ),
             ).fit()
-            shutil.rmtree(scratch, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _scratch(folder: Where) -> Iterator[str]:
+    """Where Tune keeps what it must, of which nothing is read again: all machines of a cluster must see it."""
+    if isinstance(folder, Place) and len(ray.nodes()) == 1:
+        with tempfile.TemporaryDirectory(prefix="scaling-", ignore_cleanup_errors=True) as local:
+            yield local
+        return
+    remove_tree(folder / ".tune")
+    yield str(folder / ".tune")
+    remove_tree(folder / ".tune")
 
 
 def _cpus() -> float:

@@ -6,7 +6,6 @@ and whoever hands trials out must not hand out more at once than their workers f
 """
 
 import uuid
-from pathlib import Path
 from typing import Any
 
 import ray
@@ -18,11 +17,12 @@ from ray.tune.integration.ray_train import TuneReportCallback
 from scaling.config import DataConfig, Trial
 from scaling.data import Dataset
 from scaling.records import Record
+from scaling.storage import Where, place
 
 OWN_SHARE = {"memory": 2.0**20}  # bytes; Ray refuses a trial that takes nothing at all
 
 
-def run_shared_leg(config: dict[str, Any], *, datasets: dict[DataConfig, Dataset], folder: Path) -> None:
+def run_shared_leg(config: dict[str, Any], *, datasets: dict[DataConfig, Dataset], folder: Where) -> None:
     """Body of a Tune trial, which reports as `run_leg` does.
 
     A worker that dies takes the whole trial with it; Tune starts it again, and it resumes from its checkpoint.
@@ -65,7 +65,7 @@ def work_together(config: dict[str, Any]) -> None:
     torch.set_num_threads(config["threads"])
     device = get_device()
     group = Group(device)
-    until, folder = config["until"], Path(config["folder"])
+    until, folder = config["until"], place(config["folder"])
     try:
         for event in run_trial(trial, data, device=device, folder=folder, until=until, workers=group):
             kind = "record" if isinstance(event, Record) else "epoch"

@@ -38,7 +38,7 @@ class OptunaJournal:
     def __init__(self, told: Told) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.distributions = distributions(told.space)
-        path = told.folder / FILE
+        path = Path(str(told.folder)) / FILE
         layout = json.dumps({name: repr(d) for name, d in self.distributions.items()}, sort_keys=True)
         self.study = self._open(path, told.name)
         if self.study.user_attrs.get("layout", layout) != layout:  # axes or arms have grown, which a journal cannot

@@ -4,14 +4,15 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 from scaling.config import Trial
 from scaling.errors import ScalingError, unknown
 from scaling.records import Epoch, Record
 from scaling.space import Space
+from scaling.storage import Where
 
+LOCAL = {"optuna", "tensorboard", "wandb"}  # write files of their own, which only a folder of this machine takes
 USUAL = ("optuna", "tensorboard")  # what a sweep writes unless told otherwise
 
 
@@ -34,7 +35,7 @@ class Told:
     """A study as a tracker is told of it at the start."""
 
     name: str
-    folder: Path
+    folder: Where
     space: Space
     settled: Mapping[str, Record]  # what earlier commands have done, by key
 

@@ -1,0 +1,179 @@
+"""Sweeps that are disturbed end with the trials of an undisturbed one, each exactly once."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from scaling.records import Record, read_records
+from scaling.storage import place
+
+SPACE = """\
+question: Does it survive?
+family: patchconvnet
+arch: {patch_size: 2, width: 16}
+axes: {depth: [1, 2]}
+arms: {pooling: [average, attention]}
+seeds: 1
+data: {source: digits, train_limit: 300}
+recipe: {epochs: 40, batch_size: 50}
+keep_weights: none
+"""
+# In the sweep's own process: the record of one trial finds the disk full, once
+FULL = """\
+import sys
+if "scaling.sweep" in " ".join(sys.orig_argv):
+    import scaling.keeper as keeper
+    from scaling.errors import StorageError
+    whole, calls = keeper.write_record, []
+    def write_record(folder, record):
+        calls.append(record.key)
+        if len(calls) == 2:
+            raise StorageError(f"the record of {record.arm} seed {record.seed} is not kept: No space left on device")
+        return whole(folder, record)
+    keeper.write_record = write_record
+"""
+# Likewise: killed when a record is written and not yet in its place
+KILLED = """\
+import os, signal, sys
+if "scaling.sweep" in " ".join(sys.orig_argv):
+    before, calls = os.replace, []
+    def replace(source, target, **given):
+        if "/records/" in str(target):
+            calls.append(target)
+            if len(calls) == 2:
+                os.kill(os.getpid(), signal.SIGKILL)
+        return before(source, target, **given)
+    os.replace = replace
+"""
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "tiny.yaml").write_text(SPACE)
+    return tmp_path
+
+
+def start(folder: Path, *arguments: str, hook: str = "") -> subprocess.Popen[str]:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    if hook:
+        (folder / "hooks").mkdir(exist_ok=True)
+        (folder / "hooks" / "sitecustomize.py").write_text(hook)
+        environment["PYTHONPATH"] = str(folder / "hooks")
+    return subprocess.Popen(
+        [sys.executable, "-m", "scaling.sweep", "--space", "tiny.yaml", "--track", "", *arguments],
+        cwd=folder,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env=environment,
+    )
+
+
+def end(process: subprocess.Popen[str]) -> tuple[int, str]:
+    output, _ = process.communicate(timeout=240)
+    return process.returncode, output
+
+
+def assert_whole(records: list[Record], trials: int = 4) -> None:
+    """Every trial once, finished, and every cell in both arms."""
+    assert len({record.key for record in records}) == len(records) == trials
+    assert {record.status for record in records} == {"finished"}
+    assert set(Counter((str(r.cell), r.seed) for r in records).values()) == {2}
+    assert all(len(record.curve) == 40 for record in records)
+
+
+def workers_of(sweep: subprocess.Popen[str]) -> list[int]:
+    """Processes that train for this sweep: of its own session's descendants, those that Ray calls ImplicitFunc."""
+    parents, names = {}, {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                parents[int(entry.name)] = int(re.findall(r"\) \S (\d+)", (entry / "stat").read_text())[0])
+                names[int(entry.name)] = (entry / "cmdline").read_bytes().decode(errors="replace")
+            except (OSError, IndexError):
+                continue  # it ended meanwhile
+
+    def is_ours(pid: int) -> bool:
+        while pid > 1:
+            if pid == sweep.pid:
+                return True
+            pid = parents.get(pid, 0)
+        return False
+
+    return [pid for pid, name in names.items() if name.startswith("ray::ImplicitFunc") and is_ours(pid)]
+
+
+def test_a_killed_worker_costs_no_trial_and_it_goes_on_from_its_checkpoint(folder: Path) -> None:
+    process = start(folder)
+    deadline = time.monotonic() + 120
+    while not list(folder.glob("results/tiny/checkpoints/*/epoch-*")):
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    workers = workers_of(process)
+    assert workers
+    os.kill(workers[0], signal.SIGKILL)
+
+    code, output = end(process)
+
+    assert code == 0, output
+    assert_whole(read_records(folder / "results" / "tiny"))
+
+
+def test_a_full_disk_stops_the_sweep_with_one_line_and_the_same_command_continues(folder: Path) -> None:
+    code, output = end(start(folder, hook=FULL))
+
+    assert code == 2, output
+    assert "Traceback" not in output
+    assert "error: the record of" in output
+    assert "No space left on device" in output
+    before = {record.key: record for record in read_records(folder / "results" / "tiny")}
+    assert 0 < len(before) < 4
+
+    code, output = end(start(folder))
+    assert code == 0, output
+    after = read_records(folder / "results" / "tiny")
+    assert_whole(after)
+    assert all(record == before[record.key] for record in after if record.key in before)
+
+
+def test_a_kill_while_a_record_is_written_loses_nothing_and_a_moved_study_continues_and_grows(folder: Path) -> None:
+    code, _ = end(start(folder, hook=KILLED))
+    assert code == -signal.SIGKILL
+    records = folder / "results" / "tiny" / "records"
+    assert len(list(records.glob("*.json"))) == 1
+    (folder / "elsewhere").mkdir()
+    (folder / "results").rename(folder / "elsewhere" / "results")
+
+    code, output = end(start(folder, "--results", "elsewhere/results", "--set", "axes.depth=[1, 2, 3]"))
+
+    assert code == 0, output
+    assert "1 of 6 trials are finished; 5 to run" in output
+    assert_whole(read_records(folder / "elsewhere" / "results" / "tiny"), trials=6)
+
+
+def test_sigterm_stops_cleanly_and_results_may_lie_in_a_store(folder: Path) -> None:
+    where = f"file://{folder}/store"
+    process = start(folder, "--results", where)
+    deadline = time.monotonic() + 120
+    while not list(folder.glob("store/tiny/checkpoints/*/epoch-*")):
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.terminate()
+    code, output = end(process)
+    assert code == 130, output
+    assert "the same command continues" in output
+
+    code, output = end(start(folder, "--results", where))
+    assert code == 0, output
+    assert_whole(read_records(place(where) / "tiny"))
