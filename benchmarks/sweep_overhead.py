@@ -69,9 +69,9 @@ def seconds_an_epoch(plan: Plan) -> float:
     """Time of an epoch of the cheapest trial, alone on this machine."""
     torch.set_num_threads(1)
     trial = plan.trials[0]
-    started = time.monotonic()
-    events = list(run_trial(trial, plan.prices.datasets[trial.config.data], device=torch.device("cpu")))
-    return (time.monotonic() - started) / max(1, len(events) - 1)
+    events = run_trial(trial, plan.prices.datasets[trial.config.data], device=torch.device("cpu"))
+    epochs = [event for event in events if isinstance(event, Epoch)]
+    return epochs[-1].train_seconds + (epochs[-1].evaluation_seconds or 0.0)  # the first one warms up
 
 
 def plain(trials: Sequence[Trial], plan: Plan, folder: Path, *, reuse_actors: bool) -> float:
@@ -106,6 +106,7 @@ def ours(
 ) -> float:
     """Run a study as a sweep does, records, checkpoints and trackers included; return the seconds it took."""
     keeper = Keeper(plan, plan.agenda({}), Progress(arms=[]), {}, None)
+    keeper.follow()  # writes what is planned
     with open_trackers(trackers, Told(plan.study, plan.folder, plan.space, {})) as opened:
         keeper.onlookers = [*opened, *([onlooker] if onlooker else [])]
         started = time.monotonic()

@@ -17,6 +17,7 @@ from scaling.brackets import without_rejected
 from scaling.config import cell_label
 from scaling.context import Context
 from scaling.controls import ControlAnswer, attention_or_capacity
+from scaling.design_space import DesignSpace, describe_space
 from scaling.equal_costs import EVERY_COST, EqualCostAnswer, at_equal_costs
 from scaling.front_answers import front_odds
 from scaling.metrics import METRICS, get_metric
@@ -96,6 +97,11 @@ class Analysis:
     def scaling_fits(self) -> ScalingFits:
         """The law of test error along every cost, by arm; computed when first asked for."""
         return fit_study(self.cells, self.arms, 100 / self.test_examples if self.test_examples else 0.0)
+
+    @cached_property
+    def design_space(self) -> DesignSpace:
+        """How errors are distributed over cells, and where costs disagree; computed when first asked for."""
+        return describe_space(self.cells, self.arms)
 
     @property
     def finished(self) -> pd.DataFrame:
