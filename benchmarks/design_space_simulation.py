@@ -31,7 +31,7 @@ def bands(cells: int, spread: float, rng: np.random.Generator) -> float:
 
 
 def false_alarms(cells: int, shared: float, rng: np.random.Generator) -> float:
-    """Percent of studies called different whose arms are alike; `shared`: deviation of what the arms of a cell share."""
+    """Percent of studies called different whose arms are alike; `shared`: deviation of what a cell gives to both."""
     count = 0
     for _ in range(STUDIES):
         common = rng.normal(0, shared, cells)

@@ -129,7 +129,9 @@ def analyse(
     table["rejected"] = ~table["key"].isin(list(kept))
     arms = list(dict.fromkeys([*study.arms, *(record.arm for record in records)]))
     cells = summarise(table, arms)
-    per_cell = max(1, len(arms) * study.seeds)
+    tune = study.space.get("tune")
+    rates = tune.get("lr", 1) if isinstance(tune, dict) else 1  # tried with the first seed
+    per_cell = max(1, len(arms) * (study.seeds - 1 + rates))
     asked_cells = max(len(set(table["cell"])), math.ceil(len(study.planned) / per_cell))
     examples = {record.scores.test_examples for record in records if record.scores and record.scores.test_examples}
     test_examples = min(examples) if examples else None
@@ -148,7 +150,7 @@ def analyse(
         front_odds=front_odds(cells, trials, EVERY_COST, bits),
         verdicts=[_verdict(study, compared, cells, trials, arm, asked_cells, resolution, margin) for arm in arms[1:]],
         equal_cost=at_equal_costs(cells, trials, study.factor, margin, resolution, bits),
-        control=attention_or_capacity(compared, arms, margin) if study.factor.endswith("pooling") else None,
+        control=attention_or_capacity(compared, arms, margin, resolution) if study.factor.endswith("pooling") else None,
         progress=count(study, records),
         asked_cells=asked_cells,
         test_examples=test_examples,

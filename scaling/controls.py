@@ -50,16 +50,22 @@ class ControlAnswer:
     parts: list[Part]
 
 
-def attention_or_capacity(table: pd.DataFrame, arms: Sequence[str], margin: float) -> ControlAnswer | None:
+def attention_or_capacity(
+    table: pd.DataFrame, arms: Sequence[str], margin: float, resolution: float = 0.0
+) -> ControlAnswer | None:
     """Judge the contrasts that the arms allow, in the trials of `table`; None where no control is an arm.
 
     Args:
         margin: points within which a difference counts as none.
+        resolution: smallest step of the accuracy, 100 / test images; no interval is made from less.
     """
     if not {PLAIN, TREATED} <= set(arms) or not {CAPACITY, MECHANISM} & set(arms):
         return None
     wanted = [(base, arm, meaning) for base, arm, meaning in PARTS if base in arms and arm in arms]
-    compared = [compare(table, base, arm, comparisons=len(wanted), level=LEVEL) for base, arm, _ in wanted]
+    compared = [
+        compare(table, base, arm, comparisons=len(wanted), level=LEVEL, resolution=resolution)
+        for base, arm, _ in wanted
+    ]
     parts = [
         Part(base, arm, meaning, comparison.difference, len(comparison.pairs))
         for (base, arm, meaning), comparison in zip(wanted, compared, strict=True)
