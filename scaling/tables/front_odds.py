@@ -53,8 +53,9 @@ def fronts(analysis: Analysis) -> Table:
             )
     caption = (
         "Fronts of mean test accuracy, drawn anew with the luck of seeds and, where trials tell, of test images."
-        " Agreement: mean of |both| / |either| of a drawn and the observed front. Stable: every configuration on the front"
-        f" is there in at least {100 * SURE:.0f} % of the draws, and every other one in at most {100 * (1 - SURE):.0f} %."
+        " Agreement: mean of |both| / |either| of a drawn and the observed front. Stable: every configuration on the"
+        f" front is there in at least {100 * SURE:.0f} % of the draws, and every other one in at most"
+        f" {100 * (1 - SURE):.0f} %."
     )
     return Table("Fronts", caption, columns, rows)
 
