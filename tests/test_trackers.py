@@ -18,7 +18,7 @@ from scaling.design import Design, cells
 from scaling.errors import ScalingError
 from scaling.records import Epoch, Record
 from scaling.trackers import TRACKERS, Told, open_trackers
-from scaling.trackers.registry import Guarded
+from scaling.trackers.registry import Guarded, Tracker
 
 
 def told(folder: Path, **parts: object) -> tuple[Told, list[Trial]]:
@@ -74,6 +74,75 @@ def test_the_journal_of_a_study_that_continues_has_every_trial_once(tmp_path: Pa
 
     states = [(t.user_attrs["key"], t.state.name) for t in journal(tmp_path).trials]
     assert states == [(trials[0].key, "COMPLETE"), (trials[1].key, "FAIL"), (trials[2].key, "COMPLETE")]
+
+
+def test_a_trial_that_was_about_to_start_when_the_sweep_was_killed_has_failed(tmp_path: Path) -> None:
+    what, trials = told(tmp_path)
+    with open_trackers(["optuna"], what) as (mirror,):
+        mirror.started(trials[0])
+    journal(tmp_path).enqueue_trial({"depth": 4}, user_attrs={"key": trials[1].key})  # and the kill came here
+
+    with open_trackers(["optuna"], what) as (mirror,):
+        mirror.started(trials[1])
+        mirror.ended(trials[1], finished(trials[1], 60))
+
+    states = [(t.user_attrs["key"], t.state.name) for t in journal(tmp_path).trials]
+    assert states == [(trials[0].key, "FAIL"), (trials[1].key, "FAIL"), (trials[1].key, "COMPLETE")]
+
+
+def test_a_diverged_trial_is_told_once_however_often_the_study_continues(tmp_path: Path) -> None:
+    what, trials = told(tmp_path)
+    record = Record.of(trials[0], status="diverged", reason="the loss was nan at step 3")
+    for _ in range(3):
+        with open_trackers(["optuna"], Told("s", tmp_path, what.space, {record.key: record})):
+            pass
+    assert [t.state.name for t in journal(tmp_path).trials] == ["FAIL"]
+
+
+def test_a_journal_torn_at_any_byte_or_locked_by_the_dead_is_mended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    what, trials = told(tmp_path)
+    with open_trackers(["optuna"], what) as (mirror,):
+        for trial in trials[:2]:
+            mirror.started(trial)
+            mirror.ended(trial, finished(trial, 60))
+    whole = (tmp_path / "optuna.journal").read_bytes()
+    settled = {trial.key: finished(trial, 60) for trial in trials[:2]}
+    monkeypatch.chdir(tmp_path)  # a relative folder, as a user names one
+
+    for cut in [0, 1, *range(17, len(whole), 83), len(whole) - 1]:
+        Path("optuna.journal").write_bytes(whole[:cut])
+        Path("optuna.journal.lock").symlink_to("optuna.journal")
+        with open_trackers(["optuna"], Told("s", Path("."), what.space, settled)) as (mirror,):
+            mirror.started(trials[2])
+            mirror.ended(trials[2], finished(trials[2], 61))
+        complete = [t.user_attrs["key"] for t in journal(tmp_path).trials if t.state.name == "COMPLETE"]
+        assert sorted(complete) == sorted(t.key for t in trials[:3]), cut
+
+
+def test_a_journal_damaged_in_its_middle_is_written_anew(tmp_path: Path) -> None:
+    what, trials = told(tmp_path)
+    settled = {trial.key: finished(trial, 60) for trial in trials}
+    with open_trackers(["optuna"], Told("s", tmp_path, what.space, settled)):
+        pass
+    lines = (tmp_path / "optuna.journal").read_bytes().splitlines(keepends=True)
+    for damage in (b"\xff\x00 no json\n", b"[]\n", b'{"op_code": 99}\n'):
+        (tmp_path / "optuna.journal").write_bytes(b"".join([lines[0], damage, *lines[1:]]))
+        with open_trackers(["optuna"], Told("s", tmp_path, what.space, settled)):
+            pass
+        assert [t.user_attrs["key"] for t in journal(tmp_path).trials] == [t.key for t in trials]
+
+
+def test_a_tracker_that_cannot_start_does_not_stop_the_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(told: Told) -> Tracker:
+        raise RuntimeError("the server is down")
+
+    monkeypatch.setitem(TRACKERS, "broken", broken)
+    what, trials = told(tmp_path)
+    expected = pytest.warns(UserWarning, match="--track broken stopped: RuntimeError: the server is down; the sweep")
+    with expected, open_trackers(["broken"], what) as (tracker,):
+        tracker.started(trials[0])
 
 
 def test_a_journal_whose_axes_have_grown_is_written_anew(tmp_path: Path) -> None:
@@ -165,7 +234,7 @@ def test_an_unknown_tracker_is_named_with_those_that_are_known(tmp_path: Path) -
         pass
 
 
-def test_a_tracker_in_trouble_is_told_once_and_then_left_alone(tmp_path: Path) -> None:
+def test_a_tracker_in_trouble_is_told_once_and_then_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Broken:
         calls = 0
 
@@ -183,8 +252,9 @@ def test_a_tracker_in_trouble_is_told_once_and_then_left_alone(tmp_path: Path) -
             self.calls += 1
 
     broken = Broken()
-    guarded = Guarded("broken", broken)
-    trial = told(tmp_path)[1][0]
+    monkeypatch.setitem(TRACKERS, "broken", lambda told: broken)
+    what, (trial, *_) = told(tmp_path)
+    guarded = Guarded("broken", what)
 
     with pytest.warns(
         UserWarning, match="--track broken stopped: ConnectionError: no route to host; the sweep goes on"

@@ -38,29 +38,32 @@ class OptunaJournal:
     def __init__(self, told: Told) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.distributions = distributions(told.space)
-        path = Path(str(told.folder)) / FILE
+        path = (
+            Path(str(told.folder)) / FILE
+        ).resolve()  # Optuna's lock is a link, which would not follow a relative one
         layout = json.dumps({name: repr(d) for name, d in self.distributions.items()}, sort_keys=True)
-        self.study = self._open(path, told.name)
-        if self.study.user_attrs.get("layout", layout) != layout:  # axes or arms have grown, which a journal cannot
-            path.unlink()
-            self.study = self._open(path, told.name)
+        mend(path)
+        study = opened(path, told.name)
+        if study is None or study.user_attrs.get("layout", layout) != layout:
+            path.unlink()  # damaged, or axes or arms have grown, which a journal cannot: the records hold all of it
+            study = created(path, told.name)
+        self.study = study
         self.study.set_user_attr("layout", layout)
         self.running: dict[str, optuna.Trial] = {}
         self.reported: dict[str, int] = {}  # key → last epoch that was told
-        known = {trial.user_attrs.get("key"): trial for trial in self.study.get_trials(deepcopy=False)}
-        for trial in known.values():
-            if trial.state in (TrialState.RUNNING, TrialState.WAITING):  # of a sweep that was killed
-                self.study.tell(trial.number, state=TrialState.FAIL)
+        self._end_abandoned()
+        states = {trial.user_attrs.get("key"): trial.state for trial in self.study.get_trials(deepcopy=False)}
         for key, record in told.settled.items():
-            if key not in known or not known[key].state.is_finished() or known[key].state == TrialState.FAIL:
+            known = states.get(key)
+            if known is None or (known == TrialState.FAIL and STATES[record.status] != TrialState.FAIL):
                 self._add(record)
 
-    @staticmethod
-    def _open(path: Path, name: str) -> optuna.Study:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            storage = JournalStorage(JournalFileBackend(str(path)))
-            return optuna.create_study(storage=storage, study_name=name, direction="maximize", load_if_exists=True)
+    def _end_abandoned(self) -> None:
+        """Trials that a killed sweep was running, or was about to start, have failed."""
+        while self.study.get_trials(deepcopy=False, states=[TrialState.WAITING]):
+            self.study.ask()  # a waiting trial cannot be told anything: it has to start first
+        for trial in self.study.get_trials(deepcopy=False, states=[TrialState.RUNNING]):
+            self.study.tell(trial.number, state=TrialState.FAIL)
 
     def started(self, trial: Trial) -> None:
         if trial.key in self.running:
@@ -103,6 +106,37 @@ class OptunaJournal:
                 user_attrs={"key": record.key, "label": trial.label, **attributes(record)},
             )
         )
+
+
+def mend(path: Path) -> None:
+    """Take away what a writer that was killed in the middle of a write left: its lock, and half a line.
+
+    The sweep that calls this holds the study's lease, so no other writer lives.
+    """
+    Path(f"{path}.lock").unlink(missing_ok=True)
+    if not path.exists():
+        return
+    with path.open("r+b") as file:
+        content = file.read()
+        file.truncate(content.rfind(b"\n") + 1)
+
+
+def opened(path: Path, name: str) -> optuna.Study | None:
+    """The study in a journal, new where there is none; None where the journal cannot be read."""
+    try:
+        return created(path, name)
+    except OSError:
+        raise
+    except Exception:  # a line that is no JSON, no entry, or refers to one that is gone: Optuna names no error for it
+        return None
+
+
+def created(path: Path, name: str) -> optuna.Study:
+    """The study in a journal, new where there is none."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        storage = JournalStorage(JournalFileBackend(str(path)))
+        return optuna.create_study(storage=storage, study_name=name, direction="maximize", load_if_exists=True)
 
 
 def attributes(record: Record) -> dict[str, Any]:

@@ -68,7 +68,7 @@ def open_trackers(names: Sequence[str], told: Told) -> Iterator[list[Onlooker]]:
         ScalingError: a name that is no tracker's, or a tool that is not installed.
     """
     check_names(names)
-    opened = [Guarded(name, TRACKERS[name](told)) for name in dict.fromkeys(names)]
+    opened = [Guarded(name, told) for name in dict.fromkeys(names)]
     try:
         yield list(opened)
     finally:
@@ -79,9 +79,15 @@ def open_trackers(names: Sequence[str], told: Told) -> Iterator[list[Onlooker]]:
 class Guarded:
     """A tracker whose trouble does not reach the sweep: it is told as a warning, once, and the tracker falls silent."""
 
-    def __init__(self, name: str, inner: Tracker) -> None:
+    def __init__(self, name: str, told: Told) -> None:
         self.name = name
-        self.inner: Tracker | None = inner
+        self.inner: Tracker | None = None
+        try:
+            self.inner = TRACKERS[name](told)
+        except ScalingError:  # a tool that was asked for and is not installed, which the user can mend
+            raise
+        except Exception as trouble:
+            self._fall_silent(trouble)
 
     def started(self, trial: Trial) -> None:
         self._tell(lambda inner: inner.started(trial))
@@ -101,9 +107,12 @@ class Guarded:
         try:
             call(self.inner)
         except Exception as trouble:  # whatever a foreign tool raises: no network, a full disk, a changed interface
-            self.inner = None
-            text = " ".join(f"{type(trouble).__name__}: {trouble}".split())
-            warnings.warn(f"--track {self.name} stopped: {text}; the sweep goes on without it", stacklevel=2)
+            self._fall_silent(trouble)
+
+    def _fall_silent(self, trouble: Exception) -> None:
+        self.inner = None
+        text = " ".join(f"{type(trouble).__name__}: {trouble}".split())
+        warnings.warn(f"--track {self.name} stopped: {text}; the sweep goes on without it", stacklevel=3)
 
 
 def settings_of(trial: Trial) -> dict[str, bool | int | float | str]:
