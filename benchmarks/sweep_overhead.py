@@ -1,8 +1,8 @@
 """What a sweep costs beyond its training: the same trials through plain Ray Tune and through this engine, in one run.
 
-    python benchmarks/sweep_overhead.py                       # trials of about 30 s: plain Tune, reused workers, ours
+    python benchmarks/sweep_overhead.py                     # 24 trials of 30 s: plain Tune, reused workers, ours
     python benchmarks/sweep_overhead.py --seconds 5 --trials 8
-    python benchmarks/sweep_overhead.py --replay 10000        # recorded curves: time and memory a trial
+    python benchmarks/sweep_overhead.py --replay 10000      # recorded curves: time and memory a trial
 
 Useful seconds are those of training steps, their data and evaluation, as the trials' own stopwatches have them; paid
 seconds are slots × the time from the first trial's request to the last one's end. Starting Ray is left out for all,
@@ -12,9 +12,11 @@ starting workers is not. Plain Tune runs the same function with its defaults, an
 import argparse
 import json
 import os
+import statistics
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import torch
@@ -57,6 +59,20 @@ def useful(records: Sequence[Record]) -> float:
     return sum(
         record.seconds[name] for record in records if record.seconds for name in USEFUL if name in record.seconds
     )
+
+
+def gaps(records: Sequence[Record], slots: int) -> list[float]:
+    """Seconds from a trial's end to the first training step of the next one on its slot."""
+    free: list[datetime] = []
+    found = []
+    times = [(datetime.fromisoformat(r.started or ""), datetime.fromisoformat(r.ended or ""), r) for r in records]
+    for place, (start, end, record) in enumerate(sorted(times, key=lambda one: one[0])):
+        if place >= slots:  # the slot that became free last before this start, or, clocks being rounded, just then
+            before = max((t for t in free if t <= start + timedelta(milliseconds=2)), default=min(free))
+            free.remove(before)
+            found.append((start - before).total_seconds() + (record.seconds or {}).get("setup", 0.0))
+        free.append(end)
+    return found
 
 
 def plan_of(text: str, folder: Path, name: str) -> Plan:
@@ -149,7 +165,9 @@ def compare(seconds: float, trials: int) -> None:
             assert len(records) == len(plan.trials), f"{name} ended {len(records)} of {len(plan.trials)} trials"
             print(
                 f"{name:26} useful {good:7.1f} s of {paid:7.1f} s paid: {100 * good / paid:5.1f} %,"
-                f" overhead {(paid - good) / len(records):5.2f} slot-seconds a trial"
+                f" overhead {(paid - good) / len(records):5.2f} slot-seconds a trial,"
+                f" gap {statistics.median(between := gaps(records, slots)):5.2f} s (at most {max(between):.2f})",
+                flush=True,
             )
 
 
@@ -201,7 +219,7 @@ def replayed(trials: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=30, help="of a trial, about; default: 30")
-    parser.add_argument("--trials", type=int, default=8, help="a multiple of four; default: 8")
+    parser.add_argument("--trials", type=int, default=24, help="a multiple of four; default: 24")
     parser.add_argument("--replay", type=int, metavar="TRIALS", help="run so many trials on recorded curves instead")
     options = parser.parse_args()
     if options.replay:

@@ -92,7 +92,7 @@ def assert_whole(records: list[Record], trials: int = 4) -> None:
 
 
 def workers_of(sweep: subprocess.Popen[str]) -> list[int]:
-    """Processes that train for this sweep: of its own session's descendants, those that Ray calls ImplicitFunc."""
+    """Processes that train for this sweep: of its own session's descendants, those that Ray says to `train`."""
     parents, names = {}, {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -109,7 +109,7 @@ def workers_of(sweep: subprocess.Popen[str]) -> list[int]:
             pid = parents.get(pid, 0)
         return False
 
-    return [pid for pid, name in names.items() if name.startswith("ray::ImplicitFunc") and is_ours(pid)]
+    return [pid for pid, name in names.items() if name.startswith("ray::") and ".train" in name and is_ours(pid)]
 
 
 def test_a_killed_worker_costs_no_trial_and_it_goes_on_from_its_checkpoint(folder: Path) -> None:

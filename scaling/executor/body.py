@@ -1,5 +1,10 @@
-"""What a worker does with a trial: run it and report each epoch and the record."""
+"""What a worker does with its trials, one after another: run each and say what has come of it.
 
+A class for Tune, not a function: between two trials a worker then only starts the next, where Tune's functions wait
+for their thread to end and for one more answer of the driver.
+"""
+
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,23 +18,50 @@ from scaling.records import Epoch, Record
 from scaling.replay import Replay
 from scaling.storage import Where
 
+BUNDLED = 1.0  # seconds of epochs that are said together: for each answer a worker waits some 10 ms for the driver
 
-def run_leg(
-    config: dict[str, Any], *, datasets: dict[DataConfig, Dataset], folder: Where, replay: Replay | None
-) -> None:
-    """Body of a Tune trial.
 
-    Args:
-        config: `trial` as JSON, and `until`, the epoch after which it rests (None: it runs to its end).
-        replay: recorded trials to take curves from, in place of training.
+class TrialWorker(tune.Trainable):
+    """Lives on from trial to trial.
+
+    `config` of each: `trial` as JSON; `until`, the epoch after which it rests (None: it runs to its end); its `cpus`
+    and `gpus`.
     """
-    trial, until = Trial.model_validate_json(config["trial"]), config["until"]
-    events = replay.run(trial, until) if replay else train(trial, datasets[trial.config.data], folder, until)
-    for event in events:
-        kind = "record" if isinstance(event, Record) else "epoch"
-        tune.report({kind: event.model_dump_json(by_alias=True)})
-    if until is not None:
-        tune.report({"rested": until})  # after a record it says nothing new
+
+    @classmethod
+    def default_resource_request(cls, config: dict[str, Any]) -> tune.PlacementGroupFactory:
+        return tune.PlacementGroupFactory([{"CPU": config["cpus"], "GPU": config["gpus"]}])
+
+    def setup(  # pyright: ignore[reportIncompatibleMethodOverride]  # as `tune.with_parameters` wants it
+        self, config: dict[str, Any], *, datasets: dict[DataConfig, Dataset], folder: Where, replay: Replay | None
+    ) -> None:
+        """Take what all trials share.
+
+        Args:
+            replay: recorded trials to take curves from, in place of training.
+        """
+        self.datasets, self.folder, self.replay = datasets, folder, replay
+        self.reset_config(config)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        trial, self.until = Trial.model_validate_json(new_config["trial"]), new_config["until"]
+        if self.replay:
+            self.events = self.replay.run(trial, self.until)
+        else:
+            self.events = train(trial, self.datasets[trial.config.data], self.folder, self.until)
+        return True
+
+    def step(self) -> dict[str, Any]:
+        """The epochs that ended since the last step, and the record where the trial has ended."""
+        epochs: list[str] = []
+        since = time.monotonic()
+        for event in self.events:
+            if isinstance(event, Record):
+                return {"epochs": epochs, "record": event.model_dump_json(by_alias=True), "done": True}
+            epochs.append(event.model_dump_json())
+            if time.monotonic() - since >= BUNDLED:
+                return {"epochs": epochs}
+        return {"epochs": epochs, "rested": self.until, "done": True}
 
 
 def train(trial: Trial, data: Dataset, folder: Where, until: int | None) -> Iterator[Epoch | Record]:

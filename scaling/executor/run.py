@@ -16,7 +16,7 @@ from ray.tune.search import Searcher
 
 from scaling.config import DataConfig, Trial
 from scaling.data import Dataset
-from scaling.executor.body import run_leg
+from scaling.executor.body import TrialWorker
 from scaling.records import Epoch, Record
 from scaling.replay import Replay
 from scaling.search.course import Leg
@@ -79,15 +79,15 @@ def run(
     if workers > 1 and replay is None:
         from scaling.executor.workers import OWN_SHARE, run_shared_leg  # Ray Train, which single workers do without
 
-        body = tune.with_parameters(run_shared_leg, datasets=dict(datasets), folder=folder)
-        placed: Callable[[dict[str, Any]], Any] = lambda config: tune.PlacementGroupFactory([OWN_SHARE])  # noqa: E731
+        shared = tune.with_parameters(run_shared_leg, datasets=dict(datasets), folder=folder)
+        body = tune.with_resources(shared, tune.PlacementGroupFactory([OWN_SHARE]))
     else:
-        body = tune.with_parameters(run_leg, datasets={} if replay else dict(datasets), folder=folder, replay=replay)
-        placed = lambda config: tune.PlacementGroupFactory([{"CPU": config["cpus"], "GPU": config["gpus"]}])  # noqa: E731
+        known = {} if replay else dict(datasets)
+        body = tune.with_parameters(TrialWorker, datasets=known, folder=folder, replay=replay)
     with _interrupted_by_sigterm(), _scratch(folder) as scratch:
         while not queue.is_over:
             tune.Tuner(
-                tune.with_resources(body, placed),
+                body,
                 tune_config=tune.TuneConfig(
                     search_alg=_Asker(queue, trials, cpus, share, workers),
                     num_samples=-1,
@@ -99,6 +99,7 @@ def run(
                     storage_path=scratch,
                     verbose=0,
                     failure_config=tune.FailureConfig(max_failures=MAX_RESTARTS),
+                    checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),  # trials keep their own
                     callbacks=[_Relay(trials, watcher)],
                 ),
             ).fit()
@@ -189,10 +190,10 @@ class _Relay(tune.Callback):
         self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, result: dict[str, Any], **info: Any
     ) -> None:
         ours = self.trials[trial.trial_id]
+        for epoch in result.get("epochs", ()):
+            self.watcher.epoch_ended(ours, Epoch.model_validate_json(epoch))
         if "record" in result:
             self.watcher.ended(ours, Record.model_validate_json(result["record"]))
-        elif "epoch" in result:
-            self.watcher.epoch_ended(ours, Epoch.model_validate_json(result["epoch"]))
         elif "rested" in result:
             self.watcher.rested(ours)
 

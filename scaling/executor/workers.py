@@ -23,7 +23,7 @@ OWN_SHARE = {"memory": 2.0**20}  # bytes; Ray refuses a trial that takes nothing
 
 
 def run_shared_leg(config: dict[str, Any], *, datasets: dict[DataConfig, Dataset], folder: Where) -> None:
-    """Body of a Tune trial, which reports as `run_leg` does.
+    """Body of a Tune trial, which reports as `TrialWorker` does.
 
     A worker that dies takes the whole trial with it; Tune starts it again, and it resumes from its checkpoint.
 
@@ -68,9 +68,11 @@ def work_together(config: dict[str, Any]) -> None:
     until, folder = config["until"], place(config["folder"])
     try:
         for event in run_trial(trial, data, device=device, folder=folder, until=until, workers=group):
-            kind = "record" if isinstance(event, Record) else "epoch"
-            if kind == "record" and group.is_first:
-                group.ended()
-            train.report({kind: event.model_dump_json(by_alias=True)})
+            if isinstance(event, Record):
+                if group.is_first:
+                    group.ended()
+                train.report({"record": event.model_dump_json(by_alias=True)})
+            else:
+                train.report({"epochs": [event.model_dump_json()]})
     except WorkerLost as lost:  # Ray Train starts over what raises an Exception
         raise RuntimeError(str(lost)) from None
