@@ -9,8 +9,10 @@ study: .venv/.installed
 	$(BIN)/python -m scaling.sweep --space depth_width
 	$(BIN)/python -m scaling.report depth_width
 
+# The quick tests side by side, then one by one those that start clusters of their own; all of them, whatever fails.
 test: .venv/.installed-dev
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" -n 2; quick=$$?; \
+	$(BIN)/python -m pytest -m slow && exit $$quick
 
 check: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m "not slow" -n 2
