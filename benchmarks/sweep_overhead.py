@@ -16,6 +16,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -61,18 +62,40 @@ def useful(records: Sequence[Record]) -> float:
     )
 
 
-def gaps(records: Sequence[Record], slots: int) -> list[float]:
-    """Seconds from a trial's end to the first training step of the next one on its slot."""
-    free: list[datetime] = []
-    found = []
-    times = [(datetime.fromisoformat(r.started or ""), datetime.fromisoformat(r.ended or ""), r) for r in records]
-    for place, (start, end, record) in enumerate(sorted(times, key=lambda one: one[0])):
-        if place >= slots:  # the slot that became free last before this start, or, clocks being rounded, just then
-            before = max((t for t in free if t <= start + timedelta(milliseconds=2)), default=min(free))
-            free.remove(before)
-            found.append((start - before).total_seconds() + (record.seconds or {}).get("setup", 0.0))
-        free.append(end)
-    return found
+@dataclass(frozen=True)
+class Overhead:
+    """Where the paid seconds went that were not useful; all but `gaps` are slot-seconds a trial."""
+
+    starting: float  # until the first trial of each slot began
+    gaps: list[float]  # seconds from a trial's end to the first training step of the next one on its slot
+    in_trials: float  # of the trials' own: set-up, checkpoints, weights and galleries, waiting to be heard
+    idle: float  # slots that had nothing left to do while others went on
+
+    @classmethod
+    def of(cls, records: Sequence[Record], slots: int, taken: float) -> "Overhead":
+        """Follow trials from slot to slot by their own clocks; `taken` seconds passed from the request to the end."""
+        free: list[datetime] = []
+        found = []
+        times = sorted(
+            (datetime.fromisoformat(r.started or ""), datetime.fromisoformat(r.ended or "")) for r in records
+        )
+        setup = {r.started: (r.seconds or {}).get("setup", 0.0) for r in records}
+        for place, (start, end) in enumerate(times):
+            if place >= slots:  # the slot that became free last before this start, or, clocks being rounded, just then
+                before = max((t for t in free if t <= start + timedelta(milliseconds=2)), default=min(free))
+                free.remove(before)
+                found.append((start - before).total_seconds() + setup[start.isoformat(timespec="milliseconds")])
+            free.append(end)
+        last = max(free)
+        count = len(records)
+        within = sum(sum(r.seconds.values()) for r in records if r.seconds) - useful(records)
+        before_last = sum((last - times[slot][0]).total_seconds() for slot in range(slots))
+        return cls(
+            starting=(slots * taken - before_last) / count,
+            gaps=found,
+            in_trials=within / count,
+            idle=sum((last - end).total_seconds() for end in free) / count,
+        )
 
 
 def plan_of(text: str, folder: Path, name: str) -> Plan:
@@ -163,10 +186,12 @@ def compare(seconds: float, trials: int) -> None:
             taken, records = measured()
             paid, good = slots * taken, useful(records)
             assert len(records) == len(plan.trials), f"{name} ended {len(records)} of {len(plan.trials)} trials"
+            over = Overhead.of(records, slots, taken)
             print(
                 f"{name:26} useful {good:7.1f} s of {paid:7.1f} s paid: {100 * good / paid:5.1f} %,"
-                f" overhead {(paid - good) / len(records):5.2f} slot-seconds a trial,"
-                f" gap {statistics.median(between := gaps(records, slots)):5.2f} s (at most {max(between):.2f})",
+                f" overhead {(paid - good) / len(records):5.2f} slot-seconds a trial: starting {over.starting:.2f},"
+                f" idle at the end {over.idle:.2f}, in the trials {over.in_trials:.2f};"
+                f" gap {statistics.median(over.gaps):.2f} s (at most {max(over.gaps):.2f})",
                 flush=True,
             )
 
