@@ -36,6 +36,8 @@ class Keeper:
         self.settled = settled
         self.trouble: StorageError | None = None  # why the sweep has to stop
         self._beaten = -BEAT  # seconds of time.monotonic
+        self._told: dict[str, int] = {}  # key of a trial that is not over → epochs that onlookers were told of
+        self._ended: set[str] = set()  # keys
         self._before = before
 
     @property
@@ -52,8 +54,10 @@ class Keeper:
     def epoch_ended(self, trial: Trial, epoch: Epoch) -> None:
         self.agenda.epoch_ended(trial, epoch)
         self.progress.epoch_ended(trial, epoch)
-        for onlooker in self.onlookers:
-            onlooker.epoch_ended(trial, epoch)
+        if epoch.epoch > self._told.get(trial.key, 0):  # a trial that continues tells its earlier epochs again
+            self._told[trial.key] = epoch.epoch
+            for onlooker in self.onlookers:
+                onlooker.epoch_ended(trial, epoch)
         if time.monotonic() - self._beaten > BEAT:
             self.beat()
 
@@ -63,6 +67,8 @@ class Keeper:
         self.follow()
 
     def ended(self, trial: Trial, record: Record) -> None:
+        if trial.key in self._ended:  # a worker that dies after its last word: what it said holds
+            return
         self._keep(trial, record)
         self.agenda.ended(trial, record)
         self.follow()
@@ -76,6 +82,8 @@ class Keeper:
         except StorageError as trouble:  # nothing more can be kept; what is running goes on from its checkpoint later
             self.trouble = trouble
             raise KeyboardInterrupt from None  # which Tune lets through, as it does Ctrl-C
+        self._ended.add(trial.key)
+        self._told.pop(trial.key, None)
         remove_tree(self.plan.folder / "checkpoints" / trial.key)
         self.progress.ended(trial, record)
         for onlooker in self.onlookers:

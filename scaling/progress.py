@@ -44,6 +44,8 @@ class Progress:
     failures: list[tuple[Trial, str]] = field(default_factory=list)
     _work: dict[str, float] = field(default_factory=dict)  # key → work of a trial that is not over yet
     _progress: dict[str, float] = field(default_factory=dict)  # key → part of its work that this run has done
+    _whole: float = 0.0  # work of all trials that were planned
+    _done: float = 0.0  # of it, what this run has done
     _first_epoch: float | None = None
 
     def planned(self, trial: Trial, work: float) -> None:
@@ -54,6 +56,7 @@ class Progress:
         """
         self.total += 1
         self._work[trial.key] = work
+        self._whole += work
 
     def restored(self, trial: Trial, record: Record) -> None:
         """Count a trial that an earlier run of the sweep has finished."""
@@ -67,7 +70,11 @@ class Progress:
 
     def epoch_ended(self, trial: Trial, epoch: Epoch) -> None:
         self.running.setdefault(trial.key, Running(trial, time.monotonic())).epoch = epoch
-        self._progress[trial.key] = epoch.epoch / trial.config.recipe.epochs
+        self._has_done(trial, epoch.epoch / trial.config.recipe.epochs)
+
+    def _has_done(self, trial: Trial, part: float) -> None:
+        self._done += self._work.get(trial.key, 0.0) * (part - self._progress.get(trial.key, 0.0))
+        self._progress[trial.key] = part
 
     def rested(self, trial: Trial) -> None:
         self.running.pop(trial.key, None)
@@ -75,8 +82,11 @@ class Progress:
     def ended(self, trial: Trial, record: Record) -> None:
         self.running.pop(trial.key, None)
         if record.status == "stopped":  # what it would have taken is not to be waited for
-            self._work[trial.key] *= self._progress.get(trial.key, 0.0)
-        self._progress[trial.key] = 1.0
+            self._whole -= self._work.get(trial.key, 0.0) * (1 - self._progress.get(trial.key, 0.0))
+        else:
+            self._has_done(trial, 1.0)
+        self._work.pop(trial.key, None)
+        self._progress.pop(trial.key, None)
         self._count(trial, record)
 
     def _count(self, trial: Trial, record: Record) -> None:
@@ -106,8 +116,6 @@ class Progress:
 
     def seconds_left(self) -> float | None:
         """Expected seconds to the end, from the work done so far; None before the first epoch has ended."""
-        done = sum(self._work[key] * part for key, part in self._progress.items())
-        if not done or self._first_epoch is None:
+        if self._done <= 0 or self._first_epoch is None:
             return None
-        whole = sum(self._work.values())
-        return (time.monotonic() - self._first_epoch) * max(0.0, whole - done) / done
+        return (time.monotonic() - self._first_epoch) * max(0.0, self._whole - self._done) / self._done

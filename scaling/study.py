@@ -38,7 +38,8 @@ def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 def describe(name: str, space: Space, planned: Sequence[Trial], before: Study | None) -> Study:
     """What is asked, for the answering half; a study that is continued in part keeps what it had planned."""
     keys = [trial.key for trial in planned]
-    earlier = [key for key in before.planned if key not in set(keys)] if before else []
+    ours = set(keys)
+    earlier = [key for key in before.planned if key not in ours] if before else []
     arms = [str(arm) for arm in space.arm_values]
     arms += [arm for arm in before.arms if arm not in arms] if before else []
     return Study(

@@ -68,7 +68,7 @@ def agenda(
     asked: Space,
     proposals: Proposals,
     settled: dict[str, Record] | None = None,
-    spent: Spent = lambda records, handed_out: None,
+    spent: Spent = lambda records, started, seconds: None,
 ) -> Agenda:
     return Agenda("study", FakeAdmission(asked), proposals, settled or {}, spent)
 

@@ -15,10 +15,13 @@ from scaling.design import Cell, Design
 from scaling.errors import SpaceError
 from scaling.records import Epoch, Record
 from scaling.search.course import Answer, Course, Leg, Stopped, course
-from scaling.search.proposals import Proposals
+from scaling.search.ladder import Ladder
+from scaling.search.proposals import SEARCHED, Proposals
 from scaling.search.stopping import RULES, Field, Standing
 
-Spent = Callable[[Iterable[Record], int], str | None]  # (records, trials handed out) → what is spent, or None
+# (records; trials started, None to ask whether those that are may go on; seconds that no record tells of) → what is
+# spent, or None
+Spent = Callable[[Iterable[Record], int | None, float], str | None]
 
 
 class Admits(Protocol):
@@ -34,6 +37,7 @@ class _Running:
     """A cell on its course."""
 
     number: int
+    batch: int
     course: Course
     awaited: dict[str, int | None] = field(default_factory=dict)  # key → the epoch up to which it is wanted
     standing: Standing | None = None  # where it waits for a decision
@@ -55,7 +59,7 @@ class Agenda:
         admission: Admits,
         proposals: Proposals,
         settled: Mapping[str, Record],
-        spent: Spent = lambda records, handed_out: None,
+        spent: Spent = lambda records, started, seconds: None,
     ) -> None:
         self.study = study
         self.admission = admission
@@ -65,15 +69,18 @@ class Agenda:
         self.out_of: str | None = None  # what the budget has run out of
         self._proposals = proposals
         self._spent = spent
-        self._answers: dict[str, Answer] = {
-            key: Answer(record.curve, in_brief(record)) for key, record in settled.items()
-        }
+        search = admission.design.space.search
+        self._looks_at_curves = search.stop is not None or search.design in SEARCHED
+        self._answers: dict[str, Answer] = {key: self._answer(record) for key, record in settled.items()}
         self._running: dict[int, _Running] = {}
-        self._ready: list[tuple[tuple[int, int, int, int], Leg]] = []
+        self._ladder = Ladder()
+        self._finished: list[Record] = []  # of the study's own trials
+        self._ready: list[tuple[tuple[int, int, int, int], Leg, _Running]] = []
         self._out: dict[str, Leg] = {}  # handed out and not yet answered
-        self._handed_out: set[str] = set()
-        self._begun: set[tuple[int, int]] = set()  # (cell, seed) of which a trial was handed out
-        self._standings: dict[int, dict[str, Standing]] = {}  # rung → cell → where it stood
+        self._started: set[str] = set()  # trials that were handed out or have a record
+        self._begun: set[tuple[int, int, int | None]] = set()  # (cell, seed, until) of legs that were handed out
+        self._unrecorded = 0.0  # seconds of the epochs of trials that have no record yet
+        self._is_frozen = False  # the budget does not let even what has begun go on
         self._wanting: dict[str, list[int]] = {}  # key → cells that wait for its answer
         self._touched: set[int] = set()  # cells that may be able to move on
         self._batch = self._cells = 0
@@ -84,21 +91,18 @@ class Agenda:
 
     def next(self) -> Leg | None:
         """The next trial to run; None where there is none at the moment, or none any more: see `is_over`."""
-        self.move()
-        if not self._ready:
-            return None
-        (_, seed, number, _), leg = self._ready[0]
-        # a pair is begun whole or not at all, whatever the budget: half a pair says nothing
-        if (number, seed) not in self._begun:
-            self.out_of = self.out_of or self._spent(self._records(), len(self._handed_out))
-            if self.out_of:
-                self._ready.clear()
+        while True:
+            self.move()
+            if not self._ready:
                 return None
-            self._begun.add((number, seed))
-        heapq.heappop(self._ready)
-        self._out[leg.trial.key] = leg
-        self._handed_out.add(leg.trial.key)
-        return leg
+            (_, seed, number, _), leg, run = heapq.heappop(self._ready)
+            legs = number, seed, leg.until
+            if legs in self._begun or self._may_begin(run, leg):
+                self._begun.add(legs)
+                self._out[leg.trial.key] = leg
+                self._started.add(leg.trial.key)
+                return leg
+            self._leave(run)
 
     @property
     def is_over(self) -> bool:
@@ -127,6 +131,7 @@ class Agenda:
         curve = self._answers.setdefault(trial.key, Answer([])).curve
         if epoch.epoch == len(curve) + 1:  # a trial that continues tells its earlier epochs again
             curve.append(epoch)
+            self._unrecorded += seconds_of([epoch])
 
     def rested(self, trial: Trial) -> None:
         """A trial has come to the epoch up to which it was wanted."""
@@ -134,20 +139,18 @@ class Agenda:
         self._touched.update(self._wanting.get(trial.key, ()))
 
     def ended(self, trial: Trial, record: Record) -> None:
-        self._answers[trial.key] = Answer(list(record.curve), in_brief(record))
+        self._record(trial, record)
         self.rested(trial)
 
     # --- moves on --------------------------------------------------------------------------------------------------
 
     def move(self) -> None:
         """Let every cell go as far as the answers carry it, then ask for more cells."""
-        if self.out_of:
-            return
         while True:
             while self._touched:
                 if (run := self._running.get(self._touched.pop())) is not None:
                     self._advance(run)
-            if self._ready or self._out or (self._is_exhausted and not self._running):
+            if self._ready or self._out or self._is_frozen:
                 return
             if self._running:
                 # all of them wait for decisions; a rule that lets none go on now has nothing more to learn
@@ -156,7 +159,9 @@ class Agenda:
                     if (run := self._running.get(number)) is not None:
                         self._advance(run)
                 if not self._touched and before == set(self._running.values()):
-                    self._send(next(iter(self._running.values())), "go on")
+                    self._decided(next(iter(self._running.values())), "go on")
+            elif self._is_exhausted or self.out_of:
+                return
             else:
                 self._propose()
 
@@ -173,7 +178,7 @@ class Agenda:
             batch = sorted(batch, key=lambda wanted: sum(self.admission.macs(wanted.cell).values()))
         for wanted in batch:
             macs = self.admission.macs(wanted.cell)
-            run = _Running(self._cells, course(self.admission.design, self.study, wanted, macs))
+            run = _Running(self._cells, self._batch, course(self.admission.design, self.study, wanted, macs))
             self._running[run.number] = run
             self._cells += 1
             self._ask(run, next(run.course))
@@ -181,39 +186,84 @@ class Agenda:
     def _advance(self, run: _Running) -> None:
         """Send a cell what it waits for, if that is there."""
         if run.standing is not None:
-            decision = self._decide(run.standing)
+            decision = run.standing.before or self._decide(run.standing)
             if decision != "wait":
-                run.standing = None
-                self._send(run, decision)
+                self._decided(run, decision)
         elif all(self._is_answered(key, until) for key, until in run.awaited.items()):
             self._send(run, {key: self._answers[key] for key in run.awaited})
 
+    def _decided(self, run: _Running, decision: str) -> None:
+        run.standing = None
+        self._ladder.decided(run.number)
+        self._send(run, decision)
+
     def _send(self, run: _Running, message: object) -> None:
         try:
-            self._ask(run, run.course.send(message))  # pyright: ignore[reportArgumentType]
+            asked = run.course.send(message)  # pyright: ignore[reportArgumentType]
         except StopIteration as end:
-            del self._running[run.number]
+            self._leave(run)
             if isinstance(end.value, Stopped):
                 self._stop(end.value)
+        else:
+            self._ask(run, asked)
+
+    def _leave(self, run: _Running) -> None:
+        """A cell has come to the end of its course, or is not to go on."""
+        self._running.pop(run.number, None)
+        self._touched |= self._ladder.leaves(run.number)
 
     def _ask(self, run: _Running, asked: list[Leg] | Standing) -> None:
         self._touched.add(run.number)
         if isinstance(asked, Standing):
             run.standing = asked
-            self._standings.setdefault(asked.rung, {})[asked.cell] = asked
-            self._touched.update(number for number, other in self._running.items() if other.standing)
+            self._touched |= self._ladder.stands(run.number, asked)
             return
+        if any(leg.until is not None for leg in asked):
+            self._ladder.climbs(run.number)
+        else:
+            self._touched |= self._ladder.leaves(run.number)
         run.awaited = {leg.trial.key: leg.until for leg in asked}
         for place, leg in enumerate(asked):
-            if leg.trial.key not in self.planned:
-                self.planned[leg.trial.key] = leg.trial
-                self._new.append(leg.trial)
-            refuse_twin(self.planned[leg.trial.key], leg.trial)
+            self._plan(leg.trial)
             if run.number not in (wanting := self._wanting.setdefault(leg.trial.key, [])):
                 wanting.append(run.number)
             if not self._is_answered(leg.trial.key, leg.until):
                 seed = leg.trial.config.seed
-                heapq.heappush(self._ready, ((self._batch, seed, run.number, place), leg))
+                heapq.heappush(self._ready, ((run.batch, seed, run.number, place), leg, run))
+
+    def _plan(self, trial: Trial) -> None:
+        if trial.key in self.planned:
+            refuse_twin(self.planned[trial.key], trial)
+            return
+        self.planned[trial.key] = trial
+        self._new.append(trial)
+        if (answer := self._answers.get(trial.key)) and answer.record:  # of an earlier command
+            self._started.add(trial.key)
+            if answer.record.status == "finished":
+                self._finished.append(answer.record)
+
+    def _may_begin(self, run: _Running, leg: Leg) -> bool:
+        """Whether the budget lets the trials of a cell and seed begin, or go on to where they are judged next.
+
+        A pair is begun whole or not at all, and once one of its arms is over, it is not left at that, whatever the
+        budget: half a pair says nothing.
+        """
+        of_arms: dict[str, list[Record | None]] = {}
+        for trial in (self.planned[key] for key in run.awaited):
+            if trial.config.seed == leg.trial.config.seed:
+                answer = self._answers.get(trial.key)
+                of_arms.setdefault(trial.arm, []).append(answer.record if answer else None)
+        for records in of_arms.values():
+            if all(records) or any(record and record.status == "finished" for record in records):
+                return True
+        if not self._is_frozen:
+            spent = self._spent(self._records(), None, self._unrecorded)
+            self._is_frozen = spent is not None
+            self.out_of = spent or self.out_of
+        if self._is_frozen or leg.trial.key in self._started:
+            return not self._is_frozen
+        self.out_of = self.out_of or self._spent(self._records(), len(self._started), self._unrecorded)
+        return self.out_of is None
 
     def _is_answered(self, key: str, until: int | None) -> bool:
         answer = self._answers.get(key)
@@ -222,24 +272,33 @@ class Agenda:
         return answer.record is not None or (until is not None and len(answer.curve) >= until)
 
     def _decide(self, standing: Standing) -> str:
+        if self._is_frozen:
+            return "wait"
         stop = self.admission.design.space.search.stop
         assert stop is not None  # nobody stands at a rung otherwise
-        here = list(self._standings[standing.rung].values())
-        coming = sum(run.standing is None or run.standing.rung < standing.rung for run in self._running.values())
-        is_last = not self._out and not self._ready and all(run.standing for run in self._running.values())
-        finished = [record for record in self._records() if record.status == "finished"]
-        epochs = max(trial.config.recipe.epochs for trial in self.planned.values())
-        return RULES[stop.rule](stop, standing, Field(here, len(here) + coming, finished, epochs, is_last))
+        ladder, rung = self._ladder, standing.rung
+        is_last = not self._out and not self._ready and ladder.waiting == len(self._running)
+        seen = Field(ladder.here(rung), ladder.place(standing), ladder.coming(rung), self._finished, is_last)
+        return RULES[stop.rule](stop, standing, seen)
 
     def _stop(self, stopped: Stopped) -> None:
         for trial in stopped.trials:
-            if self._answers[trial.key].record is not None:
-                continue  # an earlier command wrote it, or it failed on the way
-            curve = self._answers[trial.key].curve
-            reason = f"its cell was stopped at epoch {len(curve)}: {stopped.reason}"
-            left = Record.of(trial, status="stopped", reason=reason, curve=curve)
-            self._answers[trial.key] = Answer(curve, left)
-            self._stopped.append((trial, left))
+            if (answer := self._answers[trial.key]).record is None:  # else it failed on the way, or is of before
+                reason = f"its cell was stopped at epoch {len(answer.curve)}: {stopped.reason}"
+                left = Record.of(trial, status="stopped", reason=reason, curve=answer.curve)
+                self._record(trial, left)
+                self._stopped.append((trial, left))
+
+    def _record(self, trial: Trial, record: Record) -> None:
+        if (before := self._answers.get(trial.key)) is not None and before.record is None:
+            self._unrecorded -= seconds_of(before.curve)
+        self._answers[trial.key] = answer = self._answer(record)
+        if answer.record and record.status == "finished":
+            self._finished.append(answer.record)
+
+    def _answer(self, record: Record) -> Answer:
+        brief = in_brief(record, keeps_curve=self._looks_at_curves)
+        return Answer(brief.curve, brief)
 
     def _records(self) -> list[Record]:
         """Records of the study's own trials, in their order."""
@@ -247,14 +306,26 @@ class Agenda:
         return [answer.record for answer in found if answer and answer.record]
 
 
-def in_brief(record: Record) -> Record:
+def in_brief(record: Record, *, keeps_curve: bool) -> Record:
     """What decisions look at; the rest of many records would fill the memory."""
-    device = {"device": record.environment.get("device")}
     config = {"recipe": {"learning_rate": record.config.get("recipe", {}).get("learning_rate")}}
-    scores = record.scores.model_copy(update={"test_correct": None}) if record.scores else None
     return record.model_copy(
-        update={"environment": device, "config": config, "scores": scores, "seconds": None, "traceback": None}
+        update={
+            "environment": {"device": record.environment.get("device")},
+            "config": config,
+            "scores": record.scores.model_copy(update={"test_correct": None}) if record.scores else None,
+            # a trial that rested, or was continued, tells of its last part only; a stopped one of none
+            "wall_seconds": max(record.wall_seconds or 0.0, seconds_of(record.curve)),
+            "seconds": None,
+            "traceback": None,
+            "curve": record.curve if keeps_curve else [],
+        }
     )
+
+
+def seconds_of(curve: Iterable[Epoch]) -> float:
+    """What training and evaluating took."""
+    return sum(epoch.train_seconds + (epoch.evaluation_seconds or 0.0) for epoch in curve)
 
 
 def refuse_twin(one: Trial, other: Trial) -> None:

@@ -20,31 +20,36 @@ class Purse:
         self.resources = resources
         self.since = time.monotonic()
 
-    def spent(self, records: Iterable[Record], handed_out: int) -> str | None:
+    def spent(self, records: Iterable[Record], started: int | None, seconds: float = 0.0) -> str | None:
         """Say which part of the budget is spent; None while there is something left of all.
 
         Args:
             records: of the study, of earlier commands too.
-            handed_out: trials started by this command.
+            started: trials of the study that were started so far; None where none is to be, but some are to go on.
+            seconds: that trials took which have no record yet.
         """
         budget = self.budget
-        records = list(records)
-        trials = max(len(records), handed_out)
-        if budget.trials is not None and trials >= budget.trials:
+        if budget.trials is not None and started is not None and started >= budget.trials:
             return f"its budget of {budget.trials} trials"
         hours = (time.monotonic() - self.since) / 3600
         if budget.hours is not None and hours >= budget.hours:
             return f"its budget of {budget.hours:g} hours"
-        if budget.device_hours is not None and device_hours(records, self.resources) >= budget.device_hours:
+        if budget.device_hours is None:
+            return None
+        if device_hours(records, self.resources, seconds) >= budget.device_hours:
             return f"its budget of {budget.device_hours:g} device-hours"
         return None
 
 
-def device_hours(records: Iterable[Record], resources: Resources) -> float:
-    """Hours that trials held devices: GPUs where they had them, else cores."""
-    seconds = 0.0
-    for record in records:
-        on_gpu = "cuda" in str(record.environment.get("device", "")).lower()
-        devices = (resources.gpus or float(resources.workers)) if on_gpu else resources.cpus
-        seconds += (record.wall_seconds or 0.0) * devices
-    return seconds / 3600
+def device_hours(records: Iterable[Record], resources: Resources, seconds: float = 0.0) -> float:
+    """Hours that trials held devices: GPUs where they had them, else cores.
+
+    Args:
+        seconds: of further trials. They, and records that do not name their device, are taken to be on that of others.
+    """
+    held = [("", seconds)]
+    held += [(str(record.environment.get("device") or "").lower(), record.wall_seconds or 0.0) for record in records]
+    usual = next((device for device, _ in held if device), "cuda" if resources.gpus else "")
+    on_gpu = sum(seconds for device, seconds in held if "cuda" in (device or usual))
+    on_cpu = sum(seconds for device, seconds in held if "cuda" not in (device or usual))
+    return (on_gpu * (resources.gpus or float(resources.workers)) + on_cpu * resources.cpus) / 3600

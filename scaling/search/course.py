@@ -6,6 +6,7 @@ goes ahead: it settles whether the cell goes on, and which rate the other seeds 
 
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from scaling.brackets import chosen_rates
 from scaling.config import Trial, cell_label
@@ -51,31 +52,62 @@ def course(design: Design, study: str, wanted: Wanted, macs: Mapping[str, int]) 
     if stop is None and space.tune is None:
         yield [Leg(trial) for trial in [*first, *others]]
         return None
+    answers: Mapping[str, Answer] | Decision = {}
     for rung, epoch in enumerate(rungs(stop, min(trial.config.recipe.epochs for trial in first)) if stop else []):
         answers = yield [Leg(trial, epoch) for trial in first]
         assert not isinstance(answers, str)  # legs are answered by answers
-        if any(answer.record and answer.record.status == "stopped" for answer in answers.values()):
-            return None  # an earlier command has stopped the cell; another order of things does not revive it
         accuracy = accuracy_at(epoch, first, answers)
         if set(accuracy) != set(map(str, space.arm_values)):
             break  # an arm failed or diverged: nothing to judge the cell by, and it is nearly over
-        decision = yield Standing(cell_label(cell), rung, epoch, accuracy, macs)
+        decision = yield Standing(cell_label(cell), rung, epoch, accuracy, macs, decided_at(epoch, answers))
         assert isinstance(decision, str)
         if decision != "go on":
             return Stopped(decision, first)
+    if reason := given_up(answers):
+        return Stopped(reason, first)
     answers = yield [Leg(trial) for trial in first]
     assert not isinstance(answers, str)
+    if reason := given_up(answers):
+        return Stopped(reason, first)
     if space.tune is not None:
         rates = chosen_rates(answer.record for answer in answers.values() if answer.record)
+        with_rate = [arm for arm in space.arm_values if (cell_label(cell), str(arm)) in rates]
         others = [
             design.trial(study, cell, arm, seed, rate=rates[cell_label(cell), str(arm)])
             for seed in range(1, wanted.seeds)
-            for arm in space.arm_values
-            if (cell_label(cell), str(arm)) in rates  # where every rate failed there is nothing to repeat
+            for arm in comparable(with_rate, space.arm_values)
         ]
     if others:
         yield [Leg(trial) for trial in others]
     return None
+
+
+def comparable(arms: Sequence[Any], all_arms: Sequence[Any]) -> Sequence[Any]:
+    """Of the arms that have a learning rate, those whose other seeds can be compared.
+
+    Where every rate failed there is nothing to repeat; without the baseline, or alone, an arm has nothing to be
+    compared with, and its seeds would be spent on half pairs.
+    """
+    return arms if len(all_arms) == 1 or (len(arms) > 1 and arms[0] == all_arms[0]) else []
+
+
+def decided_at(epoch: int, answers: Mapping[str, Answer]) -> Decision | None:
+    """What an earlier command decided on a cell at a rung, as its records tell.
+
+    Decisions hold: another order of things neither revives a cell nor gives up half of one.
+    """
+    if (reason := given_up(answers)) is not None:
+        ends = [len(a.record.curve) for a in answers.values() if a.record and a.record.status == "stopped"]
+        return "go on" if max(ends) > epoch else reason
+    beyond = {"finished": 0, "diverged": epoch}  # a trial rests at a rung: what diverged later, had gone on
+    ended = [a.record for a in answers.values() if a.record and a.record.status in beyond]
+    return "go on" if any(len(one.curve) >= beyond[one.status] for one in ended) else None
+
+
+def given_up(answers: Mapping[str, Answer]) -> str | None:
+    """Why an earlier command stopped the cell; None where none did. A kill may have left an arm without a record."""
+    reasons = [a.record.reason or "" for a in answers.values() if a.record and a.record.status == "stopped"]
+    return reasons[0].partition(": ")[2] or "as before" if reasons else None
 
 
 def bracket(design: Design, study: str, wanted: Wanted, arm: object) -> list[Trial]:

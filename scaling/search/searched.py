@@ -109,9 +109,10 @@ def _searched(
                 admission.admit(drawn.refused)  # says which limit excludes them all
             return
         records = yield [Wanted(cell, space.seeds) for _, cell in batch]
+        of_cells = _by_cell(records)
         with _quiet():
             for trial, cell in batch:
-                _tell(study, trial, cell, space, admission, records)
+                _tell(study, trial, cell, space, admission, of_cells.get(cell_label(cell), []))
 
 
 class _Drawn:
@@ -188,13 +189,20 @@ def _distribution(values: Sequence[Any] | Range) -> BaseDistribution:
     return distribution(values)
 
 
+def _by_cell(records: Sequence[Record]) -> dict[str, list[Record]]:
+    found: dict[str, list[Record]] = {}
+    for record in records:
+        found.setdefault(cell_label(record.cell), []).append(record)
+    return found
+
+
 def _tell(
     study: optuna.Study, trial: optuna.Trial, cell: Cell, space: Space, admission: Admission, records: Sequence[Record]
 ) -> None:
-    ours = [record for record in without_rejected(records) if record.cell == cell]
-    curves = _mean_curve(cell, space, records)
-    finished = [record for record in ours if record.status == "finished" and record.scores]
-    if any(record.status == "stopped" for record in records if record.cell == cell):
+    """Tell a sampler of a cell; `records` are the cell's."""
+    curves = _mean_curve(records)
+    finished = [record for record in without_rejected(records) if record.status == "finished" and record.scores]
+    if any(record.status == "stopped" for record in records):
         state = TrialState.PRUNED
     elif {record.arm for record in finished} == set(map(str, space.arm_values)):
         state = TrialState.COMPLETE
@@ -224,9 +232,9 @@ def _tell(
         study.tell(trial, state=TrialState.FAIL)
 
 
-def _mean_curve(cell: Cell, space: Space, records: Sequence[Record]) -> list[float]:
+def _mean_curve(records: Sequence[Record]) -> list[float]:
     """Validation accuracy after each epoch, the mean over the trials with the first seed."""
-    curves = [[e.val_accuracy for e in r.curve] for r in records if r.cell == cell and r.seed == 0]
+    curves = [[e.val_accuracy for e in r.curve] for r in records if r.seed == 0]
     if not curves:
         return []
     return [_mean([curve[epoch] for curve in curves]) for epoch in range(min(map(len, curves)))]

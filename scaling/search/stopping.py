@@ -23,16 +23,17 @@ class Standing:
     epoch: int
     accuracy: Mapping[str, float]  # arm → percent on validation at that epoch; the best rate's where several are tried
     macs: Mapping[str, int]  # arm → multiply-accumulates of an image's forward pass
+    before: Decision | None = None  # what an earlier command has decided here, which holds
 
 
 @dataclass(frozen=True)
 class Field:
     """What a rule may look at."""
 
-    here: Sequence[Standing]  # all cells that came to this rung so far, the one in question among them
-    expected: int  # cells that may come to this rung at all, those that are here included
+    here: int  # cells that have come to this rung so far, the one in question among them
+    place: int  # of the cell in question among them, from 0; see `scaling.search.ladder`
+    coming: int  # cells that may still come to this rung
     finished: Sequence[Record]
-    epochs: int  # of a whole trial
     is_last: bool  # nothing else is running or will come: a rule that waits now, stops the cell
 
 
@@ -62,10 +63,10 @@ def asha(stop: Stop, standing: Standing, field: Field) -> Decision:
     Li et al., "A System for Massively Parallel Hyperparameter Tuning", arXiv 1810.05934, algorithm 2, with cells
     ranked by how many others dominate them in accuracy and cost: by accuracy alone only the largest would survive.
     """
-    place, best = _rank(standing, field.here), len(field.here) // stop.factor
-    if place < (max(1, best) if field.is_last else best):
+    best = field.here // stop.factor
+    if field.place < (max(1, best) if field.is_last else best):
         return "go on"
-    return f"{place + 1}. of {len(field.here)} cells at epoch {standing.epoch}" if field.is_last else "wait"
+    return _behind(standing, field) if field.is_last else "wait"
 
 
 @stopping
@@ -74,29 +75,15 @@ def halving(stop: Stop, standing: Standing, field: Field) -> Decision:
 
     Jamieson and Talwalkar, "Non-stochastic Best Arm Identification", arXiv 1502.07943.
     """
-    if len(field.here) < field.expected and not field.is_last:
+    if field.coming and not field.is_last:
         return "wait"
-    place = _rank(standing, field.here)
-    if place < max(1, len(field.here) // stop.factor):
-        return "go on"
-    return f"{place + 1}. of {len(field.here)} cells at epoch {standing.epoch}"
+    return "go on" if field.place < max(1, field.here // stop.factor) else _behind(standing, field)
 
 
-def _rank(standing: Standing, all_here: Sequence[Standing]) -> int:
-    """Place of a cell, from 0: by the number of cells that dominate it, then by accuracy, then by name."""
-
-    def order(one: Standing) -> tuple[float, float, str]:
-        beaten = sum(_dominates(other, one) for other in all_here)
-        return beaten, -_mean(one.accuracy), one.cell
-
-    return sorted(all_here, key=order).index(standing)
+def _behind(standing: Standing, field: Field) -> str:
+    return f"{field.place + 1}. of {field.here} cells at epoch {standing.epoch}"
 
 
-def _dominates(one: Standing, other: Standing) -> bool:
-    accuracy, theirs = _mean(one.accuracy), _mean(other.accuracy)
-    cost, their_cost = _mean(one.macs), _mean(other.macs)
-    return accuracy >= theirs and cost <= their_cost and (accuracy > theirs or cost < their_cost)
-
-
-def _mean(values: Mapping[str, float]) -> float:
+def mean(values: Mapping[str, float]) -> float:
+    """Mean over the arms."""
     return sum(values.values()) / len(values)

@@ -5,6 +5,7 @@ step takes what lowers it most for each multiply-accumulate of training: one mor
 look at the verdict costs certainty, so that looks are few and far between; see `statistics.looks`.
 """
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -122,16 +123,19 @@ def allocate(known: Sequence[Place], new: Sequence[Place], spread: Spread) -> li
     changed: dict[str, Place] = {}
     while pairs < goal:
         best: tuple[float, Place] | None = None
-        now = squared_width(chosen, spread)
+        inverse = sum(1 / place.seeds for place in chosen)
+        now = _squared_width(len(chosen), inverse, spread)
         for place in chosen:
-            place.seeds += 1
-            gain = (now - squared_width(chosen, spread)) / place.cost
-            place.seeds -= 1
-            best = max(best or (gain, place), (gain, place), key=lambda option: option[0])
+            more = inverse - 1 / place.seeds + 1 / (place.seeds + 1)
+            gain = (now - _squared_width(len(chosen), more, spread)) / place.cost
+            if best is None or gain > best[0]:
+                best = gain, place
         if waiting:
             place = waiting[0]
-            gain = (now - squared_width([*chosen, place], spread)) / (place.cost * place.seeds)
-            best = max(best or (gain, place), (gain, place), key=lambda option: option[0])
+            wider = _squared_width(len(chosen) + 1, inverse + 1 / place.seeds, spread)
+            gain = (now - wider) / (place.cost * place.seeds)
+            if best is None or gain > best[0]:
+                best = gain, place
         if best is None:
             return []
         place = best[1]
@@ -147,14 +151,19 @@ def allocate(known: Sequence[Place], new: Sequence[Place], spread: Spread) -> li
 
 def squared_width(places: Sequence[Place], spread: Spread) -> float:
     """Square of half the interval's expected width, in squared percentage points."""
-    cells = len(places)
+    return _squared_width(len(places), sum(1 / place.seeds for place in places), spread)
+
+
+def _squared_width(cells: int, inverse: float, spread: Spread) -> float:
+    """Likewise, from the number of cells and the sum over them of 1 / seeds."""
     if cells < 2:  # an interval over one cell says nothing of others; as wide as two cells would leave it
-        cells = 2
-        seeds = 2 * sum(1 / place.seeds for place in places) or 2.0
-    else:
-        seeds = sum(1 / place.seeds for place in places)
-    variance = spread.cell / cells + spread.seed * seeds / cells**2
-    return t_quantile(LOOK_LEVEL, cells - 1) ** 2 * variance
+        cells, inverse = 2, 2 * inverse or 2.0
+    return _squared_quantile(cells) * (spread.cell / cells + spread.seed * inverse / cells**2)
+
+
+@functools.lru_cache(maxsize=4096)
+def _squared_quantile(cells: int) -> float:
+    return t_quantile(LOOK_LEVEL, cells - 1) ** 2
 
 
 def _note(places: dict[str, Place], batch: Sequence[Wanted], admission: Admission) -> None:
