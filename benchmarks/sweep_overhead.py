@@ -161,8 +161,11 @@ def ours(
         return time.monotonic() - started
 
 
-def compare(seconds: float, trials: int) -> None:
-    """Print the overhead of each way."""
+WAYS = ("plain", "reuse", "ours")
+
+
+def compare(seconds: float, trials: int, chosen: Sequence[str]) -> None:
+    """Print the overhead of each way that is chosen."""
     with tempfile.TemporaryDirectory() as scratch, cluster(None) as on:
         folder = Path(scratch)
         once = seconds_an_epoch(plan_of(SPACE.format(seeds=1, epochs=3), folder, "probe"))
@@ -178,17 +181,17 @@ def compare(seconds: float, trials: int) -> None:
             return taken, [Record.model_validate_json(p.read_text()) for p in target.glob("*.json")]
 
         ways: dict[str, Callable[[], tuple[float, list[Record]]]] = {
-            "plain Tune, defaults": lambda: plain_records("plain", False),
-            "plain Tune, reuse_actors": lambda: plain_records("reused", True),
-            "scaling.sweep": lambda: (ours(plan), read_records(plan.folder)),
+            "plain": lambda: plain_records("plain", False),
+            "reuse": lambda: plain_records("reuse", True),
+            "ours": lambda: (ours(plan), read_records(plan.folder)),
         }
-        for name, measured in ways.items():
-            taken, records = measured()
+        for name in chosen:
+            taken, records = ways[name]()
             paid, good = slots * taken, useful(records)
             assert len(records) == len(plan.trials), f"{name} ended {len(records)} of {len(plan.trials)} trials"
             over = Overhead.of(records, slots, taken)
             print(
-                f"{name:26} useful {good:7.1f} s of {paid:7.1f} s paid: {100 * good / paid:5.1f} %,"
+                f"{name:6} useful {good:7.1f} s of {paid:7.1f} s paid: {100 * good / paid:5.1f} %,"
                 f" overhead {(paid - good) / len(records):5.2f} slot-seconds a trial: starting {over.starting:.2f},"
                 f" idle at the end {over.idle:.2f}, in the trials {over.in_trials:.2f};"
                 f" gap {statistics.median(over.gaps):.2f} s (at most {max(over.gaps):.2f})",
@@ -245,12 +248,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=30, help="of a trial, about; default: 30")
     parser.add_argument("--trials", type=int, default=24, help="a multiple of four; default: 24")
+    parser.add_argument(
+        "--ways",
+        nargs="+",
+        choices=WAYS,
+        default=WAYS,
+        help="plain Tune by its defaults, with reuse_actors, this engine; default: all",
+    )
     parser.add_argument("--replay", type=int, metavar="TRIALS", help="run so many trials on recorded curves instead")
     options = parser.parse_args()
     if options.replay:
         replayed(options.replay)
     else:
-        compare(options.seconds, options.trials)
+        compare(options.seconds, options.trials, options.ways)
 
 
 if __name__ == "__main__":

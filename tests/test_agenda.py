@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from make_agenda import agenda, all_cells, play, space
+from make_agenda import FakePrices, agenda, all_cells, play, space
 
 from scaling.brackets import at_edge, chosen_rates, without_rejected
 from scaling.config import Resources, Trial
@@ -34,6 +34,24 @@ def test_a_study_stopped_anywhere_has_nearly_as_many_trials_of_each_arm_in_each_
     counts: Counter[tuple[object, ...]] = Counter((t.arm, *t.cell.values()) for t in done)
     of_each = [counts[arm, *cell.values()] for arm in asked.arm_values for cell in cells(asked)]
     assert max(of_each) - min(of_each) <= 1
+
+
+def test_dear_cells_come_first_in_each_round_of_seeds_unless_cells_are_judged_by_cheaper_ones() -> None:
+    asked = space(seeds=2)
+    legs, _ = play(agenda(asked, all_cells(asked, cells(asked))), skill)
+
+    rounds = [[leg.trial for leg in legs if leg.trial.config.seed == seed] for seed in (0, 1)]
+    assert [leg.trial for leg in legs] == [*rounds[0], *rounds[1]]
+    for trials in rounds:
+        assert [t.arm for t in trials] == ["average", "attention"] * 6
+        costs = [FakePrices().of(t.config).macs for t in trials[::2]]
+        assert costs == sorted(costs, reverse=True)
+
+    stopping = space(seeds=1, recipe={"epochs": 9}, search={"stop": {"rule": "dominance"}})
+    legs, _ = play(agenda(stopping, all_cells(stopping, cells(stopping))), skill)
+    first = list(dict.fromkeys(str(leg.trial.cell) for leg in legs))
+    costs = [{str(leg.trial.cell): FakePrices().of(leg.trial.config).macs for leg in legs[::2]}[cell] for cell in first]
+    assert costs[0] == min(costs)
 
 
 def test_every_rate_of_a_bracket_runs_once_and_the_best_one_gets_the_other_seeds() -> None:

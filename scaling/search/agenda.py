@@ -16,7 +16,7 @@ from scaling.errors import SpaceError
 from scaling.records import Epoch, Record
 from scaling.search.course import Answer, Course, Leg, Stopped, course
 from scaling.search.ladder import Ladder
-from scaling.search.proposals import SEARCHED, Proposals
+from scaling.search.proposals import SEARCHED, Proposals, dear_first
 from scaling.search.stopping import RULES, Field, Standing
 
 # (records; trials started, None to ask whether those that are may go on; seconds that no record tells of) → what is
@@ -38,6 +38,7 @@ class _Running:
 
     number: int
     batch: int
+    turn: int  # of the cells of its batch, at which its trials are handed out
     course: Course
     awaited: dict[str, int | None] = field(default_factory=dict)  # key → the epoch up to which it is wanted
     standing: Standing | None = None  # where it waits for a decision
@@ -95,8 +96,8 @@ class Agenda:
             self.move()
             if not self._ready:
                 return None
-            (_, seed, number, _), leg, run = heapq.heappop(self._ready)
-            legs = number, seed, leg.until
+            (_, seed, *_), leg, run = heapq.heappop(self._ready)
+            legs = run.number, seed, leg.until
             if legs in self._begun or self._may_begin(run, leg):
                 self._begun.add(legs)
                 self._out[leg.trial.key] = leg
@@ -176,9 +177,12 @@ class Agenda:
         self._batch += 1
         if self.admission.design.space.search.stop:  # what is cheap comes first, for others are judged by it
             batch = sorted(batch, key=lambda wanted: sum(self.admission.macs(wanted.cell).values()))
-        for wanted in batch:
+            turns = list(range(len(batch)))
+        else:
+            turns = dear_first([sum(self.admission.macs(wanted.cell).values()) for wanted in batch])
+        for turn, wanted in zip(turns, batch, strict=True):
             macs = self.admission.macs(wanted.cell)
-            run = _Running(self._cells, self._batch, course(self.admission.design, self.study, wanted, macs))
+            run = _Running(self._cells, self._batch, turn, course(self.admission.design, self.study, wanted, macs))
             self._running[run.number] = run
             self._cells += 1
             self._ask(run, next(run.course))
@@ -229,7 +233,7 @@ class Agenda:
                 wanting.append(run.number)
             if not self._is_answered(leg.trial.key, leg.until):
                 seed = leg.trial.config.seed
-                heapq.heappush(self._ready, ((run.batch, seed, run.number, place), leg, run))
+                heapq.heappush(self._ready, ((run.batch, seed, run.turn, place), leg, run))
 
     def _plan(self, trial: Trial) -> None:
         if trial.key in self.planned:
