@@ -10,7 +10,7 @@ from scaling.analysis import Analysis, goes_on_until_decided, incomplete, overhe
 from scaling.brackets import at_edge, chosen_rates
 from scaling.metrics import METRICS
 from scaling.statistics.looks import LOOK_LEVEL, MOST_LOOKS
-from scaling.statistics.verdict import arm_name, judge, plural, points
+from scaling.statistics.verdict import arm_name, judge, listing, plural, points
 
 Caveat = Callable[[Analysis], str | None]
 CAVEATS: dict[str, Caveat] = {}
@@ -105,7 +105,7 @@ def unequal_cost(analysis: Analysis) -> str | None:
     for verdict in analysis.verdicts:
         more = [o for o in overheads(analysis, verdict) if abs(o.mean) >= WORTH_SAYING and o.cost != "train_seconds"]
         if more:
-            costs = " and ".join(f"{points(o.mean, signed=True, decimals=1)} % {METRICS[o.cost].title}" for o in more)
+            costs = listing([f"{points(o.mean, signed=True, decimals=1)} % {METRICS[o.cost].title}" for o in more])
             said.append(f"{arm_name(analysis.study.factor, verdict.comparison.arm)} has {costs}")
     if not said:
         return None

@@ -10,7 +10,7 @@ from scaling.analysis import MAIN_COST, Analysis, overheads, share_of_front
 from scaling.metrics import METRICS
 from scaling.statistics.intervals import Interval
 from scaling.statistics.missing import Missing
-from scaling.statistics.verdict import Verdict, arm_name, interval_text, plural, points
+from scaling.statistics.verdict import Verdict, arm_name, interval_text, listing, plural, points
 
 HIDDEN = {"host"}  # of the environment: a page that is shown around need not name the machines
 OUTCOMES = {"better": "Better", "worse": "Worse", "practically equal": "Practically equal",
@@ -39,6 +39,7 @@ class Answer:
     strip: Strip | None
     notes: list[str]
     at_costs: list["AtCost"]
+    unanswered: list[str]  # why there is no answer over other costs, a sentence a reason
     arm: str
     baseline: str
 
@@ -52,6 +53,7 @@ def answers(analysis: Analysis) -> list[Answer]:
             sentence=sentence_case(verdict.sentence.removeprefix("inconclusive: ").removeprefix("no verdict: ")),
             strip=strip(verdict.comparison.difference, verdict.margin),
             at_costs=at_equal_costs(analysis, verdict.comparison.arm),
+            unanswered=unanswered(analysis, verdict.comparison.arm),
             notes=[
                 note for note in (cost_note(analysis, verdict), trend_note(verdict, len(analysis.verdicts))) if note
             ],
@@ -74,21 +76,33 @@ class AtCost:
 
 
 def at_equal_costs(analysis: Analysis, arm: str) -> list[AtCost]:
-    """What is left of the difference at equal cost, a line a cost, all on one scale."""
-    mine = [answer for answer in analysis.equal_cost if answer.arm == arm]
-    known = [answer.result.mean for answer in mine if not isinstance(answer.result, Missing)]
+    """What is left of the difference at equal cost, a line a cost that has an answer, all on one scale."""
+    mine = [
+        (answer, answer.result.mean)
+        for answer in analysis.equal_cost
+        if answer.arm == arm and not isinstance(answer.result, Missing)
+    ]
     margin = analysis.verdicts[0].margin if analysis.verdicts else 0.0
-    reach = _reach(known, margin)
+    reach = _reach([mean for _, mean in mine], margin)
     return [
         AtCost(
             title=METRICS[answer.cost].title,
             kind=answer.kind.replace(" ", "-"),
             outcome=OUTCOMES[answer.kind],
-            strip=None if isinstance(answer.result, Missing) else strip(answer.result.mean, margin, reach),
+            strip=strip(mean, margin, reach),
             sentence=sentence_case(answer.sentence),
         )
-        for answer in mine
+        for answer, mean in mine
     ]
+
+
+def unanswered(analysis: Analysis, arm: str) -> list[str]:
+    """Why there is no answer at equal cost over some costs, a sentence a reason."""
+    reasons: dict[str, list[str]] = {}
+    for answer in analysis.equal_cost:
+        if answer.arm == arm and isinstance(answer.result, Missing):
+            reasons.setdefault(answer.result.said, []).append(METRICS[answer.cost].title)
+    return [f"No answer at equal {listing(costs)}: {said}." for said, costs in reasons.items()]
 
 
 def _reach(intervals: Iterable[Interval], margin: float) -> float:
@@ -128,8 +142,7 @@ def cost_note(analysis: Analysis, verdict: Verdict) -> str | None:
     if not more:
         return None
     name = arm_name(analysis.study.factor, verdict.comparison.arm)
-    listed = f"{', '.join(more[:-1])} and {more[-1]}" if len(more) > 1 else more[0]
-    return f"What it costs: in the same cells, {name} takes {listed}; mean over cells, in brackets the range."
+    return f"What it costs: in the same cells, {name} takes {listing(more)}; mean over cells, in brackets the range."
 
 
 def trend_note(verdict: Verdict, comparisons: int) -> str | None:
@@ -229,5 +242,6 @@ def _duration(seconds: float) -> str:
 
 
 def sentence_case(sentence: str) -> str:
-    """`sentence` with a capital letter in front."""
-    return sentence[:1].upper() + sentence[1:]
+    """`sentence` with a capital letter in front, unless it begins with a name that is not a word, as `average_mlp`."""
+    first = sentence.partition(" ")[0]
+    return sentence if "_" in first or any(c.isdigit() for c in first) else sentence[:1].upper() + sentence[1:]

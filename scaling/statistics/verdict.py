@@ -1,6 +1,7 @@
 """Verdict: what a comparison says, in one word and in one sentence."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -98,6 +99,11 @@ def advice(needed: Plan | None, comparison: Comparison) -> str:
 
 def plural(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def listing(parts: Sequence[str]) -> str:
+    """Parts in a sentence: `a`, `a and b`, `a, b and c`."""
+    return f"{', '.join(parts[:-1])} and {parts[-1]}" if len(parts) > 1 else "".join(parts)
 
 
 def points(value: float, *, signed: bool = False, decimals: int = 2) -> str:
