@@ -220,9 +220,9 @@ def test_what_stopped_trials_took_is_spent_on_the_device_that_the_others_name() 
     brief.move()
 
     seconds = sum(10 if r.status == "finished" else len(r.curve) for r in records.values())
-    assert device_hours(brief._records(), Resources(cpus=2)) == pytest.approx(2 * seconds / 3600)
+    assert device_hours(brief._each_record(), Resources(cpus=2)) == pytest.approx(2 * seconds / 3600)
 
-    on_gpu = [r.model_copy(update={"environment": {"device": "cuda"}} if r.scores else {}) for r in brief._records()]
+    on_gpu = [r.model_copy(update={"environment": {"device": "cuda"}} if r.scores else {}) for r in brief._each_record()]
     assert device_hours(on_gpu, Resources(cpus=2, gpus=0.25)) == pytest.approx(seconds / 4 / 3600)
 
 
@@ -233,7 +233,7 @@ def test_curves_that_nothing_looks_at_are_not_kept() -> None:
         play(made, skill)
 
         assert max(len(answer.curve) for answer in made._answers.values()) == kept
-        assert max(len(record.curve) for record in made._records()) == kept
+        assert max(len(record.curve) for record in made._each_record()) == kept
 
 
 points = st.tuples(st.sampled_from([10.0, 20.0, 20.5, 30.0]), st.integers(1, 4))
