@@ -6,7 +6,7 @@ that is told the records of an interrupted study comes to the same point again.
 """
 
 import heapq
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -168,7 +168,7 @@ class Agenda:
 
     def _propose(self, *, first: bool = False) -> None:
         try:
-            batch = next(self._proposals) if first else self._proposals.send(self._records())
+            batch = next(self._proposals) if first else self._proposals.send(list(self._each_record()))
         except StopIteration:
             self._is_exhausted = True
             return
@@ -260,14 +260,15 @@ class Agenda:
         for records in of_arms.values():
             if all(records) or any(record and record.status == "finished" for record in records):
                 return True
-        if not self._is_frozen:
-            spent = self._spent(self._records(), None, self._unrecorded)
-            self._is_frozen = spent is not None
-            self.out_of = spent or self.out_of
-        if self._is_frozen or leg.trial.key in self._started:
-            return not self._is_frozen
-        self.out_of = self.out_of or self._spent(self._records(), len(self._started), self._unrecorded)
-        return self.out_of is None
+        is_new = leg.trial.key not in self._started
+        if self._is_frozen or (self.out_of and is_new):
+            return False
+        spent = self._spent(self._each_record(), len(self._started) if is_new else None, self._unrecorded)
+        if spent is None:
+            return True
+        self.out_of = spent
+        self._is_frozen = self._spent(self._each_record(), None, self._unrecorded) is not None
+        return False
 
     def _is_answered(self, key: str, until: int | None) -> bool:
         answer = self._answers.get(key)
@@ -304,10 +305,10 @@ class Agenda:
         brief = in_brief(record, keeps_curve=self._looks_at_curves)
         return Answer(brief.curve, brief)
 
-    def _records(self) -> list[Record]:
+    def _each_record(self) -> Iterator[Record]:
         """Records of the study's own trials, in their order."""
         found = (self._answers.get(key) for key in self.planned)
-        return [answer.record for answer in found if answer and answer.record]
+        return (answer.record for answer in found if answer and answer.record)
 
 
 def in_brief(record: Record, *, keeps_curve: bool) -> Record:
