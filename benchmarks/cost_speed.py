@@ -14,10 +14,10 @@ from typing import Any
 
 import torch
 
-from scaling.complexity import measure
-from scaling.counting.quick import cost_all, quick_cost
-from scaling.live_tensors import Step
-from scaling.memory import training_memory, training_memory_all
+from scaling.costs.complexity import measure
+from scaling.costs.counting.quick import cost_all, quick_cost
+from scaling.costs.live_tensors import Step
+from scaling.costs.memory import training_memory, training_memory_all
 from scaling.models import build_model
 
 PAPER = {"S60": (384, 60), "S120": (384, 120), "B60": (768, 60), "B120": (768, 120), "L60": (1024, 60),

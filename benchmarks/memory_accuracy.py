@@ -20,8 +20,8 @@ import timm
 import torch
 from torch import nn
 
-from scaling.live_tensors import Step, measured_training_memory
-from scaling.memory import predict_training
+from scaling.costs.live_tensors import Step, measured_training_memory
+from scaling.costs.memory import predict_training
 from scaling.models import build_model
 
 MIB = 2**20

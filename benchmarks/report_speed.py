@@ -73,7 +73,8 @@ def generate(folder: Path, records: int, epochs: int) -> None:
 
 def measure(folder: Path) -> dict[str, list[float]]:
     """Seconds by the clock and of the processor of each stage of one report; then MiB and MB."""
-    from scaling import analysis, publish
+    from scaling import publish
+    from scaling.answers import analysis
     from scaling.plots import PLOTS
     from scaling.reading import read_what_can_be
     from scaling.records import read_study
@@ -97,20 +98,18 @@ def measure(folder: Path) -> dict[str, list[float]]:
         if drawing is not None:
             drawing.render()
             drawing.pdf()
-    lap("figures (PNG, SVG, PDF)")
+    lap("figures alone (PNG, SVG, PDF)")
     for build in TABLES.values():
         table = build(result)
-        table.csv(), table.markdown(), table.latex()
-    lap("tables (CSV, Markdown, LaTeX)")
+        for written in (table.csv, table.markdown, table.latex):
+            written()
+    lap("tables alone (CSV, Markdown, LaTeX)")
     with tempfile.TemporaryDirectory() as out:
         start = now()
         page = publish.publish(result, Path(out) / "large", folder, [])
-        lap("all files")
+        lap("all files: page, figures, tables")
         size = page.stat().st_size / 1e6
-    whole = [seconds[name] for name in ("reading", "analysis", "all files")]
-    drawn = [seconds[name] for name in ("figures (PNG, SVG, PDF)", "tables (CSV, Markdown, LaTeX)")]
-    files = seconds.pop("all files")
-    seconds["page and writing"] = [files[i] - sum(stage[i] for stage in drawn) for i in (0, 1)]
+    whole = [seconds[name] for name in ("reading", "analysis", "all files: page, figures, tables")]
     seconds["whole report"] = [sum(stage[i] for stage in whole) for i in (0, 1)]
     seconds["peak, MiB"] = [resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]
     seconds["page, MB"] = [size]

@@ -24,11 +24,11 @@ import torch
 
 from scaling.config import Trial
 from scaling.executor import cluster, run
-from scaling.keeper import Keeper
 from scaling.plan import Plan, make_plan
-from scaling.progress import Progress
 from scaling.records import Epoch, Record, read_records, write_record, write_study
-from scaling.replay import Replay
+from scaling.running.keeper import Keeper
+from scaling.running.progress import Progress
+from scaling.running.replay import Replay
 from scaling.study import describe
 from scaling.trackers import Told, open_trackers
 from scaling.trackers.registry import USUAL, Onlooker

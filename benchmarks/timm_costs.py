@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 import timm
 
-from scaling.complexity import audit
+from scaling.costs.complexity import audit
 from scaling.errors import CostError
 
 ROUNDING = 0.005

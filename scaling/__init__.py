@@ -7,7 +7,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from scaling.complexity import measure as measure
+    from scaling.costs.complexity import measure as measure
     from scaling.models import build_model as build_model
     from scaling.models import load_pretrained as load_pretrained
     from scaling.records import load_study as load_study
@@ -19,7 +19,7 @@ _HOMES = {
     "build_model": "scaling.models",
     "load_pretrained": "scaling.models",
     "load_study": "scaling.records",
-    "measure": "scaling.complexity",
+    "measure": "scaling.costs.complexity",
 }
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import timm
 from torch import nn
 
-from scaling.counting.quick import ImageSize, on_meta
+from scaling.costs.counting.quick import ImageSize, on_meta
 from scaling.errors import ModelError, unknown
 from scaling.models import FAMILIES, build_model
 from scaling.models.recomputing import checkpoint_gradients

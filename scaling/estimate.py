@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import torch
 
 from scaling.config import Trial
+from scaling.costs.latency import repeat, training_step
+from scaling.costs.live_tensors import Step, black_batch
 from scaling.data import Dataset
 from scaling.environment import device_name
-from scaling.latency import repeat, training_step
-from scaling.live_tensors import Step, black_batch
 from scaling.prices import Prices
 from scaling.trial import build
 

@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from scaling.answers.scaling_fits import ExponentDifference, ScalingFits
 from scaling.metrics import METRICS
-from scaling.scaling_fits import ExponentDifference, ScalingFits
 from scaling.statistics.fits import Foretold, ScalingFit
 from scaling.statistics.intervals import Interval
 from scaling.statistics.missing import Missing

@@ -20,13 +20,13 @@ from rich.table import Table
 from rich.text import Text
 from torch import nn
 
-from scaling import complexity
 from scaling.candidates import Candidate, from_models, from_space
 from scaling.cost_rows import Row, breakdown, measured, solved, timed
-from scaling.counting.quick import ImageSize
+from scaling.costs import complexity
+from scaling.costs.counting.quick import ImageSize
+from scaling.costs.live_tensors import Step
+from scaling.costs.matching import COSTS
 from scaling.errors import CostError, command, unknown
-from scaling.live_tensors import Step
-from scaling.matching import COSTS
 from scaling.records import CountedCost
 from scaling.sweep import parse_overrides
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import torch
 
 from scaling.config import Resources, Trial
+from scaling.costs.memory import GIB, gpu_share
 from scaling.errors import CostError
-from scaling.memory import GIB, gpu_share
 from scaling.prices import Prices
 
 ROUGHLY_ENOUGH = 1 / 16  # of a device: less than this is not worth predicting exactly

@@ -8,13 +8,13 @@ from rich.console import RenderableType
 from rich.table import Table
 
 from scaling.config import Trial, cell_label
+from scaling.costs.memory import GIB
 from scaling.design import Cell, Design, data_configs, study_name
-from scaling.display import duration
 from scaling.errors import SpaceError
 from scaling.estimate import estimate
-from scaling.memory import GIB
 from scaling.prices import Prices, load_datasets
 from scaling.records import Record
+from scaling.running.display import duration
 from scaling.search.admission import Admission
 from scaling.search.agenda import Agenda
 from scaling.search.budget import Purse

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from scaling.analysis import Analysis
+from scaling.answers.analysis import Analysis
 from scaling.galleries import find_galleries
 from scaling.page import Figure, inline, render_page
 from scaling.plots import PLOTS, THEME

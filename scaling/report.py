@@ -12,7 +12,7 @@ from scaling.statistics import MARGIN
 from scaling.storage import Where, place
 
 if TYPE_CHECKING:
-    from scaling.context import References
+    from scaling.answers.context import References
 
 EPILOG = """\
 examples:
@@ -196,8 +196,8 @@ def write_report(study_folder: str | Where, out_folder: str | Path = "reports", 
 
 def _write(folder: Where, out: Path, options: Options) -> Report:
     # Imported here: drawing takes two seconds to load, which an error message or --help need not wait for.
-    from scaling.analysis import analyse_study
-    from scaling.changes import find_changes
+    from scaling.answers.analysis import analyse_study
+    from scaling.answers.changes import find_changes
     from scaling.publish import asked_space, publish, study_commands
 
     target = out / folder.resolve().name
@@ -219,9 +219,9 @@ def compare_studies(folders: Sequence[Where], out: Path, options: Options | None
     Raises:
         RecordError: one of them cannot be read, or two have one name.
     """
-    from scaling.analysis import analyse
-    from scaling.context import Context
-    from scaling.joint import Member, join
+    from scaling.answers.analysis import analyse
+    from scaling.answers.context import Context
+    from scaling.answers.joint import Member, join
     from scaling.publish import joint_commands, publish
     from scaling.reading import read_what_can_be
     from scaling.records import read_study

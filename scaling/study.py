@@ -1,12 +1,12 @@
-"""The study's folder while it is being asked: whose it is, and what it plans. Who holds it: `scaling.lease`."""
+"""The study's folder while it is being asked: whose it is, and what it plans. Who holds it: `scaling.running.lease`."""
 
 from collections.abc import Sequence
 from typing import Any
 
 from scaling.config import Trial
 from scaling.errors import RecordError
-from scaling.lease import locked as locked
 from scaling.records import Study, read_study
+from scaling.running.lease import locked as locked
 from scaling.space import Space
 from scaling.storage import Where
 

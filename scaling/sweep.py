@@ -12,16 +12,16 @@ from typing import Any
 import yaml
 from rich.console import Console
 
-from scaling.authentication import confine_to_this_machine, require_token
-from scaling.display import Display
 from scaling.errors import SpaceError, command
-from scaling.keeper import Keeper
-from scaling.overview import listed, status
 from scaling.placement import gpu_shares, local_gpu_bytes, main_memory_bytes, refuse_what_cannot_fit
 from scaling.plan import Plan, make_plan, shown
-from scaling.progress import Progress
 from scaling.records import Study, read_records
-from scaling.replay import Replay
+from scaling.running.authentication import confine_to_this_machine, require_token
+from scaling.running.display import Display
+from scaling.running.keeper import Keeper
+from scaling.running.overview import listed, status
+from scaling.running.progress import Progress
+from scaling.running.replay import Replay
 from scaling.storage import Where, place
 from scaling.study import locked, previous
 from scaling.trackers import Told, open_trackers

@@ -12,12 +12,12 @@ import torch
 from torch import nn
 
 from scaling.artifacts import keep
-from scaling.complexity import measure
 from scaling.config import Trial
+from scaling.costs.complexity import measure
+from scaling.costs.live_tensors import Step, measured_training_memory
+from scaling.costs.memory import inference_memory, training_memory
 from scaling.data import Dataset
 from scaling.environment import environment
-from scaling.live_tensors import Step, measured_training_memory
-from scaling.memory import inference_memory, training_memory
 from scaling.models import build_model
 from scaling.models.recomputing import checkpoint_gradients
 from scaling.notes import Notes

@@ -44,9 +44,9 @@ from typing import Any
 
 import numpy as np
 
-from scaling.analysis import Analysis
-from scaling.caveats import caveats
-from scaling.equal_costs import EqualCostAnswer
+from scaling.answers.analysis import Analysis
+from scaling.answers.caveats import caveats
+from scaling.answers.equal_costs import EqualCostAnswer
 from scaling.fits_file import scaling_part
 from scaling.metrics import METRICS
 from scaling.statistics.front_noise import FrontOdds

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import playwright.sync_api as sync_api
 
-from scaling.analysis import analyse
-from scaling.context import Context
+from scaling.answers.analysis import analyse
+from scaling.answers.context import Context
 from scaling.page import render_page
 from scaling.records import Record, Study
 from scaling.tables import TABLES

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from scaling.complexity import measure
+from scaling.costs.complexity import measure
 from scaling.errors import ModelError
 from scaling.models import build_model
 from scaling.models.aa_networks import BASES

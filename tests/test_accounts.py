@@ -8,8 +8,8 @@ from make_study import Truth, describe, failed, simulated_records
 
 import scaling
 from scaling import figures
-from scaling.accounts import MEANINGS, check_memory, memory_note, time_note, time_spent
-from scaling.analysis import Analysis, analyse
+from scaling.answers.accounts import MEANINGS, check_memory, memory_note, time_note, time_spent
+from scaling.answers.analysis import Analysis, analyse
 from scaling.plots import PLOTS
 from scaling.records import Record
 from scaling.tables import TABLES

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from scaling.complexity import measure
+from scaling.costs.complexity import measure
 from scaling.errors import ModelError
 from scaling.models.attention_augmented import (
     AttentionAugmentedConv2d,

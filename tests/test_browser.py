@@ -12,7 +12,7 @@ import pytest
 from make_study import Truth, describe, failed, simulated_records, write_simulation
 from see_page import Seen, laid_out, opened
 
-from scaling.context import Context
+from scaling.answers.context import Context
 from scaling.records import Record, Study
 from scaling.references import read_references
 from scaling.report import write_report

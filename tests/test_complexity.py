@@ -13,10 +13,10 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from scaling.complexity import audit, measure
-from scaling.counting.dispatcher import count_dispatched
-from scaling.counting.operators import may_multiply
-from scaling.counting.quick import cost_all, on_meta, quick_cost, quick_cost_of
+from scaling.costs.complexity import audit, measure
+from scaling.costs.counting.dispatcher import count_dispatched
+from scaling.costs.counting.operators import may_multiply
+from scaling.costs.counting.quick import cost_all, on_meta, quick_cost, quick_cost_of
 from scaling.errors import CostError, ModelError
 from scaling.models import FAMILIES, POOLINGS, build_model
 from scaling.models.pooling import PAPER_POOLING, PoolingChoice
@@ -324,7 +324,7 @@ def test_only_complexity_knows_fvcore():
         if re.search(r"^\s*(from|import) fvcore", path.read_text(), flags=re.MULTILINE)
     ]
 
-    assert knowing == ["scaling/complexity.py"]
+    assert knowing == ["scaling/costs/complexity.py"]
 
 
 def register_growing(monkeypatch: pytest.MonkeyPatch, width_of: Callable[[int], int]) -> None:

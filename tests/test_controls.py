@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from make_study import Truth, describe, failed, simulated_records, simulated_table
 
-from scaling.analysis import Analysis, analyse
-from scaling.caveats import CAVEATS
-from scaling.controls import attention_or_capacity
+from scaling.answers.analysis import Analysis, analyse
+from scaling.answers.caveats import CAVEATS
+from scaling.answers.controls import attention_or_capacity
 from scaling.records import Record
 from scaling.verdict_file import verdict_document
 

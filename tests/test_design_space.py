@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from scaling.design_space import PLAIN, describe_space
-from scaling.equal_costs import EVERY_COST
+from scaling.answers.design_space import PLAIN, describe_space
+from scaling.answers.equal_costs import EVERY_COST
 from scaling.statistics.distributions import (
     Distribution,
     Separation,

@@ -8,8 +8,8 @@ from known_truth import LEVEL, Design, cell_means, equal_cost_shares, fit_of, im
 from make_study import Truth, describe, failed, simulated_records
 from scipy import stats
 
-from scaling.analysis import analyse
-from scaling.equal_costs import EVERY_COST
+from scaling.answers.analysis import analyse
+from scaling.answers.equal_costs import EVERY_COST
 from scaling.records import Record
 from scaling.statistics.bits import read_bits
 from scaling.statistics.curves import natural_basis

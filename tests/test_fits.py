@@ -10,7 +10,7 @@ from known_laws import LawDesign, law_shares
 from make_study import Truth, describe, failed, simulated_records
 from scipy.optimize import curve_fit
 
-from scaling.analysis import analyse
+from scaling.answers.analysis import analyse
 from scaling.figures.scaling_laws import laws
 from scaling.plots import PLOTS
 from scaling.statistics.fits import FEWEST, Foretold, ScalingFit, difference_of, fit_scaling, gather

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from scaling import latency
+from scaling.costs import latency
+from scaling.costs.latency import busy_cores, free_bytes, largest_batch, measure_latency, refuse_shared
+from scaling.costs.live_tensors import Step
 from scaling.errors import CostError
-from scaling.latency import busy_cores, free_bytes, largest_batch, measure_latency, refuse_shared
-from scaling.live_tensors import Step
 
 CPU = torch.device("cpu")
 

@@ -5,7 +5,7 @@ import re
 import pytest
 from make_study import Truth, describe, simulated_records
 
-from scaling.analysis import analyse
+from scaling.answers.analysis import analyse
 from scaling.plots import PLOTS
 from scaling.tables import TABLES, Column, Table
 from scaling.tables.registry import PAGE_ROWS

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from scaling import lease
 from scaling.errors import ScalingError
-from scaling.lease import DEAD, Holder, holder, is_shared, locked
+from scaling.running import lease
+from scaling.running.lease import DEAD, Holder, holder, is_shared, locked
 from scaling.storage import Where, place, write_atomically
 
 
@@ -37,7 +37,7 @@ def test_a_study_that_is_held_is_refused_with_who_holds_it(folder: Where) -> Non
 
 def test_a_killed_sweep_does_not_hold_its_study(folder: Where) -> None:
     code = (
-        "import sys, time; from scaling import lease; from scaling.storage import place; lease.SETTLE = 0\n"
+        "import sys, time; from scaling.running import lease; from scaling.storage import place; lease.SETTLE = 0\n"
         "with lease.locked(place(sys.argv[1])): print('held', flush=True); time.sleep(60)"
     )
     sweep = subprocess.Popen([sys.executable, "-c", code, str(folder)], stdout=subprocess.PIPE, text=True)
@@ -97,9 +97,9 @@ def test_of_two_sweeps_that_start_at_once_on_a_store_one_runs(tmp_path: Path, mo
 
 LOSES_ITS_LEASE = """\
 import sys, time
-from scaling import lease
+from scaling.running import lease
 from scaling.errors import ScalingError
-from scaling.lease import Holder, holder, locked
+from scaling.running.lease import Holder, holder, locked
 from scaling.storage import place, write_atomically
 
 lease.SETTLE, lease.REFRESH = 0, 0.1

@@ -4,11 +4,11 @@ import itertools
 
 import pytest
 
-from scaling.counting.quick import quick_cost
+from scaling.costs.counting.quick import quick_cost
+from scaling.costs.live_tensors import Step
+from scaling.costs.matching import match, match_arms
+from scaling.costs.memory import training_memory
 from scaling.errors import CostError, ModelError
-from scaling.live_tensors import Step
-from scaling.matching import match, match_arms
-from scaling.memory import training_memory
 
 ARCH = {"depth": 2, "patch_size": 4, "image_size": 16, "num_classes": 10}
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from scaling.counting.quick import quick_cost
+from scaling.costs.counting.quick import quick_cost
 from scaling.measure import main
 
 SMALL = ["--set", "depth=2", "--set", "patch_size=4", "--image-size", "16", "--num-classes", "10"]

@@ -8,9 +8,8 @@ import timm
 import torch
 from torch import nn
 
-from scaling.errors import CostError, ModelError
-from scaling.live_tensors import LiveTensors, Step, measured_training_memory, peak_memory
-from scaling.memory import (
+from scaling.costs.live_tensors import LiveTensors, Step, measured_training_memory, peak_memory
+from scaling.costs.memory import (
     GIB,
     gpu_share,
     inference_memory,
@@ -19,6 +18,7 @@ from scaling.memory import (
     training_memory,
     training_memory_all,
 )
+from scaling.errors import CostError, ModelError
 from scaling.models import build_model
 
 SMALL: dict[str, Any] = {"width": 32, "depth": 2, "patch_size": 4, "num_classes": 10, "image_size": 16}

@@ -6,8 +6,8 @@ import pytest
 from make_agenda import finished, space
 
 from scaling.design import Design, cells
-from scaling.pulse import beat
 from scaling.records import Record, write_record, write_study
+from scaling.running.pulse import beat
 from scaling.study import describe, locked
 from scaling.sweep import main
 

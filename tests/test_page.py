@@ -12,7 +12,7 @@ import pytest
 from make_study import Truth, describe, failed, simulated_records, write_simulation
 from read_page import Page
 
-from scaling.analysis import Analysis, analyse
+from scaling.answers.analysis import Analysis, analyse
 from scaling.metrics import METRICS
 from scaling.page import inline, tied
 from scaling.page.data import page_data

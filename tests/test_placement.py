@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scaling.config import Resources, Trial, TrialConfig
+from scaling.costs.memory import GIB
 from scaling.errors import CostError
-from scaling.memory import GIB
 from scaling.placement import gpu_shares, refuse_what_cannot_fit
 
 GPU = 80 * GIB

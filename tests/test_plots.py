@@ -8,7 +8,15 @@ import pytest
 from make_study import Truth, describe, failed, simulated_records
 
 from scaling import figures
-from scaling.analysis import Analysis, analyse, find_fronts, overheads, share_of_front, summarise, trials_overlap
+from scaling.answers.analysis import (
+    Analysis,
+    analyse,
+    find_fronts,
+    overheads,
+    share_of_front,
+    summarise,
+    trials_overlap,
+)
 from scaling.figures.thinning import sample
 from scaling.plots import PLOTS, THEME
 from scaling.records import Record

@@ -4,9 +4,9 @@ import pytest
 from rich.console import Console
 
 from scaling.config import Recipe, Trial, TrialConfig
-from scaling.display import Display, duration
-from scaling.progress import Progress
 from scaling.records import Epoch, Record, Scores
+from scaling.running.display import Display, duration
+from scaling.running.progress import Progress
 
 
 def trial(number: int, arm: str = "average") -> Trial:

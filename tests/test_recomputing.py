@@ -7,9 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from scaling.costs.live_tensors import LiveTensors, Step
+from scaling.costs.memory import training_memory
 from scaling.errors import ModelError
-from scaling.live_tensors import LiveTensors, Step
-from scaling.memory import training_memory
 from scaling.models import build_model
 from scaling.models.recomputing import checkpoint_gradients, recomputing
 from scaling.models.registry import FAMILIES

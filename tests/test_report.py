@@ -12,10 +12,10 @@ import yaml
 from make_study import Truth, describe, failed, simulated_records, write_simulation
 from read_page import Page
 
-from scaling.analysis import Analysis, analyse
-from scaling.caveats import CAVEATS, caveats
-from scaling.changes import find_changes
-from scaling.joint import Joint, Member, join
+from scaling.answers.analysis import Analysis, analyse
+from scaling.answers.caveats import CAVEATS, caveats
+from scaling.answers.changes import find_changes
+from scaling.answers.joint import Joint, Member, join
 from scaling.plots import PLOTS
 from scaling.reading import Reading
 from scaling.records import Record

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 import scaling
-from scaling.authentication import AuthenticationError, host_of, require_token
 from scaling.errors import SpaceError
+from scaling.running.authentication import AuthenticationError, host_of, require_token
 from scaling.space import load_space
 
 PACKAGE = Path(scaling.__file__).parent

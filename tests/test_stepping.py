@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from torch import nn
 
 from scaling.config import Recipe
+from scaling.costs.live_tensors import Step, measured_training_memory
+from scaling.costs.memory import predict_training
 from scaling.data import Dataset, Split
 from scaling.errors import TrainingError
-from scaling.live_tensors import Step, measured_training_memory
-from scaling.memory import predict_training
 from scaling.models import build_model
 from scaling.notes import Notes
 from scaling.records import Epoch

@@ -29,7 +29,7 @@ keep_weights: none
 FULL = """\
 import sys
 if "scaling.sweep" in " ".join(sys.orig_argv):
-    import scaling.keeper as keeper
+    import scaling.running.keeper as keeper
     from scaling.errors import StorageError
     whole, calls = keeper.write_record, []
     def write_record(folder, record):

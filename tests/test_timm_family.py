@@ -9,7 +9,7 @@ import torch
 from timm.models import PretrainedCfg
 from torch import nn
 
-from scaling.complexity import measure
+from scaling.costs.complexity import measure
 from scaling.errors import ModelError
 from scaling.models import build_model, check_arch
 from scaling.models.registry import seeded

@@ -15,7 +15,7 @@ from ray import tune
 from scaling.config import DataConfig, Trial
 from scaling.data import Dataset
 from scaling.records import Epoch, Record
-from scaling.replay import Replay
+from scaling.running.replay import Replay
 from scaling.storage import Where
 
 BUNDLED = 1.0  # seconds of epochs that are said together: for each answer a worker waits some 10 ms for the driver

@@ -18,7 +18,7 @@ from scaling.config import DataConfig, Trial
 from scaling.data import Dataset
 from scaling.executor.body import TrialWorker
 from scaling.records import Epoch, Record
-from scaling.replay import Replay
+from scaling.running.replay import Replay
 from scaling.search.course import Leg
 from scaling.storage import Place, Where, remove_tree
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scaling.analysis import Analysis
+from scaling.answers.analysis import Analysis
 from scaling.figures.text import Text
 from scaling.metrics import METRICS, Metric
 from scaling.statistics.equal_cost import EqualCost

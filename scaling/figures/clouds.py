@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scaling.analysis import Analysis, share_of_front
+from scaling.answers.analysis import Analysis, share_of_front
 from scaling.figures.text import Text
 from scaling.figures.thinning import MOST, sample
 from scaling.metrics import METRICS, Metric

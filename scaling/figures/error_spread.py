@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scaling.analysis import Analysis
-from scaling.design_space import PLAIN
+from scaling.answers.analysis import Analysis
+from scaling.answers.design_space import PLAIN
 from scaling.figures.text import Text
 from scaling.metrics import METRICS, Metric
 from scaling.statistics.missing import Missing

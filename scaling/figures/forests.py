@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scaling.analysis import Analysis
+from scaling.answers.analysis import Analysis
 from scaling.figures.text import Text
 from scaling.statistics.intervals import Interval
 from scaling.statistics.verdict import interval_text, plural, points

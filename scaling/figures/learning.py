@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scaling.analysis import Analysis
+from scaling.answers.analysis import Analysis
 from scaling.figures.text import Text
 from scaling.figures.thinning import sample
 from scaling.statistics.verdict import plural

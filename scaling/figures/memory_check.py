@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scaling.accounts import check_memory
-from scaling.analysis import Analysis
+from scaling.answers.accounts import check_memory
+from scaling.answers.analysis import Analysis
 from scaling.figures.text import Text
 from scaling.metrics import METRICS, Metric
 from scaling.statistics.verdict import plural

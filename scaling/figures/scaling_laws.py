@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scaling.analysis import Analysis
+from scaling.answers.analysis import Analysis
+from scaling.answers.scaling_fits import exponent_text
 from scaling.figures.text import Text
 from scaling.metrics import METRICS, Metric
-from scaling.scaling_fits import exponent_text
 from scaling.statistics.fits import Foretold, ScalingFit
 from scaling.statistics.intervals import t_quantile
 from scaling.statistics.missing import Missing

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from scaling.accounts import PREDICTIONS
-from scaling.analysis import Analysis, find_fronts
-from scaling.equal_costs import EVERY_COST
+from scaling.answers.accounts import PREDICTIONS
+from scaling.answers.analysis import Analysis, find_fronts
+from scaling.answers.equal_costs import EVERY_COST
 from scaling.metrics import METRICS
 from scaling.page.packing import codes, numbers
 from scaling.page.words import sentence_case

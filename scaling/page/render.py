@@ -7,9 +7,9 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
-from scaling.accounts import memory_note, time_note
-from scaling.analysis import Analysis, cells_and_seeds
-from scaling.caveats import caveats
+from scaling.answers.accounts import memory_note, time_note
+from scaling.answers.analysis import Analysis, cells_and_seeds
+from scaling.answers.caveats import caveats
 from scaling.figures import Text
 from scaling.galleries import Gallery
 from scaling.page import words

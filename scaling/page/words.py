@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from scaling.analysis import MAIN_COST, Analysis, overheads, share_of_front
+from scaling.answers.analysis import MAIN_COST, Analysis, overheads, share_of_front
 from scaling.metrics import METRICS
 from scaling.statistics.intervals import Interval
 from scaling.statistics.missing import Missing

@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from scaling.analysis import Analysis
+from scaling.answers.analysis import Analysis
 from scaling.figures.bands import Bands, bands
 from scaling.plots.canvas import legend, log_axis
 from scaling.plots.registry import Drawing, drawn, plot

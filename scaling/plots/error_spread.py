@@ -3,8 +3,8 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from scaling.analysis import MAIN_COST, Analysis
-from scaling.design_space import PLAIN
+from scaling.answers.analysis import MAIN_COST, Analysis
+from scaling.answers.design_space import PLAIN
 from scaling.figures.error_spread import ErrorSpread, error_spread
 from scaling.plots.canvas import canvas, legend
 from scaling.plots.registry import Drawing, drawn, plot

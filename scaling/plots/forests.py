@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from scaling import figures
-from scaling.analysis import Analysis
+from scaling.answers.analysis import Analysis
 from scaling.figures import Differences
 from scaling.plots.canvas import canvas, legend
 from scaling.plots.registry import Drawing, drawn, plot

@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
-from scaling.analysis import Analysis
+from scaling.answers.analysis import Analysis
 from scaling.figures.front_certainty import Certainties, front_certainty
 from scaling.plots.canvas import canvas, legend, log_axis
 from scaling.plots.registry import Drawing, drawn, plot

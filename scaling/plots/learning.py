@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from scaling import figures
-from scaling.analysis import Analysis
+from scaling.answers.analysis import Analysis
 from scaling.figures import Curves
 from scaling.plots.canvas import canvas, legend
 from scaling.plots.registry import Drawing, drawn, plot

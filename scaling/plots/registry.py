@@ -9,7 +9,7 @@ import matplotlib as mpl
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from scaling.analysis import Analysis
+from scaling.answers.analysis import Analysis
 from scaling.figures import Text
 from scaling.plots.theme import STYLE
 

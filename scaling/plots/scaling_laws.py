@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from scaling.analysis import Analysis
+from scaling.answers.analysis import Analysis
 from scaling.figures.scaling_laws import LEAST_SHOWN, LawPoints, Laws, laws
 from scaling.metrics import METRICS
 from scaling.plots.canvas import canvas, legend, log_axis

@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from scaling import figures
-from scaling.analysis import Analysis
+from scaling.answers.analysis import Analysis
 from scaling.figures import Trends
 from scaling.plots.canvas import canvas, legend, log_axis
 from scaling.plots.registry import Drawing, drawn, plot

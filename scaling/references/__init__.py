@@ -11,7 +11,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from scaling.context import Reference, References
+from scaling.answers.context import Reference, References
 from scaling.errors import RecordError, unknown
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from scaling.analysis import Analysis
+from scaling.answers.analysis import Analysis
 from scaling.metrics import METRICS
 from scaling.statistics.verdict import plural, points
 from scaling.tables.registry import Column, Table, difference, percent, table

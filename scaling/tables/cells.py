@@ -2,7 +2,7 @@
 
 import math
 
-from scaling.analysis import COSTS, Analysis
+from scaling.answers.analysis import COSTS, Analysis
 from scaling.metrics import METRICS
 from scaling.tables.registry import Column, Table, percent, plain, table, whole
 

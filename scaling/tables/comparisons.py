@@ -1,6 +1,6 @@
 """Comparisons: the answer, what it costs, and the difference in each cell."""
 
-from scaling.analysis import Analysis, overheads
+from scaling.answers.analysis import Analysis, overheads
 from scaling.metrics import METRICS
 from scaling.statistics.verdict import arm_name
 from scaling.tables.registry import Column, Table, difference, extra, percent, table, whole

@@ -2,8 +2,8 @@
 
 import math
 
-from scaling.analysis import Analysis
-from scaling.design_space import PLAIN
+from scaling.answers.analysis import Analysis
+from scaling.answers.design_space import PLAIN
 from scaling.metrics import METRICS
 from scaling.statistics.missing import Missing
 from scaling.tables.registry import Column, Table, percent, plain, table

@@ -1,6 +1,6 @@
 """Equal cost: what is left of the difference where both arms cost the same, and attention or capacity."""
 
-from scaling.analysis import Analysis
+from scaling.answers.analysis import Analysis
 from scaling.metrics import METRICS
 from scaling.statistics.equal_cost import EqualCost
 from scaling.statistics.missing import Missing

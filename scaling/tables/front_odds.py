@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from scaling.analysis import MAIN_COST, Analysis
+from scaling.answers.analysis import MAIN_COST, Analysis
 from scaling.metrics import METRICS
 from scaling.statistics.front_noise import SURE
 from scaling.statistics.missing import Missing

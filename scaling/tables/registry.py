@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from scaling.analysis import Analysis
+from scaling.answers.analysis import Analysis
 from scaling.statistics.verdict import points
 from scaling.tables.latex import escape
 

@@ -2,9 +2,9 @@
 
 import math
 
-from scaling.analysis import Analysis
+from scaling.answers.analysis import Analysis
+from scaling.answers.scaling_fits import number
 from scaling.metrics import METRICS
-from scaling.scaling_fits import number
 from scaling.statistics.fits import FEWEST, Foretold, ScalingFit
 from scaling.statistics.intervals import Interval
 from scaling.statistics.missing import Missing

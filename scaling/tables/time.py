@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from scaling.accounts import MEANINGS
-from scaling.accounts import time_spent as add_up
-from scaling.analysis import Analysis
+from scaling.answers.accounts import MEANINGS
+from scaling.answers.accounts import time_spent as add_up
+from scaling.answers.analysis import Analysis
 from scaling.metrics import METRICS
 from scaling.statistics.verdict import plural
 from scaling.tables.registry import Column, Table, table

@@ -1,6 +1,6 @@
 """Trials: all, and those that did not finish."""
 
-from scaling.analysis import COSTS, Analysis
+from scaling.answers.analysis import COSTS, Analysis
 from scaling.brackets import rate_of
 from scaling.metrics import METRICS
 from scaling.tables.registry import Column, Table, percent, plain, table, whole

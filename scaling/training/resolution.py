@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from scaling.config import DataConfig, Recipe, TrialConfig
-from scaling.counting.quick import on_meta
+from scaling.costs.counting.quick import on_meta
 from scaling.data import Dataset
 from scaling.errors import ModelError
 from scaling.models import build_model

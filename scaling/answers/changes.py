@@ -10,9 +10,9 @@ from collections.abc import Mapping
 import numpy as np
 from scipy import stats
 
-from scaling.analysis import Analysis
+from scaling.answers.analysis import Analysis
+from scaling.answers.context import Changes, MovedTrial, MovedVerdict
 from scaling.config import cell_label
-from scaling.context import Changes, MovedTrial, MovedVerdict
 from scaling.records import Record
 from scaling.statistics.intervals import Interval
 from scaling.statistics.verdict import points

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from scaling.counting.depth import COSTLESS, Arch, along_depth
-from scaling.counting.dispatcher import count_dispatched
+from scaling.costs.counting.depth import COSTLESS, Arch, along_depth
+from scaling.costs.counting.dispatcher import count_dispatched
 from scaling.errors import CostError
 from scaling.models import build_model
 from scaling.records import CountedCost
@@ -126,8 +126,8 @@ def _key(family: str, arch: Arch) -> str:
 def _code() -> str:
     """Digest of the code that counts depend on, so that no cache outlives it."""
     digest = hashlib.sha256(torch.__version__.encode())
-    package = Path(__file__).parents[1]
-    for path in sorted([*package.glob("models/*.py"), *package.glob("counting/*.py")]):
+    package = Path(__file__).parents[2]
+    for path in sorted([*package.glob("models/*.py"), *package.glob("costs/counting/*.py")]):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 

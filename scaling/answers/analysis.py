@@ -13,17 +13,18 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
+from scaling.answers.context import Context
+from scaling.answers.controls import ControlAnswer, attention_or_capacity
+from scaling.answers.design_space import DesignSpace, describe_space
+from scaling.answers.equal_costs import EVERY_COST, EqualCostAnswer, at_equal_costs
+from scaling.answers.front_answers import front_odds
+from scaling.answers.scaling_fits import ScalingFits, fit_study
+from scaling.answers.trial_scores import TrialScores, collect
 from scaling.brackets import without_rejected
 from scaling.config import cell_label
-from scaling.context import Context
-from scaling.controls import ControlAnswer, attention_or_capacity
-from scaling.design_space import DesignSpace, describe_space
-from scaling.equal_costs import EVERY_COST, EqualCostAnswer, at_equal_costs
-from scaling.front_answers import front_odds
 from scaling.metrics import METRICS, get_metric
 from scaling.reading import read_what_can_be
 from scaling.records import Record, Study, frame, read_study
-from scaling.scaling_fits import ScalingFits, fit_study
 from scaling.statistics import MARGIN
 from scaling.statistics.front_noise import FrontOdds
 from scaling.statistics.images import image_noise
@@ -34,7 +35,6 @@ from scaling.statistics.pareto import on_front
 from scaling.statistics.trend import Trend, fit_trend
 from scaling.statistics.verdict import Asked, Verdict, give_verdict, plural
 from scaling.storage import Where
-from scaling.trial_scores import TrialScores, collect
 
 COSTS = ("macs", "params", "activations", "train_seconds")  # metrics that accuracy is held against
 MAIN_COST = "macs"

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from scaling.config import Trial
 from scaling.errors import StorageError
 from scaling.plan import Plan
-from scaling.progress import Progress
-from scaling.pulse import beat
 from scaling.records import Epoch, Record, Study, write_record, write_study
+from scaling.running.progress import Progress
+from scaling.running.pulse import beat
 from scaling.search.agenda import Agenda
 from scaling.storage import remove_tree
 from scaling.study import describe

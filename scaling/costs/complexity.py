@@ -15,9 +15,9 @@ import torch
 from torch import nn
 from torch.jit._trace import TracerWarning
 
-from scaling.counting.dispatcher import count_dispatched, plain_attention
-from scaling.counting.operators import kind_of, may_multiply
-from scaling.counting.tally import CHARGE, CONVOLUTION, PRODUCT, Price, Tally, product_of
+from scaling.costs.counting.dispatcher import count_dispatched, plain_attention
+from scaling.costs.counting.operators import kind_of, may_multiply
+from scaling.costs.counting.tally import CHARGE, CONVOLUTION, PRODUCT, Price, Tally, product_of
 from scaling.errors import CostError
 from scaling.records import CountedCost
 

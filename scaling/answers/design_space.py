@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from scaling.equal_costs import EVERY_COST
+from scaling.answers.equal_costs import EVERY_COST
 from scaling.statistics.distributions import (
     Distribution,
     Separation,

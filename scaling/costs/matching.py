@@ -12,11 +12,11 @@ from typing import Any
 import annotated_types
 from pydantic.fields import FieldInfo
 
-from scaling.counting.depth import DEPTH, Arch
-from scaling.counting.quick import ImageSize, completed, quick_cost
+from scaling.costs.counting.depth import DEPTH, Arch
+from scaling.costs.counting.quick import ImageSize, completed, quick_cost
+from scaling.costs.live_tensors import Step
+from scaling.costs.memory import inference_memory, training_memory
 from scaling.errors import CostError, ModelError, unknown
-from scaling.live_tensors import Step
-from scaling.memory import inference_memory, training_memory
 from scaling.models import check_arch, parameters
 
 COUNTS = ("params", "macs", "fvcore_flops", "activations", "training_macs")

@@ -9,11 +9,11 @@ from rich.console import RenderableType
 from rich.table import Table
 
 from scaling.brackets import without_rejected
-from scaling.display import duration
 from scaling.errors import RecordError, ScalingError
-from scaling.lease import holder
-from scaling.pulse import Pulse, read_pulse
 from scaling.records import Record, Study, read_records, read_study
+from scaling.running.display import duration
+from scaling.running.lease import holder
+from scaling.running.pulse import Pulse, read_pulse
 from scaling.storage import Where
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from scaling.answers.trial_scores import TrialScores, places
 from scaling.metrics import METRICS, Metric
 from scaling.statistics.bits import CellBits
 from scaling.statistics.equal_cost import EqualCost, Fit, at_equal_cost, prepare
@@ -15,7 +16,6 @@ from scaling.statistics.missing import Missing
 from scaling.statistics.paired import LEVEL
 from scaling.statistics.planning import more_cells
 from scaling.statistics.verdict import Kind, arm_name, interval_text, judge, plural, points
-from scaling.trial_scores import TrialScores, places
 
 EVERY_COST = ("macs", "params", "activations", "training_memory", "inference_memory", "latency", "train_seconds")
 DIFFERS = 2.0  # percent; smaller differences in another cost are not worth a word

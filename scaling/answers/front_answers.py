@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from scaling.answers.trial_scores import TrialScores, places
 from scaling.metrics import METRICS
 from scaling.statistics.bits import CellBits
 from scaling.statistics.front_noise import (
@@ -14,7 +15,6 @@ from scaling.statistics.front_noise import (
 )
 from scaling.statistics.missing import Missing
 from scaling.statistics.paired import LEVEL
-from scaling.trial_scores import TrialScores, places
 
 SEED = 0  # of all draws: equal records give equal reports
 

@@ -12,9 +12,9 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from scaling.counting.charges import charge_of
-from scaling.counting.operators import gradient_macs, kind_of, macs_of, may_multiply
-from scaling.counting.tally import CHARGE, Price, Tally, product_of
+from scaling.costs.counting.charges import charge_of
+from scaling.costs.counting.operators import gradient_macs, kind_of, macs_of, may_multiply
+from scaling.costs.counting.tally import CHARGE, Price, Tally, product_of
 
 
 def count_dispatched(model: nn.Module, image: torch.Tensor) -> Tally:

@@ -54,7 +54,7 @@ class Tally:
             operators = ", ".join(f"{operator} ({calls}×)" for operator, calls in sorted(self.unknown.items()))
             raise CostError(
                 f"{model}: {self.counter} has no formula for {operators}, which may multiply matrices;"
-                " add one to scaling/counting/operators.py and scaling/complexity.py"
+                " add one to scaling/costs/counting/operators.py and scaling/costs/complexity.py"
             )
 
     @property

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import flop_registry
 
-from scaling.counting.tally import CONVOLUTION, PRODUCT
+from scaling.costs.counting.tally import CONVOLUTION, PRODUCT
 
 aten = torch.ops.aten
 Formula = Callable[..., int]  # (arguments, keyword arguments, result) → MACs

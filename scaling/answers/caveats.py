@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from scaling.analysis import Analysis, goes_on_until_decided, incomplete, overheads
+from scaling.answers.analysis import Analysis, goes_on_until_decided, incomplete, overheads
 from scaling.brackets import at_edge, chosen_rates
 from scaling.metrics import METRICS
 from scaling.statistics.looks import LOOK_LEVEL, MOST_LOOKS

@@ -12,8 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from scaling.config import Trial
-from scaling.progress import Progress
 from scaling.records import Epoch, Record
+from scaling.running.progress import Progress
 
 MOST_RUNNING = 12  # running trials shown at once
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scaling.analysis import Analysis
+from scaling.answers.analysis import Analysis
 from scaling.metrics import METRICS
 from scaling.records import Record
 from scaling.statistics.verdict import plural, points

@@ -1,0 +1,1 @@
+"""A sweep while it runs: what it keeps, what it shows, and who may run it."""
