@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from make_agenda import FakeAdmission, finished
@@ -281,3 +282,43 @@ def test_a_budget_that_is_spent_anywhere_leaves_no_half_pair(
     asked: Space, nature: Nature, order: random.Random, budget: Budget, slots: int
 ) -> None:
     spent(asked, nature, order, budget, slots)
+
+
+@at_any_time(12)
+@given(spaces(RULES, [{"design": "sobol", "cells": 4}, {}], until=True), natures, orders, kills, slots)
+def test_going_on_until_it_is_decided_survives_all_that_too(
+    asked: Space, nature: Nature, order: random.Random, kills: list[int], slots: int
+) -> None:
+    promises = asked.search.stop is None or asked.search.stop.rule == "halving"
+    killed(asked, nature, order, kills, slots, promises=promises)
+
+
+@at_any_time(40)
+@given(spaces([None, "halving"], DESIGNS[:3]), natures, orders, kills, slots)
+def test_what_failed_and_is_mended_runs_again_and_leaves_the_study_whole(
+    asked: Space, nature: Nature, order: random.Random, kills: list[int], slots: int
+) -> None:
+    records: dict[str, Record] = {}
+    for kill in kills:
+        records |= play(asked, nature, order, before=records, slots=slots, killed_after=kill).records
+    records |= play(asked, nature, order, before=records, slots=slots).records
+
+    records |= play(asked, Nature(nature.number, nature.trouble, is_mended=True), order, before=records).records
+
+    assert_whole(asked, records)
+    assert not [one for one in records.values() if one.status == "failed"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("search", [{}, {"until": "decided"}])
+def test_all_of_this_holds_for_many_more_studies(search: dict[str, Any]) -> None:
+    drawn = spaces(RULES, DESIGNS, until=bool(search))
+
+    @at_any_time(30 if search else 120)
+    @given(drawn, natures, orders, kills, slots, budgets)
+    def holds(asked: Space, nature: Nature, order: random.Random, kills: list[int], slots: int, budget: Budget) -> None:
+        promises = asked.search.stop is None or asked.search.stop.rule == "halving"
+        killed(asked, nature, order, kills, slots, promises=promises)
+        spent(asked, nature, order, budget, slots)
+
+    holds()

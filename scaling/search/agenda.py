@@ -14,7 +14,8 @@ from scaling.config import Trial
 from scaling.design import Cell, Design
 from scaling.errors import SpaceError
 from scaling.records import Epoch, Record
-from scaling.search.course import Answer, Course, Leg, Stopped, course
+from scaling.search.answers import Answer, in_brief, seconds_of
+from scaling.search.course import Course, Leg, Stopped, course
 from scaling.search.ladder import Ladder
 from scaling.search.proposals import SEARCHED, Proposals, dear_first
 from scaling.search.stopping import RULES, Field, Standing
@@ -182,7 +183,8 @@ class Agenda:
             turns = dear_first([sum(self.admission.macs(wanted.cell).values()) for wanted in batch])
         for turn, wanted in zip(turns, batch, strict=True):
             macs = self.admission.macs(wanted.cell)
-            run = _Running(self._cells, self._batch, turn, course(self.admission.design, self.study, wanted, macs))
+            way = course(self.admission.design, self.study, wanted, macs, self._answers)
+            run = _Running(self._cells, self._batch, turn, way)
             self._running[run.number] = run
             self._cells += 1
             self._ask(run, next(run.course))
@@ -309,28 +311,6 @@ class Agenda:
         """Records of the study's own trials, in their order."""
         found = (self._answers.get(key) for key in self.planned)
         return (answer.record for answer in found if answer and answer.record)
-
-
-def in_brief(record: Record, *, keeps_curve: bool) -> Record:
-    """What decisions look at; the rest of many records would fill the memory."""
-    config = {"recipe": {"learning_rate": record.config.get("recipe", {}).get("learning_rate")}}
-    return record.model_copy(
-        update={
-            "environment": {"device": record.environment.get("device")},
-            "config": config,
-            "scores": record.scores.model_copy(update={"test_correct": None}) if record.scores else None,
-            # a trial that rested, or was continued, tells of its last part only; a stopped one of none
-            "wall_seconds": max(record.wall_seconds or 0.0, seconds_of(record.curve)),
-            "seconds": None,
-            "traceback": None,
-            "curve": record.curve if keeps_curve else [],
-        }
-    )
-
-
-def seconds_of(curve: Iterable[Epoch]) -> float:
-    """What training and evaluating took."""
-    return sum(epoch.train_seconds + (epoch.evaluation_seconds or 0.0) for epoch in curve)
 
 
 def refuse_twin(one: Trial, other: Trial) -> None:

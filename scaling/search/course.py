@@ -4,14 +4,14 @@ Without early stopping or a bracket of learning rates, all trials of a cell can 
 goes ahead: it settles whether the cell goes on, and which rate the other seeds take.
 """
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Container, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from scaling.brackets import chosen_rates
 from scaling.config import Trial, cell_label
 from scaling.design import Design
-from scaling.records import Epoch, Record
+from scaling.search.answers import Answer
 from scaling.search.proposals import Wanted
 from scaling.search.stopping import Decision, Standing, rungs
 
@@ -22,14 +22,6 @@ class Leg:
 
     trial: Trial
     until: int | None = None  # epoch after which it rests, its state in its checkpoint; None: to its end
-
-
-@dataclass
-class Answer:
-    """What is known of a trial so far."""
-
-    curve: list[Epoch]
-    record: Record | None = None  # once it has ended
 
 
 @dataclass(frozen=True)
@@ -43,8 +35,14 @@ class Stopped:
 Course = Generator[list[Leg] | Standing, Mapping[str, Answer] | Decision, Stopped | None]
 
 
-def course(design: Design, study: str, wanted: Wanted, macs: Mapping[str, int]) -> Course:
-    """Run one cell: yield legs and be sent the answers by key; yield where it stands and be sent the decision."""
+def course(
+    design: Design, study: str, wanted: Wanted, macs: Mapping[str, int], known: Container[str] = frozenset()
+) -> Course:
+    """Run one cell: yield legs and be sent the answers by key; yield where it stands and be sent the decision.
+
+    Args:
+        known: keys of trials that have run.
+    """
     space, cell = design.space, wanted.cell
     stop = space.search.stop
     others = [design.trial(study, cell, arm, seed) for seed in range(1, wanted.seeds) for arm in space.arm_values]
@@ -52,6 +50,7 @@ def course(design: Design, study: str, wanted: Wanted, macs: Mapping[str, int]) 
     if stop is None and space.tune is None:
         yield [Leg(trial) for trial in [*first, *others]]
         return None
+    has_gone_on = any(trial.key in known for trial in others)
     answers: Mapping[str, Answer] | Decision = {}
     for rung, epoch in enumerate(rungs(stop, min(trial.config.recipe.epochs for trial in first)) if stop else []):
         answers = yield [Leg(trial, epoch) for trial in first]
@@ -59,7 +58,8 @@ def course(design: Design, study: str, wanted: Wanted, macs: Mapping[str, int]) 
         accuracy = accuracy_at(epoch, first, answers)
         if set(accuracy) != set(map(str, space.arm_values)):
             break  # an arm failed or diverged: nothing to judge the cell by, and it is nearly over
-        decision = yield Standing(cell_label(cell), rung, epoch, accuracy, macs, decided_at(epoch, answers))
+        before = decided_at(epoch, answers) or ("go on" if has_gone_on else None)
+        decision = yield Standing(cell_label(cell), rung, epoch, accuracy, macs, before)
         assert isinstance(decision, str)
         if decision != "go on":
             return Stopped(decision, first)

@@ -1,0 +1,36 @@
+"""Answers: what is known of a trial, as far as decisions look at it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from scaling.records import Epoch, Record
+
+
+@dataclass
+class Answer:
+    """What is known of a trial so far."""
+
+    curve: list[Epoch]
+    record: Record | None = None  # once it has ended
+
+
+def in_brief(record: Record, *, keeps_curve: bool) -> Record:
+    """What decisions look at; the rest of many records would fill the memory."""
+    config = {"recipe": {"learning_rate": record.config.get("recipe", {}).get("learning_rate")}}
+    return record.model_copy(
+        update={
+            "environment": {"device": record.environment.get("device")},
+            "config": config,
+            "scores": record.scores.model_copy(update={"test_correct": None}) if record.scores else None,
+            # a trial that rested, or was continued, tells of its last part only; a stopped one of none
+            "wall_seconds": max(record.wall_seconds or 0.0, seconds_of(record.curve)),
+            "seconds": None,
+            "traceback": None,
+            "curve": record.curve if keeps_curve else [],
+        }
+    )
+
+
+def seconds_of(curve: Iterable[Epoch]) -> float:
+    """What training and evaluating took."""
+    return sum(epoch.train_seconds + (epoch.evaluation_seconds or 0.0) for epoch in curve)
