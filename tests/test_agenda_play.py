@@ -252,7 +252,7 @@ budgets = st.one_of(
 kills = st.lists(st.integers(1, 40), min_size=1, max_size=3)
 
 
-@at_any_time(40)
+@at_any_time(30)
 @given(spaces(RULES, DESIGNS), natures, orders, slots)
 def test_every_trial_ends_once_and_every_pair_is_whole(
     asked: Space, nature: Nature, order: random.Random, slots: int
@@ -260,7 +260,7 @@ def test_every_trial_ends_once_and_every_pair_is_whole(
     undisturbed(asked, nature, order, slots)
 
 
-@at_any_time(30)
+@at_any_time(24)
 @given(spaces([None, "halving"], DESIGNS), natures, orders, kills, slots)
 def test_a_study_that_is_killed_anywhere_comes_to_what_an_undisturbed_one_does(
     asked: Space, nature: Nature, order: random.Random, kills: list[int], slots: int
@@ -268,7 +268,7 @@ def test_a_study_that_is_killed_anywhere_comes_to_what_an_undisturbed_one_does(
     killed(asked, nature, order, kills, slots, promises=True)
 
 
-@at_any_time(30)
+@at_any_time(20)
 @given(spaces(["asha", "dominance"], DESIGNS[:2]), natures, orders, kills, slots)
 def test_under_rules_that_hang_on_the_order_a_killed_study_is_whole_too(
     asked: Space, nature: Nature, order: random.Random, kills: list[int], slots: int
@@ -284,7 +284,7 @@ def test_a_budget_that_is_spent_anywhere_leaves_no_half_pair(
     spent(asked, nature, order, budget, slots)
 
 
-@at_any_time(12)
+@at_any_time(10)
 @given(spaces(RULES, [{"design": "sobol", "cells": 4}, {}], until=True), natures, orders, kills, slots)
 def test_going_on_until_it_is_decided_survives_all_that_too(
     asked: Space, nature: Nature, order: random.Random, kills: list[int], slots: int
@@ -293,7 +293,7 @@ def test_going_on_until_it_is_decided_survives_all_that_too(
     killed(asked, nature, order, kills, slots, promises=promises)
 
 
-@at_any_time(40)
+@at_any_time(30)
 @given(spaces([None, "halving"], DESIGNS[:3]), natures, orders, kills, slots)
 def test_what_failed_and_is_mended_runs_again_and_leaves_the_study_whole(
     asked: Space, nature: Nature, order: random.Random, kills: list[int], slots: int

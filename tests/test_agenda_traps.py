@@ -222,9 +222,8 @@ def test_what_stopped_trials_took_is_spent_on_the_device_that_the_others_name() 
     seconds = sum(10 if r.status == "finished" else len(r.curve) for r in records.values())
     assert device_hours(brief._each_record(), Resources(cpus=2)) == pytest.approx(2 * seconds / 3600)
 
-    on_gpu = [
-        r.model_copy(update={"environment": {"device": "cuda"}} if r.scores else {}) for r in brief._each_record()
-    ]
+    named = {"environment": {"device": "cuda"}}
+    on_gpu = [r.model_copy(update=named if r.scores else {}) for r in brief._each_record()]
     assert device_hours(on_gpu, Resources(cpus=2, gpus=0.25)) == pytest.approx(seconds / 4 / 3600)
 
 
