@@ -174,6 +174,29 @@ FILTERS: dict[str, Callable[[Record], object]] = {
 }
 
 
+def test_learning_rates_that_differ_are_a_column_and_sort_as_numbers(
+    chromium: sync_api.Browser, tmp_path: Path
+) -> None:
+    rates = [0.003, 0.0003, 0.00003]
+    records = [
+        record.model_copy(update={"config": {**record.config, "recipe": {"learning_rate": rates[number % 3]}}})
+        for number, record in enumerate(RECORDS)
+    ]
+    seen = opened(chromium, written(tmp_path, records, describe(records, TRUTH, "pools")))
+
+    button = seen.page.locator('#trials-head th[data-column="recipe.learning_rate"] button')
+    assert button.inner_text() == "learning rate"
+    place = seen.page.locator("#trials-head th").evaluate_all(
+        "all => all.findIndex((th) => th.dataset.column === 'recipe.learning_rate')"
+    )
+    tops = []
+    for _ in range(2):
+        button.click()
+        tops.append(float(seen.page.locator(f"#trials-body tr:first-child td:nth-child({place + 1})").inner_text()))
+    assert tops == [min(rates), max(rates)]
+    assert seen.complaints == []
+
+
 def test_the_filter_keeps_what_fits_in_table_and_figures(seen: Seen) -> None:
     for query, fits in FILTERS.items():
         wanted = [record for record in EVERYTHING if fits(record)]

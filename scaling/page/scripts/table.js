@@ -3,11 +3,12 @@
 const ROWS = 25;
 const ELSEWHERE = new Set(["fvcore_flops", "training_macs", "measured_memory", "wall_seconds"]); // costs in the details alone
 const NARROW = new Set(["cell", "arm", "status", "key", "reason"]);
+const RATE = "recipe.learning_rate"; // a column where trials differ in it: rates were tried, or follow the width
 
 function table(data) {
   const columns = columnsOf(data);
   const shown = ["cell", "arm", "seed", "status", ...["test_accuracy", "val_accuracy"].filter((name) => columns[name]),
-    ...data.costs.filter((name) => !ELSEWHERE.has(name)), "epochs", ...(data.reasons.some(Boolean) ? ["reason"] : []), "key"];
+    ...[RATE].filter((name) => columns[name]), ...data.costs.filter((name) => !ELSEWHERE.has(name)), "epochs", ...(data.reasons.some(Boolean) ? ["reason"] : []), "key"];
   const [query, arm, status, said, body, head] =
     ["trials-query", "trials-arm", "trials-status", "trials-said", "trials-body", "trials-head"].map(byId);
   const order = { name: null, up: true };
@@ -26,7 +27,7 @@ function table(data) {
   });
 
   function headingOf({ label, metric }) {
-    if (!metric) return label;
+    if (!metric) return label === RATE ? "learning rate" : label;
     return ["%", "s", "ms", "nats", "B"].includes(metric.unit) ? `${metric.title} (${metric.unit})` : metric.title;
   }
 
@@ -42,7 +43,9 @@ function table(data) {
   function sort() {
     if (!order.name) return;
     const { value } = columns[order.name];
-    const keys = rows.map(value);
+    const told = rows.map(value);
+    const numeric = (key) => typeof key === "string" && key.trim() && Number.isFinite(Number(key)); // settings come as words
+    const keys = told.every(numeric) ? told.map(Number) : told;
     const sign = order.up ? 1 : -1;
     const words = typeof keys[0] === "string";
     const collator = new Intl.Collator("en", { numeric: true });
