@@ -14,12 +14,13 @@ from read_page import Page
 
 from scaling.answers.analysis import Analysis, analyse
 from scaling.metrics import METRICS
-from scaling.page import inline, tied
+from scaling.page import inline, tied, words
 from scaling.page.data import page_data
 from scaling.page.packing import fingerprint, numbers, pack
 from scaling.plots import PLOTS
 from scaling.records import Record
 from scaling.report import write_report
+from scaling.statistics.verdict import listing
 
 TRUTH = Truth(depths=(2, 4), widths=(32, 64), seeds=2, effect=1.0, test_examples=500)
 EVERYTHING = simulated_records(TRUTH)
@@ -236,3 +237,47 @@ def test_a_figure_in_the_page_has_ids_of_its_own_and_the_pages_colours() -> None
 def test_numbers_stay_with_their_units() -> None:
     assert tied("95 % of 5.1 M MACs, 3 Monkeys") == "95\N{NO-BREAK SPACE}% of 5.1\N{NO-BREAK SPACE}M MACs, 3 Monkeys"
     assert tied("plan = 8; n = 8 cells") == "plan = 8; n\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}8 cells"
+
+
+def test_costs_without_an_answer_are_named_together_with_their_reason() -> None:
+    records = [
+        record.model_copy(
+            update={"cost": record.cost.model_copy(update={"params": 10**9, "activations": 10**9})}
+            if record.cost and record.arm == "attention"
+            else {}
+        )
+        for record in EVERYTHING
+    ]
+    (answer,) = words.answers(analysis_of(records))
+
+    assert {at.title for at in answer.at_costs} == {
+        "MACs",
+        "training memory",
+        "inference memory",
+        "latency",
+        "training time",
+    }
+    assert all(at.strip for at in answer.at_costs)
+    assert answer.unanswered == [
+        "No answer at equal parameters and activations: no range of this cost is covered by both arms."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("sentence", "cased"),
+    [
+        ("attention pooling wins", "Attention pooling wins"),
+        ("average_mlp pooling wins", "average_mlp pooling wins"),
+        ("patch_size 4 wins", "patch_size 4 wins"),
+        ("", ""),
+    ],
+)
+def test_a_sentence_begins_with_a_capital_but_the_name_of_an_arm_keeps_its_spelling(sentence: str, cased: str) -> None:
+    assert words.sentence_case(sentence) == cased
+
+
+@pytest.mark.parametrize(
+    ("parts", "said"), [([], ""), (["a"], "a"), (["a", "b"], "a and b"), (["a", "b", "c"], "a, b and c")]
+)
+def test_parts_are_listed_as_in_a_sentence(parts: list[str], said: str) -> None:
+    assert listing(parts) == said
