@@ -15,7 +15,7 @@ from scaling.statistics.intervals import Interval
 from scaling.statistics.missing import Missing
 from scaling.statistics.paired import LEVEL
 from scaling.statistics.planning import more_cells
-from scaling.statistics.verdict import Kind, arm_name, interval_text, judge, plural, points
+from scaling.statistics.verdict import Kind, arm_name, interval_text, judge, listing, plural, points
 
 EVERY_COST = ("macs", "params", "activations", "training_memory", "inference_memory", "latency", "train_seconds")
 DIFFERS = 2.0  # percent; smaller differences in another cost are not worth a word
@@ -168,7 +168,7 @@ def _where(result: EqualCost, metric: Metric) -> str:
     whole = len(said) == 1 and [*result.above, *result.below][0] == (result.cost[0], result.cost[-1])
     if whole:
         return ", all along that range"
-    return f", by the simultaneous band {' and '.join(said)}" if said else ""
+    return f", by the simultaneous band {listing(said)}" if said else ""
 
 
 def span(metric: Metric, low: float, high: float) -> str:
