@@ -15,6 +15,7 @@ import os
 import statistics
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -68,7 +69,7 @@ class Overhead:
 
     starting: float  # until the first trial of each slot began
     gaps: list[float]  # seconds from a trial's end to the first training step of the next one on its slot
-    in_trials: float  # of the trials' own: set-up, checkpoints, weights and galleries, waiting to be heard
+    in_trials: dict[str, float]  # of the trials' own, by what they did: setup, waiting (to be heard) …
     idle: float  # slots that had nothing left to do while others went on
 
     @classmethod
@@ -88,12 +89,14 @@ class Overhead:
             free.append(end)
         last = max(free)
         count = len(records)
-        within = sum(sum(r.seconds.values()) for r in records if r.seconds) - useful(records)
+        within: Counter[str] = Counter()
+        for record in records:
+            within.update(record.seconds or {})
         before_last = sum((last - times[slot][0]).total_seconds() for slot in range(slots))
         return cls(
             starting=(slots * taken - before_last) / count,
             gaps=found,
-            in_trials=within / count,
+            in_trials={name: seconds / count for name, seconds in within.items() if name not in USEFUL},
             idle=sum((last - end).total_seconds() for end in free) / count,
         )
 
@@ -190,10 +193,11 @@ def compare(seconds: float, trials: int, chosen: Sequence[str]) -> None:
             paid, good = slots * taken, useful(records)
             assert len(records) == len(plan.trials), f"{name} ended {len(records)} of {len(plan.trials)} trials"
             over = Overhead.of(records, slots, taken)
+            within = ", ".join(f"{what} {seconds:.2f}" for what, seconds in over.in_trials.items())
             print(
                 f"{name:6} useful {good:7.1f} s of {paid:7.1f} s paid: {100 * good / paid:5.1f} %,"
                 f" overhead {(paid - good) / len(records):5.2f} slot-seconds a trial: starting {over.starting:.2f},"
-                f" idle at the end {over.idle:.2f}, in the trials {over.in_trials:.2f};"
+                f" idle at the end {over.idle:.2f}, in the trials {within};"
                 f" gap {statistics.median(over.gaps):.2f} s (at most {max(over.gaps):.2f})",
                 flush=True,
             )

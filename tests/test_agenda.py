@@ -36,14 +36,15 @@ def test_a_study_stopped_anywhere_has_nearly_as_many_trials_of_each_arm_in_each_
     assert max(of_each) - min(of_each) <= 1
 
 
-def test_dear_cells_come_first_in_each_round_of_seeds_unless_cells_are_judged_by_cheaper_ones() -> None:
+def test_dear_cells_and_arms_come_first_in_each_round_of_seeds_unless_cells_are_judged_by_cheaper_ones() -> None:
     asked = space(seeds=2)
     legs, _ = play(agenda(asked, all_cells(asked, cells(asked))), skill)
 
     rounds = [[leg.trial for leg in legs if leg.trial.config.seed == seed] for seed in (0, 1)]
     assert [leg.trial for leg in legs] == [*rounds[0], *rounds[1]]
     for trials in rounds:
-        assert [t.arm for t in trials] == ["average", "attention"] * 6
+        assert [t.arm for t in trials] == ["attention", "average"] * 6  # attention costs a tenth more
+        assert all(one.cell == other.cell for one, other in zip(trials[::2], trials[1::2], strict=True))
         costs = [FakePrices().of(t.config).macs for t in trials[::2]]
         assert costs == sorted(costs, reverse=True)
 
@@ -52,6 +53,7 @@ def test_dear_cells_come_first_in_each_round_of_seeds_unless_cells_are_judged_by
     first = list(dict.fromkeys(str(leg.trial.cell) for leg in legs))
     costs = [{str(leg.trial.cell): FakePrices().of(leg.trial.config).macs for leg in legs[::2]}[cell] for cell in first]
     assert costs[0] == min(costs)
+    assert [leg.trial.arm for leg in legs[:2]] == ["average", "attention"]  # as the space has them
 
 
 def test_every_rate_of_a_bracket_runs_once_and_the_best_one_gets_the_other_seeds() -> None:

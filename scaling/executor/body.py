@@ -18,7 +18,7 @@ from scaling.records import Epoch, Record
 from scaling.running.replay import Replay
 from scaling.storage import Where
 
-BUNDLED = 1.0  # seconds of epochs that are said together: for each answer a worker waits some 10 ms for the driver
+BUNDLED = 2.0  # seconds of epochs that are said together: for each answer a worker waits some 10 ms for the driver
 
 
 class TrialWorker(tune.Trainable):

@@ -17,8 +17,9 @@ from scaling.records import Epoch, Record
 from scaling.search.answers import Answer, in_brief, seconds_of
 from scaling.search.course import Course, Leg, Stopped, course
 from scaling.search.ladder import Ladder
-from scaling.search.proposals import SEARCHED, Proposals, dear_first
+from scaling.search.proposals import SEARCHED, Proposals
 from scaling.search.stopping import RULES, Field, Standing
+from scaling.search.turns import Turn, turns
 
 # (records; trials started, None to ask whether those that are may go on; seconds that no record tells of) → what is
 # spent, or None
@@ -39,7 +40,7 @@ class _Running:
 
     number: int
     batch: int
-    turn: int  # of the cells of its batch, at which its trials are handed out
+    turn: Turn  # at which its trials are handed out
     course: Course
     awaited: dict[str, int | None] = field(default_factory=dict)  # key → the epoch up to which it is wanted
     standing: Standing | None = None  # where it waits for a decision
@@ -77,7 +78,7 @@ class Agenda:
         self._running: dict[int, _Running] = {}
         self._ladder = Ladder()
         self._finished: list[Record] = []  # of the study's own trials
-        self._ready: list[tuple[tuple[int, int, int, int], Leg, _Running]] = []
+        self._ready: list[tuple[tuple[int, int, int, int, int], Leg, _Running]] = []
         self._out: dict[str, Leg] = {}  # handed out and not yet answered
         self._started: set[str] = set()  # trials that were handed out or have a record
         self._begun: set[tuple[int, int, int | None]] = set()  # (cell, seed, until) of legs that were handed out
@@ -176,13 +177,11 @@ class Agenda:
         if not batch:
             raise SpaceError("the design proposes no cell")  # a bug of the design: it would be asked for ever
         self._batch += 1
-        if self.admission.design.space.search.stop:  # what is cheap comes first, for others are judged by it
-            batch = sorted(batch, key=lambda wanted: sum(self.admission.macs(wanted.cell).values()))
-            turns = list(range(len(batch)))
-        else:
-            turns = dear_first([sum(self.admission.macs(wanted.cell).values()) for wanted in batch])
-        for turn, wanted in zip(turns, batch, strict=True):
-            macs = self.admission.macs(wanted.cell)
+        costs = [(wanted, self.admission.macs(wanted.cell)) for wanted in batch]
+        if judges := self.admission.design.space.search.stop is not None:  # cells by cheaper ones
+            costs.sort(key=lambda one: sum(one[1].values()))
+        in_turn = turns([macs for _, macs in costs], cheap_first=judges)
+        for turn, (wanted, macs) in zip(in_turn, costs, strict=True):
             way = course(self.admission.design, self.study, wanted, macs, self._answers)
             run = _Running(self._cells, self._batch, turn, way)
             self._running[run.number] = run
@@ -234,8 +233,8 @@ class Agenda:
             if run.number not in (wanting := self._wanting.setdefault(leg.trial.key, [])):
                 wanting.append(run.number)
             if not self._is_answered(leg.trial.key, leg.until):
-                seed = leg.trial.config.seed
-                heapq.heappush(self._ready, ((run.batch, seed, run.turn, place), leg, run))
+                turn = run.turn.cell, run.turn.arms[leg.trial.arm], place
+                heapq.heappush(self._ready, ((run.batch, leg.trial.config.seed, *turn), leg, run))
 
     def _plan(self, trial: Trial) -> None:
         if trial.key in self.planned:

@@ -57,15 +57,3 @@ def sobol(space: Space, admission: Admission) -> Proposals:
             break
         drawn *= 2
     yield [Wanted(cell, space.seeds) for cell in kept[:wanted] or admission.admit(points)]
-
-
-def dear_first(costs: Sequence[float]) -> list[int]:
-    """Turns, from 0, of cells with these costs where nothing speaks for another order.
-
-    At the end of a study slots stand idle for as long as the trial that started last, which had better be a cheap one.
-    """
-    order = sorted(range(len(costs)), key=lambda place: -costs[place])
-    turns = [0] * len(costs)
-    for turn, place in enumerate(order):
-        turns[place] = turn
-    return turns
