@@ -108,7 +108,7 @@ def plan_of(text: str, folder: Path, name: str) -> Plan:
 
 
 def seconds_an_epoch(plan: Plan) -> float:
-    """Time of an epoch of the cheapest trial, alone on this machine."""
+    """Time of an epoch of the trial that comes first, alone on this machine."""
     torch.set_num_threads(1)
     trial = plan.trials[0]
     events = run_trial(trial, plan.prices.datasets[trial.config.data], device=torch.device("cpu"))

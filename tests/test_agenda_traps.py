@@ -233,7 +233,7 @@ def test_curves_that_nothing_looks_at_are_not_kept() -> None:
         made = agenda(asked, all_cells(asked, cells(asked)))
         play(made, skill)
 
-        assert max(len(answer.curve) for answer in made._answers.values()) == kept
+        assert max(len(outcome.curve) for outcome in made._outcomes.values()) == kept
         assert max(len(record.curve) for record in made._each_record()) == kept
 
 

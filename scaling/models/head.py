@@ -1,10 +1,12 @@
 """From the last map to logits: pooling, final norm, classifier; the same for every family."""
 
+from typing import Any, cast
+
 import torch
 from torch import nn
 
 from scaling.models.attention_pooling import NORM_EPS, Pool, init_linears
-from scaling.models.pooling import PoolingChoice
+from scaling.models.pooling import TIMM_POOLINGS, PoolingChoice
 from scaling.models.registry import seeded
 
 
@@ -110,8 +112,73 @@ def pooled_head(
     """Build a head for maps (N, H, W, `channels`) of `map_size` (height, width).
 
     `norm` says whether the trunk ends un-normalised; `layer_scale` is the trunk's, kept unless the pooling's is set.
+    Without classes there is no classifier, and a pooling with a token a class has one token.
     """
     defaults = {} if layer_scale is None else {"layer_scale": layer_scale}
     with seeded(seed, "pooling"):
-        pool = pooling.build(channels, num_classes=num_classes, map_size=map_size, **defaults)
+        pool = pooling.build(channels, num_classes=num_classes or 1, map_size=map_size, **defaults)
     return PooledHead(pool, num_classes=num_classes, norm=norm, dropout=dropout, seed=seed)
+
+
+class HeadedNetwork(nn.Module):
+    """A trunk under a `head`, with timm's words for both; networks derive from it.
+
+    They set `num_classes`, `num_features` (channels of the last map) and `head`.
+    """
+
+    output_fmt = "NHWC"  # of forward_features, in timm's words
+    usual_pooling = "average"  # where a new one is asked for without a name
+    num_classes: int
+    num_features: int
+    head: PooledHead | MapHead
+
+    @property
+    def head_hidden_size(self) -> int:
+        """Length of the vector that the classifier reads."""
+        return self.head.out_features
+
+    def build_head(self, pooling: PoolingChoice, num_classes: int, seed: int | None = None) -> PooledHead:
+        """Build pooling, norm where one is wanted, and classifier for this network's maps."""
+        raise NotImplementedError
+
+    def forward_features(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the last map (N, H', W', C), channels last."""
+        raise NotImplementedError
+
+    def forward_head(self, x: torch.Tensor, pre_logits: bool = False) -> torch.Tensor:
+        """Return logits (N, num_classes) of the last map, or with `pre_logits` what the classifier reads."""
+        return self.head(x, pre_logits=pre_logits)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.forward_head(self.forward_features(x))
+
+    def no_weight_decay(self) -> set[str]:
+        """Name the parameters that weight decay leaves alone, besides those of one dimension."""
+        parts = [(prefix, part) for prefix, part in self.named_modules() if part is not self]
+        return {
+            f"{prefix}.{name}"
+            for prefix, part in parts
+            if callable(getattr(part, "no_weight_decay", None))
+            for name in cast(Any, part).no_weight_decay()
+        }
+
+    def get_classifier(self) -> nn.Module:
+        """Return the last layer."""
+        return self.head.classifier
+
+    def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
+        """Replace the classifier by a new one; 0 classes leave the pooled vector as the output.
+
+        Args:
+            global_pool: another pooling than before: a name from `POOLINGS` (or timm's `avg`, `avgmax`), or an empty
+                string for none, which makes the map (N, H, W, C) the output.
+        """
+        self.num_classes = num_classes
+        if global_pool == "":
+            self.head = MapHead(self.num_features)
+        elif global_pool is None and isinstance(self.head, PooledHead):
+            self.head.reset(num_classes)
+        else:
+            like = next(self.parameters())
+            pooling = PoolingChoice(TIMM_POOLINGS.get(global_pool or "", global_pool or self.usual_pooling))
+            self.head = self.build_head(pooling, num_classes).to(like.device, like.dtype)

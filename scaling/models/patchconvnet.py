@@ -5,7 +5,6 @@ Touvron et al., "Augmenting Convolutional networks with attention-based aggregat
 depthwise convolution reads the same memory as a channels-last (N, C, H, W).
 """
 
-import functools
 import itertools
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, cast
@@ -19,8 +18,8 @@ from torch.utils.checkpoint import checkpoint
 
 from scaling.models.attention_pooling import NORM_EPS, scaled, scaled_weights
 from scaling.models.frugal import gelu_depthwise, gelu_gate_linear
-from scaling.models.head import MapHead, PooledHead, pooled_head
-from scaling.models.pooling import PAPER_POOLING, TIMM_POOLINGS, PoolingChoice
+from scaling.models.head import HeadedNetwork, PooledHead, pooled_head
+from scaling.models.pooling import PAPER_POOLING, PoolingChoice
 from scaling.models.registry import ImageSize, Positive, family, seeded
 
 
@@ -100,13 +99,13 @@ class Block(nn.Module):
         return gelu_gate_linear(y, self.gate.reduce, self.gate.expand, *scaled_weights(self.pointwise2, self.gamma))
 
 
-class PatchConvNet(nn.Module):
+class PatchConvNet(HeadedNetwork):
     """Stem, trunk, pooled head: images (N, in_chans, H, W) to logits (N, num_classes).
 
     No position is encoded anywhere, so weights and model work at any resolution, square or not.
     """
 
-    output_fmt = "NHWC"  # of forward_features, in timm's words
+    usual_pooling = PAPER_POOLING.name
 
     def __init__(
         self,
@@ -128,26 +127,28 @@ class PatchConvNet(nn.Module):
         self.in_chans = in_chans
         self.num_features = width
         self.patch_size = patch_size
+        self.map_size = map_size(image_size, patch_size)
+        self.dropout = dropout
+        self.layer_scale = layer_scale
         self.grad_checkpointing = False
         # where timm's feature extraction may tap in
         self.feature_info = [{"num_chs": width, "reduction": patch_size, "module": f"blocks.{i}"} for i in range(depth)]
         with seeded(seed, "trunk"):
             self.stem = Stem(in_chans, width, patch_size)
             self.blocks = nn.ModuleList(Block(width, drop_path, layer_scale) for _ in range(depth))
-        self._build_head = functools.partial(
-            pooled_head,
-            width,
-            map_size=map_size(image_size, patch_size),
-            norm=True,
-            dropout=dropout,
-            layer_scale=layer_scale,
-        )
-        self.head: PooledHead | MapHead = self._build_head(pooling=pooling, num_classes=num_classes, seed=seed)
+        self.head = self.build_head(pooling, num_classes, seed)
 
-    @property
-    def head_hidden_size(self) -> int:
-        """Length of the vector that the classifier reads."""
-        return self.head.out_features
+    def build_head(self, pooling: PoolingChoice, num_classes: int, seed: int | None = None) -> PooledHead:
+        return pooled_head(
+            self.num_features,
+            pooling=pooling,
+            num_classes=num_classes,
+            map_size=self.map_size,
+            norm=True,
+            dropout=self.dropout,
+            seed=seed,
+            layer_scale=self.layer_scale,
+        )
 
     def forward_features(self, x: torch.Tensor) -> torch.Tensor:
         """Return the last map (N, H/p, W/p, C), channels last, not yet normalised."""
@@ -155,13 +156,6 @@ class PatchConvNet(nn.Module):
         for block in self.blocks:
             x = self._run(block, x)
         return x
-
-    def forward_head(self, x: torch.Tensor, pre_logits: bool = False) -> torch.Tensor:
-        """Return logits (N, num_classes) of the last map, or with `pre_logits` what the classifier reads."""
-        return self.head(x, pre_logits=pre_logits)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.forward_head(self.forward_features(x))
 
     def forward_intermediates(
         self,
@@ -202,10 +196,6 @@ class PatchConvNet(nn.Module):
             self.reset_classifier(0, "")
         return wanted
 
-    def no_weight_decay(self) -> set[str]:
-        """Name the parameters that weight decay leaves alone, besides those of one dimension."""
-        return {f"head.{name}" for name in self.head.no_weight_decay()}
-
     def group_matcher(self, coarse: bool = False) -> dict[str, str]:
         """Name the layers, for learning rates that fall with depth; timm's interface."""
         return {"stem": r"^stem", "blocks": r"^blocks" if coarse else r"^blocks\.(\d+)"}
@@ -215,27 +205,6 @@ class PatchConvNet(nn.Module):
         self.grad_checkpointing = enable
         for block in self.blocks:
             cast(Block, block).is_checkpointed = enable
-
-    def get_classifier(self) -> nn.Module:
-        """Return the last layer."""
-        return self.head.classifier
-
-    def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
-        """Replace the classifier by a new one; 0 classes leave the pooled vector as the output.
-
-        Args:
-            global_pool: another pooling than before: a name from `POOLINGS` (or timm's `avg`, `avgmax`), or an empty
-                string for none, which makes the map (N, H, W, C) the output.
-        """
-        self.num_classes = num_classes
-        if global_pool == "":
-            self.head = MapHead(self.num_features)
-        elif global_pool is None and isinstance(self.head, PooledHead):
-            self.head.reset(num_classes)
-        else:
-            like = next(self.parameters())
-            pooling = PoolingChoice(TIMM_POOLINGS.get(global_pool or "", global_pool or PAPER_POOLING.name))
-            self.head = self._build_head(pooling=pooling, num_classes=num_classes).to(like.device, like.dtype)
 
     def _numbers(self, indices: int | list[int] | None) -> list[int]:
         """Return the blocks that timm's `indices` mean: those, the last so many, or all."""

@@ -14,9 +14,9 @@ from scaling.config import Trial
 from scaling.design import Cell, Design
 from scaling.errors import SpaceError
 from scaling.records import Epoch, Record
-from scaling.search.answers import Answer, in_brief, seconds_of
 from scaling.search.course import Course, Leg, Stopped, course
 from scaling.search.ladder import Ladder
+from scaling.search.outcomes import Outcome, in_brief, seconds_of
 from scaling.search.proposals import SEARCHED, Proposals
 from scaling.search.stopping import RULES, Field, Standing
 from scaling.search.turns import Turn, turns
@@ -74,7 +74,7 @@ class Agenda:
         self._spent = spent
         search = admission.design.space.search
         self._looks_at_curves = search.stop is not None or search.design in SEARCHED
-        self._answers: dict[str, Answer] = {key: self._answer(record) for key, record in settled.items()}
+        self._outcomes: dict[str, Outcome] = {key: self._outcome(record) for key, record in settled.items()}
         self._running: dict[int, _Running] = {}
         self._ladder = Ladder()
         self._finished: list[Record] = []  # of the study's own trials
@@ -84,7 +84,7 @@ class Agenda:
         self._begun: set[tuple[int, int, int | None]] = set()  # (cell, seed, until) of legs that were handed out
         self._unrecorded = 0.0  # seconds of the epochs of trials that have no record yet
         self._is_frozen = False  # the budget does not let even what has begun go on
-        self._wanting: dict[str, list[int]] = {}  # key → cells that wait for its answer
+        self._wanting: dict[str, list[int]] = {}  # key → cells that wait for its outcome
         self._touched: set[int] = set()  # cells that may be able to move on
         self._batch = self._cells = 0
         self._is_exhausted = False
@@ -131,7 +131,7 @@ class Agenda:
     # --- told ------------------------------------------------------------------------------------------------------
 
     def epoch_ended(self, trial: Trial, epoch: Epoch) -> None:
-        curve = self._answers.setdefault(trial.key, Answer([])).curve
+        curve = self._outcomes.setdefault(trial.key, Outcome([])).curve
         if epoch.epoch == len(curve) + 1:  # a trial that continues tells its earlier epochs again
             curve.append(epoch)
             self._unrecorded += seconds_of([epoch])
@@ -148,7 +148,7 @@ class Agenda:
     # --- moves on --------------------------------------------------------------------------------------------------
 
     def move(self) -> None:
-        """Let every cell go as far as the answers carry it, then ask for more cells."""
+        """Let every cell go as far as the outcomes carry it, then ask for more cells."""
         while True:
             while self._touched:
                 if (run := self._running.get(self._touched.pop())) is not None:
@@ -182,7 +182,7 @@ class Agenda:
             costs.sort(key=lambda one: sum(one[1].values()))
         in_turn = turns([macs for _, macs in costs], cheap_first=judges)
         for turn, (wanted, macs) in zip(in_turn, costs, strict=True):
-            way = course(self.admission.design, self.study, wanted, macs, self._answers)
+            way = course(self.admission.design, self.study, wanted, macs, self._outcomes)
             run = _Running(self._cells, self._batch, turn, way)
             self._running[run.number] = run
             self._cells += 1
@@ -195,7 +195,7 @@ class Agenda:
             if decision != "wait":
                 self._decided(run, decision)
         elif all(self._is_answered(key, until) for key, until in run.awaited.items()):
-            self._send(run, {key: self._answers[key] for key in run.awaited})
+            self._send(run, {key: self._outcomes[key] for key in run.awaited})
 
     def _decided(self, run: _Running, decision: str) -> None:
         run.standing = None
@@ -242,10 +242,10 @@ class Agenda:
             return
         self.planned[trial.key] = trial
         self._new.append(trial)
-        if (answer := self._answers.get(trial.key)) and answer.record:  # of an earlier command
+        if (outcome := self._outcomes.get(trial.key)) and outcome.record:  # of an earlier command
             self._started.add(trial.key)
-            if answer.record.status == "finished":
-                self._finished.append(answer.record)
+            if outcome.record.status == "finished":
+                self._finished.append(outcome.record)
 
     def _may_begin(self, run: _Running, leg: Leg) -> bool:
         """Whether the budget lets the trials of a cell and seed begin, or go on to where they are judged next.
@@ -256,8 +256,8 @@ class Agenda:
         of_arms: dict[str, list[Record | None]] = {}
         for trial in (self.planned[key] for key in run.awaited):
             if trial.config.seed == leg.trial.config.seed:
-                answer = self._answers.get(trial.key)
-                of_arms.setdefault(trial.arm, []).append(answer.record if answer else None)
+                outcome = self._outcomes.get(trial.key)
+                of_arms.setdefault(trial.arm, []).append(outcome.record if outcome else None)
         for records in of_arms.values():
             if all(records) or any(record and record.status == "finished" for record in records):
                 return True
@@ -272,10 +272,10 @@ class Agenda:
         return False
 
     def _is_answered(self, key: str, until: int | None) -> bool:
-        answer = self._answers.get(key)
-        if answer is None or key in self._out:
+        outcome = self._outcomes.get(key)
+        if outcome is None or key in self._out:
             return False
-        return answer.record is not None or (until is not None and len(answer.curve) >= until)
+        return outcome.record is not None or (until is not None and len(outcome.curve) >= until)
 
     def _decide(self, standing: Standing) -> str:
         if self._is_frozen:
@@ -289,27 +289,27 @@ class Agenda:
 
     def _stop(self, stopped: Stopped) -> None:
         for trial in stopped.trials:
-            if (answer := self._answers[trial.key]).record is None:  # else it failed on the way, or is of before
-                reason = f"its cell was stopped at epoch {len(answer.curve)}: {stopped.reason}"
-                left = Record.of(trial, status="stopped", reason=reason, curve=answer.curve)
+            if (outcome := self._outcomes[trial.key]).record is None:  # else it failed on the way, or is of before
+                reason = f"its cell was stopped at epoch {len(outcome.curve)}: {stopped.reason}"
+                left = Record.of(trial, status="stopped", reason=reason, curve=outcome.curve)
                 self._record(trial, left)
                 self._stopped.append((trial, left))
 
     def _record(self, trial: Trial, record: Record) -> None:
-        if (before := self._answers.get(trial.key)) is not None and before.record is None:
+        if (before := self._outcomes.get(trial.key)) is not None and before.record is None:
             self._unrecorded -= seconds_of(before.curve)
-        self._answers[trial.key] = answer = self._answer(record)
-        if answer.record and record.status == "finished":
-            self._finished.append(answer.record)
+        self._outcomes[trial.key] = outcome = self._outcome(record)
+        if outcome.record and record.status == "finished":
+            self._finished.append(outcome.record)
 
-    def _answer(self, record: Record) -> Answer:
+    def _outcome(self, record: Record) -> Outcome:
         brief = in_brief(record, keeps_curve=self._looks_at_curves)
-        return Answer(brief.curve, brief)
+        return Outcome(brief.curve, brief)
 
     def _each_record(self) -> Iterator[Record]:
         """Records of the study's own trials, in their order."""
-        found = (self._answers.get(key) for key in self.planned)
-        return (answer.record for answer in found if answer and answer.record)
+        found = (self._outcomes.get(key) for key in self.planned)
+        return (outcome.record for outcome in found if outcome and outcome.record)
 
 
 def refuse_twin(one: Trial, other: Trial) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from scaling.brackets import chosen_rates
 from scaling.config import Trial, cell_label
 from scaling.design import Design
-from scaling.search.answers import Answer
+from scaling.search.outcomes import Outcome
 from scaling.search.proposals import Wanted
 from scaling.search.stopping import Decision, Standing, rungs
 
@@ -32,13 +32,13 @@ class Stopped:
     trials: Sequence[Trial]
 
 
-Course = Generator[list[Leg] | Standing, Mapping[str, Answer] | Decision, Stopped | None]
+Course = Generator[list[Leg] | Standing, Mapping[str, Outcome] | Decision, Stopped | None]
 
 
 def course(
     design: Design, study: str, wanted: Wanted, macs: Mapping[str, int], known: Container[str] = frozenset()
 ) -> Course:
-    """Run one cell: yield legs and be sent the answers by key; yield where it stands and be sent the decision.
+    """Run one cell: yield legs and be sent the outcomes by key; yield where it stands and be sent the decision.
 
     Args:
         known: keys of trials that have run.
@@ -51,26 +51,26 @@ def course(
         yield [Leg(trial) for trial in [*first, *others]]
         return None
     has_gone_on = any(trial.key in known for trial in others)
-    answers: Mapping[str, Answer] | Decision = {}
+    outcomes: Mapping[str, Outcome] | Decision = {}
     for rung, epoch in enumerate(rungs(stop, min(trial.config.recipe.epochs for trial in first)) if stop else []):
-        answers = yield [Leg(trial, epoch) for trial in first]
-        assert not isinstance(answers, str)  # legs are answered by answers
-        accuracy = accuracy_at(epoch, first, answers)
+        outcomes = yield [Leg(trial, epoch) for trial in first]
+        assert not isinstance(outcomes, str)  # legs bring outcomes
+        accuracy = accuracy_at(epoch, first, outcomes)
         if set(accuracy) != set(map(str, space.arm_values)):
             break  # an arm failed or diverged: nothing to judge the cell by, and it is nearly over
-        before = decided_at(epoch, answers) or ("go on" if has_gone_on else None)
+        before = decided_at(epoch, outcomes) or ("go on" if has_gone_on else None)
         decision = yield Standing(cell_label(cell), rung, epoch, accuracy, macs, before)
         assert isinstance(decision, str)
         if decision != "go on":
             return Stopped(decision, first)
-    if reason := given_up(answers):
+    if reason := given_up(outcomes):
         return Stopped(reason, first)
-    answers = yield [Leg(trial) for trial in first]
-    assert not isinstance(answers, str)
-    if reason := given_up(answers):
+    outcomes = yield [Leg(trial) for trial in first]
+    assert not isinstance(outcomes, str)
+    if reason := given_up(outcomes):
         return Stopped(reason, first)
     if space.tune is not None:
-        rates = chosen_rates(answer.record for answer in answers.values() if answer.record)
+        rates = chosen_rates(outcome.record for outcome in outcomes.values() if outcome.record)
         with_rate = [arm for arm in space.arm_values if (cell_label(cell), str(arm)) in rates]
         others = [
             design.trial(study, cell, arm, seed, rate=rates[cell_label(cell), str(arm)])
@@ -91,22 +91,22 @@ def comparable(arms: Sequence[Any], all_arms: Sequence[Any]) -> Sequence[Any]:
     return arms if len(all_arms) == 1 or (len(arms) > 1 and arms[0] == all_arms[0]) else []
 
 
-def decided_at(epoch: int, answers: Mapping[str, Answer]) -> Decision | None:
+def decided_at(epoch: int, outcomes: Mapping[str, Outcome]) -> Decision | None:
     """What an earlier command decided on a cell at a rung, as its records tell.
 
     Decisions hold: another order of things neither revives a cell nor gives up half of one.
     """
-    if (reason := given_up(answers)) is not None:
-        ends = [len(a.record.curve) for a in answers.values() if a.record and a.record.status == "stopped"]
+    if (reason := given_up(outcomes)) is not None:
+        ends = [len(one.record.curve) for one in outcomes.values() if one.record and one.record.status == "stopped"]
         return "go on" if max(ends) > epoch else reason
     beyond = {"finished": 0, "diverged": epoch}  # a trial rests at a rung: what diverged later, had gone on
-    ended = [a.record for a in answers.values() if a.record and a.record.status in beyond]
+    ended = [one.record for one in outcomes.values() if one.record and one.record.status in beyond]
     return "go on" if any(len(one.curve) >= beyond[one.status] for one in ended) else None
 
 
-def given_up(answers: Mapping[str, Answer]) -> str | None:
+def given_up(outcomes: Mapping[str, Outcome]) -> str | None:
     """Why an earlier command stopped the cell; None where none did. A kill may have left an arm without a record."""
-    reasons = [a.record.reason or "" for a in answers.values() if a.record and a.record.status == "stopped"]
+    reasons = [one.record.reason or "" for one in outcomes.values() if one.record and one.record.status == "stopped"]
     return reasons[0].partition(": ")[2] or "as before" if reasons else None
 
 
@@ -119,11 +119,11 @@ def bracket(design: Design, study: str, wanted: Wanted, arm: object) -> list[Tri
     return [design.trial(study, wanted.cell, arm, 0, rate=rate) for rate in tune.rates(base)]
 
 
-def accuracy_at(epoch: int, trials: Sequence[Trial], answers: Mapping[str, Answer]) -> dict[str, float]:
+def accuracy_at(epoch: int, trials: Sequence[Trial], outcomes: Mapping[str, Outcome]) -> dict[str, float]:
     """Validation accuracy of each arm after `epoch` epochs; of several learning rates the best one's."""
     found: dict[str, float] = {}
     for trial in trials:
-        curve = answers[trial.key].curve
+        curve = outcomes[trial.key].curve
         if len(curve) >= epoch:
             found[trial.arm] = max(found.get(trial.arm, 0.0), curve[epoch - 1].val_accuracy)
     return found

@@ -1,5 +1,6 @@
 """Ranks: where costs disagree on which model is the dearer one."""
 
+import functools
 import math
 from dataclasses import dataclass
 
@@ -9,24 +10,51 @@ from scipy import stats
 from scaling.statistics.intervals import Interval
 
 FEWEST = 5  # models
+FEW = 30  # models up to which an interval is counted out
+DRAWS = 4000  # studies drawn for that
 
 
 def agreement(one: np.ndarray, other: np.ndarray, level: float) -> Interval:
     """Kendall's τ-b of two costs over models (n,), with its interval; NaN where too few models have both.
 
-    The interval is Fisher's z with the variance 0.437 / (n − 4) of Fieller, Hartley and Pearson, "Tests for rank
-    correlation coefficients I", 1957, which holds for |τ| < 0.8 or so; near 1 it is an indication only.
+    Up to `FEW` models the interval is made of all τ at which the one seen is not among the extremes, half of its own
+    probability counted on each side, as it takes few values; costs are supposed normal after some monotone scaling of
+    each. Beyond, it is Fisher's z with the variance 0.437 / (n − 4) of Fieller, Hartley and Pearson, "Tests for rank
+    correlation coefficients I", 1957, which fails for few models and near 1.
     """
     known = np.isfinite(one) & np.isfinite(other)
     n = int(known.sum())
     if n < FEWEST or np.ptp(one[known]) == 0 or np.ptp(other[known]) == 0:
         return Interval(math.nan, math.nan, math.nan, level, n)
-    tau = float(stats.kendalltau(one[known], other[known])[0])  # pyright: ignore[reportArgumentType]
-    if abs(tau) >= 1:
-        return Interval(tau, tau, tau, level, n)
+    tau = round(float(stats.kendalltau(one[known], other[known])[0]), 12)  # pyright: ignore[reportArgumentType]
+    if n <= FEW or abs(tau) >= 1:  # with more models that all agree, the interval of fewer is on the safe side
+        return Interval(tau, *_not_extreme(tau, min(n, FEW), level), level, n)
     reach = float(stats.norm.ppf((1 + level) / 2)) * math.sqrt(0.437 / (n - 4))
     middle = math.atanh(tau)
     return Interval(tau, math.tanh(middle - reach), math.tanh(middle + reach), level, n)
+
+
+def _not_extreme(tau: float, models: int, level: float) -> tuple[float, float]:
+    """The least and the largest true τ at which `tau` is not among the extremes."""
+    turns = _turning(models)
+    # K concordant pairs or more are seen where the true τ is beyond the K-th turn; as many as seen, or one more
+    concordant = math.floor((tau + 1) / 2 * (turns.shape[1] - 2) + 1e-9)
+    seen = turns[:, concordant : concordant + 2]
+    low, high = np.quantile(seen, [(1 - level) / 2, (1 + level) / 2])
+    return min(float(low), tau), max(float(high), tau)
+
+
+@functools.lru_cache(maxsize=4)  # a report asks for one number of models and all pairs of costs
+def _turning(models: int) -> np.ndarray:
+    """In each of many drawn studies, the true τ from which on 0, 1, 2 … pairs of models are concordant.
+
+    Of two normal costs u and ρu + √(1 − ρ²)v, a pair of models is concordant from ρ / √(1 − ρ²) > −Δv / Δu on, and
+    τ = 2 arcsin(ρ) / π. Returns (studies, pairs + 2), rising in each row, from −1 to 1.
+    """
+    first, second = np.triu_indices(models, 1)
+    u, v = np.random.default_rng(0).normal(size=(2, DRAWS, models))
+    turns = np.sort(2 / math.pi * np.arctan(-(v[:, second] - v[:, first]) / (u[:, second] - u[:, first])), axis=1)
+    return np.pad(turns, ((0, 0), (1, 1)), constant_values=((0, 0), (-1, 1)))
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Answers: what is known of a trial, as far as decisions look at it."""
+"""Outcomes: what is known of a trial, as far as decisions look at it."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from scaling.records import Epoch, Record
 
 
 @dataclass
-class Answer:
+class Outcome:
     """What is known of a trial so far."""
 
     curve: list[Epoch]

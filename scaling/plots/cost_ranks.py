@@ -1,0 +1,53 @@
+"""How far costs rank the models alike."""
+
+import itertools
+import math
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from scaling.answers.analysis import Analysis
+from scaling.figures.cost_ranks import CostRanks, cost_ranks
+from scaling.plots.canvas import canvas
+from scaling.plots.registry import Drawing, drawn, plot
+from scaling.plots.theme import INK, MUTED, look
+
+DEEPEST = 0.6  # opacity of τ = 1; ink must stay readable on it, on white and on dark paper
+HEIGHT = 0.36  # inches of a row
+
+
+@plot
+def cost_agreement(analysis: Analysis) -> Drawing | None:
+    """Kendall's τ of every two costs as a heat map."""
+    return drawn(cost_ranks(analysis), draw_ranks)
+
+
+def draw_ranks(info: CostRanks) -> Figure:
+    """Draw the triangle below the diagonal; as the colours are those of arms, they follow the page into dark mode."""
+    last = len(info.names) - 1
+    figure, axes = canvas(HEIGHT * (last + 1), [info.label], left=1.3)
+    for row, column in itertools.combinations(range(last, -1, -1), 2):
+        if math.isfinite(info.tau[row, column]):
+            _cell(axes, row, column, info)
+    for column, name in enumerate(info.names[:-1]):  # on the diagonal, where all is free to the right
+        axes.text(column + 0.06, column - 0.3, name, ha="left", va="center", fontsize=8.5)
+    axes.text(0, -1.1, info.label, ha="left", va="bottom", fontsize=9)
+    axes.set(xlim=(0, last + 1), ylim=(last, -1), xticks=[])
+    axes.set_yticks([place + 0.5 for place in range(last)], info.names[1:])
+    axes.tick_params(length=0)
+    axes.grid(False)
+    axes.spines["bottom"].set_visible(False)
+    return figure
+
+
+def _cell(axes: Axes, row: int, column: int, info: CostRanks) -> None:
+    tau, is_sure = float(info.tau[row, column]), info.is_sure[row, column]
+    colour = look(0 if tau >= 0 else 1)[0]
+    corner = column + 0.03, row - 0.97
+    axes.add_patch(Rectangle(corner, 0.94, 0.94, facecolor=colour, alpha=abs(tau) * DEEPEST, linewidth=0))
+    told = f"{tau:.2f}".replace("-", "−")
+    axes.text(
+        column + 0.5, row - 0.5, told if is_sure else f"({told})", ha="center", va="center",
+        color=INK if is_sure else MUTED, fontsize=8,
+    )  # fmt: skip
