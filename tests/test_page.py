@@ -14,7 +14,7 @@ from read_page import Page
 
 from scaling.answers.analysis import Analysis, analyse
 from scaling.metrics import METRICS
-from scaling.page import inline, tied, words
+from scaling.page import coded, inline, tied, words
 from scaling.page.data import page_data
 from scaling.page.packing import fingerprint, numbers, pack
 from scaling.plots import PLOTS
@@ -237,6 +237,11 @@ def test_a_figure_in_the_page_has_ids_of_its_own_and_the_pages_colours() -> None
 def test_numbers_stay_with_their_units() -> None:
     assert tied("95 % of 5.1 M MACs, 3 Monkeys") == "95\N{NO-BREAK SPACE}% of 5.1\N{NO-BREAK SPACE}M MACs, 3 Monkeys"
     assert tied("plan = 8; n = 8 cells") == "plan = 8; n\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}8 cells"
+
+
+def test_commands_in_a_sentence_are_code_and_all_else_is_escaped() -> None:
+    assert coded("run `a <b>` & `c`") == "run <code>a &lt;b&gt;</code> &amp; <code>c</code>"
+    assert coded("one ` alone <i>") == "one ` alone &lt;i&gt;"
 
 
 def test_costs_without_an_answer_are_named_together_with_their_reason() -> None:

@@ -5,6 +5,6 @@ comes from records is escaped.
 """
 
 from scaling.page.render import Figure, render_page
-from scaling.page.vector import inline, tied
+from scaling.page.vector import coded, inline, tied
 
-__all__ = ["Figure", "inline", "render_page", "tied"]
+__all__ = ["Figure", "coded", "inline", "render_page", "tied"]

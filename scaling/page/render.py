@@ -15,7 +15,7 @@ from scaling.galleries import Gallery
 from scaling.page import words
 from scaling.page.data import page_data
 from scaling.page.packing import fingerprint, pack, plotly
-from scaling.page.vector import tied
+from scaling.page.vector import coded, tied
 from scaling.statistics.verdict import plural, points
 from scaling.tables import Table
 
@@ -80,7 +80,7 @@ def render_page(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["tied"] = tied
+    environment.filters |= {"tied": tied, "coded": coded}
     environment.filters["capitalize_first"] = words.sentence_case
     environment.filters["first_texts"] = lambda table, rows: replace(table, rows=table.rows[:rows]).texts
     style, script = _read("page.css"), _script()

@@ -12,6 +12,14 @@ def tied(text: str) -> str:
     return re.sub(r"(?<=\d) (?=(?:%|[kMGTP]\b))", "\N{NO-BREAK SPACE}", text)
 
 
+def coded(text: str) -> Markup:
+    """Escaped text in which what stands in backticks is code."""
+    parts = [Markup.escape(part) for part in text.split("`")]
+    if len(parts) % 2 == 0:  # a backtick too many is a backtick
+        return Markup.escape(text)
+    return Markup("").join(Markup(f"<code>{part}</code>") if i % 2 else part for i, part in enumerate(parts))
+
+
 def inline(svg: str, name: str, description: str, theme: Mapping[str, str]) -> Markup:
     """Make a stand-alone SVG part of a page: its colours become the page's, its ids its own.
 

@@ -12,9 +12,9 @@ from scaling.metrics import Metric
 from scaling.plots.theme import WIDTH, look
 
 
-def canvas(height: float, labels: Sequence[str], left: float = 0.68) -> tuple[Figure, Axes]:
+def canvas(height: float, labels: Sequence[str], left: float = 0.68, bottom: float = 0.52) -> tuple[Figure, Axes]:
     """A figure whose axes are `height` inches high, with room above for the legend; no layout engine, which is slow."""
-    top, bottom = 0.14 + 0.22 * len(labels), 0.52
+    top = 0.14 + 0.22 * len(labels)
     whole = height + top + bottom
     figure = Figure(figsize=(WIDTH, whole))
     axes = figure.add_axes((left / WIDTH, bottom / whole, (WIDTH - left - 0.2) / WIDTH, height / whole))

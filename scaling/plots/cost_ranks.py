@@ -11,7 +11,7 @@ from scaling.answers.analysis import Analysis
 from scaling.figures.cost_ranks import CostRanks, cost_ranks
 from scaling.plots.canvas import canvas
 from scaling.plots.registry import Drawing, drawn, plot
-from scaling.plots.theme import INK, MUTED, look
+from scaling.plots.theme import INK, MUTED, WIDTH, look
 
 DEEPEST = 0.6  # opacity of τ = 1; ink must stay readable on it, on white and on dark paper
 HEIGHT = 0.36  # inches of a row
@@ -26,13 +26,13 @@ def cost_agreement(analysis: Analysis) -> Drawing | None:
 def draw_ranks(info: CostRanks) -> Figure:
     """Draw the triangle below the diagonal; as the colours are those of arms, they follow the page into dark mode."""
     last = len(info.names) - 1
-    figure, axes = canvas(HEIGHT * (last + 1), [info.label], left=1.3)
+    figure, axes = canvas(HEIGHT * (last + 1), [info.label], left=1.3, bottom=0.1)
     for row, column in itertools.combinations(range(last, -1, -1), 2):
         if math.isfinite(info.tau[row, column]):
             _cell(axes, row, column, info)
     for column, name in enumerate(info.names[:-1]):  # on the diagonal, where all is free to the right
         axes.text(column + 0.06, column - 0.3, name, ha="left", va="center", fontsize=8.5)
-    axes.text(0, -1.1, info.label, ha="left", va="bottom", fontsize=9)
+    figure.text(0.09 / WIDTH, 1 - 0.12 / figure.get_figheight(), info.label, ha="left", va="top", fontsize=9)
     axes.set(xlim=(0, last + 1), ylim=(last, -1), xticks=[])
     axes.set_yticks([place + 0.5 for place in range(last)], info.names[1:])
     axes.tick_params(length=0)
