@@ -9,10 +9,9 @@ study: .venv/.installed
 	$(BIN)/python -m scaling.sweep --space depth_width
 	$(BIN)/python -m scaling.report depth_width
 
-# The quick tests side by side, then one by one those that start clusters of their own; all of them, whatever fails.
+# Two tests at a time; those that start clusters of their own are one group, and come one by one.
 test: .venv/.installed-dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" -n 2; quick=$$?; \
-	$(BIN)/python -m pytest -m slow && exit $$quick
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
 
 check: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m "not slow" -n 2

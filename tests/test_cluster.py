@@ -73,6 +73,7 @@ def processes(root: int) -> list[int]:
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("ray")
 def test_a_study_whose_node_is_lost_goes_on_with_every_trial_exactly_once(tmp_path: Path) -> None:
     (tmp_path / "tiny.yaml").write_text(SPACE)
     study = tmp_path / "results" / "tiny"
@@ -127,6 +128,7 @@ def listening(pids: list[int]) -> set[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("ray")
 @pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="needs Linux, to see who listens")
 def test_a_sweep_on_this_machine_listens_on_no_other_address(tmp_path: Path) -> None:
     (tmp_path / "tiny.yaml").write_text(SPACE)

@@ -118,6 +118,7 @@ SHIMS = {
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("ray")
 def test_the_slurm_script_runs_a_study_on_two_nodes_and_stops_it_cleanly_when_time_is_up(tmp_path: Path) -> None:
     (tmp_path / "bin").mkdir()
     for name, body in SHIMS.items():

@@ -37,6 +37,7 @@ def alone(record: Record) -> Record:
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("ray")
 def test_two_workers_of_ray_leave_the_records_of_one(tmp_path: Path) -> None:
     (tmp_path / "space.yaml").write_text(SPACE)
     command = [sys.executable, "-m", "scaling.sweep", "--space", "space.yaml", "--results", "results"]

@@ -53,7 +53,7 @@ if "scaling.sweep" in " ".join(sys.orig_argv):
     os.replace = replace
 """
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray")]
 
 
 @pytest.fixture

@@ -90,6 +90,7 @@ def wait_for_records(folder: Path, number: int, process: subprocess.Popen[str]) 
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("ray")
 def test_a_sweep_runs_every_trial_once_and_again_runs_nothing(folder: Path) -> None:
     code, output = sweep(folder)
 
@@ -112,6 +113,7 @@ def test_a_sweep_runs_every_trial_once_and_again_runs_nothing(folder: Path) -> N
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("ray")
 def test_a_killed_sweep_continues_without_repeating_or_losing_a_trial(folder: Path) -> None:
     process = start(folder)
     wait_for_records(folder, 3, process)
@@ -129,6 +131,7 @@ def test_a_killed_sweep_continues_without_repeating_or_losing_a_trial(folder: Pa
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("ray")
 def test_ctrl_c_stops_cleanly_and_a_failed_trial_does_not_stop_the_others(folder: Path) -> None:
     # the interpreter of every worker meets a bug in the building of one model
     (folder / "sitecustomize.py").write_text(BUG)
