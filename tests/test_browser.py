@@ -20,6 +20,7 @@ from scaling.report import write_report
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.xdist_group("browser"),  # which one process starts
     pytest.mark.skipif(BROWSER is None, reason="needs chromium"),
 ]
 TRUTH = Truth(depths=(2, 4, 8), widths=(32, 64), seeds=3, effect=1.0, test_examples=500, epochs=6)

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from scaling.records import Record
 from scaling.training.workers import Alone
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("parallel")]  # one process starts the workers
 
 
 @pytest.fixture(scope="module")
