@@ -106,7 +106,11 @@ class Scores(Entry):
 
 
 class Record(Entry):
-    """What one trial left: its config, cost, curve, scores, environment and status."""
+    """What one trial left: its config, cost, curve, scores, environment and status.
+
+    Where a trial was interrupted, its seconds are those of all its runs, up to the checkpoint from which the next one
+    continued; those of a trial that was stopped with its cell are its epochs' alone.
+    """
 
     schema_number: int = Field(default=SCHEMA, alias="schema")
     key: str
@@ -124,7 +128,7 @@ class Record(Entry):
     curve: list[Epoch] = []
     scores: Scores | None = None
     train_seconds: float | None = None  # over all epochs, without validation
-    wall_seconds: float | None = None  # of the run that ended the trial, from building to scoring
+    wall_seconds: float | None = None  # from building to scoring, of all its runs
     seconds: dict[str, float] | None = None  # the same by what they went into; the sum is wall_seconds
     environment: dict[str, Any] = {}  # versions, device, host, cores, commit
     started: str | None = None  # ISO 8601, UTC

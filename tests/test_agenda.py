@@ -96,6 +96,7 @@ def test_cells_are_stopped_whole_and_the_others_run_to_their_end(rule: str, work
             assert record.reason
             assert len(record.curve) in (1, 2, 4, 8)
             assert record.scores is None
+            assert record.wall_seconds == len(record.curve)  # a second an epoch
 
 
 def test_halving_does_not_hang_on_the_order_in_which_trials_end() -> None:

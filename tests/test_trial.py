@@ -77,6 +77,19 @@ def test_the_same_trial_twice_gives_the_same_record_but_for_times(digits: Datase
     assert timeless(last(trial(), digits)) == timeless(last(trial(), digits))
 
 
+def test_a_trial_that_rested_tells_of_the_time_of_all_its_runs(digits: Dataset, tmp_path: Path) -> None:
+    part = [*run_trial(trial(), digits, device=CPU, folder=tmp_path, until=1)]
+    assert all(isinstance(event, Epoch) for event in part)
+
+    record = last(trial(), digits, tmp_path)
+
+    assert record.seconds is not None
+    assert record.wall_seconds == pytest.approx(sum(record.seconds.values()))
+    told = sum(epoch.train_seconds - (epoch.data_seconds or 0.0) for epoch in record.curve)
+    assert record.seconds["training"] == pytest.approx(told)
+    assert record.seconds["data"] == pytest.approx(sum(epoch.data_seconds or 0.0 for epoch in record.curve))
+
+
 def test_another_seed_gives_another_result(digits: Dataset) -> None:
     one, other = (last(trial(seed), digits).curve[0].train_loss for seed in (0, 1))
 

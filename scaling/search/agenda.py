@@ -16,7 +16,7 @@ from scaling.errors import SpaceError
 from scaling.records import Epoch, Record
 from scaling.search.course import Course, Leg, Stopped, course
 from scaling.search.ladder import Ladder
-from scaling.search.outcomes import Outcome, in_brief, seconds_of
+from scaling.search.outcomes import Outcome, in_brief, seconds_of, stopped_record
 from scaling.search.proposals import SEARCHED, Proposals
 from scaling.search.stopping import RULES, Field, Standing
 from scaling.search.turns import Turn, turns
@@ -290,8 +290,7 @@ class Agenda:
     def _stop(self, stopped: Stopped) -> None:
         for trial in stopped.trials:
             if (outcome := self._outcomes[trial.key]).record is None:  # else it failed on the way, or is of before
-                reason = f"its cell was stopped at epoch {len(outcome.curve)}: {stopped.reason}"
-                left = Record.of(trial, status="stopped", reason=reason, curve=outcome.curve)
+                left = stopped_record(trial, outcome.curve, stopped.reason)
                 self._record(trial, left)
                 self._stopped.append((trial, left))
 

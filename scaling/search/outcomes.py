@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from scaling.config import Trial
 from scaling.records import Epoch, Record
 
 
@@ -22,7 +23,7 @@ def in_brief(record: Record, *, keeps_curve: bool) -> Record:
             "environment": {"device": record.environment.get("device")},
             "config": config,
             "scores": record.scores.model_copy(update={"test_correct": None}) if record.scores else None,
-            # a trial that rested, or was continued, tells of its last part only; a stopped one of none
+            # records of earlier versions told of the last run of a trial only, and nothing of a stopped one
             "wall_seconds": max(record.wall_seconds or 0.0, seconds_of(record.curve)),
             "seconds": None,
             "traceback": None,
@@ -34,3 +35,15 @@ def in_brief(record: Record, *, keeps_curve: bool) -> Record:
 def seconds_of(curve: Iterable[Epoch]) -> float:
     """What training and evaluating took."""
     return sum(epoch.train_seconds + (epoch.evaluation_seconds or 0.0) for epoch in curve)
+
+
+def stopped_record(trial: Trial, curve: list[Epoch], reason: str) -> Record:
+    """Record of a trial whose cell is given up; what it took is what its epochs did."""
+    return Record.of(
+        trial,
+        status="stopped",
+        reason=f"its cell was stopped at epoch {len(curve)}: {reason}",
+        curve=curve,
+        train_seconds=sum(epoch.train_seconds for epoch in curve),
+        wall_seconds=seconds_of(curve),
+    )

@@ -1,10 +1,14 @@
 """Where the time went: every second of a run is booked to exactly one heading."""
 
 import time
+from collections.abc import Mapping
 
 
 class Stopwatch:
-    """Books the time since the last booking; the sum of all headings is the time since it was made."""
+    """Books the time since the last booking; the sum of all headings is the time since it was made.
+
+    A run that continues an earlier one takes over what that has booked.
+    """
 
     def __init__(self) -> None:
         self._last = time.perf_counter()
@@ -16,3 +20,8 @@ class Stopwatch:
         passed, self._last = now - self._last, now
         self.seconds[heading] = self.seconds.get(heading, 0.0) + passed
         return passed
+
+    def take_over(self, seconds: Mapping[str, float]) -> None:
+        """Add what an earlier run booked."""
+        for heading, passed in seconds.items():
+            self.seconds[heading] = self.seconds.get(heading, 0.0) + passed

@@ -112,7 +112,7 @@ def fit(
             module.load_state_dict(found.modules[name])
         checkpointing.restore_optimizer(optimizer, found.optimizer)
         curve = list(found.curve)
-        _resume(found.progress, micro, notes)
+        _resume(found.progress, micro, notes, watch)
     workers.agree([len(curve), micro.size], "the epoch that they resume from")
     watch.book("setup")
     yield from curve
@@ -155,7 +155,7 @@ def fit(
         )
         if checkpoint and workers.is_first and pace.is_due(number == rests_at):
             states = {name: module.state_dict() for name, module in modules.items()}
-            progress = {"micro_batch": micro.size, "notes": notes.lines}
+            progress = {"micro_batch": micro.size, "notes": notes.lines, "seconds": watch.seconds}
             try:
                 checkpointing.save(checkpoint, Checkpoint(identity, curve, states, optimizer.state_dict(), progress))
             except StorageError as error:  # a full disk must not cost the result of a week's training
@@ -243,8 +243,9 @@ class Loop:
         return float(losses.double().mean()), waited, waited + worked
 
 
-def _resume(progress: Mapping[str, Any], micro: MicroBatches, notes: Notes) -> None:
+def _resume(progress: Mapping[str, Any], micro: MicroBatches, notes: Notes, watch: Stopwatch) -> None:
     """Take over what a checkpoint tells besides weights and curve."""
+    watch.take_over(progress.get("seconds", {}))
     micro.size = progress.get("micro_batch", micro.size)
     for line in progress.get("notes", []):
         notes.add(line)
