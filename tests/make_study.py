@@ -181,6 +181,30 @@ def describe(records: list[Record], truth: Truth = Truth(), study: str = "simula
     )
 
 
+def bracketed(records: list[Record], rejected: float, kept: float) -> list[Record]:
+    """The records at `kept`, and for the first seed also trials at `rejected` that score 20 points less."""
+    found = []
+    for record in records:
+        for rate in (kept, rejected) if record.seed == 0 else (kept,):
+            recipe = {**record.config["recipe"], "learning_rate": rate}
+            assert record.scores
+            worse = 20 if rate == rejected else 0
+            scores = record.scores.model_copy(
+                update={
+                    "val_accuracy": record.scores.val_accuracy - worse,
+                    "test_accuracy": record.scores.test_accuracy - worse,
+                }
+            )
+            update = {
+                "key": f"{record.key}{rate}",
+                "bracket": [1e-3, 2e-3, 4e-3],
+                "config": {**record.config, "recipe": recipe},
+                "scores": scores,
+            }
+            found.append(record.model_copy(update=update))
+    return found
+
+
 def failed(record: Record, status: Literal["failed", "diverged"] = "failed", reason: str = "out of memory") -> Record:
     """`record` as if its trial had not finished."""
     return record.model_copy(

@@ -1,11 +1,11 @@
-"""Attention or capacity, and what confounds a verdict."""
+"""Attention or capacity, and which trials take part in a verdict."""
 
 import json
 import math
 
 import numpy as np
 import pytest
-from make_study import Truth, describe, failed, simulated_records, simulated_table
+from make_study import Truth, bracketed, describe, failed, simulated_records, simulated_table
 
 from scaling.answers.analysis import Analysis, analyse
 from scaling.answers.caveats import CAVEATS
@@ -56,30 +56,6 @@ def test_without_a_control_or_without_data_nothing_is_claimed() -> None:
     assert nothing.cause == "open"
 
 
-def bracketed(records: list[Record], rejected: float, kept: float) -> list[Record]:
-    """The records at `kept`, and for the first seed also trials at `rejected` that score 20 points less."""
-    found = []
-    for record in records:
-        for rate in (kept, rejected) if record.seed == 0 else (kept,):
-            recipe = {**record.config["recipe"], "learning_rate": rate}
-            assert record.scores
-            worse = 20 if rate == rejected else 0
-            scores = record.scores.model_copy(
-                update={
-                    "val_accuracy": record.scores.val_accuracy - worse,
-                    "test_accuracy": record.scores.test_accuracy - worse,
-                }
-            )
-            update = {
-                "key": f"{record.key}{rate}",
-                "bracket": [1e-3, 2e-3, 4e-3],
-                "config": {**record.config, "recipe": recipe},
-                "scores": scores,
-            }
-            found.append(record.model_copy(update=update))
-    return found
-
-
 def test_rates_that_lost_their_bracket_are_kept_in_the_table_and_out_of_every_comparison() -> None:
     one, other = analysis_of(RECORDS), analysis_of(bracketed(RECORDS, rejected=4e-3, kept=2e-3))
 
@@ -108,29 +84,6 @@ def test_stopped_cells_are_counted_and_never_compared() -> None:
     assert said is not None
     assert "6 trials in 1 cell" in said
     assert CAVEATS["lost_pairs"](analysis) is None
-
-
-OVERLAPPING = [record.model_copy(update={"started": None, "ended": None}) for record in RECORDS]
-NOTED = [RECORDS[0].model_copy(update={"notes": ["out of memory: micro-batches of 32"]}), *RECORDS[1:]]
-SHORTER = [RECORDS[0].model_copy(update={"curve": RECORDS[0].curve[:2]}), *RECORDS[1:]]
-
-
-@pytest.mark.parametrize(
-    ("name", "records", "words"),
-    [
-        ("untuned_rates", RECORDS, "not tuned for each arm"),
-        ("rates_at_edge", bracketed(RECORDS, rejected=2e-3, kept=4e-3), "average 8 of 8 cells"),
-        ("unequal_training", NOTED, "micro-batches of 32 (1 trial)"),
-        ("unequal_training", SHORTER, "average 2 to 4"),
-        ("shared_device", OVERLAPPING, "side by side"),
-        ("unequal_cost", RECORDS, "at equal MACs attention pooling has +"),
-    ],
-)
-def test_confounds_are_named(name: str, records: list[Record], words: str) -> None:
-    said = CAVEATS[name](analysis_of(records))
-
-    assert said is not None
-    assert words in said
 
 
 def test_the_document_for_scripts_is_plain_json_and_says_what_the_analysis_says() -> None:

@@ -12,12 +12,7 @@ import yaml
 from make_study import Truth, describe, failed, simulated_records, write_simulation
 from read_page import Page
 
-from scaling.answers.analysis import Analysis, analyse
-from scaling.answers.caveats import CAVEATS, caveats
-from scaling.answers.changes import find_changes
-from scaling.answers.joint import Joint, Member, join
 from scaling.plots import PLOTS
-from scaling.reading import Reading
 from scaling.records import Record
 from scaling.references import known_references, read_references
 from scaling.report import main, write_report
@@ -161,112 +156,6 @@ def test_a_damaged_study_does_not_keep_the_others_from_being_reported(
     assert not (tmp_path / "reports" / "bad").exists()
 
 
-def shifted(records: list[Record], points: float) -> list[Record]:
-    """The same trials with test accuracies that are higher by `points`."""
-    return [
-        record.model_copy(
-            update={"scores": record.scores.model_copy(update={"test_accuracy": record.scores.test_accuracy + points})}
-        )
-        for record in records
-        if record.scores
-    ]
-
-
-def joined(records: list[Record], others: list[Record]) -> Joint:
-    """Two studies of the truth's space as one."""
-    study = describe(EVERYTHING, TRUTH, "first")
-    members = [
-        Member(study, Reading(records, [])),
-        Member(study.model_copy(update={"name": "second"}), Reading(others, [])),
-    ]
-    return join(members)
-
-
-def test_studies_are_compared_in_the_cells_and_arms_that_they_share() -> None:
-    alone = EVERYTHING[:2]  # a cell of the first study that the second has not
-
-    both = joined(EVERYTHING, shifted([r for r in EVERYTHING if r.cell != alone[0].cell], 1.5))
-    analysis = analyse(both.study, both.records)
-
-    assert both.study.arms == ["first", "second"]
-    assert both.study.axes == ["depth", "width", "pooling"]
-    (verdict,) = analysis.verdicts
-    assert len(verdict.comparison.cells) == 6  # three cells of two arms
-    assert verdict.comparison.difference.estimate == pytest.approx(1.5)
-    assert verdict.kind == "better"
-    assert "6 cells with the same arm in all of the studies are compared" in both.notes[0]
-
-
-def test_a_value_that_one_study_fixes_and_another_varies_is_one_cell() -> None:
-    fixed = [r.model_copy(update={"cell": {"width": r.cell["width"]}}) for r in EVERYTHING if r.cell["depth"] == 2]
-    study = describe(EVERYTHING, TRUTH, "first")
-    other = study.model_copy(update={"name": "second", "axes": ["width"]})
-
-    both = join([Member(study, Reading(EVERYTHING, [])), Member(other, Reading(fixed, []))])
-
-    (verdict,) = analyse(both.study, both.records).verdicts
-    assert len(verdict.comparison.cells) == 4  # depth 2, two widths, two arms
-    assert verdict.comparison.difference.estimate == 0
-
-
-def test_conditions_that_differ_between_studies_are_named() -> None:
-    first = describe(EVERYTHING, TRUTH, "first").model_copy(update={"conditions": {"recipe": {"epochs": 10}}})
-    second = first.model_copy(update={"name": "second", "conditions": {"recipe": {"epochs": 30}}})
-
-    both = join([Member(first, Reading(EVERYTHING, [])), Member(second, Reading(EVERYTHING, []))])
-
-    assert any("recipe.epochs 10 → 30" in note for note in both.notes)
-
-
-def test_changes_tell_what_moved_beyond_noise() -> None:
-    before = analysis_of(EVERYTHING)
-    one = next(place for place, record in enumerate(EVERYTHING) if record.arm == "attention")
-    moved = [*EVERYTHING[:one], *shifted(EVERYTHING[one : one + 1], -20), *EVERYTHING[one + 1 :]]
-
-    same, other = find_changes(analysis_of(EVERYTHING), before), find_changes(analysis_of(moved), before)
-    slightly = find_changes(analysis_of(shifted(EVERYTHING, 0.01)), before)
-
-    assert (same.shared, list(same.trials), same.added, same.gone) == (16, [], 0, 0)
-    assert not any(verdict.has_changed for verdict in same.verdicts)
-    assert [(trial.cell, trial.arm, trial.seed) for trial in other.trials if trial.is_beyond_noise] == [
-        ("depth=2 width=32", "attention", 0)
-    ]
-    assert len(slightly.trials) == 16
-    assert not any(trial.is_beyond_noise for trial in slightly.trials)
-
-
-@pytest.mark.slow
-def test_noise_of_repeated_studies_is_seldom_called_a_change() -> None:
-    truth = dataclasses.replace(TRUTH, seeds=3, test_examples=100_000, seed_sd=0.5)
-    moved = 0
-    for draw in range(20):
-        now, before = (analysis_of(simulated_records(truth, seed), truth) for seed in (2 * draw, 2 * draw + 1))
-        moved += any(trial.is_beyond_noise for trial in find_changes(now, before).trials)
-
-    assert moved <= 5  # 5 % of studies may; of twenty, more than five has a probability below 0.0004
-
-
-@pytest.mark.slow
-def test_two_studies_a_baseline_and_published_numbers_stand_in_reports(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    write(tmp_path / "first", EVERYTHING)
-    write(tmp_path / "second", shifted(EVERYTHING, 1.5))
-    places = ["--results", str(tmp_path), "--out", str(tmp_path / "out")]
-
-    assert main(["first", "second", "--baseline", "first", "--reference", "attention_augmented", *places]) == 0
-
-    assert "second study beats first study by 1.50 points" in capsys.readouterr().out
-    page = Page(tmp_path / "out" / "first+second" / "index.html").text.replace("\N{NO-BREAK SPACE}", " ")
-    assert "second study" in page
-    second = Page(tmp_path / "out" / "second" / "index.html").text.replace("\N{NO-BREAK SPACE}", " ")
-    assert "Against first: " in second
-    assert "its FLOPs are 2×MACs, shown as MACs" in second
-    with (tmp_path / "out" / "second" / "tables" / "references.csv").open() as file:
-        resnet = next(row for row in csv.DictReader(file) if row["model"] == "ResNet-50")
-    assert float(resnet["macs"]) == pytest.approx(4.1e9)
-
-
 @pytest.mark.parametrize("name", known_references())
 def test_every_published_series_names_its_source_and_gives_plausible_costs(name: str) -> None:
     series = read_references(name)
@@ -324,41 +213,3 @@ def test_reporting_loads_neither_torch_nor_ray(tmp_path: Path) -> None:
 
     assert done.stderr == ""
     assert done.stdout.splitlines()[-1] == "[]"
-
-
-def analysis_of(records: list[Record], truth: Truth = TRUTH) -> Analysis:
-    return analyse(describe(simulated_records(truth), truth), records)
-
-
-def test_every_caveat_is_silent_or_speaks_and_a_clean_study_has_none() -> None:
-    clean = Truth(depths=(16, 32), widths=(32, 64), effect=1)
-
-    tuned = [record.model_copy(update={"bracket": [1e-3, 2e-3, 4e-3]}) for record in simulated_records(clean)]
-
-    assert caveats(analysis_of(tuned, clean)) == []
-    for say in CAVEATS.values():
-        assert say.__doc__
-
-
-@pytest.mark.parametrize(
-    ("name", "records", "words"),
-    [
-        ("under_way", EVERYTHING[:5], "11 of 16 trials have not ended"),
-        ("lost_pairs", [failed(EVERYTHING[1]), *EVERYTHING[2:]], "depth=2 width=32: attention seed 0 failed"),
-        ("few_cells", EVERYTHING[:2] + EVERYTHING[8:10], "One cell is paired"),
-        ("few_cells", EVERYTHING[:4], "Only 2 cells are paired"),
-        ("one_seed", EVERYTHING[:8], "one seed a cell"),
-        ("unequal_cost", EVERYTHING, "attention pooling has +18.6 % parameters"),
-        ("other_test_images", EVERYTHING, "one image is 0.20 points"),
-        (
-            "mixed_machines",
-            [EVERYTHING[0].model_copy(update={"environment": {"device": "Other"}}), *EVERYTHING[1:]],
-            "(Other, Pretended Processor)",
-        ),
-    ],
-)
-def test_caveats_name_what_weakens_the_verdict(name: str, records: list[Record], words: str) -> None:
-    said = CAVEATS[name](analysis_of(records))
-
-    assert said is not None
-    assert words in said
