@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
@@ -184,3 +185,12 @@ class Trial(Settings):
 def cell_label(cell: dict[str, Any]) -> str:
     """Name of a cell: its axes and values in the study's order."""
     return " ".join(f"{axis}={value}" for axis, value in cell.items())
+
+
+def flatten(tree: Mapping[str, Any], separator: str = ".", prefix: str = "") -> dict[str, Any]:
+    """Nested settings under one name each: `recipe.epochs`."""
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        name = f"{prefix}{key}"
+        flat |= flatten(value, separator, f"{name}{separator}") if isinstance(value, Mapping) else {name: value}
+    return flat

@@ -1,9 +1,8 @@
 """The study's folder while it is being asked: whose it is, and what it plans. Who holds it: `scaling.running.lease`."""
 
 from collections.abc import Sequence
-from typing import Any
 
-from scaling.config import Trial
+from scaling.config import Trial, flatten
 from scaling.errors import RecordError
 from scaling.records import Study, read_study
 from scaling.running.lease import locked as locked
@@ -25,14 +24,6 @@ def previous(folder: Where, space: Space) -> Study | None:
     if differences:
         raise RecordError(f"{folder} holds another study ({'; '.join(differences)}); give this one a --name of its own")
     return study
-
-
-def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings as dotted keys."""
-    flat: dict[str, Any] = {}
-    for key, value in tree.items():
-        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
-    return flat
 
 
 def describe(name: str, space: Space, planned: Sequence[Trial], before: Study | None) -> Study:

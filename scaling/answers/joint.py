@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from scaling.config import cell_label
+from scaling.config import cell_label, flatten
 from scaling.errors import RecordError
 from scaling.reading import Reading
 from scaling.records import Record, Study, in_order
@@ -120,9 +120,9 @@ def _different_conditions(members: Sequence[Member]) -> list[str]:
             " accuracy to trials of one's own are no effect of a factor."
         )
     first, *others = members
-    ours = _flat(first.study.conditions)
+    ours = flatten(first.study.conditions)
     for other in others:
-        theirs = _flat(other.study.conditions)
+        theirs = flatten(other.study.conditions)
         if not ours or not theirs:
             continue
         changed = [name for name in sorted(ours.keys() | theirs.keys()) if ours.get(name) != theirs.get(name)]
@@ -136,13 +136,6 @@ def _different_conditions(members: Sequence[Member]) -> list[str]:
                 " between them is that of all of these together."
             )
     return notes
-
-
-def _flat(tree: dict[str, Any], path: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in tree.items():
-        flat |= _flat(value, f"{path}{name}.") if isinstance(value, dict) else {f"{path}{name}": value}
-    return flat
 
 
 def _said(value: Any) -> str:

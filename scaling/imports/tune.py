@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from scaling.config import flatten
 from scaling.errors import RecordError, unknown
 from scaling.imports.outcome import Imported, Row
 from scaling.imports.quantities import QUANTITIES, number, plain_name
@@ -104,8 +105,8 @@ def _trials(folder: Path, notes: list[str]) -> list[Trial]:
             )
             config = last
         torn += bad
-        flat = [_flat({name: value for name, value in result.items() if name != "config"}) for result in results]
-        found.append(Trial(inner, _flat(config), flat, _error(inner / "error.txt")))
+        flat = [flatten({name: value for name, value in result.items() if name != "config"}, "/") for result in results]
+        found.append(Trial(inner, flatten(config, "/"), flat, _error(inner / "error.txt")))
     if torn:
         notes.append(f"{plural(torn, 'line')} of results torn or unreadable, left out.")
     if unreadable:
@@ -156,13 +157,6 @@ def _error(path: Path) -> str | None:
     except OSError:
         return None
     return lines[-1].strip()[:300] if lines else "failed"
-
-
-def _flat(tree: Mapping[str, Any], path: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in tree.items():
-        flat |= _flat(value, f"{path}{name}/") if isinstance(value, Mapping) else {f"{path}{name}": value}
-    return flat
 
 
 def _metrics(request: Request, folder: Path, names: Sequence[str]) -> dict[str, tuple[str, float, bool]]:
