@@ -19,7 +19,6 @@ from scaling.search.ladder import Ladder
 from scaling.search.outcomes import Outcome, in_brief, seconds_of, stopped_record
 from scaling.search.proposals import SEARCHED, Proposals
 from scaling.search.stopping import RULES, Field, Standing
-from scaling.search.turns import Turn, turns
 
 # (records; trials started, None to ask whether those that are may go on; seconds that no record tells of) → what is
 # spent, or None
@@ -40,7 +39,7 @@ class _Running:
 
     number: int
     batch: int
-    turn: Turn  # at which its trials are handed out
+    macs: Mapping[str, int]  # of an image's forward pass, by arm
     course: Course
     awaited: dict[str, int | None] = field(default_factory=dict)  # key → the epoch up to which it is wanted
     standing: Standing | None = None  # where it waits for a decision
@@ -73,12 +72,13 @@ class Agenda:
         self._proposals = proposals
         self._spent = spent
         search = admission.design.space.search
+        self._stop_rule = search.stop
         self._looks_at_curves = search.stop is not None or search.design in SEARCHED
         self._outcomes: dict[str, Outcome] = {key: self._outcome(record) for key, record in settled.items()}
         self._running: dict[int, _Running] = {}
         self._ladder = Ladder()
         self._finished: list[Record] = []  # of the study's own trials
-        self._ready: list[tuple[tuple[int, int, int, int, int], Leg, _Running]] = []
+        self._ready: list[tuple[tuple[int, ...], Leg, _Running]] = []
         self._out: dict[str, Leg] = {}  # handed out and not yet answered
         self._started: set[str] = set()  # trials that were handed out or have a record
         self._begun: set[tuple[int, int, int | None]] = set()  # (cell, seed, until) of legs that were handed out
@@ -98,8 +98,8 @@ class Agenda:
             self.move()
             if not self._ready:
                 return None
-            (_, seed, *_), leg, run = heapq.heappop(self._ready)
-            legs = run.number, seed, leg.until
+            _, leg, run = heapq.heappop(self._ready)
+            legs = run.number, leg.trial.config.seed, leg.until
             if legs in self._begun or self._may_begin(run, leg):
                 self._begun.add(legs)
                 self._out[leg.trial.key] = leg
@@ -178,12 +178,11 @@ class Agenda:
             raise SpaceError("the design proposes no cell")  # a bug of the design: it would be asked for ever
         self._batch += 1
         costs = [(wanted, self.admission.macs(wanted.cell)) for wanted in batch]
-        if judges := self.admission.design.space.search.stop is not None:  # cells by cheaper ones
+        if self._stop_rule:  # what is cheap comes first, for others are judged by it
             costs.sort(key=lambda one: sum(one[1].values()))
-        in_turn = turns([macs for _, macs in costs], cheap_first=judges)
-        for turn, (wanted, macs) in zip(in_turn, costs, strict=True):
+        for wanted, macs in costs:
             way = course(self.admission.design, self.study, wanted, macs, self._outcomes)
-            run = _Running(self._cells, self._batch, turn, way)
+            run = _Running(self._cells, self._batch, macs, way)
             self._running[run.number] = run
             self._cells += 1
             self._ask(run, next(run.course))
@@ -233,8 +232,21 @@ class Agenda:
             if run.number not in (wanting := self._wanting.setdefault(leg.trial.key, [])):
                 wanting.append(run.number)
             if not self._is_answered(leg.trial.key, leg.until):
-                turn = run.turn.cell, run.turn.arms[leg.trial.arm], place
-                heapq.heappush(self._ready, ((run.batch, leg.trial.config.seed, *turn), leg, run))
+                heapq.heappush(self._ready, (self._turn(run, leg.trial, place), leg, run))
+
+    def _turn(self, run: _Running, trial: Trial, place: int) -> tuple[int, ...]:
+        """What is handed out first is least: seeds slowest, then cells, then arms.
+
+        Where no cell is judged by others, what is dear comes first: at the end of a study slots stand idle for as long
+        as the trial that started last, which had better be a cheap one.
+
+        Args:
+            place: of the trial among those that its cell asks for.
+        """
+        seed = trial.config.seed
+        if self._stop_rule:
+            return run.batch, seed, run.number, place
+        return run.batch, seed, -sum(run.macs.values()), run.number, -run.macs[trial.arm], place
 
     def _plan(self, trial: Trial) -> None:
         if trial.key in self.planned:
@@ -280,12 +292,11 @@ class Agenda:
     def _decide(self, standing: Standing) -> str:
         if self._is_frozen:
             return "wait"
-        stop = self.admission.design.space.search.stop
-        assert stop is not None  # nobody stands at a rung otherwise
+        assert self._stop_rule is not None  # nobody stands at a rung otherwise
         ladder, rung = self._ladder, standing.rung
         is_last = not self._out and not self._ready and ladder.waiting == len(self._running)
         seen = Field(ladder.here(rung), ladder.place(standing), ladder.coming(rung), self._finished, is_last)
-        return RULES[stop.rule](stop, standing, seen)
+        return RULES[self._stop_rule.rule](self._stop_rule, standing, seen)
 
     def _stop(self, stopped: Stopped) -> None:
         for trial in stopped.trials:
