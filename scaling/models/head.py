@@ -123,13 +123,18 @@ def pooled_head(
 class HeadedNetwork(nn.Module):
     """A trunk under a `head`, with timm's words for both; networks derive from it.
 
-    They set `num_classes`, `num_features` (channels of the last map) and `head`.
+    They set `num_classes`, `num_features` (channels of the last map), `map_size` (its height and width in training),
+    `dropout` and `head`.
     """
 
     output_fmt = "NHWC"  # of forward_features, in timm's words
     usual_pooling = "average"  # where a new one is asked for without a name
+    is_unnormalised = False  # whether the trunk leaves the last norm to the head
+    layer_scale: float | None = None  # of the trunk; the pooling takes it over, unless its own is set
     num_classes: int
     num_features: int
+    map_size: tuple[int, int]
+    dropout: float
     head: PooledHead | MapHead
 
     @property
@@ -139,7 +144,16 @@ class HeadedNetwork(nn.Module):
 
     def build_head(self, pooling: PoolingChoice, num_classes: int, seed: int | None = None) -> PooledHead:
         """Build pooling, norm where one is wanted, and classifier for this network's maps."""
-        raise NotImplementedError
+        return pooled_head(
+            self.num_features,
+            pooling=pooling,
+            num_classes=num_classes,
+            map_size=self.map_size,
+            norm=self.is_unnormalised,
+            dropout=self.dropout,
+            seed=seed,
+            layer_scale=self.layer_scale,
+        )
 
     def forward_features(self, x: torch.Tensor) -> torch.Tensor:
         """Return the last map (N, H', W', C), channels last."""

@@ -18,7 +18,7 @@ from torch.utils.checkpoint import checkpoint
 
 from scaling.models.attention_pooling import NORM_EPS, scaled, scaled_weights
 from scaling.models.frugal import gelu_depthwise, gelu_gate_linear
-from scaling.models.head import HeadedNetwork, PooledHead, pooled_head
+from scaling.models.head import HeadedNetwork
 from scaling.models.pooling import PAPER_POOLING, PoolingChoice
 from scaling.models.registry import ImageSize, Positive, family, seeded
 
@@ -106,6 +106,7 @@ class PatchConvNet(HeadedNetwork):
     """
 
     usual_pooling = PAPER_POOLING.name
+    is_unnormalised = True
 
     def __init__(
         self,
@@ -137,18 +138,6 @@ class PatchConvNet(HeadedNetwork):
             self.stem = Stem(in_chans, width, patch_size)
             self.blocks = nn.ModuleList(Block(width, drop_path, layer_scale) for _ in range(depth))
         self.head = self.build_head(pooling, num_classes, seed)
-
-    def build_head(self, pooling: PoolingChoice, num_classes: int, seed: int | None = None) -> PooledHead:
-        return pooled_head(
-            self.num_features,
-            pooling=pooling,
-            num_classes=num_classes,
-            map_size=self.map_size,
-            norm=True,
-            dropout=self.dropout,
-            seed=seed,
-            layer_scale=self.layer_scale,
-        )
 
     def forward_features(self, x: torch.Tensor) -> torch.Tensor:
         """Return the last map (N, H/p, W/p, C), channels last, not yet normalised."""

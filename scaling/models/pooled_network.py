@@ -5,7 +5,7 @@ from typing import Any, Protocol, cast
 import torch
 from torch import nn
 
-from scaling.models.head import HeadedNetwork, PooledHead, pooled_head
+from scaling.models.head import HeadedNetwork
 from scaling.models.pooling import PoolingChoice
 
 
@@ -51,17 +51,6 @@ class PooledNetwork(HeadedNetwork):
     def feature_info(self) -> Any:
         """Where timm's feature extraction may tap into the trunk."""
         return self._as_trunk().feature_info
-
-    def build_head(self, pooling: PoolingChoice, num_classes: int, seed: int | None = None) -> PooledHead:
-        return pooled_head(
-            self.num_features,
-            pooling=pooling,
-            num_classes=num_classes,
-            map_size=self.map_size,
-            norm=False,
-            dropout=self.dropout,
-            seed=seed,
-        )
 
     def forward_features(self, x: torch.Tensor) -> torch.Tensor:
         """Return the last map (N, H', W', C), channels last."""
