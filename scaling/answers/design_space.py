@@ -38,7 +38,7 @@ class DesignSpace:
     """What the cells say as a population."""
 
     spreads: dict[str, Spread | Missing]  # by cost, PLAIN first
-    agreement: dict[tuple[str, str], Interval]  # of every two costs that are known
+    agreement: dict[tuple[str, str], Interval]  # of every two costs that enough models have, and not all alike
     movers: list[Mover]  # rows of `analysis.cells`
 
 
@@ -55,7 +55,8 @@ def describe_space(cells: pd.DataFrame, arms: list[str]) -> DesignSpace:
     }
     pairs = itertools.combinations(known, 2)
     alike = {(one, other): agreement(known[one], known[other], LEVEL) for one, other in pairs}
-    return DesignSpace(spreads, alike, movers(known, MOST_MOVERS))
+    told = {pair: tau for pair, tau in alike.items() if tau.is_known}
+    return DesignSpace(spreads, told, movers(known, MOST_MOVERS))
 
 
 def _spread(

@@ -1,13 +1,11 @@
 """Cost ranks: how far every two costs rank the models alike."""
 
-import math
 from dataclasses import dataclass
-
-import numpy as np
 
 from scaling.answers.analysis import Analysis
 from scaling.figures.text import Text
 from scaling.metrics import METRICS
+from scaling.statistics.intervals import Interval
 from scaling.statistics.verdict import listing, plural
 
 MOST_LETTERS = 50  # of the names of all arms
@@ -20,24 +18,19 @@ class CostRanks:
     text: Text
     label: str  # what is ranked, with its n
     names: list[str]  # titles of the costs, in the order of the metrics
-    tau: np.ndarray  # (costs, costs), symmetric, 1 on the diagonal; NaN where not known
-    is_sure: np.ndarray  # (costs, costs) whether the interval leaves out 0
+    tau: dict[tuple[int, int], Interval]  # by the places of two costs, the later one first; of those that are known
 
 
 def cost_ranks(analysis: Analysis) -> CostRanks | None:
     """τ of every two costs; None with fewer than three costs, of which one number tells all."""
-    known = {pair: tau for pair, tau in analysis.design_space.agreement.items() if math.isfinite(tau.estimate)}
-    costs = list(dict.fromkeys(cost for pair in known for cost in pair))
-    costs.sort(key=list(METRICS).index)
+    known = analysis.design_space.agreement
+    costs = sorted({cost for pair in known for cost in pair}, key=list(METRICS).index)
     if len(costs) < 3:
         return None
-    place = {cost: number for number, cost in enumerate(costs)}
-    tau = np.full((len(costs), len(costs)), np.nan)
-    np.fill_diagonal(tau, 1)
-    is_sure = np.zeros(tau.shape, dtype=bool)
-    for (one, other), found in known.items():
-        for at in ((place[one], place[other]), (place[other], place[one])):
-            tau[at], is_sure[at] = found.estimate, found.low > 0 or found.high < 0
+    tau: dict[tuple[int, int], Interval] = {}
+    for pair, found in known.items():
+        earlier, later = sorted(map(costs.index, pair))
+        tau[later, earlier] = found
     names = [METRICS[cost].title for cost in costs]
     models = max(found.n for found in known.values())
     arms = listing(analysis.arms)
@@ -53,4 +46,4 @@ def cost_ranks(analysis: Analysis) -> CostRanks | None:
         f"Heat map of {len(known)} pairs of costs. The least alike are {METRICS[first].title} and"
         f" {METRICS[second].title}: {least.estimate:.2f}."
     )
-    return CostRanks(Text("Where costs rank models alike", caption, description), label, names, tau, is_sure)
+    return CostRanks(Text("Where costs rank models alike", caption, description), label, names, tau)

@@ -1,8 +1,5 @@
 """How far costs rank the models alike."""
 
-import itertools
-import math
-
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
@@ -12,6 +9,8 @@ from scaling.figures.cost_ranks import CostRanks, cost_ranks
 from scaling.plots.canvas import canvas
 from scaling.plots.registry import Drawing, drawn, plot
 from scaling.plots.theme import INK, MUTED, WIDTH, look
+from scaling.statistics.intervals import Interval
+from scaling.statistics.verdict import points
 
 DEEPEST = 0.6  # opacity of τ = 1; ink must stay readable on it, on white and on dark paper
 HEIGHT = 0.36  # inches of a row
@@ -27,9 +26,8 @@ def draw_ranks(info: CostRanks) -> Figure:
     """Draw the triangle below the diagonal; as the colours are those of arms, they follow the page into dark mode."""
     last = len(info.names) - 1
     figure, axes = canvas(HEIGHT * (last + 1), [info.label], left=1.3, bottom=0.1)
-    for row, column in itertools.combinations(range(last, -1, -1), 2):
-        if math.isfinite(info.tau[row, column]):
-            _cell(axes, row, column, info)
+    for (row, column), tau in info.tau.items():
+        _cell(axes, row, column, tau)
     for column, name in enumerate(info.names[:-1]):  # on the diagonal, where all is free to the right
         axes.text(column + 0.06, column - 0.3, name, ha="left", va="center", fontsize=8.5)
     figure.text(0.09 / WIDTH, 1 - 0.12 / figure.get_figheight(), info.label, ha="left", va="top", fontsize=9)
@@ -41,12 +39,12 @@ def draw_ranks(info: CostRanks) -> Figure:
     return figure
 
 
-def _cell(axes: Axes, row: int, column: int, info: CostRanks) -> None:
-    tau, is_sure = float(info.tau[row, column]), info.is_sure[row, column]
-    colour = look(0 if tau >= 0 else 1)[0]
+def _cell(axes: Axes, row: int, column: int, tau: Interval) -> None:
+    is_sure = tau.is_above_zero or tau.is_below_zero
+    colour = look(0 if tau.estimate >= 0 else 1)[0]
     corner = column + 0.03, row - 0.97
-    axes.add_patch(Rectangle(corner, 0.94, 0.94, facecolor=colour, alpha=abs(tau) * DEEPEST, linewidth=0))
-    told = f"{tau:.2f}".replace("-", "−")
+    axes.add_patch(Rectangle(corner, 0.94, 0.94, facecolor=colour, alpha=abs(tau.estimate) * DEEPEST, linewidth=0))
+    told = points(tau.estimate)
     axes.text(
         column + 0.5, row - 0.5, told if is_sure else f"({told})", ha="center", va="center",
         color=INK if is_sure else MUTED, fontsize=8,

@@ -1,7 +1,5 @@
 """The design space in numbers: distances between error distributions, and what costs say of each other."""
 
-import math
-
 from scaling.answers.analysis import Analysis
 from scaling.answers.design_space import PLAIN
 from scaling.metrics import METRICS
@@ -59,10 +57,9 @@ def cost_agreement(analysis: Analysis) -> Table:
         Column("high", "to", lambda value: f"{value:.3f}".replace("-", "−")),
         Column("models", "models"),
     ]
-    known = {pair: tau for pair, tau in analysis.design_space.agreement.items() if math.isfinite(tau.estimate)}
     rows = [
         plain([METRICS[one].title, METRICS[other].title, tau.estimate, tau.low, tau.high, tau.n])
-        for (one, other), tau in sorted(known.items(), key=lambda item: item[1].estimate)
+        for (one, other), tau in sorted(analysis.design_space.agreement.items(), key=lambda item: item[1].estimate)
     ]
     caption = "How far two costs rank the models (cells in their arms) alike: 1 the same order, 0 none; 95 % intervals."
     return Table("Where costs disagree", caption, columns, rows)
