@@ -77,15 +77,13 @@ class Overhead:
         """Follow trials from slot to slot by their own clocks; `taken` seconds passed from the request to the end."""
         free: list[datetime] = []
         found = []
-        times = sorted(
-            (datetime.fromisoformat(r.started or ""), datetime.fromisoformat(r.ended or "")) for r in records
-        )
-        setup = {r.started: (r.seconds or {}).get("setup", 0.0) for r in records}
-        for place, (start, end) in enumerate(times):
+        times = [(datetime.fromisoformat(r.started or ""), datetime.fromisoformat(r.ended or ""), r) for r in records]
+        times.sort(key=lambda one: one[0])
+        for place, (start, end, record) in enumerate(times):
             if place >= slots:  # the slot that became free last before this start, or, clocks being rounded, just then
                 before = max((t for t in free if t <= start + timedelta(milliseconds=2)), default=min(free))
                 free.remove(before)
-                found.append((start - before).total_seconds() + setup[start.isoformat(timespec="milliseconds")])
+                found.append((start - before).total_seconds() + (record.seconds or {}).get("setup", 0.0))
             free.append(end)
         last = max(free)
         count = len(records)
