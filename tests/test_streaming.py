@@ -190,11 +190,12 @@ def test_workers_share_a_batch_without_rest_and_without_overlap(indices: list[in
     assert in_order == sorted(in_order)  # neighbouring pieces share at most one block
 
 
-def test_row_groups_are_read_once_a_window_and_few_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_row_group_is_read_once_a_window_and_few_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = write_numbered_parquet(tmp_path, range(1000), files=4, rows_per_group=20)
     size = pq.read_metadata(folder / "train-00000.parquet").row_group(0).column(0).total_uncompressed_size
     split = streamed(f"parquet:{folder}", memory_gib=8 * 5.5 * size / 2**30)  # windows of five or six of 52 groups
     assert isinstance(split.images, row_groups.RowGroupImages)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)  # a second one may lag, and want again what has left
     groups, read, kept = split.images._groups, [], []
     read_group = groups._read
     monkeypatch.setattr(
@@ -206,7 +207,7 @@ def test_row_groups_are_read_once_a_window_and_few_are_kept(tmp_path: Path, monk
 
     assert len(set(served)) == 720
     assert set(read) == set(range(52))
-    assert len(read) <= 57  # a thread that was held up for long may want again what has left: never more than a few
+    assert len(read) == 52
     assert max(kept) <= 12
 
 
