@@ -194,4 +194,5 @@ def test_intervals_of_kendalls_tau_cover_the_true_one(rho: float, models: int) -
         both = rng.multivariate_normal([0, 0], [[1, rho], [rho, 1]], size=models)
         found = agreement(both[:, 0], both[:, 1], 0.95)
         covered += found.low <= truth <= found.high
-    assert 0.93 * studies <= covered <= 0.985 * studies  # a thousand studies tell 1.4 percent
+    most = 0.985 if models == 6 else 0.975  # six models allow few values of tau
+    assert 0.93 * studies <= covered <= most * studies
