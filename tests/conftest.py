@@ -1,10 +1,25 @@
 """What several test files need."""
 
+import random
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 SHARED = Path(__file__).parents[2] / "shared"
+
+
+@pytest.fixture(autouse=True)
+def fixed_random_state() -> None:
+    """Start every test from the same random state, whatever ran before it in the same process.
+
+    Tests run in several processes, and which one gets which test is chance: without this, initial weights and inputs
+    that a test draws differ from run to run, and one run in hundreds draws something that no other does.
+    """
+    random.seed(0)
+    np.random.seed(0)
+    torch.manual_seed(0)
 
 
 @pytest.fixture
