@@ -269,7 +269,7 @@ def test_checkpoints_take_a_small_share_of_the_time_but_where_a_trial_rests_one_
     assert pace.is_due(False)
 
     pace.written(0.1)
-    now[0] += 9.9
+    now[0] += 19.9
     assert not pace.is_due(False)
     assert pace.is_due(True)
     now[0] += 0.2

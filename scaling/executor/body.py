@@ -18,7 +18,31 @@ from scaling.records import Epoch, Record
 from scaling.running.replay import Replay
 from scaling.storage import Where
 
-BUNDLED = 2.0  # seconds of epochs that are said together: for each answer a worker waits some 10 ms for the driver
+WAITING_SHARE = 0.005  # of its time that a worker may wait for the driver, which takes what it says: 10 ms, or 100
+LEAST, MOST = 2.0, 10.0  # seconds of epochs that are said together
+
+
+class Bundle:
+    """When epochs are said: the longer the driver took to take the last ones, the more come together."""
+
+    def __init__(self) -> None:
+        self._seconds = LEAST
+        self._since = 0.0  # when this bundle was begun, as `time.monotonic` has it
+        self._said: float | None = None  # when the last one was
+
+    def begin(self) -> None:
+        """The driver asks for more."""
+        self._since = time.monotonic()
+        if self._said is not None:
+            self._seconds = min(max((self._since - self._said) / WAITING_SHARE, LEAST), MOST)
+        self._said = None
+
+    def is_full(self) -> bool:
+        """Whether to say now what there is; to be asked after each epoch, and then to be followed."""
+        if (now := time.monotonic()) - self._since < self._seconds:
+            return False
+        self._said = now
+        return True
 
 
 class TrialWorker(tune.Trainable):
@@ -41,6 +65,7 @@ class TrialWorker(tune.Trainable):
             replay: recorded trials to take curves from, in place of training.
         """
         self.datasets, self.folder, self.replay = datasets, folder, replay
+        self.bundle = Bundle()
         self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -54,12 +79,12 @@ class TrialWorker(tune.Trainable):
     def step(self) -> dict[str, Any]:
         """The epochs that ended since the last step, and the record where the trial has ended."""
         epochs: list[str] = []
-        since = time.monotonic()
+        self.bundle.begin()
         for event in self.events:
             if isinstance(event, Record):
                 return {"epochs": epochs, "record": event.model_dump_json(by_alias=True), "done": True}
             epochs.append(event.model_dump_json())
-            if time.monotonic() - since >= BUNDLED:
+            if self.bundle.is_full():
                 return {"epochs": epochs}
         return {"epochs": epochs, "rested": self.until, "done": True}
 

@@ -41,7 +41,7 @@ from scaling.training.workers import Alone, Workers
 
 # Streams of random numbers that share a seed and must not be the same numbers.
 ORDER, AUGMENTATION, NOISE = range(3)
-WRITING_SHARE = 0.01  # of the time that checkpoints may take; a kill costs at most a hundred times one's writing
+WRITING_SHARE = 0.005  # of the time that checkpoints may take; a kill costs at most two hundred times one's writing
 CHECK_EVERY = 50  # steps between looks at the loss; each look waits for the GPU
 
 
