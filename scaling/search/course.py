@@ -11,7 +11,7 @@ from typing import Any
 from scaling.brackets import chosen_rates
 from scaling.config import Trial, cell_label
 from scaling.design import Design
-from scaling.search.outcomes import Outcome
+from scaling.search.outcomes import Outcome, given_up
 from scaling.search.proposals import Wanted
 from scaling.search.stopping import Decision, Standing, rungs
 
@@ -102,12 +102,6 @@ def decided_at(epoch: int, outcomes: Mapping[str, Outcome]) -> Decision | None:
     beyond = {"finished": 0, "diverged": epoch}  # a trial rests at a rung: what diverged later, had gone on
     ended = [one.record for one in outcomes.values() if one.record and one.record.status in beyond]
     return "go on" if any(len(one.curve) >= beyond[one.status] for one in ended) else None
-
-
-def given_up(outcomes: Mapping[str, Outcome]) -> str | None:
-    """Why an earlier command stopped the cell; None where none did. A kill may have left an arm without a record."""
-    reasons = [one.record.reason or "" for one in outcomes.values() if one.record and one.record.status == "stopped"]
-    return reasons[0].partition(": ")[2] or "as before" if reasons else None
 
 
 def bracket(design: Design, study: str, wanted: Wanted, arm: object) -> list[Trial]:

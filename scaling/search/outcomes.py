@@ -1,10 +1,12 @@
 """Outcomes: what is known of a trial, as far as decisions look at it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from scaling.config import Trial
 from scaling.records import Epoch, Record
+
+WHY = ": "  # in the reason of a stopped trial, before that of the rule
 
 
 @dataclass
@@ -42,8 +44,14 @@ def stopped_record(trial: Trial, curve: list[Epoch], reason: str) -> Record:
     return Record.of(
         trial,
         status="stopped",
-        reason=f"its cell was stopped at epoch {len(curve)}: {reason}",
+        reason=f"its cell was stopped at epoch {len(curve)}{WHY}{reason}",
         curve=curve,
         train_seconds=sum(epoch.train_seconds for epoch in curve),
         wall_seconds=seconds_of(curve),
     )
+
+
+def given_up(outcomes: Mapping[str, Outcome]) -> str | None:
+    """Why an earlier command stopped the cell; None where none did. A kill may have left an arm without a record."""
+    reasons = [one.record.reason or "" for one in outcomes.values() if one.record and one.record.status == "stopped"]
+    return reasons[0].partition(WHY)[2] or "as before" if reasons else None
