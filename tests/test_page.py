@@ -20,7 +20,7 @@ from scaling.page.packing import fingerprint, numbers, pack
 from scaling.plots import PLOTS
 from scaling.records import Record
 from scaling.report import write_report
-from scaling.statistics.verdict import listing
+from scaling.statistics.verdict import first_few, listing
 
 TRUTH = Truth(depths=(2, 4), widths=(32, 64), seeds=2, effect=1.0, test_examples=500)
 EVERYTHING = simulated_records(TRUTH)
@@ -286,3 +286,10 @@ def test_a_sentence_begins_with_a_capital_but_the_name_of_an_arm_keeps_its_spell
 )
 def test_parts_are_listed_as_in_a_sentence(parts: list[str], said: str) -> None:
     assert listing(parts) == said
+
+
+@pytest.mark.parametrize(
+    ("count", "said"), [(0, ""), (1, "a"), (2, "a; b"), (3, "a; b; and 1 more"), (12, "a; b; and 10 more")]
+)
+def test_of_many_parts_the_first_few_are_named(count: int, said: str) -> None:
+    assert first_few("abcdefghijkl"[:count], 2) == said

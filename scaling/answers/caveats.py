@@ -10,7 +10,7 @@ from scaling.answers.analysis import Analysis, goes_on_until_decided, incomplete
 from scaling.brackets import at_edge, chosen_rates
 from scaling.metrics import METRICS
 from scaling.statistics.looks import LOOK_LEVEL, MOST_LOOKS
-from scaling.statistics.verdict import arm_name, judge, listing, plural, points
+from scaling.statistics.verdict import arm_name, first_few, judge, listing, plural, points
 
 Caveat = Callable[[Analysis], str | None]
 CAVEATS: dict[str, Caveat] = {}
@@ -67,11 +67,10 @@ def lost_pairs(analysis: Analysis) -> str | None:
         return None
     by_arm = Counter(record.arm for record in analysis.records if record.status in ("failed", "diverged"))
     counts = ", ".join(f"{arm} {by_arm[arm]}" for arm in analysis.arms)
-    named = "; ".join(f"{cell}: {what}" for cell, what in lost[:AT_MOST])
-    rest = f"; and {plural(len(lost) - AT_MOST, 'cell')} more" if len(lost) > AT_MOST else ""
+    named = first_few([f"{cell}: {what}" for cell, what in lost], AT_MOST)
     return (
         f"Trials that failed or diverged leave no pair ({counts}). Where an arm fails more often than the other, the"
-        f" difference over the rest flatters it. Pairs are missing in {named}{rest}."
+        f" difference over the rest flatters it. Pairs are missing in {named}."
     )
 
 
@@ -182,9 +181,8 @@ def unequal_training(analysis: Analysis) -> str | None:
         by_arm = Counter(record.arm for record in noted)
         counts = ", ".join(f"{arm} {by_arm[arm]}" for arm in analysis.arms)
         lines = Counter(note for record in noted for note in record.notes)
-        shown = "; ".join(f"{note} ({plural(times, 'trial')})" for note, times in lines.most_common(NOTES))
-        rest = f"; and {len(lines) - NOTES} more kinds" if len(lines) > NOTES else ""
-        said.append(f"Some trials did not go by the recipe alone ({counts}): {shown}{rest}.")
+        shown = first_few([f"{note} ({plural(times, 'trial')})" for note, times in lines.most_common()], NOTES)
+        said.append(f"Some trials did not go by the recipe alone ({counts}): {shown}.")
     return " ".join(said) or None
 
 
@@ -258,10 +256,9 @@ def unreadable(analysis: Analysis) -> str | None:
     lines = analysis.context.left_out
     if not lines:
         return None
-    rest = f"; and {len(lines) - AT_MOST} more" if len(lines) > AT_MOST else ""
     return (
         f"{plural(len(lines), 'file')} of records could not be read and {'is' if len(lines) == 1 else 'are'} left out:"
-        f" {'; '.join(lines[:AT_MOST])}{rest}."
+        f" {first_few(lines, AT_MOST)}."
     )
 
 

@@ -12,7 +12,7 @@ from scaling.config import cell_label, flatten
 from scaling.errors import RecordError
 from scaling.reading import Reading
 from scaling.records import Record, Study, in_order
-from scaling.statistics.verdict import plural
+from scaling.statistics.verdict import first_few, plural
 
 FACTOR = "study"
 MOST_NAMED = 12  # conditions or cells in a sentence
@@ -127,13 +127,10 @@ def _different_conditions(members: Sequence[Member]) -> list[str]:
             continue
         changed = [name for name in sorted(ours.keys() | theirs.keys()) if ours.get(name) != theirs.get(name)]
         if changed:
-            named = "; ".join(
-                f"{name} {_said(ours.get(name))} → {_said(theirs.get(name))}" for name in changed[:MOST_NAMED]
-            )
-            more = f"; and {len(changed) - MOST_NAMED} more" if len(changed) > MOST_NAMED else ""
+            named = [f"{name} {_said(ours.get(name))} → {_said(theirs.get(name))}" for name in changed]
             notes.append(
-                f"{first.study.name} and {other.study.name} differ in their conditions ({named}{more}): the difference"
-                " between them is that of all of these together."
+                f"{first.study.name} and {other.study.name} differ in their conditions"
+                f" ({first_few(named, MOST_NAMED)}): the difference between them is that of all of these together."
             )
     return notes
 
