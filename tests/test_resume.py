@@ -150,6 +150,21 @@ def test_a_damaged_checkpoint_is_skipped_for_the_one_before(tmp_path: Path, dama
     assert_equal_weights(whole, resumed)
 
 
+def test_unusable_checkpoints_of_later_epochs_do_not_push_out_new_ones(tmp_path: Path) -> None:
+    interrupted(tmp_path, 4)
+    for path in tmp_path.iterdir():
+        empty(path)
+
+    with pytest.warns(CheckpointWarning):
+        interrupted(tmp_path, 2)
+
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "epoch-000001.safetensors",
+        "epoch-000002.safetensors",
+    ]
+    assert timeless(epochs(model(), tmp_path)) == timeless(epochs(model(), None))
+
+
 def test_a_run_without_a_whole_checkpoint_starts_anew(tmp_path: Path) -> None:
     interrupted(tmp_path, 1)
     empty(tmp_path / "epoch-000001.safetensors")

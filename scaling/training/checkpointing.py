@@ -38,7 +38,11 @@ class Checkpoint:
 
 
 def save(folder: Where, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint into `folder` and remove the ones before the last two."""
+    """Write a checkpoint into `folder` and remove all but it and the one before.
+
+    What claims to be of a later epoch is removed too: `load` has found it damaged or of another run, or this run would
+    have gone on behind it, and it would be counted among the last two.
+    """
     tensors: dict[str, torch.Tensor] = {}
     header = {
         "identity": checkpoint.identity,
@@ -49,9 +53,12 @@ def save(folder: Where, checkpoint: Checkpoint) -> None:
     }
     header["checksum"] = _checksum(header, tensors)
     content = safetensors.torch.save(tensors, metadata={"state": json.dumps(header)})
-    write_atomically(folder / f"epoch-{len(checkpoint.curve):06}.safetensors", content)
+    name = f"epoch-{len(checkpoint.curve):06}.safetensors"
+    write_atomically(folder / name, content)
+    found = _newest_first(folder)
+    later = [path for path in found if path.name > name]
     left_by_kills = folder.glob(".epoch-*") if isinstance(folder, Path) else []
-    for path in [*_newest_first(folder)[KEPT:], *left_by_kills]:
+    for path in [*later, *found[len(later) + KEPT :], *left_by_kills]:
         path.unlink(missing_ok=True)
 
 
