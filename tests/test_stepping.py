@@ -140,7 +140,8 @@ def test_halving_ends_at_single_images(images: int) -> None:
 def test_weights_after_running_out_of_memory_equal_the_full_batch_s(failure: int) -> None:
     backward, loss = bool(failure % 2), ("cross_entropy", "bce")[failure // 2]
     how = recipe(loss=loss, mixup=0.2, clip_grad_norm=1.0, ema_decay=0.9)
-    whole, small = network(), Small(network(), 10, failure=failure, backward=backward, since=1)
+    whole = network(drop_path=0.3)
+    small = Small(network(drop_path=0.3), 10, failure=failure, backward=backward, since=1)
     averages = [moving_average(net, how) for net in (whole, small)]
     notes = Notes()
 
@@ -188,6 +189,22 @@ def test_stochastic_depth_drops_the_same_blocks_however_often_a_step_fails() -> 
     train(split, recipe(micro_batch=8))
 
     assert all(torch.equal(tensor, split.state_dict()[name]) for name, tensor in weights(fails).items())
+
+
+def test_dropout_draws_for_the_whole_batch_whatever_its_parts() -> None:
+    def dropping() -> nn.Module:
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            return nn.Sequential(nn.Flatten(), nn.Linear(192, 32), nn.ReLU(), nn.Dropout(0.5), nn.Linear(32, 3))
+
+    whole, split = dropping(), dropping()
+
+    expected = train(whole, recipe())
+    curve = train(split, recipe(micro_batch=5))
+
+    assert [e.train_loss for e in curve] == pytest.approx([e.train_loss for e in expected], rel=1e-5)
+    for name, tensor in split.state_dict().items():
+        torch.testing.assert_close(tensor, whole.state_dict()[name], rtol=1e-4, atol=1e-6)
 
 
 def test_a_micro_batch_that_was_asked_for_is_the_largest_that_the_network_sees() -> None:

@@ -1,4 +1,7 @@
-"""Layers that look at a whole batch, for workers who each hold a share of it: batch norm, stochastic depth, dropout."""
+"""Layers that look at a whole batch where a network is given a part of it: batch norm, stochastic depth, dropout.
+
+Workers each hold a share of a batch, and a micro-batch is a part of one; what is drawn is the same in all cases.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass

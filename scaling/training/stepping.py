@@ -19,6 +19,7 @@ from scaling.training.compiling import compiled
 from scaling.training.micro_batches import MicroBatches, is_out_of_memory, release_memory
 from scaling.training.optimisation import learning_rate, set_rate
 from scaling.training.precision import autocast
+from scaling.training.shared_layers import Place, share_draws
 from scaling.training.workers import Workers
 
 # Both take logits (B, K) and target probabilities (B, K), and give the mean over the images.
@@ -67,6 +68,7 @@ class Stepper:
     checkpoints: bool = False  # gradients: the model computes blocks again
     call: Callable[[torch.Tensor], torch.Tensor] = field(init=False)
     buffers: Buffers = field(init=False)
+    place: Place | None = field(init=False, default=None)  # of a forward pass, once there are several to a batch
 
     def __post_init__(self) -> None:
         self.buffers = Buffers(self.model)
@@ -143,10 +145,15 @@ class Stepper:
         """Forward and backward in parts, each weighted by its share of the `whole` batch, which begins at `start`."""
         self.optimizer.zero_grad(set_to_none=True)  # before the forward pass, which need not keep old gradients alive
         total = torch.zeros((), device=self.device)
-        for part in self.micro.parts(len(inputs), self._most(whole)):
-            if self.workers.count > 1:  # whose layers draw for the whole batch, the same numbers for each part
+        parts = self.micro.parts(len(inputs), self._most(whole))
+        if self.place is None and (len(parts) > 1 or self.workers.count > 1):
+            self.place = Place()
+            share_draws(self.model, self.place)
+        for part in parts:
+            if self.place:  # layers draw for the whole batch, the same numbers for each part
                 self._rewind(before)
-                self.workers.takes(whole, start + part.start, part.stop - part.start)
+                self.place.whole, self.place.start = whole, start + part.start
+                self.place.images = part.stop - part.start
             with autocast(self.recipe.precision, self.device):
                 logits = self.call(inputs[part])
             loss = LOSSES[self.recipe.loss](logits.float(), targets[part])
