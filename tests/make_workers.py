@@ -23,11 +23,12 @@ from torch import nn
 import scaling.training.train
 import scaling.trial
 from scaling.config import DataConfig, Recipe, Trial, TrialConfig
-from scaling.data import load_data
+from scaling.data import StreamSplit, load_data
 from scaling.errors import DataError
 from scaling.models import build_model
 from scaling.records import Record
 from scaling.training.parallel import Group
+from scaling.training.shared_layers import Place, share_draws
 from scaling.training.workers import Workers
 from scaling.trial import run_trial
 
@@ -74,27 +75,47 @@ def decoded(folder: Path, workers: Workers) -> list[Any]:
     return list(run_trial(trial, load_data(data), device=CPU, workers=workers))
 
 
-def photographs(folder: Path) -> None:
+def unreadable(folder: Path, workers: Workers, most: int = 10) -> list[Any]:
+    """As `decoded`, where six training images cannot be read."""
+    data = DataConfig(source=f"folder:{folder / 'damaged'}", image_size=8, memory_gib=1e-9, most_unreadable=most)
+    trial = trial_of("patchconvnet", PLAIN.model_copy(update={"epochs": 2, "batch_size": 13}))
+    trial = trial.model_copy(update={"config": trial.config.model_copy(update={"data": data})})
+    return list(run_trial(trial, load_data(data), device=CPU, workers=workers))
+
+
+def photographs(root: Path) -> None:
     """Larger images than are asked for, one colour a class."""
     draw = np.random.default_rng(0)
     for label in range(3):
-        (folder / "photographs" / f"{label}").mkdir(parents=True)
+        (root / f"{label}").mkdir(parents=True)
         for i in range(20):
             pixels = draw.integers(0, 60, (*draw.integers(20, 40, 2), 3), dtype=np.uint8)
             pixels[..., label] += 120
-            Image.fromarray(pixels).save(folder / "photographs" / f"{label}" / f"{i:02}.png")
+            Image.fromarray(pixels).save(root / f"{label}" / f"{i:02}.png")
+
+
+def damaged_photographs(root: Path) -> None:
+    """Of which six cannot be read in training, two of each class."""
+    photographs(root)
+    train = load_data(DataConfig(source=f"folder:{root}", image_size=8, memory_gib=1e-9)).train
+    assert isinstance(train, StreamSplit)
+    for label in range(3):
+        for index in np.flatnonzero(train.labels == label)[:2]:
+            Path(train.images.place(int(index))).write_bytes(b"no image")
 
 
 def gradients(network: str, workers: Workers) -> dict[str, torch.Tensor]:
     """Gradient of a batch of 33, of which each worker sees its share, and the statistics that it leaves."""
     family, arch = NETWORKS[network]
-    place = {"num_classes": 10, "in_chans": 1, "image_size": 32}
-    model = build_model(family, **arch, **place, seed=0).train()
+    seen = {"num_classes": 10, "in_chans": 1, "image_size": 32}
+    model = build_model(family, **arch, **seen, seed=0).train()
     workers.prepare(model)
+    place = Place()
+    share_draws(model, place)
     draw = torch.Generator().manual_seed(0)
     images, labels = torch.randn(33, 1, 32, 32, generator=draw), torch.randint(10, (33,), generator=draw)
     share = workers.share(33)
-    workers.takes(33, share.start, share.stop - share.start)
+    place.whole, place.start, place.images = 33, share.start, share.stop - share.start
     torch.manual_seed(5)
     (F.cross_entropy(model(images[share]), labels[share], reduction="sum") / 33).backward()
     found = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
@@ -152,6 +173,7 @@ def told(folder: Path, group: Group) -> Any:
         "whole": group.whole(few, few[:, 0]),
         "parts": [list(range(n))[group.part(n)] for n in (0, 1, 5)],
         "share": list(range(33))[group.share(33)],
+        "told": group.told([f"worker {group.rank}"] * group.rank),
     }
 
 
@@ -162,9 +184,14 @@ SCENARIOS: dict[str, Callable[[Path, Group], Any]] = {
     "resumed": lambda folder, group: run("killed", folder, group),
     "memory": short_of_memory,
     "decoded": decoded,
+    "unreadable": unreadable,
+    "too many": lambda folder, group: unreadable(folder, group, most=5),
     "broken": broken,
     "told": told,
 }
+
+
+FAILING = ("broken", "too many")  # after which the group is gone
 
 
 def launch(folder: Path, *scenarios: str, count: int = 2) -> list[int]:
@@ -190,7 +217,7 @@ def main() -> None:
         if isinstance(seen, list):
             seen = [(type(e).__name__, e.model_dump_json(by_alias=True)) for e in seen]
         torch.save(seen, folder / f"{name}-{rank}.pt")
-        if isinstance(seen, list) and rank == 0 and seen[-1][0] == Record.__name__ and name == "broken":
+        if isinstance(seen, list) and rank == 0 and seen[-1][0] == Record.__name__ and name in FAILING:
             group.ended()
 
 

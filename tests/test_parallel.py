@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 import torch
-from make_workers import NETWORKS, TRIALS, decoded, gradients, launch, photographs, run
+from make_workers import NETWORKS, TRIALS, damaged_photographs, decoded, gradients, launch, photographs, run, unreadable
 from safetensors.torch import load_file
 
+from scaling.data.batches import UnreadableImageWarning
 from scaling.records import Record
 from scaling.training.workers import Alone
 
@@ -18,13 +19,15 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("parallel")]  # one proc
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two workers went through everything; in a first life the second one was killed."""
     place = tmp_path_factory.mktemp("workers")
-    photographs(place)
+    photographs(place / "photographs")
+    damaged_photographs(place / "damaged")
     lost = launch(place, "killed")
     assert lost[1] == -9
     assert lost[0] != 0
     assert not (place / "killed-0.pt").exists()
     everything = [*(f"gradients of {name}" for name in NETWORKS), "told", "modern", "parts", "batch norm", "resumed"]
-    assert launch(place, *everything, "memory", "decoded", "broken") == [0, 0]
+    assert launch(place, *everything, "memory", "decoded", "unreadable", "broken") == [0, 0]
+    assert launch(place, "too many") == [0, 0]
     return place
 
 
@@ -118,6 +121,24 @@ def test_the_first_worker_writes_down_why_another_failed(folder: Path) -> None:
     assert record.reason == "WorkerError: worker 1: DataError: the disk is gone"
 
 
+def test_what_any_worker_cannot_read_is_in_the_record_once(folder: Path) -> None:
+    record = record_of(folder, "unreadable")
+    with pytest.warns(UnreadableImageWarning):
+        (*_, expected) = unreadable(folder, Alone())
+
+    assert_same(record, expected)
+    left_out = [note for note in expected.notes if note.startswith("left out: ")]
+    assert len(left_out) == 6
+    assert sorted(note for note in record.notes if note.startswith("left out: ")) == sorted(left_out)
+
+
+def test_the_limit_of_unreadable_images_is_that_of_all_workers_together(folder: Path) -> None:
+    record = record_of(folder, "too many")
+
+    assert record.status == "failed"
+    assert "6 images cannot be read, more than data.most_unreadable = 5" in (record.reason or "")
+
+
 def test_only_the_first_worker_counts_costs(folder: Path) -> None:
     assert record_of(folder, "modern").cost is not None
     assert record_of(folder, "modern", rank=1).cost is None
@@ -127,6 +148,7 @@ def test_what_workers_tell_each_other(folder: Path) -> None:
     for rank in range(2):
         told = seen(folder, "told", rank)
         assert told["anyone"] == (True, False)
+        assert told["told"] == ["worker 1"]
         images, labels = told["whole"]
         assert images.tolist() == [[0, 0], [1, 1], [1, 1]]
         assert labels.tolist() == [0, 1, 1]

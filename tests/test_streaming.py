@@ -349,3 +349,29 @@ def test_unreadable_files_are_left_out_with_a_warning_up_to_a_limit(tmp_path: Pa
         ((images, labels),) = batches(data.train, [Step(np.arange(2, 12))], CPU)
     assert len(labels) == 10  # at evaluation every image has its place
     assert [bool(image.any()) for image in images] == [False] * 9 + [True]
+
+
+def test_a_run_that_is_continued_knows_what_was_unreadable_before(tmp_path: Path) -> None:
+    data, notes = photographs(tmp_path, broken=11), Notes()
+    with pytest.warns(UnreadableImageWarning):
+        list(batches(data.train, [Step(np.arange(8), seed=(0,))], CPU, notes))
+    known = Notes()
+    for line in notes.lines:  # as a checkpoint has them
+        known.add(line)
+
+    with (
+        pytest.warns(UnreadableImageWarning),
+        pytest.raises(DataError, match=r"11 images cannot be read, more than data\.most_unreadable = 10"),
+    ):
+        list(batches(data.train, [Step(np.arange(6, 12), seed=(1,))], CPU, known))
+
+
+def test_a_batch_without_a_readable_image_is_no_step(tmp_path: Path) -> None:
+    data, notes, net = photographs(tmp_path, broken=3), Notes(), Watched(model())
+
+    with pytest.warns(UnreadableImageWarning):
+        (epoch,) = fit(net, data, Recipe(epochs=1, batch_size=1, warmup_epochs=0), seed=0, device=CPU, notes=notes)
+
+    assert len(net.seen) == len(data.train) - 3
+    assert len(notes.lines) == 3
+    assert 0.1 < epoch.train_loss < 3

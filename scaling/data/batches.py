@@ -17,6 +17,8 @@ from scaling.notes import Notes
 
 Batch = tuple[torch.Tensor, torch.Tensor]  # images uint8 (B, H, W, C), labels int64 (B,)
 
+LEFT_OUT, BLACK = "left out: ", "served black: "  # of notes on images that cannot be read
+
 SHARE_OF_GPU = 0.25  # of its free memory that a set may take; a larger one stays in the machine's memory
 
 
@@ -56,17 +58,19 @@ def from_files(split: StreamSplit, plan: Iterable[Step], device: torch.device, n
     workers = torch.get_num_threads()
     labels = _tensor(split.labels)
     served = in_processes(split, plan, workers, device) if device.type == "cuda" else in_threads(split, plan, workers)
-    unreadable: set[str] = set()
+    black: set[str] = set()  # in this evaluation; what training left out is known from the notes, to the next run too
     for step, images, problems in served:
         indices = torch.from_numpy(step.indices)
         for _, problem in problems:
-            if problem not in unreadable:
-                unreadable.add(problem)
-                if len(unreadable) > split.most_unreadable:
-                    raise _too_many(sorted(unreadable), split.most_unreadable)
-                left_out = f"{'served black' if step.seed is None else 'left out'}: {problem}"
-                notes.add(left_out)
-                warnings.warn(left_out, UnreadableImageWarning, stacklevel=2)
+            if step.seed is None:
+                black.add(problem)
+                refuse_too_many(black, split)
+            else:
+                refuse_too_many(left_out(notes) | {problem}, split)
+            line = (BLACK if step.seed is None else LEFT_OUT) + problem
+            if line not in notes.lines:
+                notes.add(line)
+                warnings.warn(line, UnreadableImageWarning, stacklevel=2)
         if problems and step.seed is not None:
             rows = torch.from_numpy(np.setdiff1d(np.arange(len(indices)), [row for row, _ in problems]))
             indices, images = indices[rows], images[rows.to(device)]
@@ -78,9 +82,22 @@ def fits(size: int, device: torch.device) -> bool:
     return device.type != "cuda" or size <= SHARE_OF_GPU * torch.cuda.mem_get_info(device)[0]
 
 
-def _too_many(unreadable: list[str], most: int) -> DataError:
-    named = "; ".join(unreadable[:5]) + ("; …" if len(unreadable) > 5 else "")
-    return DataError(f"{len(unreadable)} images cannot be read, more than data.most_unreadable = {most}: {named}")
+def left_out(notes: Notes) -> set[str]:
+    """What is wrong with each image that training has left out, in this run and those that it continues."""
+    return {line.removeprefix(LEFT_OUT) for line in notes.lines if line.startswith(LEFT_OUT)}
+
+
+def unreadable_lines(notes: Notes) -> list[str]:
+    """Lines about images that cannot be read."""
+    return [line for line in notes.lines if line.startswith((LEFT_OUT, BLACK))]
+
+
+def refuse_too_many(unreadable: set[str], split: AnySplit) -> None:
+    """Raise `DataError` where more images than the split's `most_unreadable` cannot be read."""
+    if isinstance(split, StreamSplit) and len(unreadable) > split.most_unreadable:
+        named = "; ".join(sorted(unreadable)[:5]) + ("; …" if len(unreadable) > 5 else "")
+        most = f"more than data.most_unreadable = {split.most_unreadable}"
+        raise DataError(f"{len(unreadable)} images cannot be read, {most}: {named}")
 
 
 def _tensor(array: np.ndarray) -> torch.Tensor:

@@ -13,7 +13,7 @@ from torch import nn
 
 from scaling.augment import Normalisation
 from scaling.data import AnySplit, Dataset
-from scaling.data.batches import Step, batches
+from scaling.data.batches import Step, batches, unreadable_lines
 from scaling.errors import TrainingError
 from scaling.notes import Notes
 from scaling.records import Scores
@@ -135,9 +135,10 @@ def examine(
     """Ask `model` about all images of `split`, in evaluation mode and float32; its mode is left as it was.
 
     What is too much at once for the memory is asked in smaller parts, which changes nothing but rounding. Of several
-    workers each asks about some of the batches, as they are for one, and all get the whole answer.
+    workers each asks about some of the batches, as they are for one, and all get the whole answer; each is told what
+    images the others could not read, here and in the training before.
     """
-    workers = workers or Alone()
+    workers, notes = workers or Alone(), notes or Notes()
     normalise = Normalisation(data, device)
     was_training = model.training
     model.eval()
@@ -146,15 +147,19 @@ def examine(
     with float32_products("float32", device):
         steps = list(_in_order(len(split)))
         for images, labels in batches(split, steps[workers.part(len(steps))], device, notes):
-            logits = _logits(model, normalise, images, micro, notes or Notes())
+            logits = _logits(model, normalise, images, micro, notes)
             right = logits.gather(1, labels[:, None])
-            rank = (logits > right).sum(dim=1)  # classes held likelier than the right one
+            # classes held likelier than the right one; of equal ones those of lower number, or a blank network has all
+            ties = (logits == right) & (torch.arange(logits.shape[1], device=device) < labels[:, None])
+            rank = ((logits > right) | ties).sum(dim=1)
             is_first = logits.argmax(dim=1) == labels  # one of equal logits, so that a blank network is at chance
             confidence = logits.softmax(dim=1).amax(dim=1)
             columns.append((is_first, rank < 5, confidence, F.cross_entropy(logits, labels, reduction="none")))
     model.train(was_training)
     found = [torch.cat(column).cpu().numpy() for column in zip(*columns, strict=True)]
     nothing = [np.empty(0, bool), np.empty(0, bool), np.empty(0, np.float32), np.empty(0, np.float32)]
+    for line in workers.told(unreadable_lines(notes)):
+        notes.add(line)
     return Outcome(*workers.joined(found or nothing))
 
 

@@ -22,7 +22,7 @@ from torch import nn
 from torch.distributed import Store, TCPStore  # pyright: ignore[reportPrivateImportUsage]
 
 from scaling.errors import TrainingError
-from scaling.training.shared_layers import Place, share_draws, share_statistics
+from scaling.training.shared_layers import share_statistics
 
 PIECE = 64 * 2**20  # bytes of gradient that travel at once; larger ones gain nothing, and a copy of them is held
 PATIENCE = datetime.timedelta(seconds=60)  # that a worker who fails waits for the first one to write it down
@@ -48,7 +48,6 @@ class Group:
         self.rank = dist.get_rank()
         self.count = dist.get_world_size()
         self.device = device
-        self.place = Place()
         self.control: Any = dist.new_group(backend="gloo")
         self.board = self._board()
 
@@ -73,17 +72,12 @@ class Group:
             )
         return self.part(images)
 
-    def takes(self, whole: int, start: int, images: int) -> None:
-        """Say what the next forward pass is about: of `whole` images those from `start` on, so many."""
-        self.place.whole, self.place.start, self.place.images = whole, start, images
-
     def prepare(self, model: nn.Module) -> None:
         """Give all workers the first one's weights, and let layers that look at the whole batch see all of it."""
         with self._told():
             for tensor in [*model.parameters(), *model.buffers()]:
                 dist.broadcast(tensor.detach(), src=0)
         share_statistics(model, self.device, self.sum)
-        share_draws(model, self.place)
 
     def add(self, tensors: Iterable[torch.Tensor]) -> None:
         """Add tensors up over all workers, in place: shares of a gradient become the whole batch's."""
@@ -112,6 +106,13 @@ class Group:
         with self._told():
             dist.all_gather_object(everyone, list(columns), group=self.control)
         return [np.concatenate(parts) for parts in zip(*everyone, strict=True)]
+
+    def told(self, lines: Sequence[str]) -> list[str]:
+        """Lines of all workers, in their order, for all of them."""
+        everyone: list[Any] = [None] * self.count
+        with self._told():
+            dist.all_gather_object(everyone, list(lines), group=self.control)
+        return [line for theirs in everyone for line in theirs]
 
     def whole(self, images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Put the images (b, H, W, C) and labels (b,) that each worker has read together, in the workers' order."""

@@ -20,7 +20,7 @@ from torch import nn
 from scaling.augment import Augmentation
 from scaling.config import Recipe
 from scaling.data import AnySplit, Dataset, Split
-from scaling.data.batches import Batch, Step, batches
+from scaling.data.batches import Batch, Step, batches, left_out, refuse_too_many
 from scaling.errors import StorageError
 from scaling.models.recomputing import checkpoint_gradients
 from scaling.notes import Notes
@@ -139,6 +139,7 @@ def fit(
         watch.book("waiting")
         loss, data_seconds, train_seconds = loop.run(seed=seed, epoch=number, size=sizes[number - 1])
         validation = evaluate(model, data.validation, data, device, notes, workers)
+        refuse_too_many(left_out(notes), data.train)  # by all workers together
         if not math.isfinite(validation.loss):
             raise Diverged(number * steps, number, "the loss on the validation set")
         curve.append(
@@ -226,6 +227,7 @@ class Loop:
         rng = np.random.default_rng((seed, epoch, AUGMENTATION))
         losses = torch.zeros(steps, device=device)
         waited = worked = 0.0
+        missed = 0  # steps without an image that could be read
         # layers draw from torch's global generator (stochastic depth); it is seeded here and left as it was found
         with (
             float32_products(stepper.recipe.precision, device),
@@ -236,11 +238,14 @@ class Loop:
                 images, labels = next(self.stream)
                 waited += self.watch.book("data")
                 done = (epoch - 1) * steps + step
-                losses[step] = stepper.step(images, labels, rng, done, stepper.recipe.epochs * steps, size)
+                if len(images):
+                    losses[step] = stepper.step(images, labels, rng, done, stepper.recipe.epochs * steps, size)
+                else:
+                    missed += 1
                 if step % CHECK_EVERY == CHECK_EVERY - 1 or step == steps - 1:
                     _refuse_divergence(losses[: step + 1], epoch, steps)
                 worked += self.watch.book("training")
-        return float(losses.double().mean()), waited, waited + worked
+        return float(losses.double().sum() / max(1, steps - missed)), waited, waited + worked
 
 
 def _resume(progress: Mapping[str, Any], micro: MicroBatches, notes: Notes, watch: Stopwatch) -> None:

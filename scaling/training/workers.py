@@ -29,16 +29,16 @@ class Workers(Protocol):
         """Which of so many things are this worker's; there may be none."""
         ...
 
-    def takes(self, whole: int, start: int, images: int) -> None:
-        """Say what the next forward pass is about: of `whole` images those from `start` on, so many."""
-        ...
-
     def anyone(self, here: bool) -> bool:
         """Whether something is so for any worker; all of them learn it."""
         ...
 
     def joined(self, columns: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Put columns (N,) of all workers one after another, for all of them."""
+        ...
+
+    def told(self, lines: Sequence[str]) -> list[str]:
+        """Lines of all workers, in their order, for all of them."""
         ...
 
     def whole(self, images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -78,14 +78,14 @@ class Alone:
     def part(self, count: int) -> slice:
         return slice(0, count)
 
-    def takes(self, whole: int, start: int, images: int) -> None:
-        pass
-
     def anyone(self, here: bool) -> bool:
         return here
 
     def joined(self, columns: Sequence[np.ndarray]) -> list[np.ndarray]:
         return list(columns)
+
+    def told(self, lines: Sequence[str]) -> list[str]:
+        return list(lines)
 
     def whole(self, images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         return images, labels
