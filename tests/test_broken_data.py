@@ -26,6 +26,11 @@ def empty_parquet_column(root: Path) -> str:
     return f"parquet:{root}"
 
 
+def names_in_another_order(root: Path) -> str:
+    write_parquet(root / "train-0.parquet", [0, 1] * 10, names=("cat", "dog"))
+    return f"parquet:{write_parquet(root / 'test-0.parquet', [0, 1] * 10, names=('dog', 'cat')).parent}"
+
+
 def unknown_class_in_test(root: Path) -> str:
     write_folder(root / "train")
     write_folder(root / "test", classes=("cat", "horse"))
@@ -57,6 +62,7 @@ BROKEN: dict[str, tuple[Callable[[Path], str], list[str]]] = {
         broken_parquet([0, 5], names=("a", "b")),
         ["train-0.parquet row 1: label 5 is out of range"],
     ),
+    "other names": (names_in_another_order, ["train-0.parquet: label 0 is 'cat', and 'dog' in ", "test-0.parquet"]),
     "negative label": (broken_parquet([0, -2, 1]), ["train-0.parquet row 1: label -2 is out of range"]),
     "absent class": (broken_parquet([0, 2] * 5), ["no training image of class '1' (label 1)"]),
     "too few": (broken_parquet([0, 1]), ["too few images"]),

@@ -47,6 +47,20 @@ def test_a_folder_with_one_two_or_three_sets_gives_three(tmp_path: Path, sets: t
     assert [len(split) for _, split in data.splits()] == sizes[len(sets)]
 
 
+def test_links_between_folders_are_followed_once(tmp_path: Path) -> None:
+    root = write_folder(tmp_path / "set")
+    more = write_folder(tmp_path / "more", classes=("cat",)) / "cat"
+    for name in ("again", "and again"):
+        (root / "cat" / name).symlink_to(more)
+    (root / "dog" / "loop").symlink_to(root)
+    (root / "dog" / "itself").symlink_to(root / "dog")
+
+    data = load_data(DataConfig(source=f"folder:{root}"))
+
+    labels = np.concatenate([split.labels for _, split in data.splits()])
+    assert np.bincount(labels).tolist() == [20, 10]
+
+
 def test_labels_of_a_folder_follow_its_images(tmp_path: Path) -> None:
     for number, name in enumerate(("a", "b", "c")):
         (tmp_path / name / "deeper").mkdir(parents=True)

@@ -1,15 +1,18 @@
 """Sets are held out by a seed, each class in proportion, and limits are nested."""
 
 import itertools
+from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from make_images import images
+from make_images import images, write_folder
 
 from scaling.config import DataConfig
-from scaling.data import load_data
+from scaling.data import StreamSplit, load_data
 from scaling.data.splits import hold_out, limited, stratified_order
+from scaling.errors import DataError
 
 
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=80), st.integers(0, 9), st.floats(0.05, 0.95))
@@ -42,6 +45,30 @@ def test_the_limit_leaves_validation_and_test_alone() -> None:
     assert np.bincount(limited_data.train.labels).min() >= 9
     assert np.array_equal(images(whole.validation), images(limited_data.validation))
     assert np.array_equal(images(whole.test), images(limited_data.test))
+
+
+@pytest.mark.parametrize(
+    ("limit", "said"),
+    [
+        (100_000, "data.train_limit 100000 is more than the 1294 training images that there are; lower it"),
+        (3, "digits with data.train_limit 3: no training image of class '0' (label 0)"),
+    ],
+)
+def test_a_limit_that_cannot_be_kept_is_refused(limit: int, said: str) -> None:
+    with pytest.raises(DataError) as caught:
+        load_data(DataConfig(train_limit=limit))
+
+    assert said in str(caught.value)
+
+
+def test_images_are_streamed_or_not_whatever_the_limit_is(tmp_path: Path) -> None:
+    write_folder(tmp_path, 30)
+    how = {"source": f"folder:{tmp_path}", "image_size": 8, "memory_gib": 5000 / 2**30}  # 60 images need 11,520 bytes
+
+    trained = [load_data(DataConfig.model_validate({**how, "train_limit": limit})).train for limit in (None, 4, 20)]
+
+    assert [type(split) for split in trained] == [StreamSplit] * 3
+    assert [len(split) for split in trained[1:]] == [4, 20]
 
 
 def test_another_split_seed_holds_out_other_images() -> None:

@@ -1,6 +1,7 @@
 """Tar files in WebDataset's layout are found, indexed once and read image by image."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -126,6 +127,29 @@ def test_a_tar_file_is_read_through_once_and_again_when_it_changes(
     assert any("member 10" in third.images.place(i) for i in range(len(third)))
 
 
+def test_other_views_beside_a_sample_s_image_are_passed_over(tmp_path: Path) -> None:
+    members = [m for i in range(20) for m in numbered_member(i, str(i % 2))]
+    views = [(f"{i}.left.png", encoded(numbered_picture(99))) for i in range(20)]
+    write_tar(tmp_path / "train.tar", members + views)
+
+    data = load_data(DataConfig(source=f"wds:{tmp_path}"))
+
+    numbers = [number for _, split in data.splits() for number in number_of(torch.from_numpy(images(split)))]
+    assert sorted(numbers) == list(range(20))
+
+
+@pytest.mark.parametrize("damage", [lambda content: content[: len(content) // 2], lambda content: content[:-40]])
+def test_a_damaged_index_is_made_anew(tmp_path: Path, cache: Path, damage: Callable[[bytes], bytes]) -> None:
+    folder = write_shards(tmp_path / "shards", 21, per_shard=7)
+    whole = stream(folder)
+    for kept in (cache / "index").iterdir():
+        kept.write_bytes(damage(kept.read_bytes()))
+
+    again = stream(folder)
+
+    assert [whole.images.place(i) for i in range(len(whole))] == [again.images.place(i) for i in range(len(again))]
+
+
 def test_one_corrupt_image_in_a_tar_is_named_and_left_out_until_there_are_too_many(tmp_path: Path) -> None:
     folder = write_shards(tmp_path / "shards", 40, per_shard=7)
     split = stream(folder)
@@ -154,6 +178,11 @@ def test_what_is_wrong_with_a_tar_file_is_said_in_one_line(tmp_path: Path) -> No
     write_tar(tmp_path / "half.tar", [*numbered_member(1, "0"), *numbered_member(2, "1")[:1]])
     write_tar(tmp_path / "badjson.tar", numbered_member(1, "{", "json"))
     write_tar(tmp_path / "empty.tar", [("readme.txt", b"hello")])
+    write_tar(tmp_path / "twice.tar", [*numbered_member(1, "0"), *numbered_member(2, "1"), *numbered_member(1, "1")])
+    write_tar(tmp_path / "dotted.tar", [(f"img_0.{i}.png", encoded(numbered_picture(i))) for i in range(3)])
+    for name, label in (("null", "null"), ("list", "[0, 1]"), ("truth", "true")):
+        write_tar(tmp_path / f"{name}.tar", numbered_member(1, f'{{"label": {label}}}', "json"))
+    write_tar(tmp_path / "number.tar", numbered_member(1, "3", "json"))
     expected = {
         "cut": "train-0.tar: not a whole, uncompressed tar file",
         "header": "train-0.tar: not a whole, uncompressed tar file",
@@ -162,6 +191,13 @@ def test_what_is_wrong_with_a_tar_file_is_said_in_one_line(tmp_path: Path) -> No
         "half.tar": "half.tar member 2.png: no label",
         "badjson.tar": "badjson.tar: 1.json is not JSON",
         "empty.tar": "empty.tar: no images in it",
+        "twice.tar": "twice.tar: 1.png is there twice; which of them is the sample's cannot be told",
+        "dotted.tar": "dotted.tar: img_0.2.png: a sample's name ends at its first dot",
+        "null.tar": "null.tar member 1.png: no label",
+        "list.tar": "list.tar: 1.json: its label is [0, 1], neither a number nor a name",
+        "truth.tar": "truth.tar: 1.json: its label is true, neither a number nor a name",
+        "number.tar": "number.tar member 1.png: no label",
+        "{half,half}.tar": "half.tar is named twice",
         "train-{0..1}.tar": "train-0.tar does not exist",
     }
     for name, text in expected.items():

@@ -84,8 +84,19 @@ def _examples(root: Path, present: list[str], names: list[str]) -> Examples:
 
 
 def _images_below(path: Path, root: Path) -> Iterator[str]:
-    """Images in a class folder and the folders in it, relative to `root`; links to folders are followed."""
-    for directory, _, files in os.walk(path, followlinks=True):
+    """Images in a class folder and the folders in it, relative to `root`; links to folders are followed.
+
+    A folder that several links lead to is read once, and one that holds the class folder itself not at all.
+    """
+    here = path.resolve()
+    seen = set(here.parents)
+    for directory, folders, files in os.walk(path, followlinks=True):
+        place = Path(directory).resolve()
+        if place in seen:
+            folders.clear()
+            continue
+        seen.add(place)
+        folders.sort()
         for file in files:
             if not file.startswith(".") and os.path.splitext(file)[1].lower() in SUFFIXES:
                 yield os.path.relpath(os.path.join(directory, file), root)

@@ -10,7 +10,7 @@ from PIL import Image
 from scaling.config import DataConfig
 from scaling.data.images import StreamedImages
 from scaling.data.labels import is_secret, numbered
-from scaling.data.parquet import check_columns, image_and_label, label_values, names_in_metadata
+from scaling.data.parquet import check_columns, common_names, image_and_label, label_values
 from scaling.data.registry import Examples, Found, Spec, source
 from scaling.data.splits import ALIASES
 from scaling.errors import DataError
@@ -61,7 +61,8 @@ def hf(spec: Spec, config: DataConfig) -> Found:
         rows = dataset.cast_column(image, datasets.Image(decode=False)).with_format("arrow")
         raw[name] = label_values(rows[:].column(label), f"{spec} {name}")
         images[name] = HubImages(rows, image, np.arange(len(raw[name])), f"{spec} {name}")
-    class_names, labels = numbered(raw, names_in_metadata(schema, label), lambda name, row: images[name].place(row))
+    known = common_names({f"{spec} {name}": rows.features.arrow_schema for name, rows in sets.items()}, label)
+    class_names, labels = numbered(raw, known, lambda name, row: images[name].place(row))
     found = {
         name: Examples(f"{spec} {name}", images[name], labels[name])
         for name in sets

@@ -11,7 +11,7 @@ from scaling.data.decoding import Form, NotGreyError, decode, first_form, told
 from scaling.data.images import StreamedImages
 from scaling.data.registry import Found, find
 from scaling.data.row_groups import window_bytes
-from scaling.data.splits import Part, three_sets
+from scaling.data.splits import Part, three_sets, with_limit
 from scaling.errors import DataError
 
 GIB = 2**30
@@ -29,15 +29,18 @@ def load_data(config: DataConfig) -> Dataset:
     found = find(config)
     parts = three_sets(found, config)
     train, rows = parts["train"]
-    form = first_form(train.images, rows, config.image_size)
-    needed = sum(len(indices) for _, indices in parts.values()) * float(np.prod(form.shape))
-    if needed > config.memory_gib * GIB:
-        return _streamed(found, parts, form, config)
-    try:
-        splits = _decoded(parts, form)
-    except NotGreyError:
-        splits = _decoded(parts, Form(form.height, form.width, "RGB", form.resize))
-    return _dataset(found, splits, *pixel_statistics(splits["train"].images), shift=found.shift)
+    own = first_form(train.images, rows, config.image_size)
+    coloured = Form(own.height, own.width, "RGB", own.resize)
+    limited = with_limit(parts, found, config)
+    # of the whole set: in memory or streamed, images are cropped differently, and trials of other limits are compared
+    count = sum(len(indices) for _, indices in parts.values())
+    for form in (own, coloured):
+        if count * float(np.prod(form.shape)) > config.memory_gib * GIB:
+            break
+        with contextlib.suppress(NotGreyError):
+            splits = _decoded(limited, form)
+            return _dataset(found, splits, *pixel_statistics(splits["train"].images), shift=found.shift)
+    return _streamed(found, limited, coloured, config)
 
 
 def pixel_statistics(images: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -84,8 +87,7 @@ def _stream(part: Part, form: Form, config: DataConfig) -> StreamSplit:
     if not isinstance(examples.images, StreamedImages):
         raise DataError(
             f"{config.source} needs more than data.memory_gib = {config.memory_gib:g} decoded and cannot be read in"
-            " every epoch, as folder:, parquet:, wds: and hf: can; raise it, or set a smaller data.image_size or"
-            " data.train_limit"
+            " every epoch, as folder:, parquet:, wds: and hf: can; raise it, or set a smaller data.image_size"
         )
     return StreamSplit(
         examples.images.take(indices),

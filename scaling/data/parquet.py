@@ -1,7 +1,8 @@
 """parquet:PATH: Parquet files in Hugging Face's layout, as the hub serves them."""
 
+import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +37,8 @@ def parquet(spec: Spec, config: DataConfig) -> Found:
     raw = {name: _labels(paths, label) for name, paths in files.items()}
     column = f"{image}.bytes" if pa.types.is_struct(first.field(image).type) else image
     images = {name: _images(paths, column, config) for name, paths in files.items()}
-    class_names, labels = numbered(raw, names_in_metadata(first, label), lambda name, row: images[name].place(row))
+    known = common_names({str(file): schema for file, schema in schemas.items()}, label)
+    class_names, labels = numbered(raw, known, lambda name, row: images[name].place(row))
     sets = {
         name: Examples(str(files[name][0]), images[name], labels[name])
         for name in files
@@ -78,6 +80,23 @@ def names_in_metadata(schema: pa.Schema, label: str) -> tuple[str, ...] | None:
         return tuple(map(str, features[label]["names"]))
     except (KeyError, TypeError, ValueError):
         return None
+
+
+def common_names(schemas: Mapping[str, pa.Schema], label: str) -> tuple[str, ...] | None:
+    """Class names of all files or sets, by where they are; None where none says them.
+
+    Raises:
+        DataError: two differ, so that one number would be two classes.
+    """
+    said = {place: names for place, schema in schemas.items() if (names := names_in_metadata(schema, label))}
+    origin, known = next(iter(said.items()), ("", None))
+    for place, names in said.items():
+        if known and names != known:
+            at, ours, theirs = next((i, a, b) for i, (a, b) in enumerate(itertools.zip_longest(known, names)) if a != b)
+            raise DataError(
+                f"{place}: label {at} is {theirs!r}, and {ours!r} in {origin}; their class names must be the same"
+            )
+    return known
 
 
 def label_values(column: pa.ChunkedArray, origin: str) -> np.ndarray:

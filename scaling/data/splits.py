@@ -1,5 +1,7 @@
 """Three sets from what a source has: seeded, stratified, and nested in their limits."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from scaling.config import DataConfig
@@ -20,8 +22,7 @@ def three_sets(found: Found, config: DataConfig) -> dict[str, Part]:
     """Divide a source into train, validation and test.
 
     Three sets are taken as they are. Of two, the one beside train is the test set and validation is a part of train.
-    Of one, the test set is a part of it too. The parts are drawn by `split_seed`, each class in proportion, before
-    `train_limit` applies: the same images are held out whatever the limit is.
+    Of one, the test set is a part of it too. The parts are drawn by `split_seed`, each class in proportion.
 
     Raises:
         DataError: there is no training set, a class has no training image, or too few images are left.
@@ -44,12 +45,29 @@ def three_sets(found: Found, config: DataConfig) -> dict[str, Part]:
         held, rest = hold_out(train.labels, rest, config.validation_fraction, config.split_seed)
         parts["validation"] = train, held
     _check_classes(train.labels[rest], found, train.name)
-    if config.train_limit is not None:
-        rest = limited(train.labels, rest, config.train_limit, config.split_seed)
     for name, part in parts.items():
         if not len(part[1]):
             raise DataError(f"{part[0].name}: too few images ({len(train.labels)}) to hold some out for {name}")
     return {"train": (train, rest), **parts}
+
+
+def with_limit(parts: Mapping[str, Part], found: Found, config: DataConfig) -> dict[str, Part]:
+    """Take `train_limit` images for training; what is held out is the same whatever the limit is.
+
+    Raises:
+        DataError: there are not so many, or a class has none of them.
+    """
+    train, rest = parts["train"]
+    if config.train_limit is None:
+        return dict(parts)
+    if config.train_limit > len(rest):
+        raise DataError(
+            f"{train.name}: data.train_limit {config.train_limit} is more than the {len(rest)} training images that"
+            " there are; lower it, or leave it out"
+        )
+    rest = limited(train.labels, rest, config.train_limit, config.split_seed)
+    _check_classes(train.labels[rest], found, f"{train.name} with data.train_limit {config.train_limit}")
+    return {**parts, "train": (train, rest)}
 
 
 def hold_out(labels: np.ndarray, candidates: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:

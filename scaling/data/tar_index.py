@@ -6,7 +6,9 @@ import io
 import json
 import os
 import tarfile
-from dataclasses import dataclass, fields
+import zipfile
+import zlib
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,7 @@ from scaling.errors import DataError
 
 INDEX_VERSION = 1  # of the cached files; raise it when their content changes its meaning
 LABEL_FIELDS = ("label", "cls")  # of a sample's JSON, most usual first
+DAMAGE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)  # of a kept index: it is made anew
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,12 +76,13 @@ def indexed(file: Path, label_field: str | None, cache: Path) -> TarIndex:
         label_field: of a sample's JSON; None finds one of `LABEL_FIELDS`.
 
     Raises:
-        DataError: the file is no tar file, or is cut off, or is compressed, or a sample's JSON has no label.
+        DataError: the file is no tar file, or is cut off, or is compressed; a sample's JSON tells no class; or it
+            cannot be told which image or which class is a sample's.
     """
     state = file.stat()
     identity = (INDEX_VERSION, str(file), state.st_size, state.st_mtime_ns, label_field)
     kept = cache / f"{hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:20]}.npz"
-    with contextlib.suppress(OSError, ValueError, KeyError, EOFError), np.load(kept, allow_pickle=False) as arrays:
+    with contextlib.suppress(*DAMAGE), kept.open("rb") as content, np.load(content, allow_pickle=False) as arrays:
         return TarIndex(**{field.name: arrays[field.name] for field in fields(TarIndex)})
     index = _read(file, label_field)
     with contextlib.suppress(OSError):  # without a place to keep it, it is read again next time
@@ -96,6 +100,8 @@ class _Sample:
     offset: int = 0
     size: int = 0
     label: str = ""
+    endings: set[str] = field(default_factory=set)  # of its members
+    dotted: str = ""  # a member that would be an image, were a sample's name not what stands before the first dot
 
 
 def _read(file: Path, label_field: str | None) -> TarIndex:
@@ -118,8 +124,14 @@ def _read(file: Path, label_field: str | None) -> TarIndex:
             f"{file}: not a whole, uncompressed tar file: {' '.join(str(error).split())} after {done} images; fetch it"
             " again, or unpack what is packed"
         ) from None
-    except _NoLabelError as error:
+    except _SampleError as error:
         raise DataError(f"{file}: {error}") from None
+    for sample in samples.values():
+        if sample.dotted and not sample.name:
+            raise DataError(
+                f"{file}: {sample.dotted}: a sample's name ends at its first dot, so this is no image of its own; write"
+                " names without dots"
+            )
     whole = [sample for sample in samples.values() if sample.name]
     return TarIndex(
         names=np.array([os.fsencode(sample.name) for sample in whole], dtype=bytes),
@@ -137,23 +149,32 @@ def _check_end(file: Path, end: int) -> None:
             raise tarfile.ReadError("cut off or damaged")
 
 
-class _NoLabelError(Exception):
-    """A sample's JSON does not say its class."""
+class _SampleError(Exception):
+    """What a sample is cannot be told."""
 
 
 def _note(sample: _Sample, ending: str, member: tarfile.TarInfo, tar: tarfile.TarFile, label_field: str | None) -> None:
     """Take from a member what it says of its sample: the image, its class, or nothing."""
+    if ending in sample.endings:
+        raise _SampleError(f"{member.name} is there twice; which of them is the sample's cannot be told")
+    sample.endings.add(ending)
     if "." + ending.lower() in SUFFIXES and not sample.name:
         sample.name, sample.offset, sample.size = member.name, member.offset_data, member.size
+    elif os.path.splitext(ending)[1].lower() in SUFFIXES:
+        sample.dotted = member.name
     elif ending == "cls" and label_field is None:
         sample.label = _text(member, tar)
     elif ending == "json" and not sample.label:
         try:
             content = json.loads(_text(member, tar))
         except ValueError:
-            raise _NoLabelError(f"{member.name} is not JSON") from None
+            raise _SampleError(f"{member.name} is not JSON") from None
         names = LABEL_FIELDS if label_field is None else (label_field,)
-        sample.label = next((str(content[name]) for name in names if name in content), "")
+        values = content if isinstance(content, dict) else {}
+        label = next((values[name] for name in names if values.get(name) is not None), "")
+        if not isinstance(label, str | int) or isinstance(label, bool):
+            raise _SampleError(f"{member.name}: its label is {json.dumps(label)[:60]}, neither a number nor a name")
+        sample.label = str(label)
 
 
 def _text(member: tarfile.TarInfo, tar: tarfile.TarFile) -> str:

@@ -4,6 +4,7 @@ import glob
 import itertools
 import os
 import re
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -77,6 +78,8 @@ def _files(argument: str) -> dict[str, list[Path]]:
     missing = [f"{file} does not exist" for file in files if not file.is_file()]
     if missing:
         raise told(missing)
+    if twice := [f"{file} is named twice" for file, times in Counter(files).items() if times > 1]:
+        raise told(twice)
     return files_of_sets(files)
 
 
