@@ -5,6 +5,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from scaling.augment import Augmentation, Normalisation
 from scaling.augment.geometry import ERASED_AREA, erase, flip_and_crop, flipped_and_shifted
@@ -154,6 +155,21 @@ def test_every_operation_changes_a_batch_as_it_changes_each_image(name: str, cha
         assert together.dtype == torch.uint8
         assert together.shape == images.shape
         assert torch.equal(together, one_by_one)
+
+
+@pytest.mark.parametrize(("name", "matrix"), [("shear_x", (1, 0.15, 0, 0, 1, 0)), ("shear_y", (1, 0, 0, 0.15, 1, 0))])
+def test_shears_are_those_of_pillow(name: str, matrix: tuple[float, ...]) -> None:
+    """timm's operations are Pillow's, which shears about the corner."""
+    ramp = np.add.outer(4 * np.arange(24), 5 * np.arange(32)).astype(np.uint8)
+    pillow = Image.fromarray(ramp).transform(
+        (32, 24), Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR, 1, 128
+    )
+
+    (ours,) = OPERATIONS[name](torch.from_numpy(ramp)[None, None], 0.5)
+
+    inside = (slice(1, 20), slice(1, 27))  # the edges are mixed with the filling in ways of their own
+    difference = ours[0].float().numpy()[inside] - np.asarray(pillow, np.float32)[inside]
+    assert np.abs(difference).max() <= 2
 
 
 def test_random_operations_leave_a_quarter_of_the_images_alone() -> None:

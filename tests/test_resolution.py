@@ -75,6 +75,8 @@ def test_hand_counted_sizes() -> None:
     assert training_sizes(recipe(96, 128, epochs=5), (128, 128), 8) == grown
     assert training_sizes(recipe(8, 16, epochs=3), (16, 32), 4) == [(8, 16), (12, 24), None]
     assert training_sizes(Recipe(epochs=2), (16, 16)) == [None, None]
+    assert training_sizes(recipe(380, 380, epochs=2), (380, 380), 32) == [None, None]  # not 384
+    assert training_sizes(recipe(300, 380, epochs=3), (380, 380), 32) == [(288, 288), (352, 352), None]
     assert largest([(8, 8), (12, 12)], (16, 16)) == (12, 12)
     assert largest([(8, 8), None], (16, 16)) == (16, 16)
 

@@ -3,11 +3,13 @@
 import math
 import random
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
 import pytest
+import timm
 import torch
 import yaml
 from hypothesis import given
@@ -201,6 +203,21 @@ def test_norms_biases_scales_and_tokens_are_not_decayed(family: str, pooling: st
         assert (is_matrix or name == "head.classifier.weight") == (decay[id(parameter)] == 0.3), name
 
 
+@pytest.mark.parametrize(
+    ("name", "ending", "count"),
+    [("fastvit_t8", "gamma", 20), ("swiftformer_xs", "layer_scale.gamma", 16), ("nfnet_l0", ".gain", 57)],
+)
+def test_scales_of_channels_are_not_decayed_in_whatever_shape(name: str, ending: str, count: int) -> None:
+    with torch.device("meta"):
+        net = timm.create_model(name, num_classes=3)
+    groups = build_optimizer(net, Recipe(weight_decay=0.3)).param_groups
+
+    decay = {id(p): group["weight_decay"] for group in groups for p in group["params"]}
+    assert len(decay) == len(list(net.parameters()))
+    scales = [decay[id(p)] for n, p in net.named_parameters() if n.endswith(ending) and p.ndim > 1]
+    assert scales == [0] * count
+
+
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_every_shipped_recipe_is_one_and_ends_its_warm_up(path: Path) -> None:
     recipe = Recipe.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
@@ -286,6 +303,18 @@ def test_a_confident_network_that_is_always_right_is_calibrated() -> None:
 
     assert sure.calibration_error == 0
     assert wrong.calibration_error == 100
+
+
+def test_a_blank_network_is_at_chance() -> None:
+    net = digit_model()
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.zero_()
+    blank = Split(np.zeros((100, 8, 8, 1), np.uint8), np.arange(100) % 10)
+
+    scores = score(net, replace(load_data(DataConfig()), validation=blank, test=blank), CPU)
+
+    assert (scores.test_accuracy, scores.test_top5) == (10, 50)
 
 
 def test_top5_of_few_classes_is_missing() -> None:

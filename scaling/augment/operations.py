@@ -139,6 +139,7 @@ def _affine(
         translate=list(translate),
         scale=1.0,
         shear=list(shear),
+        center=[0, 0] if any(shear) else None,  # PIL, and so timm, shears about the corner
         interpolation=InterpolationMode.BILINEAR,
         fill=[FILL] * images.shape[1],
     )

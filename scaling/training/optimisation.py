@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from timm.optim import create_optimizer_v2  # pyright: ignore[reportPrivateImportUsage]
+from timm.optim import (
+    create_optimizer_v2,  # pyright: ignore[reportPrivateImportUsage]
+    param_groups_weight_decay,  # pyright: ignore[reportPrivateImportUsage]
+)
 from torch import nn
 
 from scaling.config import Recipe
@@ -39,7 +42,7 @@ def build_optimizer(
         scales: what a width-dependent rule makes of the rate and the decay of each parameter, by name.
     """
     return create_optimizer_v2(
-        _groups(model, recipe, scales) if scales else model,
+        _groups(model, recipe, scales) if scales else _decayed_and_not(model, recipe),
         lr=recipe.learning_rate,
         weight_decay=recipe.weight_decay,
         momentum=recipe.momentum,
@@ -53,9 +56,26 @@ def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
         group["lr"] = rate * group.get("lr_scale", 1.0)
 
 
+def _decayed_and_not(model: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
+    return param_groups_weight_decay(model, recipe.weight_decay, no_weight_decay_list=_undecayed(model))
+
+
+def _undecayed(model: nn.Module) -> set[str]:
+    """Names of parameters that are not decayed, besides biases and what has one dimension.
+
+    Some of timm's networks keep LayerScale and gains as (C, 1, 1), of which timm sees the three dimensions.
+    """
+    scales = {
+        name
+        for name, parameter in model.named_parameters()
+        if not name.endswith("weight") and sum(size > 1 for size in parameter.shape) <= 1
+    }
+    return scales | set(getattr(model, "no_weight_decay", set)())
+
+
 def _groups(model: nn.Module, recipe: Recipe, scales: Mapping[str, Scale]) -> list[dict[str, Any]]:
     """Parameters that share a rate and a decay."""
-    named = getattr(model, "no_weight_decay", set)()
+    named = _undecayed(model)
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:

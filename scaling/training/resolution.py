@@ -41,9 +41,17 @@ def training_sizes(recipe: Recipe, image_size: Size, stride: int = 1) -> list[Si
     sizes: list[Size | None] = []
     for epoch in range(recipe.epochs):
         side = first + (last - first) * epoch / max(1, recipe.epochs - 1)
-        height, width = (max(stride, round(side * full / short / stride) * stride) for full in image_size)
+        if side == short:
+            sizes.append(None)  # whether or not that is whole strides
+            continue
+        height, width = (_in_strides(side * full / short, full, stride) for full in image_size)
         sizes.append(None if (height, width) == image_size else (height, width))
     return sizes
+
+
+def _in_strides(length: float, most: int, stride: int) -> int:
+    """The multiple of `stride` nearest to a length in pixels, between one and what fits into `most`."""
+    return max(1, min(round(length / stride), most // stride)) * stride
 
 
 def sizes_for(model: nn.Module, recipe: Recipe, image_size: Size, channels: int) -> list[Size | None]:
