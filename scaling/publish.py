@@ -9,10 +9,11 @@ from typing import Any
 import yaml
 
 from scaling.answers.analysis import Analysis
+from scaling.errors import StorageError
 from scaling.galleries import find_galleries
 from scaling.page import Figure, inline, render_page
 from scaling.plots import PLOTS, THEME
-from scaling.storage import Where, write_atomically
+from scaling.storage import Where, cause, write_atomically
 from scaling.tables import TABLES
 from scaling.verdict_file import verdict_document
 
@@ -29,6 +30,10 @@ def publish(analysis: Analysis, target: Path, folder: Where | None, commands: Se
     Returns:
         the page.
     """
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"{target} cannot be made: {cause(error)}; give another folder as --out") from None
     files: dict[str, bytes] = {}
     figures = {}
     for name, draw in PLOTS.items():

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from scaling.errors import ScalingError
-from scaling.records import SCHEMA, Record, in_order, parsed
+from scaling.records import SCHEMA, Record, impossible, in_order, parsed
 from scaling.storage import Where, read_all
 
 
@@ -47,7 +47,7 @@ def _read(path: Where, content: bytes | Exception) -> Record:
         except ValidationError:
             pass
         else:
-            if record.schema_number <= SCHEMA:
+            if record.schema_number <= SCHEMA and impossible(record) is None:
                 return record
     return parsed(path, content, Record)
 

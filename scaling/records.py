@@ -6,6 +6,7 @@ written beside its place and renamed into it, so that a kill at any moment leave
 
 import base64
 import json
+import math
 from collections.abc import Iterable
 from typing import Any, Literal, Self, TypeVar
 
@@ -170,6 +171,7 @@ class Study(Entry):
 
 
 Kind = TypeVar("Kind", Record, Study)
+PERCENTAGES = [name for name in Scores.model_fields if name.endswith(("accuracy", "top5", "calibration_error"))]
 
 
 def write_record(folder: Where, record: Record) -> Where:
@@ -269,7 +271,7 @@ def parsed(path: Where, read: bytes | Exception, kind: type[Kind]) -> Kind:
 
     Raises:
         StorageError: it could not be read.
-        RecordError: it is torn, of a newer version, or not whole; one line.
+        RecordError: it is torn, of a newer version, or not whole, or says what cannot be; one line.
     """
     if isinstance(read, StorageError):
         raise read
@@ -277,17 +279,41 @@ def parsed(path: Where, read: bytes | Exception, kind: type[Kind]) -> Kind:
         raise StorageError(f"{path} cannot be read: {cause(read)}")
     try:
         content = json.loads(read)
-    except ValueError as error:
-        raise RecordError(f"{path} cannot be read: {error}; delete it and its trial runs again") from None
+    except (ValueError, RecursionError) as error:
+        cure = "delete it and its trial runs again" if kind is Record else "the study cannot be reported without it"
+        raise RecordError(f"{path} cannot be read: {error}; {cure}") from None
     schema = content.get("schema") if isinstance(content, dict) else None
     if isinstance(schema, int) and schema > SCHEMA:
         raise RecordError(f"{path} has schema {schema}, this version reads up to {SCHEMA}; update scaling to read it")
     try:
-        return kind.model_validate(_nan_for_null(content))
+        found = kind.model_validate(_nan_for_null(content))
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        raise RecordError(f"{path} is not a whole {kind.__name__.lower()}: {place}: {first['msg']}") from None
+        said = ": ".join([*filter(None, [".".join(map(str, first["loc"]))]), first["msg"]])
+        raise RecordError(f"{path} is not a whole {kind.__name__.lower()}: {said}") from None
+    if isinstance(found, Record) and (wrong := impossible(found)):
+        raise RecordError(f"{path} says what cannot be: {wrong}")
+    return found
+
+
+def impossible(record: Record) -> str | None:
+    """The first number of a record that cannot be, such as an accuracy of 250 %; NaN is a number that is missing.
+
+    One of them would turn a mean over cells round, or stretch an axis until nothing else is seen.
+    """
+    accuracies = {f"epoch {epoch.epoch} val_accuracy": epoch.val_accuracy for epoch in record.curve}
+    if scores := record.scores:
+        accuracies |= {name: getattr(scores, name) for name in PERCENTAGES}
+    for name, value in accuracies.items():
+        if value is not None and (value < 0 or value > 100):
+            return f"{name} {value:g} is no percentage"
+    amounts = {"train_seconds": record.train_seconds, "wall_seconds": record.wall_seconds}
+    if cost := record.cost:
+        amounts |= {name: getattr(cost, name) for name in Cost.model_fields}
+    for name, value in amounts.items():
+        if value is not None and (value < 0 or value == math.inf):
+            return f"{name} is {value:g}"
+    return f"seed {record.seed}" if abs(record.seed) >= 2**63 else None
 
 
 def _nan_for_null(content: Any) -> Any:

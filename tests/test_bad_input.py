@@ -62,6 +62,10 @@ def change(**values: object) -> Callable[[bytes], bytes]:
     return lambda content: json.dumps(json.loads(content) | values).encode()
 
 
+def change_scores(**values: object) -> Callable[[bytes], bytes]:
+    return lambda content: change(scores=json.loads(content)["scores"] | values)(content)
+
+
 DAMAGE: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "torn": (lambda content: content[: len(content) // 2], "cannot be read"),
     "empty": (lambda _: b"", "cannot be read"),
@@ -69,6 +73,16 @@ DAMAGE: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "a list": (lambda _: b"[1, 2]", "is not a whole record"),
     "newer": (change(schema=99), "has schema 99, this version reads up to"),
     "words for numbers": (change(scores={"test_accuracy": "high"}), "is not a whole record: scores"),
+    "an infinite score": (change_scores(test_accuracy="Infinity"), "says what cannot be: test_accuracy inf is no"),
+    "a score above all": (change_scores(val_top5=250), "says what cannot be: val_top5 250 is no percentage"),
+    "a score below nothing": (change_scores(test_accuracy=-3), "says what cannot be: test_accuracy -3 is no"),
+    "a cost below nothing": (
+        lambda content: change(cost=json.loads(content)["cost"] | {"macs": -5})(content),
+        "says what cannot be: macs is -5",
+    ),
+    "endless time": (change(train_seconds="Infinity"), "says what cannot be: train_seconds is inf"),
+    "a seed of 80 bits": (change(seed=2**80), "says what cannot be: seed 1208925819614629174706176"),
+    "brackets": (lambda _: b"[" * 100_000, "cannot be read"),
     "no key": (change(key=None), "is not a whole record: key"),
     "a status nobody knows": (change(status="paused"), "is not a whole record: status"),
 }
@@ -135,8 +149,8 @@ def test_the_page_and_the_terminal_name_what_was_left_out(tmp_path: Path, capsys
     ("content", "said"),
     [
         ('{"schema": 99}', "has schema 99, this version reads up to"),
-        ("{", "cannot be read"),
-        ("[]", "is not a whole study"),
+        ("{", "the study cannot be reported without it"),
+        ("[]", "is not a whole study: Input should be"),
         ('{"schema": 1, "name": "pools"}', "is not a whole study"),
     ],
 )
@@ -153,3 +167,16 @@ def test_a_study_file_that_cannot_be_read_is_one_line(
     assert error.startswith("error: ")
     assert error.count("\n") == 1
     assert not (tmp_path / "reports").exists()
+
+
+def test_a_place_for_the_report_that_is_a_file_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(tmp_path / "results" / "pools", EVERYTHING)
+    (tmp_path / "taken").write_text("a file")
+
+    for out in ("taken", "taken/below"):
+        assert main(["pools", "--results", str(tmp_path / "results"), "--out", str(tmp_path / out)]) == 2
+
+        error = capsys.readouterr().err
+        assert error.startswith(f"error: {tmp_path / out / 'pools'} cannot be made: ")
+        assert error.count("\n") == 1
+    assert (tmp_path / "taken").read_text() == "a file"

@@ -127,6 +127,8 @@ def untuned_rates(analysis: Analysis) -> str | None:
     """No learning rate was tried but one."""
     if not analysis.verdicts or any(record.bracket and len(record.bracket) > 1 for record in analysis.records):
         return None
+    if analysis.study.imported:
+        return "How each model was trained is not known here: a difference of arms may be one of their training."
     return (
         "The learning rate was not tuned for each arm: one that wants another is not at its best, and the difference is"
         " that of the arms at this rate. A bracket of learning rates in the space would settle it."
@@ -139,6 +141,11 @@ def laws_of_untuned_models(analysis: Analysis) -> str | None:
     brackets = [bool(record.bracket and len(record.bracket) > 1) for record in analysis.records]
     if all(brackets) or not analysis.scaling_fits.any_known:
         return None
+    if analysis.study.imported:
+        return (
+            "The scaling laws go through models of others. The law holds on the frontier of models that are all tuned;"
+            " where they are not, exponents and floors mislead."
+        )
     return (
         "The scaling laws go through models that were not all tuned: the best learning rate changes with size, so that"
         " at one rate for all of them the largest fall behind, and exponents and floors mislead. The law holds on the"

@@ -82,6 +82,7 @@ def render_page(
     )
     environment.filters |= {"tied": tied, "coded": coded}
     environment.filters["capitalize_first"] = words.sentence_case
+    environment.filters["without_outcome"] = words.without_outcome
     environment.filters["first_texts"] = lambda table, rows: replace(table, rows=table.rows[:rows]).texts
     style, script = _read("page.css"), _script()
     library, its_fingerprint = plotly()

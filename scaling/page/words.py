@@ -44,13 +44,18 @@ class Answer:
     baseline: str
 
 
+def without_outcome(sentence: str) -> str:
+    """A sentence to stand below its outcome, which it need not say again."""
+    return sentence_case(sentence.removeprefix("inconclusive: ").removeprefix("no verdict: "))
+
+
 def answers(analysis: Analysis) -> list[Answer]:
     """The verdicts, in the order of the arms."""
     return [
         Answer(
             kind=verdict.kind.replace(" ", "-"),
             outcome=OUTCOMES[verdict.kind],
-            sentence=sentence_case(verdict.sentence.removeprefix("inconclusive: ").removeprefix("no verdict: ")),
+            sentence=without_outcome(verdict.sentence),
             strip=strip(verdict.comparison.difference, verdict.margin),
             at_costs=at_equal_costs(analysis, verdict.comparison.arm),
             unanswered=unanswered(analysis, verdict.comparison.arm),

@@ -28,13 +28,14 @@ def equal_cost(analysis: Analysis) -> Table:
         Column("more_cells", "cells still needed (about)", whole),
         Column("missing", "why not"),
     ]
-    rows = []
+    rows, level = [], 0.95
     for answer in analysis.equal_cost:
         metric, result = METRICS[answer.cost], answer.result
         head = [answer.arm, answer.baseline, metric.title]
         if isinstance(result, Missing):
             rows.append([*head, None, None, answer.kind, *[None] * 9, result.said])
             continue
+        level = result.mean.level
         rows.append(
             [
                 *head,
@@ -54,9 +55,9 @@ def equal_cost(analysis: Analysis) -> Table:
             ]
         )
     caption = (
-        "Distance of the arms' curves of test accuracy over log cost, mean over the range that both cover, with its 95"
-        " % interval. The band (simultaneous along the range, each cost for itself) says where a difference is sure."
-        " More: what the arm has more of the other cost at equal cost, mean over the range."
+        "Distance of the arms' curves of test accuracy over log cost, mean over the range that both cover, with its"
+        f" {100 * level:.4g} % interval. The band (simultaneous along the range, each cost for itself) says where a"
+        " difference is sure. More: what the arm has more of the other cost at equal cost, mean over the range."
     )
     return Table("Difference at equal cost", caption, columns, rows)
 
