@@ -1,19 +1,19 @@
 """Any table of separated values with named columns: one row a trial, or a published model."""
 
 import math
+import re
 from collections import Counter
 from typing import Any
 
 from scaling.errors import RecordError, unknown
-from scaling.imports.outcome import Imported, Row
-from scaling.imports.quantities import LABELS, QUANTITIES, number
+from scaling.imports.outcome import LARGEST_SEED, Imported, Row
+from scaling.imports.quantities import LABELS, QUANTITIES, number, plain_name
 from scaling.imports.registry import Request, importer
 from scaling.imports.study import study_name
 from scaling.imports.tables import Columns, read_table, split_arms, understand
 
 MOST_ARMS = 8
 OPTIONS = (*QUANTITIES, *LABELS, "cell", "test_examples")
-ARM_COLUMNS = ("arm",)
 
 
 @importer("csv", argument="FILE[?accuracy=COLUMN&macs=COLUMN*1e9&arm=COLUMN&cell=COLUMN,COLUMN&seed=COLUMN]")
@@ -72,7 +72,10 @@ def read_csv(request: Request) -> Imported:
 
 
 def _guess_cell(read: Columns, notes: list[str]) -> list[str]:
-    """Columns that name a cell, where the user does not say: the model with its image size, or else the row."""
+    """Columns that name a cell, where the user does not say: `cell`, the model with its image size, or else the row."""
+    named = [column for column in read.others if plain_name(column) == "cell"]
+    if named:
+        return named[:1]
     found = [read.labels[label] for label in ("model", "image_size") if label in read.labels]
     if not found:
         found = [column for column in read.others if _is_axis(read.table.cells(column))]
@@ -86,7 +89,7 @@ def _guess_cell(read: Columns, notes: list[str]) -> list[str]:
 def _is_axis(cells: list[str]) -> bool:
     """Whether a column has a few whole values that come again, as depths and widths do."""
     values = Counter(cell.strip() for cell in cells)
-    whole = all((read := number(value)) is not None and read[0] == round(read[0], 6) for value in values if value)
+    whole = all((read := number(value)) is not None and read.value == round(read.value, 6) for value in values if value)
     return whole and 1 < len(values) <= max(2, len(cells) // 2) and "" not in values
 
 
@@ -99,19 +102,20 @@ def _rows(
     others = [(column, table.cells(column)) for column in table.columns if column not in used]
     seeds = table.cells(read.labels["seed"]) if "seed" in read.labels else None
     examples = _examples(request)
+    validated = "accuracy" not in read.numbers  # with one accuracy alone, it is taken for choosing and for reporting
     rows: list[Row] = []
     left_out: Counter[str] = Counter()
     repetitions: Counter[tuple[str, str]] = Counter()
     seen: set[tuple[str, str, int]] = set()
     for place, arm in enumerate(arms):
         known = {name: values[place] for name, values in read.numbers.items() if not math.isnan(values[place])}
-        if "accuracy" not in known and "val_accuracy" in known:
+        if validated and "val_accuracy" in known:
             known["accuracy"] = known["val_accuracy"]
         cell = {column: _value(values[place]) for column, values in cells} or {"row": place + 1}
         if arm is None:
             continue
         if "accuracy" not in known:
-            left_out["without an accuracy"] += 1
+            left_out["without a test accuracy" if "val_accuracy" in known else "without an accuracy"] += 1
             continue
         where = (str(cell), arm)
         seed = _seed(seeds[place]) if seeds is not None else repetitions[where]
@@ -128,19 +132,20 @@ def _rows(
 
 def _value(text: str) -> Any:
     read = number(text)
-    if read is None or math.isnan(read[0]):
+    if read is None or math.isnan(read.value):
         return text.strip()
-    return int(read[0]) if read[0] == int(read[0]) else read[0]
+    return int(read.value) if read.value == int(read.value) else read.value
 
 
 def _seed(text: str) -> int | None:
     read = number(text)
-    whole = read is not None and math.isfinite(read[0]) and read[0] == int(read[0]) and read[0] >= 0
-    return int(read[0]) if read is not None and whole else None
+    if read is None or math.isnan(read.value) or read.value != int(read.value):
+        return None
+    return int(read.value) if 0 <= read.value <= LARGEST_SEED else None
 
 
 def _examples(request: Request) -> int:
     text = request.options.get("test_examples", "0")
-    if not text.isdigit():
+    if not re.fullmatch(r"[0-9]{1,12}", text):
         raise RecordError(f"--import csv: test_examples={text} is no number of images")
     return int(text)

@@ -8,16 +8,30 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 MISSING = {"", "-", "--", "–", "—", "nan", "na", "n/a", "#n/a", "none", "null", "?", "n.a.", "tbd"}
 SUFFIXES = {"k": 1e3, "m": 1e6, "g": 1e9, "b": 1e9, "t": 1e12}
-THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?")
+OPERATIONS = SUFFIXES | {
+    f"{prefix}{word}": factor
+    for prefix, factor in {"": 1, **SUFFIXES}.items()
+    for word in ("mac", "macs", "madd", "madds", "flop", "flops")
+}
+BYTES = {
+    **{prefix: SUFFIXES[prefix] for prefix in "kmgt"},
+    **{f"{prefix}b": factor for prefix, factor in {"": 1, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12}.items()},
+    **{f"{prefix}ib": 1024.0**power for power, prefix in enumerate("kmgt", 1)},
+}
+MILLISECONDS = {"s": 1e3, "ms": 1, "us": 1e-3, "\N{MICRO SIGN}s": 1e-3, "\N{GREEK SMALL LETTER MU}s": 1e-3}
+SECONDS = {"s": 1, "min": 60, "h": 3600}
+# A group of thousands starts with no zero: 0,764 can be a decimal alone.
+THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?")
 DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
-NUMBER = re.compile(
-    r"(?P<number>[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?)\s*(?P<suffix>[kmgbt])?(i?b)?\s*(?P<percent>%)?", re.I
-)
+NUMBER = re.compile(r"(?P<number>[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?)\s*(?P<unit>[a-zµμ]+)?", re.I)
 SPREAD = re.compile(r"\s*(±|\+/-|\+-)\s*[\d.,]+\s*%?$")
+MARKS = "*†‡~≈$ "  # around a number: of a footnote, of about, of money
 FRACTION = 1.0  # accuracies that nowhere exceed this are parts of one, not percents
+COUNTED = 1e4  # whole numbers that reach beyond this are counts: no network has as many millions of parameters
 
 
 @dataclass(frozen=True)
@@ -27,6 +41,7 @@ class Quantity:
     aliases: Mapping[str, float]  # name of a column, as `plain_name` gives it → factor into this package's unit
     unit: str  # in a sentence
     errors: Mapping[str, float] = field(default_factory=dict)  # the same for columns of 100 − this
+    units: Mapping[str, float] = field(default_factory=lambda: SUFFIXES)  # what may stand in cells, in lower case
     unsaid: tuple[float, float] | None = None  # (limit, factor): without a unit, a median below the limit is × factor
     low: float = 0.0  # what lies outside is no such quantity
     high: float = math.inf
@@ -40,22 +55,23 @@ QUANTITIES: dict[str, Quantity] = {
                  "imagenet_top1", "imagenet_1k_top_1", "eval_top1", "test_acc1", "eval_accuracy"), 1.0),
         "percent",
         dict.fromkeys(("top1_err", "top1_error", "top_1_err", "top_1_error", "err1", "test_error", "test_err",
-                 "error", "err", "error_rate"), 1.0),
-        high=100,
+                 "error", "err", "error_rate", "err_1", "err_at_1", "error_at_1", "top1_error_rate"), 1.0),
+        units={}, high=100,
     ),
     "val_accuracy": Quantity(
         dict.fromkeys(("val_accuracy", "val_acc", "validation_accuracy", "valid_acc", "valid_accuracy", "val_top1",
                  "val_acc1", "validation_acc"), 1.0),
         "percent",
         dict.fromkeys(("val_error", "val_err", "validation_error", "valid_error"), 1.0),
-        high=100,
+        units={}, high=100,
     ),
     "top5": Quantity(
         dict.fromkeys(("top5", "top_5", "acc5", "acc_5", "acc_at_5", "top5_acc", "top_5_acc", "top5_accuracy",
                  "top_5_accuracy", "test_top5", "imagenet_top_5"), 1.0),
         "percent",
-        dict.fromkeys(("top5_err", "top5_error", "top_5_err", "top_5_error", "err5"), 1.0),
-        high=100,
+        dict.fromkeys(("top5_err", "top5_error", "top_5_err", "top_5_error", "err5", "err_5", "err_at_5",
+                 "error_at_5"), 1.0),
+        units={}, high=100,
     ),
     "params": Quantity(
         {"param_count": 0, "params": 0, "parameters": 0, "num_params": 0, "n_params": 0, "params_count": 0, "param": 0,
@@ -68,7 +84,7 @@ QUANTITIES: dict[str, Quantity] = {
          "gmadds": 1e9, "mult_adds_g": 1e9, "mult_adds_m": 1e6, "madds_m": 1e6, "macs": 0, "mult_adds": 0, "madds": 0,
          "multiply_adds": 0, "gflops": 1e9, "infer_gflops": 1e9, "flops_g": 1e9, "flops_b": 1e9, "mflops": 1e6,
          "flops_m": 1e6, "bflops": 1e9, "flops": 0},
-        "MACs", unsaid=(1e5, 1e9), low=1,
+        "MACs", units=OPERATIONS, unsaid=(1e5, 1e9), low=1,
     ),
     "activations": Quantity(
         {"macts": 1e6, "infer_macts": 1e6, "activations_m": 1e6, "acts_m": 1e6, "activations": 0, "acts": 0},
@@ -77,17 +93,17 @@ QUANTITIES: dict[str, Quantity] = {
     "training_memory": Quantity(
         {"training_memory_bytes": 1, "train_memory_bytes": 1, "training_memory_mb": 1e6, "train_memory_mb": 1e6,
          "training_memory_gb": 1e9, "train_memory_gb": 1e9, "training_memory_mib": 2**20, "training_memory_gib": 2**30},
-        "bytes", low=1,
+        "bytes", units=BYTES, low=1,
     ),
     "inference_memory": Quantity(
         {"inference_memory_bytes": 1, "inference_memory_mb": 1e6, "infer_memory_mb": 1e6, "inference_memory_gb": 1e9,
          "inference_memory_mib": 2**20},
-        "bytes", low=1,
+        "bytes", units=BYTES, low=1,
     ),
     "latency": Quantity(
         {"latency_ms": 1, "latency": 1, "latency_s": 1e3, "latency_us": 1e-3, "ms_per_image": 1, "inference_ms": 1,
          "inference_time_ms": 1},
-        "milliseconds", low=1e-9,
+        "milliseconds", units=MILLISECONDS, low=1e-9,
     ),
     "throughput": Quantity(
         dict.fromkeys(("infer_samples_per_sec", "samples_per_sec", "images_per_second", "images_per_sec", "throughput",
@@ -98,10 +114,12 @@ QUANTITIES: dict[str, Quantity] = {
     "train_seconds": Quantity(
         {"train_seconds": 1, "training_seconds": 1, "train_time_s": 1, "training_time_s": 1, "train_hours": 3600,
          "training_hours": 3600},
-        "seconds", low=0,
+        "seconds", units=SECONDS, low=0,
     ),
 }  # fmt: skip
-FLOPS = re.compile(r"flops")  # columns that may count a multiply-accumulate once or twice
+UNITS = {unit: factor for kind in QUANTITIES.values() for unit, factor in kind.units.items()}
+FLOPS = re.compile(r"flops?")  # columns and cells that may count a multiply-accumulate once or twice
+ERROR_WORD = re.compile(r"(^|_)(err|errors?)(_|$)")
 LABELS: dict[str, tuple[str, ...]] = {
     "model": ("model", "name", "model_name", "architecture", "arch", "network", "backbone"),
     "image_size": ("img_size", "infer_img_size", "image_size", "input_size", "resolution", "res",
@@ -117,6 +135,20 @@ def plain_name(column: str) -> str:
     return re.sub(r"[^a-z0-9]+", "_", name.replace("%", "")).strip("_")
 
 
+def is_error(column: str) -> bool:
+    """Whether a column's name says that it counts mistakes, on whatever images: 100 minus it is the accuracy."""
+    plain = plain_name(column)
+    return bool(ERROR_WORD.search(plain)) or any(plain in kind.errors for kind in QUANTITIES.values())
+
+
+class Number(NamedTuple):
+    """What a cell says."""
+
+    value: float  # NaN where it says that nothing is known
+    percent: bool  # whether it has a percent sign
+    unit: str  # in lower case: `m` of 25.6M, `gib`; empty where there is none
+
+
 @dataclass(frozen=True)
 class Reading:
     """A column of numbers: what each cell says, and cells that say none though they are not empty."""
@@ -124,41 +156,46 @@ class Reading:
     values: list[float]  # NaN where missing
     words: list[str]
     percents: bool  # whether any cell has a percent sign
-    suffixed: bool  # whether any cell has its own unit, such as 25.6M
+    units: list[str]  # of each cell, such as that of 25.6M; empty where it tells none
 
 
-def number(cell: str) -> tuple[float, bool, bool] | None:
-    """(value, whether a percent sign, whether a suffix) of a cell; NaN where it says that nothing is known.
+def bare(cell: str) -> str:
+    """A cell without the marks around its number."""
+    return cell.strip().strip(MARKS).strip()
 
-    None where it is no number.
+
+def number(cell: str, units: Mapping[str, float] = SUFFIXES) -> Number | None:
+    """Read a cell; None where it is no number, or has a unit that is not among `units`, or is beyond what floats hold.
+
+    Args:
+        units: unit in lower case → what a number is multiplied by.
     """
-    text = cell.strip().strip("*†‡~≈$ ").strip()
+    text = bare(cell)
     if text.lower() in MISSING:
-        return math.nan, False, False
+        return Number(math.nan, False, "")
     text = SPREAD.sub("", text)
     percent = text.endswith("%")
-    body = text.rstrip("% ")
-    if THOUSANDS.fullmatch(body):
-        text = body.replace(",", "")
-    elif DECIMAL_COMMA.fullmatch(body):
-        text = body.replace(",", ".")
+    text = text.rstrip("% ")
+    if THOUSANDS.fullmatch(text):
+        text = text.replace(",", "")
+    elif DECIMAL_COMMA.fullmatch(text):
+        text = text.replace(",", ".")
     match = NUMBER.fullmatch(text.replace("\u202f", "").replace("\u00a0", ""))
-    if match is None:
+    unit = (match["unit"] or "").lower() if match else ""
+    if match is None or (unit and unit not in units):
         return None
-    suffix = (match["suffix"] or "").lower()
-    return float(match["number"]) * SUFFIXES.get(suffix, 1.0), percent or bool(match["percent"]), bool(suffix)
+    value = float(match["number"]) * units.get(unit, 1.0)
+    return Number(value, percent, unit) if math.isfinite(value) else None
 
 
-def read_numbers(cells: Sequence[str]) -> Reading:
+def read_numbers(cells: Sequence[str], units: Mapping[str, float] = SUFFIXES) -> Reading:
     """Read a column."""
-    values, words, percents, suffixed = [], [], False, False
+    values, words, percents, found = [], [], False, []
     for cell in cells:
-        read = number(cell)
+        read = number(cell, units)
         if read is None:
             words.append(cell.strip())
-            values.append(math.nan)
-            continue
-        value, has_percent, has_suffix = read
-        values.append(value if math.isfinite(value) else math.nan)
-        percents, suffixed = percents or has_percent, suffixed or has_suffix
-    return Reading(values, words, percents, suffixed)
+        values.append(read.value if read else math.nan)
+        found.append(read.unit if read else "")
+        percents = percents or (read is not None and read.percent)
+    return Reading(values, words, percents, found)

@@ -1,5 +1,6 @@
 """Registry: an importer is a decorated function from a request to rows; its prefix is the kind of `--import`."""
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -79,17 +80,17 @@ def parse(spec: str, arms: str | None = None) -> Request:
     whole = Path(where).expanduser()  # a name with a comma in it is a name, if there is such a file
     paths = (
         (whole,)
-        if whole.exists()
+        if os.path.exists(whole)
         else tuple(Path(part.strip()).expanduser() for part in where.split(",") if part.strip())
     )
-    missing = [f"--import {kind}: there is no {path}" for path in paths if not path.exists()]
+    missing = [f"--import {kind}: there is no {path}" for path in paths if not os.path.exists(path)]
     if missing:
         raise RecordError(missing)
     return Request(kind, paths, options, _arms(arms) if arms else None)
 
 
 def _split(argument: str) -> tuple[str, dict[str, str]]:
-    if Path(argument).exists():
+    if os.path.exists(argument):  # unlike Path.exists, it bears what is too long to be a path
         return argument, {}
     where, mark, query = argument.partition("?")
     options: dict[str, str] = {}

@@ -10,7 +10,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scaling.errors import RecordError, unknown
-from scaling.imports.quantities import FLOPS, FRACTION, LABELS, QUANTITIES, plain_name, read_numbers
+from scaling.imports.commas import read_commas
+from scaling.imports.quantities import (
+    COUNTED,
+    FLOPS,
+    FRACTION,
+    LABELS,
+    QUANTITIES,
+    Quantity,
+    Reading,
+    is_error,
+    plain_name,
+    read_numbers,
+)
 from scaling.statistics.verdict import plural
 
 FACTOR = re.compile(r"(?P<column>.+?)\s*(?P<sign>[*/])\s*(?P<factor>\d+\.?\d*(e[+-]?\d+)?)", re.I)
@@ -53,6 +65,16 @@ class Columns:
         return [column for column in self.table.columns if column not in self.used]
 
 
+@dataclass(frozen=True)
+class Source:
+    """A column that tells a quantity."""
+
+    column: str
+    factor: float  # into this package's unit; 0: to be told from the size of the numbers
+    is_error: bool  # whether the quantity is 100 minus it
+    given: bool = False  # whether the user said the factor
+
+
 def read_table(path: Path) -> RawTable:
     """Read a file of values separated by commas, semicolons or tabs, with names in its first line.
 
@@ -90,7 +112,8 @@ def read_table(path: Path) -> RawTable:
     notes = [f"{path.name}: {plural(torn, 'line')} with fewer cells than columns left out."] if torn else []
     if not rows:
         raise RecordError(f"{path} has no whole row under its columns {', '.join(columns)}")
-    return RawTable(path, columns, rows, notes)
+    rows, said = read_commas(columns, rows, separator)
+    return RawTable(path, columns, rows, [*notes, *(f"{path.name}: {note}" for note in said)])
 
 
 def _decoded(content: bytes) -> str:
@@ -106,12 +129,12 @@ def understand(table: RawTable, chosen: Mapping[str, str] | None = None) -> Colu
     """Find the columns of quantities and labels, by what `chosen` says and else by their names.
 
     Args:
-        chosen: quantity or label → `COLUMN`, `COLUMN*FACTOR` or `COLUMN/FACTOR`.
+        chosen: quantity or label → `COLUMN`, `COLUMN*FACTOR` or `COLUMN/FACTOR`; None where the importer takes no such
+            options, so that no note advises one.
 
     Raises:
         RecordError: a chosen column that the table has not; the columns seen are named.
     """
-    chosen = chosen or {}
     by_plain: dict[str, str] = {}
     for column in table.columns:
         by_plain.setdefault(plain_name(column), column)
@@ -119,23 +142,22 @@ def understand(table: RawTable, chosen: Mapping[str, str] | None = None) -> Colu
     notes: list[str] = list(table.notes)
     used: set[str] = set()
     for quantity, kind in QUANTITIES.items():
-        if quantity in chosen:
-            column, factor = _chosen(table, quantity, chosen[quantity])
-            found = [(column, factor, False)]
+        if chosen and quantity in chosen:
+            found = [_chosen(table, quantity, chosen[quantity], notes)]
         else:
-            found = [(by_plain[name], factor, False) for name, factor in kind.aliases.items() if name in by_plain]
-            found += [(by_plain[name], factor, True) for name, factor in kind.errors.items() if name in by_plain]
-        found = [entry for entry in found if quantity in chosen or entry[0] not in used]
-        for column, factor, is_error in found:
-            values = _values(table, quantity, column, factor, is_error, notes)
-            used.add(column)
+            found = [Source(by_plain[name], factor, False) for name, factor in kind.aliases.items() if name in by_plain]
+            found += [Source(by_plain[name], factor, True) for name, factor in kind.errors.items() if name in by_plain]
+            found = [source for source in found if source.column not in used]
+        for source in found:
+            values = _values(table, quantity, source, chosen is not None, notes)
+            used.add(source.column)
             if quantity not in numbers:
                 numbers[quantity] = values
             else:  # a second name of the same, such as the error beside the accuracy, fills gaps
                 numbers[quantity] = [b if math.isnan(a) else a for a, b in zip(numbers[quantity], values, strict=True)]
     labels: dict[str, str] = {}
     for label, names in LABELS.items():
-        if label in chosen:
+        if chosen and label in chosen:
             labels[label] = _known(table, label, chosen[label])
         elif column := next(
             (by_plain[name] for name in names if name in by_plain and by_plain[name] not in used), None
@@ -151,56 +173,86 @@ def _known(table: RawTable, what: str, column: str) -> str:
     return column
 
 
-def _chosen(table: RawTable, quantity: str, text: str) -> tuple[str, float]:
-    """Column and factor that the user named; a factor of 0 where its unit is to be found."""
+def _chosen(table: RawTable, quantity: str, text: str, notes: list[str]) -> Source:
+    """The column that the user named, with the factor if there is one."""
+    kind = QUANTITIES[quantity]
     match = None if text in table.columns else FACTOR.fullmatch(text)
+    column = _known(table, quantity, match["column"].strip() if match else text)
+    turned = kind.high == 100 and is_error(column)
+    if turned:
+        notes.append(f"{table.path.name}: '{column}' is by its name an error, so that {quantity} is 100 minus it.")
     if match is None:
-        column = _known(table, quantity, text)
-        return column, QUANTITIES[quantity].aliases.get(plain_name(column), 0 if QUANTITIES[quantity].unsaid else 1)
+        return Source(column, kind.aliases.get(plain_name(column), 0 if kind.unsaid else 1), turned)
     factor = float(match["factor"])
-    if factor == 0:
-        raise RecordError(f"{table.path.name}: {quantity}: a factor of 0 in '{text}'")
-    return _known(table, quantity, match["column"].strip()), factor if match["sign"] == "*" else 1 / factor
+    if not 0 < factor < math.inf:
+        raise RecordError(f"{table.path.name}: {quantity}: a factor of {factor:g} in '{text}'")
+    return Source(column, factor if match["sign"] == "*" else 1 / factor, turned, given=True)
 
 
-def _values(
-    table: RawTable, quantity: str, column: str, factor: float, is_error: bool, notes: list[str]
-) -> list[float]:
+def _values(table: RawTable, quantity: str, source: Source, takes_options: bool, notes: list[str]) -> list[float]:
     """A column in this package's unit; what had to be assumed goes into `notes`."""
-    kind, name = QUANTITIES[quantity], table.path.name
-    read = read_numbers(table.cells(column))
+    kind, column, factor = QUANTITIES[quantity], source.column, source.factor
+    read = read_numbers(table.cells(column), kind.units)
     known = [value for value in read.values if not math.isnan(value)]
+    said: list[str] = []
     if read.words:
-        notes.append(
-            f"{name}: column '{column}' holds words where numbers belong, such as “{read.words[0][:40]}”;"
+        said.append(
+            f"column '{column}' holds words where numbers belong, such as “{read.words[0][:40]}”;"
             f" {plural(len(read.words), 'cell')} taken as missing."
         )
-    if not known:
-        return read.values
-    if kind.high == 100:
+    if known and kind.high == 100:
         if not read.percents and max(known) <= FRACTION and min(known) >= 0 and factor == 1:
             factor = 100
-            notes.append(f"{name}: '{column}' nowhere exceeds 1, so it is taken as parts of one, not percent.")
-    elif read.suffixed:
-        factor = 1  # the cells tell their unit
-    elif factor == 0:
-        assert kind.unsaid
-        limit, large = kind.unsaid
-        factor = large if statistics.median(known) < limit else 1
-        unit = {1e6: f"millions of {kind.unit}", 1e9: f"billions of {kind.unit}"}.get(factor, kind.unit)
-        if factor != 1:
-            notes.append(f"{name}: '{column}' names no unit; by its size it is taken as {unit}.")
-    if quantity == "macs" and FLOPS.search(plain_name(column)):
-        notes.append(
-            f"{name}: '{column}' is taken as multiply-accumulates, which most papers call FLOPs. Where it counts"
-            f" two for each, import with macs={column}*{factor / 2:g}."
-        )
-    values = [100 - value * factor if is_error else value * factor for value in read.values]
+            said.append(f"'{column}' nowhere exceeds 1, so it is taken as parts of one, not percent.")
+        factors = [factor] * len(read.values)
+    else:
+        factors = _factors(quantity, source, read, takes_options, said)
+    values = [value * by for value, by in zip(read.values, factors, strict=True)]
+    values = [100 - value for value in values] if source.is_error else values
     out = sum(not kind.low <= value <= kind.high for value in values if not math.isnan(value))
     if out:
         limits = f"between {kind.low:g} and {kind.high:g}" if math.isfinite(kind.high) else f"of {kind.low:g} or more"
-        notes.append(f"{name}: {plural(out, 'number')} of '{column}' not {limits} {kind.unit}; taken as missing.")
-    return [value if kind.low <= value <= kind.high else math.nan for value in values]
+        said.append(f"{plural(out, 'number')} of '{column}' not {limits} {kind.unit}; taken as missing.")
+    notes += [f"{table.path.name}: {note}" for note in said]
+    return [value if kind.low <= value <= kind.high and math.isfinite(value) else math.nan for value in values]
+
+
+def _factors(quantity: str, source: Source, read: Reading, takes_options: bool, said: list[str]) -> list[float]:
+    """What each cell's number is multiplied by; a unit in the cell outranks that of the column's name."""
+    kind, column, factor = QUANTITIES[quantity], source.column, source.factor
+    without = [v for v, unit in zip(read.values, read.units, strict=True) if not unit and not math.isnan(v)]
+    own = 1.0  # of cells that tell their unit
+    example = next((unit for unit in read.units if unit), None)
+    if factor == 0 and without:
+        factor, note = _by_size(kind, without)
+        if note:
+            advice = f"; if not, import with {quantity}={column}*FACTOR" if takes_options else ""
+            said.append(f"'{column}' names no unit; {note}{advice}.")
+    if source.given and example and without:
+        said.append(f"The factor {factor:g} is taken for cells of '{column}' without a unit, not for those with one.")
+    elif source.given and example:
+        own = factor
+        said.append(f"The cells of '{column}' tell their unit ({example}); the factor {factor:g} comes on top of it.")
+    flops = FLOPS.search(plain_name(column)) or any("flop" in unit for unit in read.units)
+    if quantity == "macs" and flops and not source.given and (without or example):
+        halved = f"import with macs={column}*{(factor if without else 1) / 2:g}"
+        advice = halved if takes_options and not (example and without) else "halve it in the file first"
+        said.append(
+            f"'{column}' is taken as multiply-accumulates, which most papers call FLOPs. Where it counts two for each,"
+            f" {advice}."
+        )
+    return [own if unit else factor for unit in read.units]
+
+
+def _by_size(kind: Quantity, numbers: Sequence[float]) -> tuple[float, str]:
+    """The factor of numbers without a unit, and what is assumed, if anything."""
+    limit, large = kind.unsaid or (0.0, 1.0)
+    if statistics.median(numbers) >= limit:
+        return 1.0, ""
+    if max(numbers) > COUNTED and all(value == round(value) for value in numbers):
+        return 1.0, f"whole numbers above {COUNTED:,.0f}, they are taken as {kind.unit} one by one"
+    unit = {1e6: "millions", 1e9: "billions"}.get(large, f"{large:g}")
+    return large, f"by its size it is taken as {unit} of {kind.unit}"
 
 
 def split_arms(
