@@ -6,6 +6,7 @@ Tune's pickles (params.pkl, tuner.pkl, searcher states) are not opened: reading 
 import csv
 import json
 import math
+import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,22 +15,17 @@ from typing import Any
 
 from scaling.config import flatten
 from scaling.errors import RecordError, unknown
-from scaling.imports.outcome import Imported, Row
-from scaling.imports.quantities import QUANTITIES, number, plain_name
+from scaling.imports.outcome import LARGEST_SEED, Imported, Row
+from scaling.imports.quantities import QUANTITIES, number
 from scaling.imports.registry import Request, importer
 from scaling.imports.study import study_name
 from scaling.imports.tables import MOST_NAMED, split_arms
+from scaling.imports.tune_metrics import Metric, find_metrics
 from scaling.records import Epoch
 from scaling.statistics.verdict import plural
 
 OPTIONS = ("accuracy", "val_accuracy", "params", "macs", "activations", "arm", "cell", "seed")
 MOST_ARMS = 8
-# What Tune writes into every result, of the clock and of itself.
-OWN = {
-    "timestamp", "checkpoint_dir_name", "should_checkpoint", "done", "training_iteration", "trial_id", "date", "config",
-    "time_this_iter_s", "time_total_s", "pid", "hostname", "node_ip", "time_since_restore", "iterations_since_restore",
-    "experiment_tag",
-}  # fmt: skip
 SEEDS = ("seed", "random_seed", "train_loop_config/seed")
 
 
@@ -59,7 +55,7 @@ def read_tune(request: Request) -> Imported:
             f"{folder} holds no trials of Ray Tune (no folder in it with a result.json, progress.csv or params.json)"
         )
     names = list(dict.fromkeys(name for trial in trials for result in trial.results for name in result))
-    metrics = _metrics(request, folder, names)
+    metrics = find_metrics(request, folder, names, notes)
     scale = _scale(trials, metrics, notes)
     arm_name, seed_name, axes = _roles(request, trials)
     values = [_word(trial.config.get(arm_name)) if arm_name else "trials" for trial in trials]
@@ -70,8 +66,7 @@ def read_tune(request: Request) -> Imported:
         notes.append(f"{plural(unscored, 'trial')} without a result, counted as failed.")
     if repeated:
         notes.append("Trials of the same cell and arm are taken as repetitions, numbered in their order as seeds.")
-    accuracy = metrics["accuracy"][0]
-    notes.append(f"Accuracy is the metric '{accuracy}', of each trial's last result.")
+    notes.append(f"Accuracy is the metric '{metrics['accuracy'].name}', of each trial's last result.")
     notes.append(
         "The trials were Tune's: where a search or scheduler chose them or stopped them, arms are not balanced and"
         " cells of one arm are luckier than they look."
@@ -159,35 +154,9 @@ def _error(path: Path) -> str | None:
     return lines[-1].strip()[:300] if lines else "failed"
 
 
-def _metrics(request: Request, folder: Path, names: Sequence[str]) -> dict[str, tuple[str, float, bool]]:
-    """Quantity → (metric, factor, whether it is an error); by options, else by name."""
-    own = [name for name in names if name not in OWN and not name.startswith("config/")]
-    found: dict[str, tuple[str, float, bool]] = {}
-    for quantity, kind in QUANTITIES.items():
-        if quantity in request.options:
-            name = request.options[quantity]
-            if name not in names:
-                raise RecordError(f"{folder}: {quantity}: {unknown('metric', name, own[:MOST_NAMED])}")
-            found[quantity] = (name, kind.aliases.get(plain_name(name)) or 1.0, plain_name(name) in kind.errors)
-            continue
-        for name in own:
-            plain = plain_name(name.rpartition("/")[2])
-            if plain in kind.aliases or plain in kind.errors:
-                found[quantity] = (name, kind.aliases.get(plain) or 1.0, plain in kind.errors)
-                break
-    if "accuracy" not in found and "val_accuracy" in found:
-        found["accuracy"] = found["val_accuracy"]
-    if "accuracy" not in found:
-        raise RecordError(
-            f"{folder}: no metric is known as an accuracy; metrics seen: {', '.join(own[:MOST_NAMED]) or 'none'}. Say"
-            f" which it is: --import 'tune:{folder}?accuracy=METRIC'"
-        )
-    return found
-
-
-def _scale(trials: Sequence[Trial], metrics: Mapping[str, tuple[str, float, bool]], notes: list[str]) -> float:
+def _scale(trials: Sequence[Trial], metrics: Mapping[str, Metric], notes: list[str]) -> float:
     """100 where accuracies are parts of one, else 1."""
-    name = metrics["accuracy"][0]
+    name = metrics["accuracy"].name
     values = [_value(result.get(name)) for trial in trials for result in trial.results]
     known = [value for value in values if math.isfinite(value)]
     if known and max(known) <= 1 and min(known) >= 0:
@@ -200,9 +169,9 @@ def _value(value: Any) -> float:
     if isinstance(value, bool) or value is None:
         return math.nan
     if isinstance(value, int | float):
-        return float(value)
+        return float(value) if abs(value) <= sys.float_info.max else math.nan
     read = number(value) if isinstance(value, str) else None
-    return read[0] if read is not None else math.nan
+    return read.value if read is not None else math.nan
 
 
 def _roles(request: Request, trials: Sequence[Trial]) -> tuple[str | None, str | None, list[str]]:
@@ -231,7 +200,7 @@ def _word(value: Any) -> str:
 def _rows(
     trials: Sequence[Trial],
     arms: Sequence[str | None],
-    metrics: Mapping[str, tuple[str, float, bool]],
+    metrics: Mapping[str, Metric],
     scale: float,
     seed_name: str | None,
     axes: Sequence[str],
@@ -248,7 +217,7 @@ def _rows(
         cell = {axis: value if isinstance(value, str | int | float) else _word(value) for axis, value in cell.items()}
         where = (str(cell), arm)
         value = _value(trial.config.get(seed_name)) if seed_name else math.nan
-        seed = int(value) if math.isfinite(value) and value >= 0 else taken[where]
+        seed = int(value) if 0 <= value <= LARGEST_SEED else taken[where]
         while (*where, seed) in used:
             seed, numbered = seed + 1, True
         taken[where] += 1
@@ -264,9 +233,7 @@ def _rows(
     return rows, unscored, numbered
 
 
-def _quantities(
-    result: Mapping[str, Any], metrics: Mapping[str, tuple[str, float, bool]], scale: float
-) -> dict[str, float]:
+def _quantities(result: Mapping[str, Any], metrics: Mapping[str, Metric], scale: float) -> dict[str, float]:
     known = {}
     for quantity, (name, factor, is_error) in metrics.items():
         kind = QUANTITIES[quantity]
@@ -277,7 +244,7 @@ def _quantities(
     return known
 
 
-def _curve(trial: Trial, metrics: Mapping[str, tuple[str, float, bool]], scale: float) -> tuple[Epoch, ...]:
+def _curve(trial: Trial, metrics: Mapping[str, Metric], scale: float) -> tuple[Epoch, ...]:
     """The metric by iteration, as a learning curve; what Tune does not tell is missing."""
     name, _, is_error = metrics.get("val_accuracy", metrics["accuracy"])
     points = []
