@@ -21,6 +21,7 @@ IMAGENET_IMAGES = 50_000  # of ImageNet-1k's validation set, which timm's tables
 COUNTED_WITHOUT_ATTENTION = re.compile(r"pt210")  # fvcore had no handler for scaled_dot_product_attention then
 DERIVED = ("family", "tag", "architecture")
 DEVICE = re.compile(r"(rtx\w+|a100\w*|h100\w*|v100\w*|t4|cpu\w*)", re.I)
+Key = tuple[str, int | None]  # model, image size in pixels
 
 
 @importer("timm", argument="RESULTS.csv[,BENCHMARK.csv,…]")
@@ -49,15 +50,14 @@ def read_timm(request: Request) -> Imported:
                 f"{benchmark.table.path.name}: timm's tables of PyTorch 2.1.0 count attention's products as nothing, so"
                 " MACs and activations of transformers are too low (about 14 % for ViT-Ti)."
             )
-    rows, left_out = _rows(result, benchmarks)
+    rows, left_out, doubtful = _rows(result, benchmarks)
     if not rows:
-        raise RecordError(f"{result.table.path} has no row with a model and an accuracy; " + _left_out(left_out))
-    unmeasured = sum("macs" not in row.quantities for row in rows)
-    if benchmarks and unmeasured:
-        notes.append(
-            f"{plural(unmeasured, 'model')} of {len(rows)} without MACs: no benchmark has them at their image size."
+        raise RecordError(
+            [f"{result.table.path} has no row with a model and an accuracy; " + _left_out(left_out), *notes]
         )
     factor, arms, rows, said = _with_arms(request, rows)
+    if benchmarks:
+        notes += _without_costs(rows, doubtful, "image_size" in result.labels)
     if left_out:
         notes.append(_left_out(left_out))
     if result.others:
@@ -75,7 +75,8 @@ def read_timm(request: Request) -> Imported:
     )
 
 
-def _rows(result: Columns, benchmarks: list[Columns]) -> tuple[list[Row], Counter[str]]:
+def _rows(result: Columns, benchmarks: list[Columns]) -> tuple[list[Row], Counter[str], set[str]]:
+    """Rows, how many were left out and why, and architectures of which benchmarks tell several costs."""
     costs = [_by_model(benchmark) for benchmark in benchmarks]
     sized = "image_size" in result.labels
     models = result.table.cells(result.labels["model"])
@@ -86,14 +87,16 @@ def _rows(result: Columns, benchmarks: list[Columns]) -> tuple[list[Row], Counte
     others = [(column, result.table.cells(column)) for column in result.others]
     rows: list[Row] = []
     left_out: Counter[str] = Counter()
-    seen: set[tuple[str, int | None]] = set()
+    doubtful: set[str] = set()
+    again = "the same model and image size again" if sized else "the same model again (no image size tells them apart)"
+    seen: set[Key] = set()
     for place, (raw, size_text) in enumerate(zip(models, sizes, strict=True)):
         model, size = raw.strip(), _size(size_text)
         quantities = _known(result, place)
         reason = (
             "without a model's name" if not model
             else "without an accuracy" if "accuracy" not in quantities
-            else "the same model and image size again" if (model, size) in seen
+            else again if (model, size) in seen
             else None
         )  # fmt: skip
         if reason:
@@ -101,10 +104,12 @@ def _rows(result: Columns, benchmarks: list[Columns]) -> tuple[list[Row], Counte
             continue
         seen.add((model, size))
         device = None
-        for benchmark, known in zip(benchmarks, costs, strict=True):
+        for benchmark, (known, several) in zip(benchmarks, costs, strict=True):
             for name in (model, model.split(".")[0]):
-                found = known.get((name, size if sized and "image_size" in benchmark.labels else None))
+                key = (name, size if sized and "image_size" in benchmark.labels else None)
+                found = known.get(key)
                 if found is not None:
+                    doubtful |= {model.split(".")[0]} if key in several else set()
                     quantities = {**found, **quantities}
                     match = DEVICE.search(benchmark.table.path.stem)
                     device = device or (match[0] if match and "throughput" in found else None)
@@ -114,19 +119,48 @@ def _rows(result: Columns, benchmarks: list[Columns]) -> tuple[list[Row], Counte
         cell = {"model": model, **({"image_size": size} if size else {})}
         settings = {column: cells[place] for column, cells in others}
         rows.append(Row(cell, "published", quantities, settings=settings, device=device))
-    return rows, left_out
+    return rows, left_out, doubtful
 
 
-def _by_model(table: Columns) -> dict[tuple[str, int | None], dict[str, float]]:
-    """Costs by model and image size; under no size those of the model's only, or first, row."""
+def _by_model(table: Columns) -> tuple[dict[Key, dict[str, float]], set[Key]]:
+    """Costs by model and image size, and by model alone; and of which keys there are several rows.
+
+    Of several rows that differ only the costs in which they agree are known, such as parameters at two image sizes.
+    """
     models = table.table.cells(table.labels["model"])
     sizes = table.table.cells(table.labels["image_size"]) if "image_size" in table.labels else [""] * len(models)
-    known: dict[tuple[str, int | None], dict[str, float]] = {}
+    known: dict[Key, dict[str, float]] = {}
+    several: set[Key] = set()
     for place, (model, size) in enumerate(zip(models, sizes, strict=True)):
         quantities = _known(table, place)
-        known.setdefault((model.strip(), _size(size)), quantities)
-        known.setdefault((model.strip(), None), quantities)
-    return known
+        for key in {(model.strip(), _size(size)), (model.strip(), None)}:
+            first = known.setdefault(key, quantities)
+            agreed = {name: value for name, value in first.items() if quantities.get(name) == value}
+            if agreed != quantities or agreed != first:
+                known[key] = agreed
+                several.add(key)
+    return known, several
+
+
+def _without_costs(rows: list[Row], doubtful: set[str], sized: bool) -> list[str]:
+    """How many rows have no MACs, or not all costs, and why."""
+    unclear = [_architecture(row) in doubtful for row in rows]
+    none = sum("macs" not in row.quantities and not of for row, of in zip(rows, unclear, strict=True))
+    notes = []
+    if none:
+        at_size = " at their image size" if sized else ""
+        notes.append(f"{plural(none, 'model')} of {len(rows)} without MACs: no benchmark has them{at_size}.")
+    if sum(unclear):
+        unsized = "" if sized else ", and the results name no image size"
+        notes.append(
+            f"{plural(sum(unclear), 'model')} of {len(rows)} without the costs in which a benchmark's rows of them"
+            f" differ: nothing tells which row is theirs{unsized}."
+        )
+    return notes
+
+
+def _architecture(row: Row) -> str:
+    return str(row.cell.get("architecture") or row.cell["model"]).split(".")[0]
 
 
 def _known(table: Columns, place: int) -> dict[str, float]:
@@ -137,7 +171,7 @@ def _size(text: str) -> int | None:
     """224 of `224`, `224.0`, `224x224` or `(3, 224, 224)`."""
     read = number(text)
     if read is not None:
-        return None if math.isnan(read[0]) else round(read[0])
+        return None if math.isnan(read.value) else round(read.value)
     sizes = [int(digits) for digits in re.findall(r"\d+", text)]
     return max(sizes, default=None)
 
