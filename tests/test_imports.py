@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from scaling.answers.analysis import analyse_study
 from scaling.errors import RecordError
 from scaling.imports import IMPORTERS, Imported, import_study, parse
 from scaling.imports.quantities import QUANTITIES, number, plain_name
+from scaling.page.data import page_data
 from scaling.reading import read_what_can_be
 from scaling.records import Record, load_study, read_study
 from scaling.report import main
@@ -98,6 +100,40 @@ def test_timm_joins_results_and_benchmark_by_architecture_and_image_size(tmp_pat
     assert "1 model of 3 without MACs" in said
 
 
+def test_timm_without_image_sizes_has_no_costs_that_depend_on_them(tmp_path: Path) -> None:
+    results = table(
+        tmp_path / "results-imagenet.csv", "model,top1",
+        "resnet18.a,70", "resnet18.b,71", "vit_a.x,75", "resnet18.a,69", "new.x,60",
+    )  # fmt: skip
+    benchmark = table(
+        tmp_path / "benchmark.csv", "model,infer_img_size,infer_samples_per_sec,param_count,infer_gmacs",
+        "resnet18,160,900,11.69,0.93", "resnet18,224,500,11.69,1.82", "resnet18,288,300,11.69,3.01",
+        "vit_a,224,100,5.7,1.26",
+    )  # fmt: skip
+
+    imported, families = found(f"timm:{results},{benchmark}"), found(f"timm:{results},{benchmark}", "family=vit,new")
+
+    first, _, vit, _ = imported.rows
+    assert first.quantities == pytest.approx({"accuracy": 70, "params": 11.69e6, "test_examples": 50_000})
+    assert vit.quantities["macs"] == pytest.approx(1.26e9)
+    said = " ".join(imported.notes)
+    assert "2 models of 4 without the costs in which a benchmark's rows of them differ" in said
+    assert "1 model of 4 without MACs: no benchmark has them." in said
+    assert "1 the same model again (no image size tells them apart)" in said
+    assert "1 model of 2 without MACs" in " ".join(families.notes)
+    assert "a benchmark's rows" not in " ".join(families.notes)
+
+
+def test_notes_of_timm_advise_no_option_that_is_refused(tmp_path: Path) -> None:
+    path = table(tmp_path / "a.csv", "model,top1,infer_gflops,param_count", "a.x,70,1.8,11.7")
+
+    said = " ".join(found(f"timm:{path}").notes)
+
+    assert "'infer_gflops' is taken as multiply-accumulates" in said
+    assert "'param_count' names no unit" in said
+    assert "import with" not in said
+
+
 def test_other_names_and_units_give_the_same_study(tmp_path: Path) -> None:
     one = table(tmp_path / "a.csv", "model,top1,param_count,gmacs", "r50,76.4,25.6,4.1", "r18,70,11.7,1.8")
     two = table(tmp_path / "b.csv", "Model;Top-1 err;Params (M);MACs (G)", "r50;23,6;25,6;4,1", "r18;30,0;11,7;1,8")
@@ -137,6 +173,35 @@ def test_a_table_of_trials_is_paired_by_its_cells_and_seeds(tmp_path: Path) -> N
     means = [trials.loc[trials["arm"] == arm, "test_accuracy"].mean() for arm in study.arms]
     assert means[1] - means[0] == pytest.approx(2)
     assert "seeds" not in " ".join(study.imported or [])
+
+
+def test_seeds_are_counted_whatever_their_numbers(tmp_path: Path) -> None:
+    lines = [f"{depth},{pool},{seed},{60 + depth}" for depth in (2, 4) for pool in "ab" for seed in (0, 42, 1337)]
+    path = table(tmp_path / "runs.csv", "depth,arm,seed,test_acc", *lines, "8,a,7,70")
+
+    folder, _ = import_study(parse(f"csv:{path}?cell=depth"), tmp_path / "results")
+
+    assert read_study(folder).seeds == 3
+
+
+def test_the_page_filters_by_the_axes_of_an_import(tmp_path: Path) -> None:
+    lines = [f"{depth},{lr},{arm},{60 + depth}" for depth in (2, 4) for lr in (0.1, 0.001) for arm in "ab"]
+    path = table(tmp_path / "runs.csv", "depth,lr,arm,test_acc", *lines)
+    folder, _ = import_study(parse(f"csv:{path}?cell=depth,lr"), tmp_path / "results")
+
+    header, _ = page_data(analyse_study(folder))
+
+    assert {setting["name"]: set(setting["values"]) for setting in header["settings"]} == {
+        "cell.depth": {"2", "4"}, "cell.lr": {"0.1", "0.001"}
+    }  # fmt: skip
+
+
+def test_rows_without_a_validation_accuracy_are_said(tmp_path: Path) -> None:
+    path = table(tmp_path / "a.csv", "name,val_acc,test_acc", "a,80,79", "b,,78")
+
+    _, said = import_study(parse(f"csv:{path}"), tmp_path / "results")
+
+    assert "1 row without a validation accuracy; the test accuracy stands in its place." in said
 
 
 def test_arms_can_be_chosen_and_others_are_counted(tmp_path: Path) -> None:
@@ -198,6 +263,8 @@ def test_a_tune_experiment_is_a_study_of_its_last_results(tmp_path: Path) -> Non
         ("csv:{0}/head.csv", "has no rows"),
         ("csv:{0}/binary.csv", "is no text"),
         ("csv:{0}/twice.csv", "two columns named acc"),
+        ("csv:{0}/words.csv?accuracy=" + "x" * 5000, "unknown column"),
+        ("timm:{0}/comma.csv", "could be decimal or part thousands"),
         ("timm:{0}/a.csv", "0 tables with accuracies"),
         ("timm:{0}/words.csv,{0}/words.csv", "2 tables with accuracies"),
         ("tune:{0}", "holds no trials of Ray Tune"),
@@ -212,6 +279,7 @@ def test_what_cannot_be_imported_is_one_line_that_names_what_was_seen(
     (tmp_path / "empty.csv").write_text("")
     table(tmp_path / "head.csv", "model,acc")
     (tmp_path / "binary.csv").write_bytes(b"PK\x03\x04\0\0\0")
+    table(tmp_path / "comma.csv", "model;acc", "a;90,056")
     table(tmp_path / "twice.csv", "model,acc,acc", "a,1,2")
 
     code = main(["--import", spec.format(tmp_path), "--results", str(tmp_path / "r"), "--out", str(tmp_path / "o")])
@@ -239,6 +307,18 @@ def test_an_import_replaces_an_earlier_import_and_never_a_study_of_ones_own(tmp_
     (folder / "study.json").write_bytes(json.dumps(own).encode())
     with pytest.raises(RecordError, match="trials of its own"):
         import_study(parse(f"csv:{path}"), tmp_path / "results", "theirs")
+
+
+@pytest.mark.parametrize("name", ["n" * 300, "é" * 150, "a/b", ".."])
+def test_names_that_no_folder_can_have_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    path = table(tmp_path / "a.csv", "model,acc", "a,70")
+
+    code = main(["--import", f"csv:{path}", "--name", name, "--results", str(tmp_path), "--out", str(tmp_path / "o")])
+
+    assert code == 2
+    assert capsys.readouterr().err.startswith("error: --name ")
 
 
 @pytest.mark.slow

@@ -3,7 +3,9 @@
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from scaling.statistics.verdict import plural
 from scaling.storage import Where
 
 INTEGERS = {"params", "macs", "activations"}
+LONGEST_NAME = 200  # bytes; file systems take 255, and pages of several studies join their names
 
 
 def import_study(request: Request, results: Where, name: str | None = None) -> tuple[Where, list[str]]:
@@ -30,6 +33,8 @@ def import_study(request: Request, results: Where, name: str | None = None) -> t
     name = name or imported.name
     if not name or any(letter in name for letter in "/\\\0") or name in {".", ".."}:
         raise RecordError(f"--name {name!r}: the name of a study is that of its folder; letters, digits, _ and -")
+    if len(os.fsencode(name)) > LONGEST_NAME:
+        raise RecordError(f"--name {name[:20]}…: longer than {LONGEST_NAME} bytes, which no folder's name should be")
     folder = results / name
     if (folder / "study.json").is_file() and read_study(folder).imported is None:
         raise RecordError(f"{folder} is a study with trials of its own; choose another name with --name")
@@ -47,7 +52,7 @@ def import_study(request: Request, results: Where, name: str | None = None) -> t
         factor=imported.factor,
         arms=imported.arms,
         axes=imported.axes,
-        seeds=max((row.seed for row in imported.rows), default=0) + 1,
+        seeds=_seeds(imported.rows),
         conditions={},
         space={},
         planned=[record.key for record in records],
@@ -55,6 +60,12 @@ def import_study(request: Request, results: Where, name: str | None = None) -> t
     )
     write_study(folder, study)
     return folder, [f"{plural(len(records), 'row')} from {imported.source}", *notes]
+
+
+def _seeds(rows: Sequence[Row]) -> int:
+    """Seeds of the cell and arm that has most; their numbers, such as 1337, say nothing of how many there are."""
+    different = {(str(row.cell), row.arm, row.seed) for row in rows}
+    return max(Counter((cell, arm) for cell, arm, _ in different).values(), default=1)
 
 
 def what_cannot_be_known(imported: Imported) -> list[str]:
@@ -70,6 +81,10 @@ def what_cannot_be_known(imported: Imported) -> list[str]:
             "They tell one accuracy, taken here for choosing and for reporting alike: what is best on a front looks"
             " better than it is."
         )
+    elif without := sum(
+        row.status == "finished" and "val_accuracy" not in row.quantities for row in imported.rows
+    ):  # a row is of use without it, and a record must have one
+        said.append(f"{plural(without, 'row')} without a validation accuracy; the test accuracy stands in its place.")
     return said
 
 
@@ -100,7 +115,8 @@ def _record(row: Row, study: str) -> Record:
         seed=row.seed,
         status=row.status,
         reason=row.reason,
-        config={"seed": row.seed, **_nested(row.settings)},
+        # Cells stand among the settings, as in a study of one's own, for there the page looks for `depth=4`.
+        config={"seed": row.seed, "cell": dict(row.cell), **_nested(row.settings)},
         cost=_cost(quantities),
         curve=list(row.curve),
         scores=scores,
