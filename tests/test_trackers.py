@@ -2,7 +2,6 @@
 
 import importlib.util
 import struct
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from scaling.design import Design, cells
 from scaling.errors import ScalingError
 from scaling.records import Epoch, Record
 from scaling.trackers import TRACKERS, Told, open_trackers
-from scaling.trackers.registry import Guarded, Tracker
+from scaling.trackers.registry import Guarded, Tracker, check_names
 
 
 def told(folder: Path, **parts: object) -> tuple[Told, list[Trial]]:
@@ -54,6 +53,8 @@ def test_the_journal_says_complete_pruned_and_failed_and_keeps_curves(tmp_path: 
         seen = journal(tmp_path).trials
 
     assert [trial.state.name for trial in seen] == ["COMPLETE", "PRUNED", "FAIL", "RUNNING"]
+    after = journal(tmp_path).trials[3]  # a clean end leaves nothing running
+    assert (after.state.name, after.user_attrs["status"]) == ("FAIL", "interrupted")
     assert seen[0].value == 61.5
     assert seen[2].value is None
     assert all(trial.intermediate_values == {1: 31.0} for trial in seen)
@@ -158,6 +159,21 @@ def test_a_journal_whose_axes_have_grown_is_written_anew(tmp_path: Path) -> None
     assert len(journal(tmp_path).trials) == len(trials)
 
 
+def test_a_journal_keeps_trials_of_arms_and_values_that_a_study_no_longer_has(tmp_path: Path) -> None:
+    what, trials = told(tmp_path)
+    settled = {trial.key: finished(trial, 55) for trial in trials}
+    with open_trackers(["optuna"], Told("s", tmp_path, what.space, settled)):
+        pass
+    smaller, few = told(tmp_path, axes={"depth": [2], "stem": ["hard", "soft"]}, arms={"pooling": ["average", "max"]})
+
+    with open_trackers(["optuna"], Told("s", tmp_path, smaller.space, settled)) as (mirror,):
+        mirror.started(few[1])
+        mirror.ended(few[1], finished(few[1], 60))
+
+    found = [trial.user_attrs["key"] for trial in journal(tmp_path).trials]
+    assert found == [*(trial.key for trial in trials), few[1].key]
+
+
 def test_tensorboard_gets_the_curve_and_the_final_scores(tmp_path: Path) -> None:
     what, trials = told(tmp_path)
     with open_trackers(["tensorboard"], what) as (writer,):
@@ -218,12 +234,10 @@ def test_wandb_gets_a_run_for_each_trial(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("name", ["mlflow", "wandb"])
-def test_a_tool_that_is_not_installed_is_a_mistake_with_its_remedy(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(ScalingError, match=f"--track {name}: .* is not installed; `pip install"):
-        TRACKERS[name](told(tmp_path)[0])
+def test_a_tool_that_is_not_installed_is_a_mistake_with_its_remedy(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda module: None)
+    with pytest.raises(ScalingError, match=f"--track {name}: {name} is not installed; `pip install {name}"):
+        check_names(["optuna", name])
 
 
 def test_an_unknown_tracker_is_named_with_those_that_are_known(tmp_path: Path) -> None:

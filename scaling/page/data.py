@@ -50,7 +50,8 @@ def page_data(analysis: Analysis) -> tuple[dict[str, Any], dict[str, np.ndarray]
     for name, frame in (("trial", table), ("model", cells)):
         arrays[f"{name}.cell"] = codes(np.array([place[label] for label in frame["cell"]], dtype=np.int64))
         arrays[f"{name}.arm"] = codes(np.array([arm[label] for label in frame["arm"]], dtype=np.int64))
-    arrays["trial.seed"] = table["seed"].to_numpy(dtype=np.int32)
+    seeds = table["seed"].to_numpy(dtype=np.int64)
+    arrays["trial.seed"] = seeds.astype(np.int32 if np.abs(seeds).max(initial=0) < 2**31 else np.float64)
     arrays["trial.epochs"] = codes(table["epochs"].to_numpy(dtype=np.int64))
     arrays["trial.status"] = codes(table["status"].map(STATUSES.index).to_numpy(dtype=np.int64))
     for name in ("reason", "device"):

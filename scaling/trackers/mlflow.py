@@ -4,23 +4,18 @@ import importlib
 from typing import Any
 
 from scaling.config import Trial
-from scaling.errors import ScalingError
 from scaling.records import Epoch, Record
 from scaling.trackers.registry import Told, curve_of, final_scores, settings_of, tracker
 
 STATES = {"finished": "FINISHED", "stopped": "KILLED", "failed": "FAILED", "diverged": "FAILED"}
 
 
-@tracker("mlflow")
+@tracker("mlflow", needs=("mlflow", "mlflow-skinny"))
 class MLflow:
     """Tells MLflow of every trial."""
 
     def __init__(self, told: Told) -> None:
-        try:
-            client: Any = importlib.import_module("mlflow").MlflowClient
-        except ImportError:
-            raise ScalingError("--track mlflow: MLflow is not installed; `pip install mlflow-skinny`") from None
-        self.client = client()
+        self.client: Any = importlib.import_module("mlflow").MlflowClient()
         found = self.client.get_experiment_by_name(told.name)
         self.experiment = found.experiment_id if found else self.client.create_experiment(told.name)
         self.runs: dict[str, str] = {}  # key → MLflow's id of the run

@@ -6,7 +6,7 @@ stopped ones PRUNED, failed and diverged ones FAIL. No sampler reads it.
 
 import json
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,7 @@ class OptunaJournal:
 
     def __init__(self, told: Told) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self.distributions = distributions(told.space)
+        self.distributions = distributions(told.space, [settings_of(trial_of(r)) for r in told.settled.values()])
         path = (
             Path(str(told.folder)) / FILE
         ).resolve()  # Optuna's lock is a link, which would not follow a relative one
@@ -89,12 +89,15 @@ class OptunaJournal:
             ours.set_user_attr(name, value)
         self.study.tell(ours, *([record.scores.val_accuracy] if record.scores else []), state=STATES[record.status])
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Nothing runs any more: what had begun, or rests at a rung, has not come to its end in this sweep."""
+        for ours in self.running.values():
+            ours.set_user_attr("status", "interrupted")
+        self._end_abandoned()
 
     def _add(self, record: Record) -> None:
         """Add a trial that ran when nobody looked."""
-        config = TrialConfig.model_validate(record.config)
-        trial = Trial(study=record.study, cell=record.cell, arm=record.arm, config=config, bracket=record.bracket)
+        trial = trial_of(record)
         state = STATES[record.status]
         self.study.add_trial(
             create_trial(
@@ -106,6 +109,12 @@ class OptunaJournal:
                 user_attrs={"key": record.key, "label": trial.label, **attributes(record)},
             )
         )
+
+
+def trial_of(record: Record) -> Trial:
+    """The trial that a record is of."""
+    config = TrialConfig.model_validate(record.config)
+    return Trial(study=record.study, cell=record.cell, arm=record.arm, config=config, bracket=record.bracket)
 
 
 def mend(path: Path) -> None:
@@ -151,20 +160,29 @@ def attributes(record: Record) -> dict[str, Any]:
     return found
 
 
-def distributions(space: Space) -> dict[str, BaseDistribution]:
-    """Optuna's distribution of every setting that tells trials apart."""
-    found: dict[str, BaseDistribution] = {name: distribution(values) for name, values in space.axes.items()}
-    found["arm"] = CategoricalDistribution([str(arm) for arm in space.arm_values])
+def distributions(space: Space, seen: Sequence[Mapping[str, Any]]) -> dict[str, BaseDistribution]:
+    """Optuna's distribution of every setting that tells trials apart.
+
+    Args:
+        seen: settings of trials that have run, which a smaller space may leave out.
+    """
+
+    def values_of(name: str, now: Sequence[Any]) -> list[Any]:
+        return list(dict.fromkeys([*now, *(settings[name] for settings in seen if name in settings)]))
+
+    found: dict[str, BaseDistribution] = {}
+    for name, values in space.axes.items():
+        ends = [values.low, values.high] if isinstance(values, Range) else values
+        found[name] = distribution(values_of(name, ends))
+    found["arm"] = CategoricalDistribution(values_of("arm", [str(arm) for arm in space.arm_values]))
     found["seed"] = IntDistribution(0, MOST_SEEDS)
     if space.tune is not None:
         found["learning_rate"] = FloatDistribution(0.0, 1e6)
     return found
 
 
-def distribution(values: Sequence[Any] | Range) -> BaseDistribution:
+def distribution(values: Sequence[Any]) -> BaseDistribution:
     """Numbers as a range, so that plots have an axis for them; words as categories."""
-    if isinstance(values, Range):
-        values = [values.low, values.high]
     if all(isinstance(v, int) and not isinstance(v, bool) for v in values):
         return IntDistribution(int(min(values)), int(max(values)))
     if all(isinstance(v, int | float) and not isinstance(v, bool) for v in values):

@@ -1,5 +1,6 @@
 """The table of trackers, and what all of them are told."""
 
+import importlib.util
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -43,19 +44,33 @@ class Told:
 TRACKERS: dict[str, Callable[[Told], Tracker]] = {}
 
 
-def tracker(name: str) -> Callable[[Callable[[Told], Tracker]], Callable[[Told], Tracker]]:
-    """Register what makes a tracker under `name`. It raises `ScalingError` where its tool is not installed."""
+NEEDED: dict[str, tuple[str, str]] = {}  # of trackers: the module of a tool, and what pip calls it
+
+
+def tracker(
+    name: str, *, needs: tuple[str, str] | None = None
+) -> Callable[[Callable[[Told], Tracker]], Callable[[Told], Tracker]]:
+    """Register what makes a tracker under `name`.
+
+    Args:
+        needs: module of a tool that may not be installed, and what pip calls it.
+    """
 
     def register(make: Callable[[Told], Tracker]) -> Callable[[Told], Tracker]:
         TRACKERS[name] = make
+        if needs:
+            NEEDED[name] = needs
         return make
 
     return register
 
 
 def check_names(names: Sequence[str]) -> None:
-    """Raise `ScalingError` for a name that is no tracker's."""
+    """Raise `ScalingError` for a name that is no tracker's, or whose tool is not installed."""
     problems = [unknown("tracker", name, TRACKERS) for name in names if name not in TRACKERS]
+    for name, (module, package) in NEEDED.items():
+        if name in names and importlib.util.find_spec(module) is None:
+            problems.append(f"--track {name}: {module} is not installed; `pip install {package}`")
     if problems:
         raise ScalingError(problems)
 
@@ -84,8 +99,6 @@ class Guarded:
         self.inner: Tracker | None = None
         try:
             self.inner = TRACKERS[name](told)
-        except ScalingError:  # a tool that was asked for and is not installed, which the user can mend
-            raise
         except Exception as trouble:
             self._fall_silent(trouble)
 

@@ -4,20 +4,16 @@ import importlib
 from typing import Any
 
 from scaling.config import Trial
-from scaling.errors import ScalingError
 from scaling.records import Epoch, Record
 from scaling.trackers.registry import Told, curve_of, final_scores, settings_of, tracker
 
 
-@tracker("wandb")
+@tracker("wandb", needs=("wandb", "wandb"))
 class WeightsAndBiases:
     """Tells Weights & Biases of every trial; WANDB_MODE=offline keeps it on this machine."""
 
     def __init__(self, told: Told) -> None:
-        try:
-            self.wandb: Any = importlib.import_module("wandb")
-        except ImportError:
-            raise ScalingError("--track wandb: Weights & Biases is not installed; `pip install wandb`") from None
+        self.wandb: Any = importlib.import_module("wandb")
         self.folder = told.folder
         self.project = told.name.replace("/", "_")
         self.runs: dict[str, Any] = {}
