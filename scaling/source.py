@@ -37,6 +37,20 @@ PHRASES = {  # pydantic's findings in the words of a YAML file
 }
 
 
+class Loader(yaml.SafeLoader):
+    """YAML without tags that construct objects; 1e-3 is a number, as in YAML 1.2, and no word, as in 1.1."""
+
+
+Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
+)
+
+
+def read_yaml(text: str) -> Any:
+    """What a YAML text says; raise `yaml.YAMLError` where it is none."""
+    return yaml.load(text, Loader=Loader)
+
+
 @dataclass(frozen=True)
 class Source:
     """The content of a file after overrides, and where each part of it was said."""
@@ -54,8 +68,8 @@ class Source:
         except (OSError, UnicodeDecodeError) as error:
             raise SpaceError(f"{path} cannot be read: {error}") from None
         try:
-            root = yaml.compose(text, Loader=yaml.SafeLoader)
-            content = yaml.safe_load(text)
+            root = yaml.compose(text, Loader=Loader)
+            content = read_yaml(text)
         except yaml.YAMLError as error:
             mark = getattr(error, "problem_mark", None)
             line = f":{mark.line + 1}" if mark else ""
@@ -63,7 +77,10 @@ class Source:
         if not isinstance(content, dict):
             raise SpaceError(f"{path}: holds no settings; a space is a mapping such as `family: patchconvnet`")
         lines: dict[Place, int] = {}
-        twice = _number_lines(root, (), lines)
+        try:
+            twice = _number_lines(root, (), lines)
+        except RecursionError:
+            raise SpaceError(f"{path}: an alias (*name) stands within what it names; write it out") from None
         if twice:
             raise SpaceError([f"{path}:{line}: {_dotted(place)}: said twice; keep one" for place, line in twice])
         return cls(path, content, lines)

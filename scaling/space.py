@@ -30,6 +30,8 @@ from scaling.search.settings import Budget, Search, Tune
 from scaling.source import SHORT_FORMS, Source
 
 Value = bool | int | float | str
+MOST_VALUES = 100_000  # of an axis
+MOST_SEEDS = 10_000
 
 
 class Range(Settings):
@@ -50,6 +52,8 @@ class Range(Settings):
             raise ValueError(f"a logarithmic range needs low above 0, not {self.low}")
         if self.log and self.step is not None:
             raise ValueError("a logarithmic range takes no step; leave out one of the two")
+        if self._count is not None and self._count > MOST_VALUES:
+            raise ValueError(f"has {self._count:,} values; give it a larger step, or log: true")
         return self
 
     @property
@@ -58,11 +62,13 @@ class Range(Settings):
 
     def values(self) -> list[int | float] | None:
         """All members, or None where they cannot be listed (logarithmic, or real numbers without a step)."""
+        return None if self._count is None else [self.low + i * (self.step or 1) for i in range(self._count)]
+
+    @property
+    def _count(self) -> int | None:
         if self.log or (self.step is None and not self.is_whole):
             return None
-        step = self.step or 1
-        count = int((self.high - self.low) / step + 1e-9) + 1
-        return [self.low + i * step for i in range(count)]
+        return int((self.high - self.low) / (self.step or 1) + 1e-9) + 1
 
 
 def _without_gaps(values: list[Value]) -> list[Value]:
@@ -121,7 +127,9 @@ class Space(Settings):
     arms: dict[str, Annotated[Listed, AfterValidator(_comparable)]] = Field(
         description="the one compared factor and its values; the first is the baseline of the comparison"
     )
-    seeds: PositiveInt = Field(default=3, description="repetitions of every cell and arm: seeds 0 to N - 1")
+    seeds: PositiveInt = Field(
+        default=3, le=MOST_SEEDS, description="repetitions of every cell and arm: seeds 0 to N - 1"
+    )
     match: Match | None = Field(default=None, description="make the arms of a cell cost the same")
     search: Search = Search()
     tune: Tune | None = Field(default=None, description="try several learning rates for every cell and arm")

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from scaling.errors import SpaceError
+from scaling.source import read_yaml
 from scaling.space import Range, Space, find_space, load_space, schema
 
 GOOD = """\
@@ -77,6 +78,19 @@ def test_overrides_reach_every_part(tmp_path: Path) -> None:
     assert space.axes["width"] == Range(low=32, high=96, step=32)
 
 
+def test_numbers_with_an_exponent_are_numbers_without_a_dot_too(tmp_path: Path) -> None:
+    path = tmp_path / "space.yaml"
+    path.write_text(GOOD.replace("  depth: [2, 4]", "  depth: [2, 4]\n  recipe.learning_rate: [1e-3, 3e-3]"))
+
+    asked = load_space(str(path), {"recipe.weight_decay": read_yaml("5E-2")})
+
+    assert asked.axes["recipe.learning_rate"] == [0.001, 0.003]
+    assert asked.recipe.weight_decay == 0.05
+    assert [read_yaml(text) for text in ("1e3", "-.5e+1", "e3", "1e", "0x1e3", "12", "1.5")] == [
+        1000.0, -5.0, "e3", "1e", 0x1E3, 12, 1.5,
+    ]  # fmt: skip
+
+
 def test_a_wrong_override_is_blamed_on_the_command_line(tmp_path: Path) -> None:
     path = write(tmp_path, GOOD)
 
@@ -121,6 +135,14 @@ def test_a_wrong_override_is_blamed_on_the_command_line(tmp_path: Path) -> None:
         (GOOD + "recipe: {epochs: 2.5}", ":8: recipe.epochs: needs a whole number; it is 2.5"),
         (GOOD + "limits: {mac: 3}", ":8: limits: unknown setting 'mac'; did you mean 'macs'"),
         (GOOD + "seeds: 0", ":8: seeds: input should be greater than 0"),
+        (GOOD + "seeds: 100000000", ":8: seeds: input should be less than or equal to 10000"),
+        (GOOD.replace("high: 64", "high: 1000000000000"), ":5: axes.width: has 31,250,000,000 values; give it a"),
+        (GOOD + "search: {seed: 5000000000}", ":8: search.seed: input should be less than 4294967296"),
+        (GOOD + "tune: {lr: 3, factor: 1}", ":8: tune.factor: input should be greater than or equal to 1.01"),
+        (
+            GOOD.replace("arch: {patch_size: 2}", "arch: &a {patch_size: *a}"),
+            r": an alias \(\*name\) stands within",
+        ),
         (
             GOOD.replace("  depth: [2, 4]", "  recipe.epoch: [2]"),
             "unknown recipe setting 'epoch'; did you mean 'epochs'",

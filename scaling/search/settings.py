@@ -31,7 +31,7 @@ class Search(Settings):
         min_length=1,
         description="of tpe, gp and nsga2: val_accuracy, and costs to be kept low; of a cell, the mean over its arms",
     )
-    seed: int = Field(default=0, ge=0, description="of the proposals")
+    seed: int = Field(default=0, ge=0, lt=2**32, description="of the proposals")
     stop: Stop | None = Field(default=None, description="give up whole cells early")
     until: Literal["decided"] | None = Field(
         default=None, description="decided: go on with cells and seeds until the verdict is no longer inconclusive"
@@ -52,7 +52,7 @@ class Tune(Settings):
     """A bracket of learning rates for every cell and arm; the best on validation speaks for it."""
 
     lr: PositiveInt = Field(default=3, description="how many rates; odd, so that the recipe's is in the middle")
-    factor: PositiveFloat = Field(default=2.0, gt=1, description="ratio of neighbouring rates")
+    factor: float = Field(default=2.0, ge=1.01, le=1000, description="ratio of neighbouring rates")
 
     @model_validator(mode="after")
     def _has_a_middle(self) -> "Tune":
