@@ -60,7 +60,7 @@ def unknown(kind: str, name: object, known: Iterable[object]) -> str:
 
 
 def command(main: Callable[Arguments, int]) -> Callable[Arguments, int]:
-    """Wrap a command's `main(argv)`: a `ScalingError` becomes lines on stderr and exit code 2."""
+    """Wrap a command's `main(argv)`: a `ScalingError` becomes lines on stderr and exit code 2, Ctrl-C one and 130."""
 
     @functools.wraps(main)
     def wrapped(*args: Arguments.args, **kwargs: Arguments.kwargs) -> int:
@@ -70,5 +70,8 @@ def command(main: Callable[Arguments, int]) -> Callable[Arguments, int]:
             for problem in mistake.problems:
                 print(f"error: {problem}", file=sys.stderr)
             return 2
+        except KeyboardInterrupt:
+            print("interrupted", file=sys.stderr)
+            return 130
 
     return wrapped

@@ -47,6 +47,19 @@ def gpu_shares(
     return found
 
 
+def no_room(resources: Resources, gpus: float, there: float, gpus_there: float) -> str | None:
+    """Why a trial that takes so many GPUs would wait for ever; None where it has room.
+
+    Args:
+        there, gpus_there: cores and GPUs of the cluster.
+    """
+    if resources.cpus > there:
+        return f"resources.cpus {resources.cpus:g} is more than the {there:g} cores that there are"
+    if gpus > gpus_there:
+        return f"resources.gpus {gpus:g} is more than the {gpus_there:g} GPUs that there are"
+    return None
+
+
 def refuse_what_cannot_fit(trials: Sequence[Trial], memory_bytes: int, prices: Prices) -> None:
     """Say which trials need more than this machine's main memory, before any of them starts.
 

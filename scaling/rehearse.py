@@ -9,6 +9,7 @@ from scaling.records import read_records, read_study
 from scaling.search.designs import RULES
 from scaling.search.rehearsal import rehearse
 from scaling.search.settings import Stop
+from scaling.storage import place
 
 EPILOG = """\
 example:
@@ -27,17 +28,28 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("study", metavar="STUDY", help="name of a study, or its folder")
-    parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="default: results")
-    parser.add_argument("--first", type=int, default=1, metavar="EPOCH", help="of the first decision; default: 1")
-    parser.add_argument("--factor", type=int, default=3, metavar="N", help="see search.stop.factor; default: 3")
+    parser.add_argument("--results", type=place, default=Path("results"), metavar="DIR", help="default: results")
+    parser.add_argument("--first", type=_epoch, default=1, metavar="EPOCH", help="of the first decision; default: 1")
+    parser.add_argument("--factor", type=_factor, default=3, metavar="N", help="see search.stop.factor; default: 3")
     return parser
+
+
+def _epoch(text: str) -> int:
+    return Stop(rule="asha", first=int(text)).first  # pydantic's error is a ValueError, which argparse understands
+
+
+def _factor(text: str) -> int:
+    return Stop(rule="asha", factor=int(text)).factor
+
+
+_epoch.__name__, _factor.__name__ = "epoch from 1 on", "whole number from 2 on"  # what argparse says was expected
 
 
 @command
 def main(argv: list[str] | None = None) -> int:
     options = parser().parse_args(argv)
     folder = options.results / options.study
-    folder = folder if folder.exists() else Path(options.study)
+    folder = folder if (folder / "study.json").is_file() else place(options.study)
     study, records = read_study(folder), read_records(folder)
     for rule in sorted(RULES):
         print(rehearse(study, records, Stop(rule=rule, first=options.first, factor=options.factor)))

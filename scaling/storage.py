@@ -99,7 +99,7 @@ class Place:
 
     def write_bytes(self, content: bytes) -> int:
         """Put `content` here, whole or not at all."""
-        with self._told("written"):
+        with self._told("written", may_be_missing=False):
             system, path = self._opened()
             kind = SCHEMES[self.scheme]
             if kind.has_folders:
@@ -158,13 +158,13 @@ class Place:
         return system, "/".join(part for part in (base.rstrip("/"), self.path) if part or self.scheme == "file")
 
     @contextlib.contextmanager
-    def _told(self, done: str) -> Iterator[None]:
-        """Turn what a store answers into one line; that there is no such file stays what it is."""
+    def _told(self, done: str, *, may_be_missing: bool = True) -> Iterator[None]:
+        """Turn what a store answers into one line; that there is no such file stays what it is, where that may be."""
         try:
             yield
-        except FileNotFoundError:
-            raise
         except (OSError, ValueError) as error:  # pyarrow.ArrowInvalid is a ValueError
+            if isinstance(error, FileNotFoundError) and may_be_missing:
+                raise
             raise StorageError(f"{self} cannot be {done}: {cause(error)}") from None
 
 

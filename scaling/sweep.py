@@ -13,15 +13,17 @@ import yaml
 from rich.console import Console
 
 from scaling.errors import SpaceError, command
-from scaling.placement import gpu_shares, local_gpu_bytes, main_memory_bytes, refuse_what_cannot_fit
+from scaling.placement import gpu_shares, local_gpu_bytes, main_memory_bytes, no_room, refuse_what_cannot_fit
 from scaling.plan import Plan, make_plan, shown
 from scaling.records import Study, read_records
 from scaling.running.authentication import confine_to_this_machine, require_token
-from scaling.running.display import Display
+from scaling.running.display import Display, Terminal
+from scaling.running.interruption import interrupted_by_sigterm
 from scaling.running.keeper import Keeper
 from scaling.running.overview import listed, status
 from scaling.running.progress import Progress
 from scaling.running.replay import Replay
+from scaling.source import read_yaml
 from scaling.storage import Where, place
 from scaling.study import locked, previous
 from scaling.trackers import Told, open_trackers
@@ -87,11 +89,19 @@ class Means:
 @command
 def main(argv: list[str] | None = None) -> int:
     options = parser().parse_args(argv)
-    console = Console()
-    if options.list or options.status:
+    console = Terminal()
+    if options.list or options.status is not None:
         for part in listed(options.results) if options.list else status(options.results / options.status):
             console.print(part, highlight=False, soft_wrap=isinstance(part, str))
         return 0
+    with interrupted_by_sigterm():
+        return sweep(console, options)
+
+
+def sweep(console: Console, options: argparse.Namespace) -> int:
+    """Plan a study and run what is missing of it, or show what that would be; return the exit code."""
+    trackers = options.track.split(",") if options.track else []
+    check_names(trackers)
     with console.status("reading the space, the data and the costs"):
         plan = make_plan(
             options.space,
@@ -100,8 +110,6 @@ def main(argv: list[str] | None = None) -> int:
             samples=options.samples,
             name=options.name or replayed_name(options.space, options.replay),
         )
-    trackers = options.track.split(",") if options.track else []
-    check_names(trackers)
     require_token(options.address)
     if options.dry_run:
         for part in shown(plan):
@@ -122,7 +130,7 @@ def parse_overrides(settings: Sequence[str], data: str | None) -> dict[str, Any]
             problems.append(f"--set {setting}: write KEY=VALUE, such as recipe.epochs=5")
             continue
         try:
-            overrides[key.strip()] = yaml.safe_load(value)
+            overrides[key.strip()] = read_yaml(value)
         except yaml.YAMLError:
             problems.append(f"--set {setting}: the value is not valid YAML")
     if problems:
@@ -176,6 +184,7 @@ def run_pending(console: Console, plan: Plan, keeper: Keeper, means: Means) -> b
         with contextlib.ExitStack() as stack:
             with console.status("starting Ray"):
                 on = stack.enter_context(executor.cluster(means.address))
+            stack.enter_context(interrupted_by_sigterm())  # Ray has just put its own handler in the place of ours
             if on.is_local and not on.gpus and not means.replay:
                 refuse_what_cannot_fit(pending, main_memory_bytes(), plan.prices)
             names = [name for name in means.trackers if isinstance(plan.folder, Path) or name not in LOCAL]
@@ -183,7 +192,12 @@ def run_pending(console: Console, plan: Plan, keeper: Keeper, means: Means) -> b
             trackers = stack.enter_context(open_trackers(names, told))
             gpu_bytes = local_gpu_bytes() if on.is_local else None
             gpus = gpu_shares(pending, resources, on.gpus, gpu_bytes, plan.prices)
+            lack = no_room(resources, max(gpus), on.cpus, on.gpus)
+            if lack and on.is_local:
+                raise SpaceError(lack)
             notes = [f"study      {plan.folder}", f"workers    {on.slots(resources.cpus, max(gpus))} at once"]
+            if lack:
+                notes.append(f"waiting    {lack}; trials start when nodes with more join")
             if on.dashboard:
                 token = "   (token: ray get-auth-token)" if on.is_local else ""
                 notes.append(f"dashboard  {on.dashboard}{token}")

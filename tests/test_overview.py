@@ -66,6 +66,41 @@ def test_the_status_shows_the_arms_side_by_side_and_what_failed(
     assert "the roof leaks" in shown
 
 
+def test_brackets_in_words_of_others_are_shown_as_they_are(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    asked = space(seeds=1, question="does [bold]x[/nope] help :smile:?")
+    design = Design(asked)
+    trials = [design.trial("s", c, arm, 0) for c in cells(asked) for arm in asked.arm_values]
+    folder = tmp_path / "r[b] ü" / "odd"
+    write_study(folder, describe("odd", asked, trials, None))
+    write_record(folder, Record.of(trials[0], status="failed", reason="KeyError: [/red] :boom:"))
+
+    assert main(["--status", "odd", "--results", str(folder.parent)]) == 0
+
+    shown = capsys.readouterr().out
+    assert "does [bold]x[/nope] help :smile:?" in shown
+    assert "r[b] ü/odd" in shown
+    assert "KeyError: [/red] :boom:" in shown
+
+
+def test_long_names_are_whole_in_a_pipe_and_give_way_on_a_narrow_terminal(
+    results: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = "a_study_with_a_name_that_says_all_that_there_is_to_say_of_it"
+    (results / "whole").rename(results / long)
+    monkeypatch.delenv("COLUMNS", raising=False)
+    main(["--list", "--results", str(results)])
+    assert line(capsys.readouterr().out, long)[1:] == ["complete", "24", "0", "0", "0", "24"]
+
+    monkeypatch.setenv("COLUMNS", "80")
+    main(["--list", "--results", str(results)])
+    shown = capsys.readouterr().out
+    assert "stopped" in shown
+    assert line(shown, "half") == ["half", "interrupted", "12", "0", "0", "1", "24"]
+
+
 def test_a_folder_without_studies_is_a_mistake(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--list", "--results", str(tmp_path)]) == 2
     assert "there is no study in" in capsys.readouterr().err

@@ -169,6 +169,8 @@ def test_ctrl_c_stops_cleanly_and_a_failed_trial_does_not_stop_the_others(folder
         (["--space", "tiny.yaml", "--set", "limits.params=10"], "limits.params: 10 excludes all 2 cells"),
         (["--space", "tiny.yaml", "--samples", "3"], r"more cells than the space has (2)"),
         (["--space", "tiny.yaml", "--samples", "0"], "at least one cell"),
+        (["--space", "tiny.yaml", "--track", "optuan"], "did you mean 'optuna'"),
+        (["--status", ""], "study.json"),
     ],
 )
 def test_a_mistake_is_one_line_and_leaves_nothing_behind(

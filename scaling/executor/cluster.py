@@ -28,16 +28,22 @@ def cluster(address: str | None) -> Iterator[Cluster]:
     """Start Ray on this machine, or join the cluster at `address`; leave it at the end.
 
     A cluster of our own listens on 127.0.0.1 only, and wants Ray's token (`ray get-auth-token`) from its visitors.
+
+    Raises:
+        KeyboardInterrupt: SIGTERM while Ray starts.
     """
     is_local = address is None
-    context = ray.init(
-        address="local" if address is None else address,
-        include_dashboard=True if is_local else None,
-        dashboard_host="127.0.0.1",
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-        configure_logging=True,
-    )
+    try:
+        context = ray.init(
+            address="local" if address is None else address,
+            include_dashboard=True if is_local else None,
+            dashboard_host="127.0.0.1",
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            configure_logging=True,
+        )
+    except SystemExit:  # by Ray's own handler of SIGTERM, which it has put in the place of ours
+        raise KeyboardInterrupt from None
     # Tune logs a traceback for each worker that dies; the record and the display say it in one line
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     try:

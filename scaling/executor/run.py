@@ -2,12 +2,10 @@
 
 import contextlib
 import os
-import signal
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from types import FrameType
-from typing import Any, NoReturn, Protocol
+from typing import Any, Protocol
 
 import ray
 from ray import tune
@@ -70,7 +68,7 @@ def run(
         replay: recorded trials to take curves from, in place of training.
 
     Raises:
-        KeyboardInterrupt: Ctrl-C or SIGTERM; the workers are stopped when the cluster is left.
+        KeyboardInterrupt: Ctrl-C; the workers are stopped when the cluster is left.
     """
     # By itself Tune keeps one trial waiting where trials come from a searcher. A worker that is being started is given
     # up as soon as another becomes free, so that one worker would serve all trials while the others never come up.
@@ -84,7 +82,7 @@ def run(
     else:
         known = {} if replay else dict(datasets)
         body = tune.with_parameters(TrialWorker, datasets=known, folder=folder, replay=replay)
-    with _interrupted_by_sigterm(), _scratch(folder) as scratch:
+    with _scratch(folder) as scratch:
         while not queue.is_over:
             tune.Tuner(
                 body,
@@ -207,17 +205,3 @@ def _reason(trial: TuneTrial) -> str:
         return "Ray gives no reason"
     text = " ".join(Path(trial.error_file).read_text(encoding="utf-8").split())
     return text.rpartition("Worker exit detail:")[2].partition(" Some common causes")[0].strip()[:300]
-
-
-@contextlib.contextmanager
-def _interrupted_by_sigterm() -> Iterator[None]:
-    """Let SIGTERM, which batch systems send before they kill, stop the sweep as cleanly as Ctrl-C."""
-
-    def interrupt(number: int, frame: FrameType | None) -> NoReturn:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

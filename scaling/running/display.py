@@ -1,5 +1,7 @@
 """Display: a sweep as a person likes to watch it, live on a terminal, line by line in a log."""
 
+import os
+import sys
 import time
 from types import TracebackType
 from typing import Self
@@ -16,6 +18,24 @@ from scaling.records import Epoch, Record
 from scaling.running.progress import Progress
 
 MOST_RUNNING = 12  # running trials shown at once
+PIPED_WIDTH = 400  # columns
+
+
+class Terminal(Console):
+    """A console for text that others wrote: brackets and colons in it mean nothing.
+
+    Into a file or a pipe nothing is shortened, and when a pipe's reader goes (`| head`), a sweep goes on unseen.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(markup=False, emoji=False)
+        if not self.is_terminal and "COLUMNS" not in os.environ:
+            self.width = PIPED_WIDTH
+
+    def on_broken_pipe(self) -> None:
+        """Write nothing more."""
+        self.quiet = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes at its end
 
 
 class Display:
@@ -80,7 +100,7 @@ class Display:
         bar.add_row(ProgressBar(total=progress.total, completed=progress.over))
         notes = Text("\n".join(self.notes), style="dim")
         parts: list[RenderableType] = [counts, bar, self._running(), self._arms(), notes]
-        return Panel(Group(*parts), title=self.title, title_align="left")
+        return Panel(Group(*parts), title=Text(self.title), title_align="left")
 
     def _running(self) -> Table:
         table = Table(box=None, padding=(0, 2, 0, 0), expand=False, header_style="dim")

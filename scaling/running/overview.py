@@ -74,7 +74,8 @@ def listed(results: Where) -> Iterator[RenderableType]:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     names = ("study", "state", "finished", "stopped", "diverged", "failed", "of", "time left")
     for name in names:
-        table.add_column(name, justify="left" if name in {"study", "state", "time left"} else "right", no_wrap=True)
+        justify = "left" if name in {"study", "state", "time left"} else "right"
+        table.add_column(name, justify=justify, no_wrap=name != "study", overflow="fold")  # long names give way
     trouble = []
     for folder in folders:
         try:
