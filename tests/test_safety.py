@@ -20,6 +20,8 @@ UNSAFE_YAML = {"load", "load_all", "unsafe_load", "unsafe_load_all", "full_load"
 
 def dangers(tree: ast.AST) -> Iterator[tuple[int, str]]:
     """Line and name of everything in a module that could execute what it reads."""
+    classes = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    safe = {node.name for node in classes if [ast.unparse(base) for base in node.bases] == ["yaml.SafeLoader"]}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import | ast.ImportFrom):
             names = [a.name for a in node.names] if isinstance(node, ast.Import) else [node.module or ""]
@@ -31,7 +33,7 @@ def dangers(tree: ast.AST) -> Iterator[tuple[int, str]]:
             yield node.lineno, node.func.id
         if isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Name):
             owner, name = node.func.value.id, node.func.attr
-            if (owner, name) == ("yaml", "load") and not _safe_loader(node):
+            if (owner, name) == ("yaml", "load") and not _safe_loader(node, safe):
                 yield node.lineno, "yaml.load"
             if owner == "yaml" and name in UNSAFE_YAML - {"load"}:
                 yield node.lineno, f"yaml.{name}"
@@ -39,13 +41,16 @@ def dangers(tree: ast.AST) -> Iterator[tuple[int, str]]:
                 yield node.lineno, "torch.load without weights_only=True"
             if (owner, name) in {("pd", "read_pickle"), ("os", "system"), ("torch", "hub")}:
                 yield node.lineno, f"{owner}.{name}"
+        if isinstance(node.func, ast.Attribute) and node.func.attr in {"add_constructor", "add_multi_constructor"}:
+            yield node.lineno, f"yaml's {node.func.attr}"
         if keywords.get("allow_pickle") is True or keywords.get("shell") is True:
             yield node.lineno, "allow_pickle or shell"
 
 
-def _safe_loader(call: ast.Call) -> bool:
+def _safe_loader(call: ast.Call, safe: set[str]) -> bool:
+    """Whether yaml.load is given a loader without tags that construct objects, or a class derived from one here."""
     loaders = [*call.args[1:2], *(k.value for k in call.keywords if k.arg == "Loader")]
-    return any(isinstance(node, ast.Attribute) and node.attr in {"SafeLoader", "CSafeLoader"} for node in loaders)
+    return any(ast.unparse(node) in {"yaml.SafeLoader", "yaml.CSafeLoader", *safe} for node in loaders)
 
 
 @pytest.mark.parametrize(
@@ -61,6 +66,10 @@ def _safe_loader(call: ast.Call) -> bool:
         ("yaml.load(text)", True),
         ("yaml.load(text, Loader=yaml.FullLoader)", True),
         ("yaml.load(text, Loader=yaml.SafeLoader)", False),
+        ("class Loader(yaml.SafeLoader): ...\nyaml.load(text, Loader=Loader)", False),
+        ("class Loader(yaml.UnsafeLoader): ...\nyaml.load(text, Loader=Loader)", True),
+        ("yaml.load(text, Loader=Loader)", True),
+        ("Loader.add_constructor(tag, os.system)", True),
         ("yaml.unsafe_load(text)", True),
         ("eval(text)", True),
         ("model.eval()", False),

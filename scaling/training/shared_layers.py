@@ -65,7 +65,8 @@ class SharedDropout(nn.Module):
         if not self.training or self.p == 0:
             return x
         whole, rows = self.place.rows(len(x))
-        return x * F.dropout(x.new_ones((whole, *x.shape[1:])), self.p)[rows]
+        kept = F.dropout(x.new_ones((whole, *x.shape[1:])), self.p)[rows]
+        return x * kept.clone()  # which is kept for the backward pass; a view would keep the whole batch's
 
 
 class Total(Function):
