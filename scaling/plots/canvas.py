@@ -11,10 +11,13 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLo
 from scaling.metrics import Metric
 from scaling.plots.theme import WIDTH, look
 
+ABOVE = 0.07  # inches between axes and legend, where the label of a tick at the end reaches
+LONGEST = 62  # letters of a legend's line
+
 
 def canvas(height: float, labels: Sequence[str], left: float = 0.68, bottom: float = 0.52) -> tuple[Figure, Axes]:
     """A figure whose axes are `height` inches high, with room above for the legend; no layout engine, which is slow."""
-    top = 0.14 + 0.22 * len(labels)
+    top = 0.14 + ABOVE + 0.22 * len(labels)
     whole = height + top + bottom
     figure = Figure(figsize=(WIDTH, whole))
     axes = figure.add_axes((left / WIDTH, bottom / whole, (WIDTH - left - 0.2) / WIDTH, height / whole))
@@ -25,15 +28,21 @@ def canvas(height: float, labels: Sequence[str], left: float = 0.68, bottom: flo
 
 
 def legend(axes: Axes, labels: Sequence[tuple[str, int]]) -> None:
+    """Name what is drawn, above the axes and their highest tick; a name that is too long for the paper is cut off."""
     handles = [
-        Line2D([], [], color=look(place)[0], marker=look(place)[1], markersize=5.5, linewidth=1.4, label=label)
+        Line2D([], [], color=look(place)[0], marker=look(place)[1], markersize=5.5, linewidth=1.4, label=_cut(label))
         for label, place in labels
     ]
+    whole = axes.figure.bbox.height / axes.figure.dpi
     axes.legend(
-        handles=handles, loc="lower left", bbox_to_anchor=(0.06 / WIDTH, axes.get_position().y1),
+        handles=handles, loc="lower left", bbox_to_anchor=(0.06 / WIDTH, axes.get_position().y1 + ABOVE / whole),
         bbox_transform=axes.figure.transFigure, frameon=False, borderaxespad=0.1,
         handlelength=1.6, labelspacing=0.35, borderpad=0.2,
     )  # fmt: skip
+
+
+def _cut(label: str) -> str:
+    return label if len(label) <= LONGEST else f"{label[: LONGEST - 1]}…"
 
 
 def log_axis(axes: Axes, values: np.ndarray, metric: Metric, *, vertical: bool = False) -> None:
