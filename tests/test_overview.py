@@ -1,11 +1,14 @@
 """The overview tells what each study has come to, from its folder alone."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from make_agenda import finished, space
 
 from scaling.design import Design, cells
+from scaling.errors import command
 from scaling.records import Record, write_record, write_study
 from scaling.running.pulse import beat
 from scaling.study import describe, locked
@@ -105,3 +108,31 @@ def test_a_folder_without_studies_is_a_mistake(tmp_path: Path, capsys: pytest.Ca
     assert main(["--list", "--results", str(tmp_path)]) == 2
     assert "there is no study in" in capsys.readouterr().err
     assert main(["--status", "x", "--results", str(tmp_path)]) == 2
+
+
+def test_a_reader_who_goes_does_not_end_a_command() -> None:
+    program = """
+from scaling.running.display import Terminal
+console = Terminal()
+for line in range(20_000):
+    console.print(f"line {line} of many that nobody reads any more", highlight=False)
+raise SystemExit(7)
+"""
+    writer = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert writer.stdout
+    assert writer.stdout.readline().startswith(b"line 0")
+    writer.stdout.close()
+
+    assert writer.wait(60) == 7
+    assert writer.stderr
+    assert writer.stderr.read() == b""
+    writer.stderr.close()
+
+
+def test_ctrl_c_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    @command
+    def interrupted() -> int:
+        raise KeyboardInterrupt
+
+    assert interrupted() == 130
+    assert capsys.readouterr().err == "interrupted\n"

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scaling.config import Resources, Trial, TrialConfig
 from scaling.costs.memory import GIB
 from scaling.errors import CostError
-from scaling.placement import gpu_shares, refuse_what_cannot_fit
+from scaling.placement import gpu_shares, no_room, refuse_what_cannot_fit
 
 GPU = 80 * GIB
 
@@ -67,3 +67,16 @@ def test_main_memory_is_held_against_the_prediction() -> None:
 
     with pytest.raises(CostError, match=r"^gib=17\.0 a: a training step needs about 17 GiB, this machine has 16 GiB; "):
         refuse_what_cannot_fit([trial(1), trial(17)], 16 * GIB, Priced())  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize(
+    ("cpus", "gpus", "said"),
+    [
+        (2, 1, None),
+        (2.5, 0, "resources.cpus 2.5 is more than the 2 cores that there are"),
+        (64, 1, "resources.cpus 64 is more than the 2 cores that there are"),
+        (1, 4, "resources.gpus 4 is more than the 1 GPUs that there are"),
+    ],
+)
+def test_a_trial_larger_than_the_machine_is_told(cpus: float, gpus: float, said: str | None) -> None:
+    assert no_room(Resources(cpus=cpus), gpus, 2, 1) == said
