@@ -102,17 +102,11 @@ class Group:
 
     def joined(self, columns: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Put columns (N,) of all workers one after another, for all of them."""
-        everyone: list[Any] = [None] * self.count
-        with self._told():
-            dist.all_gather_object(everyone, list(columns), group=self.control)
-        return [np.concatenate(parts) for parts in zip(*everyone, strict=True)]
+        return [np.concatenate(parts) for parts in zip(*self._everyones(list(columns)), strict=True)]
 
     def told(self, lines: Sequence[str]) -> list[str]:
         """Lines of all workers, in their order, for all of them."""
-        everyone: list[Any] = [None] * self.count
-        with self._told():
-            dist.all_gather_object(everyone, list(lines), group=self.control)
-        return [line for theirs in everyone for line in theirs]
+        return [line for theirs in self._everyones(list(lines)) for line in theirs]
 
     def whole(self, images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Put the images (b, H, W, C) and labels (b,) that each worker has read together, in the workers' order."""
@@ -126,9 +120,7 @@ class Group:
         Raises:
             TrainingError: they do not.
         """
-        everyone: list[Any] = [None] * self.count
-        with self._told():
-            dist.all_gather_object(everyone, here, group=self.control)
+        everyone = self._everyones(here)
         if any(other != here for other in everyone):
             raise TrainingError(f"workers differ in {what}: {everyone}; do all see the same folder and data?")
 
@@ -148,6 +140,13 @@ class Group:
         """Let the others go who wait for what the first worker writes down."""
         with contextlib.suppress(Exception):
             self.board.set("ended", "")
+
+    def _everyones(self, here: Any) -> list[Any]:
+        """What every worker has to say, in their order."""
+        everyone: list[Any] = [None] * self.count
+        with self._told():
+            dist.all_gather_object(everyone, here, group=self.control)
+        return everyone
 
     def _gathered(self, tensor: torch.Tensor, sizes: np.ndarray, most: int) -> torch.Tensor:
         padded = tensor.new_zeros((most, *tensor.shape[1:]))
