@@ -37,7 +37,7 @@ class OptunaJournal:
 
     def __init__(self, told: Told) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self.distributions = distributions(told.space, [settings_of(trial_of(r)) for r in told.settled.values()])
+        self.distributions = distributions(told.space, [{**r.cell, "arm": r.arm} for r in told.settled.values()])
         path = (
             Path(str(told.folder)) / FILE
         ).resolve()  # Optuna's lock is a link, which would not follow a relative one
@@ -97,7 +97,8 @@ class OptunaJournal:
 
     def _add(self, record: Record) -> None:
         """Add a trial that ran when nobody looked."""
-        trial = trial_of(record)
+        config = TrialConfig.model_validate(record.config)
+        trial = Trial(study=record.study, cell=record.cell, arm=record.arm, config=config, bracket=record.bracket)
         state = STATES[record.status]
         self.study.add_trial(
             create_trial(
@@ -109,12 +110,6 @@ class OptunaJournal:
                 user_attrs={"key": record.key, "label": trial.label, **attributes(record)},
             )
         )
-
-
-def trial_of(record: Record) -> Trial:
-    """The trial that a record is of."""
-    config = TrialConfig.model_validate(record.config)
-    return Trial(study=record.study, cell=record.cell, arm=record.arm, config=config, bracket=record.bracket)
 
 
 def mend(path: Path) -> None:
@@ -164,7 +159,7 @@ def distributions(space: Space, seen: Sequence[Mapping[str, Any]]) -> dict[str, 
     """Optuna's distribution of every setting that tells trials apart.
 
     Args:
-        seen: settings of trials that have run, which a smaller space may leave out.
+        seen: axes and arm of trials that have run, which a smaller space may leave out.
     """
 
     def values_of(name: str, now: Sequence[Any]) -> list[Any]:
