@@ -170,6 +170,7 @@ class Study(Entry):
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
 
+LARGEST_SEED = 2**63 - 1  # what a column of whole numbers holds
 Kind = TypeVar("Kind", Record, Study)
 PERCENTAGES = [name for name in Scores.model_fields if name.endswith(("accuracy", "top5", "calibration_error"))]
 
@@ -313,7 +314,7 @@ def impossible(record: Record) -> str | None:
     for name, value in amounts.items():
         if value is not None and (value < 0 or value == math.inf):
             return f"{name} is {value:g}"
-    return f"seed {record.seed}" if abs(record.seed) >= 2**63 else None
+    return f"seed {record.seed}" if abs(record.seed) > LARGEST_SEED else None
 
 
 def _nan_for_null(content: Any) -> Any:

@@ -15,7 +15,6 @@ COST_NAMES = {  # quantity → field of `scaling.records.Cost`
     "latency": "latency_ms",
     "throughput": "images_per_second",
 }
-LARGEST_SEED = 2**63 - 1  # what a column of whole numbers holds
 
 
 @dataclass(frozen=True)

@@ -15,13 +15,13 @@ from typing import Any
 
 from scaling.config import flatten
 from scaling.errors import RecordError, unknown
-from scaling.imports.outcome import LARGEST_SEED, Imported, Row
+from scaling.imports.outcome import Imported, Row
 from scaling.imports.quantities import QUANTITIES, number
 from scaling.imports.registry import Request, importer
 from scaling.imports.study import study_name
 from scaling.imports.tables import MOST_NAMED, split_arms
 from scaling.imports.tune_metrics import Metric, find_metrics
-from scaling.records import Epoch
+from scaling.records import LARGEST_SEED, Epoch
 from scaling.statistics.verdict import plural
 
 OPTIONS = ("accuracy", "val_accuracy", "params", "macs", "activations", "arm", "cell", "seed")
