@@ -15,7 +15,6 @@ import pandas as pd
 import torch
 from pydantic import ByteSize, TypeAdapter
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 from torch import nn
@@ -28,6 +27,7 @@ from scaling.costs.live_tensors import Step
 from scaling.costs.matching import COSTS
 from scaling.errors import CostError, command, unknown
 from scaling.records import CountedCost
+from scaling.running.display import Terminal
 from scaling.sweep import parse_overrides
 
 EPILOG = """\
@@ -42,7 +42,6 @@ Single models are counted by fvcore and by torch, which must agree; spaces by to
 Exit code: 0, or 2 for a mistake in what was asked.
 """
 HOW = ("runs", "precision", "device")
-PIPED_WIDTH = 250  # characters of a table that goes to a file or another program
 TITLES = {
     "params": "params",
     "macs": "MACs",
@@ -202,8 +201,8 @@ def show(rows: list[Row], options: argparse.Namespace) -> None:
     elif options.csv or options.out:
         text = pd.DataFrame(rows, columns=pd.Index(columns_of(rows))).astype(object).to_csv(index=False).rstrip("\n")
     else:
-        is_terminal = sys.stdout.isatty()
-        Console(width=None if is_terminal else PIPED_WIDTH).print(as_table(rows), soft_wrap=not is_terminal)
+        console = Terminal()
+        console.print(as_table(rows), soft_wrap=not console.is_terminal)
         return
     if options.out:
         options.out.write_text(text + "\n")

@@ -97,7 +97,8 @@ def test_long_names_are_whole_in_a_pipe_and_give_way_on_a_narrow_terminal(
     main(["--list", "--results", str(results)])
     assert line(capsys.readouterr().out, long)[1:] == ["complete", "24", "0", "0", "0", "24"]
 
-    monkeypatch.setenv("COLUMNS", "80")
+    for name, value in {"COLUMNS": "80", "FORCE_COLOR": "1", "NO_COLOR": "1", "TERM": "xterm"}.items():
+        monkeypatch.setenv(name, value)  # a terminal, to rich
     main(["--list", "--results", str(results)])
     shown = capsys.readouterr().out
     assert "stopped" in shown

@@ -29,7 +29,7 @@ class Terminal(Console):
 
     def __init__(self) -> None:
         super().__init__(markup=False, emoji=False)
-        if not self.is_terminal and "COLUMNS" not in os.environ:
+        if not self.is_terminal:
             self.width = PIPED_WIDTH
 
     def on_broken_pipe(self) -> None:
