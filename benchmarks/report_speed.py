@@ -26,8 +26,8 @@ def generate(folder: Path, records: int, epochs: int) -> None:
     """Write a study of two arms and five seeds, without a simulation's statistics: plain files, as a sweep leaves."""
     import numpy as np
 
-    from scaling.config import TrialConfig
-    from scaling.records import Cost, Epoch, Record, Scores, Study, write_study
+    from scaling.study.config import TrialConfig
+    from scaling.study.records import Cost, Epoch, Record, Scores, Study, write_study
 
     rng = np.random.default_rng(0)
     inner = folder / "records"
@@ -76,8 +76,8 @@ def measure(folder: Path) -> dict[str, list[float]]:
     from scaling import publish
     from scaling.answers import analysis
     from scaling.plots import PLOTS
-    from scaling.reading import read_what_can_be
-    from scaling.records import read_study
+    from scaling.study.reading import read_what_can_be
+    from scaling.study.records import read_study
     from scaling.tables import TABLES
 
     seconds: dict[str, list[float]] = {}

@@ -23,14 +23,14 @@ from pathlib import Path
 
 import torch
 
-from scaling.config import Trial
 from scaling.executor import cluster, run
 from scaling.plan import Plan, make_plan
-from scaling.records import Epoch, Record, read_records, write_record, write_study
 from scaling.running.keeper import Keeper
 from scaling.running.progress import Progress
 from scaling.running.replay import Replay
-from scaling.study import describe
+from scaling.study.config import Trial
+from scaling.study.records import Epoch, Record, read_records, write_record, write_study
+from scaling.study_folder import describe
 from scaling.trackers import Told, open_trackers
 from scaling.trackers.registry import USUAL, Onlooker
 from scaling.trial import run_trial

@@ -15,7 +15,7 @@ import pandas as pd
 import timm
 
 from scaling.costs.complexity import audit
-from scaling.errors import CostError
+from scaling.study.errors import CostError
 
 ROUNDING = 0.005
 

@@ -31,9 +31,9 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import nn
 
-from scaling.config import DataConfig, Recipe
 from scaling.data import Dataset, Split, load_data
 from scaling.models import build_model
+from scaling.study.config import DataConfig, Recipe
 from scaling.training.optimisation import build_optimizer
 from scaling.training.stopwatch import Stopwatch
 from scaling.training.train import fit

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from scaling.costs.complexity import measure as measure
     from scaling.models import build_model as build_model
     from scaling.models import load_pretrained as load_pretrained
-    from scaling.records import load_study as load_study
+    from scaling.study.records import load_study as load_study
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "build_model", "load_pretrained", "load_study", "measure"]
@@ -18,7 +18,7 @@ __all__ = ["__version__", "build_model", "load_pretrained", "load_study", "measu
 _HOMES = {
     "build_model": "scaling.models",
     "load_pretrained": "scaling.models",
-    "load_study": "scaling.records",
+    "load_study": "scaling.study.records",
     "measure": "scaling.costs.complexity",
 }
 

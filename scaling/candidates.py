@@ -12,11 +12,11 @@ import timm
 from torch import nn
 
 from scaling.costs.counting.quick import ImageSize, on_meta
-from scaling.errors import ModelError, unknown
 from scaling.models import FAMILIES, build_model
 from scaling.models.recomputing import checkpoint_gradients
 from scaling.plan import make_plan
-from scaling.records import CountedCost
+from scaling.study.errors import ModelError, unknown
+from scaling.study.records import CountedCost
 
 TIMM = "timm:"
 

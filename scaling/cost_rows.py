@@ -9,7 +9,7 @@ from scaling.costs.latency import largest_batch, measure_latency
 from scaling.costs.live_tensors import Precision, Step
 from scaling.costs.matching import match
 from scaling.costs.memory import predict_inference, predict_training
-from scaling.errors import CostError
+from scaling.study.errors import CostError
 
 Row = dict[str, Any]
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any, TypeVar
 
-from scaling.config import DataConfig, Settings, Trial, TrialConfig, cell_label
-from scaling.errors import SpaceError
 from scaling.space import Range, Space
+from scaling.study.config import DataConfig, Settings, Trial, TrialConfig, cell_label
+from scaling.study.errors import SpaceError
 
 Cell = dict[str, Any]
 Section = TypeVar("Section", bound=Settings)

@@ -15,9 +15,9 @@ from torch import nn
 
 from scaling.data.decoding import Form, NotGreyError, decode
 from scaling.data.images import FileImages
-from scaling.errors import DataError, ModelError, command
 from scaling.models import SavedModel, load_model
 from scaling.models.attention_pooling import AttendingPool
+from scaling.study.errors import DataError, ModelError, command
 
 SUFFIXES = set(Image.registered_extensions())
 MODES = {1: "L", 3: "RGB"}

@@ -3,10 +3,10 @@
 from typing import Any
 
 from scaling.answers.scaling_fits import ExponentDifference, ScalingFits
-from scaling.metrics import METRICS
 from scaling.statistics.fits import Foretold, ScalingFit
 from scaling.statistics.intervals import Interval
 from scaling.statistics.missing import Missing
+from scaling.study.metrics import METRICS
 
 
 def scaling_part(fits: ScalingFits) -> dict[str, Any]:

@@ -9,10 +9,10 @@ import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from scaling.config import cell_label
-from scaling.records import Record
-from scaling.statistics.verdict import plural
-from scaling.storage import Where
+from scaling.study.config import cell_label
+from scaling.study.records import Record
+from scaling.study.storage import Where
+from scaling.wording import plural
 
 IMAGES = 8  # of the test set, as `scaling.artifacts` draws them; fewer where the test set has fewer
 BEGINNING, END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"  # of a whole PNG

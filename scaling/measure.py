@@ -20,15 +20,15 @@ from rich.text import Text
 from torch import nn
 
 from scaling.candidates import Candidate, from_models, from_space
+from scaling.console import Terminal
 from scaling.cost_rows import Row, breakdown, measured, solved, timed
 from scaling.costs import complexity
 from scaling.costs.counting.quick import ImageSize
 from scaling.costs.live_tensors import Step
 from scaling.costs.matching import COSTS
-from scaling.errors import CostError, command, unknown
-from scaling.records import CountedCost
-from scaling.running.display import Terminal
-from scaling.sweep import parse_overrides
+from scaling.space_overrides import parse_overrides
+from scaling.study.errors import CostError, command, unknown
+from scaling.study.records import CountedCost
 
 EPILOG = """\
 examples:

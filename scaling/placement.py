@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 import torch
 
-from scaling.config import Resources, Trial
 from scaling.costs.memory import GIB, gpu_share
-from scaling.errors import CostError
 from scaling.prices import Prices
+from scaling.study.config import Resources, Trial
+from scaling.study.errors import CostError
 
 ROUGHLY_ENOUGH = 1 / 16  # of a device: less than this is not worth predicting exactly
 

@@ -7,21 +7,21 @@ from typing import Any
 from rich.console import RenderableType
 from rich.table import Table
 
-from scaling.config import Trial, cell_label
+from scaling.console import duration
 from scaling.costs.memory import GIB
 from scaling.design import Cell, Design, data_configs, study_name
-from scaling.errors import SpaceError
 from scaling.estimate import estimate
 from scaling.prices import Prices, load_datasets
-from scaling.records import Record
-from scaling.running.display import duration
 from scaling.search.admission import Admission
 from scaling.search.agenda import Agenda
 from scaling.search.budget import Purse
 from scaling.search.designs import propose
 from scaling.search.proposals import SEARCHED
 from scaling.space import Space, find_space, load_space
-from scaling.storage import Where
+from scaling.study.config import Trial, cell_label
+from scaling.study.errors import SpaceError
+from scaling.study.records import Record
+from scaling.study.storage import Where
 
 
 @dataclass(frozen=True)

@@ -6,15 +6,15 @@ from typing import Any
 
 import torch
 
-from scaling.config import DataConfig, Resources, Trial, TrialConfig, cell_label
 from scaling.costs.counting.quick import cost_all
 from scaling.costs.live_tensors import Step
 from scaling.costs.matching import match_arms
 from scaling.costs.memory import training_memory_all
 from scaling.data import Dataset, load_data
 from scaling.design import Cell, Design
-from scaling.errors import CostError
-from scaling.records import CountedCost
+from scaling.study.config import DataConfig, Resources, Trial, TrialConfig, cell_label
+from scaling.study.errors import CostError
+from scaling.study.records import CountedCost
 from scaling.training.resolution import refuse_resolutions
 from scaling.training.width_rules import refuse_rule
 

@@ -9,11 +9,11 @@ from typing import Any
 import yaml
 
 from scaling.answers.analysis import Analysis
-from scaling.errors import StorageError
 from scaling.galleries import find_galleries
 from scaling.page import Figure, inline, render_page
 from scaling.plots import PLOTS, THEME
-from scaling.storage import Where, cause, write_atomically
+from scaling.study.errors import StorageError
+from scaling.study.storage import Where, cause, write_atomically
 from scaling.tables import TABLES
 from scaling.verdict_file import verdict_document
 

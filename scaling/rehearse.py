@@ -4,12 +4,12 @@ import argparse
 import sys
 from pathlib import Path
 
-from scaling.errors import command
-from scaling.records import read_records, read_study
 from scaling.search.designs import RULES
 from scaling.search.rehearsal import rehearse
 from scaling.search.settings import Stop
-from scaling.storage import place
+from scaling.study.errors import command
+from scaling.study.records import read_records, read_study
+from scaling.study.storage import place
 
 EPILOG = """\
 example:

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scaling.errors import RecordError, ScalingError, command, unknown
 from scaling.statistics import MARGIN
-from scaling.storage import Where, place
+from scaling.study.errors import RecordError, ScalingError, command, unknown
+from scaling.study.storage import Where, place
 
 if TYPE_CHECKING:
     from scaling.answers.context import References
@@ -223,8 +223,8 @@ def compare_studies(folders: Sequence[Where], out: Path, options: Options | None
     from scaling.answers.context import Context
     from scaling.answers.joint import Member, join
     from scaling.publish import joint_commands, publish
-    from scaling.reading import read_what_can_be
-    from scaling.records import read_study
+    from scaling.study.reading import read_what_can_be
+    from scaling.study.records import read_study
 
     options = options or Options()
     joint = join([Member(read_study(folder), read_what_can_be(folder)) for folder in folders])

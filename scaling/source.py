@@ -11,7 +11,7 @@ import yaml
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from scaling.errors import SpaceError, unknown
+from scaling.study.errors import SpaceError, unknown
 
 Place = tuple[str | int, ...]
 

@@ -24,10 +24,10 @@ from pydantic import (
     model_validator,
 )
 
-from scaling.config import DataConfig, Recipe, Resources, Settings
-from scaling.errors import SpaceError, unknown
 from scaling.search.settings import Budget, Search, Tune
 from scaling.source import SHORT_FORMS, Source
+from scaling.study.config import DataConfig, Recipe, Resources, Settings
+from scaling.study.errors import SpaceError, unknown
 
 Value = bool | int | float | str
 MOST_VALUES = 100_000  # of an axis

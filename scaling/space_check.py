@@ -6,14 +6,14 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from scaling.config import DataConfig, Recipe
-from scaling.errors import ModelError, unknown
 from scaling.models.registry import FAMILIES, check_arch, parameters
 from scaling.search.designs import DESIGNS, RULES
 from scaling.search.proposals import SAMPLED
 from scaling.search.searched import ACCURACY
 from scaling.source import Source
 from scaling.space import Limits, Range, Space, Value
+from scaling.study.config import DataConfig, Recipe
+from scaling.study.errors import ModelError, unknown
 
 SECTIONS: dict[str, type[BaseModel]] = {"recipe": Recipe, "data": DataConfig}  # what an axis may vary besides arch
 OBJECTIVES = {ACCURACY, *Limits.model_fields}

@@ -7,25 +7,24 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import yaml
 from rich.console import Console
 
-from scaling.errors import SpaceError, command
+from scaling.console import Terminal
 from scaling.placement import gpu_shares, local_gpu_bytes, main_memory_bytes, no_room, refuse_what_cannot_fit
 from scaling.plan import Plan, make_plan, shown
-from scaling.records import Study, read_records
 from scaling.running.authentication import confine_to_this_machine, require_token
-from scaling.running.display import Display, Terminal
+from scaling.running.display import Display
 from scaling.running.interruption import interrupted_by_sigterm
 from scaling.running.keeper import Keeper
 from scaling.running.overview import listed, status
 from scaling.running.progress import Progress
 from scaling.running.replay import Replay
-from scaling.source import read_yaml
-from scaling.storage import Where, place
-from scaling.study import locked, previous
+from scaling.space_overrides import parse_overrides
+from scaling.study.errors import SpaceError, command
+from scaling.study.records import Study, read_records
+from scaling.study.storage import Where, place
+from scaling.study_folder import locked, previous
 from scaling.trackers import Told, open_trackers
 from scaling.trackers.registry import LOCAL, USUAL, check_names
 
@@ -118,26 +117,6 @@ def sweep(console: Console, options: argparse.Namespace) -> int:
     with locked(plan.folder):
         means = Means(options.address, trackers, Replay.of(options.replay) if options.replay else None)
         return carry_out(console, plan, means, previous(plan.folder, plan.space))
-
-
-def parse_overrides(settings: Sequence[str], data: str | None) -> dict[str, Any]:
-    """Read `KEY=VALUE` strings; values are YAML. `--data SPEC` is short for `--set data.source=SPEC`."""
-    overrides: dict[str, Any] = {}
-    problems = []
-    for setting in settings:
-        key, equals, value = setting.partition("=")
-        if not equals or not key:
-            problems.append(f"--set {setting}: write KEY=VALUE, such as recipe.epochs=5")
-            continue
-        try:
-            overrides[key.strip()] = read_yaml(value)
-        except yaml.YAMLError:
-            problems.append(f"--set {setting}: the value is not valid YAML")
-    if problems:
-        raise SpaceError(problems)
-    if data is not None:
-        overrides["data.source"] = data
-    return overrides
 
 
 def replayed_name(space: str, replay: Where | None) -> str | None:

@@ -12,7 +12,6 @@ import torch
 from torch import nn
 
 from scaling.artifacts import keep
-from scaling.config import Trial
 from scaling.costs.complexity import measure
 from scaling.costs.live_tensors import Step, measured_training_memory
 from scaling.costs.memory import inference_memory, training_memory
@@ -20,9 +19,10 @@ from scaling.data import Dataset
 from scaling.environment import environment
 from scaling.models import build_model
 from scaling.models.recomputing import checkpoint_gradients
-from scaling.notes import Notes
-from scaling.records import CountedCost, Epoch, Record
-from scaling.storage import Where
+from scaling.study.config import Trial
+from scaling.study.notes import Notes
+from scaling.study.records import CountedCost, Epoch, Record
+from scaling.study.storage import Where
 from scaling.training.divergence import Diverged
 from scaling.training.evaluate import not_finite, score
 from scaling.training.resolution import largest, sizes_for

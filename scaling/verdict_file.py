@@ -48,11 +48,11 @@ from scaling.answers.analysis import Analysis
 from scaling.answers.caveats import caveats
 from scaling.answers.equal_costs import EqualCostAnswer
 from scaling.fits_file import scaling_part
-from scaling.metrics import METRICS
 from scaling.statistics.front_noise import FrontOdds
 from scaling.statistics.intervals import Interval
 from scaling.statistics.missing import Missing
 from scaling.statistics.verdict import Verdict
+from scaling.study.metrics import METRICS
 
 VERSION = 1
 MOST_CONFIGURATIONS = 2000  # a cost; of more, those that were on a front in some draw, likeliest first

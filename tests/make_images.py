@@ -12,9 +12,9 @@ import pytest
 import torch
 from PIL import Image
 
-from scaling.config import DataConfig
 from scaling.data import AnySplit, Dataset, Split, load_data
-from scaling.errors import DataError
+from scaling.study.config import DataConfig
+from scaling.study.errors import DataError
 
 
 def picture(seed: int, size: tuple[int, int] = (8, 8), mode: str = "RGB") -> Image.Image:

@@ -13,8 +13,8 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from scaling.config import TrialConfig, cell_label
-from scaling.records import CountedCost, Epoch, Record, Scores, Study, frame, write_record, write_study
+from scaling.study.config import TrialConfig, cell_label
+from scaling.study.records import CountedCost, Epoch, Record, Scores, Study, frame, write_record, write_study
 
 
 @dataclass(frozen=True)

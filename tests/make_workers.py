@@ -22,11 +22,11 @@ from torch import nn
 
 import scaling.training.train
 import scaling.trial
-from scaling.config import DataConfig, Recipe, Trial, TrialConfig
 from scaling.data import StreamSplit, load_data
-from scaling.errors import DataError
 from scaling.models import build_model
-from scaling.records import Record
+from scaling.study.config import DataConfig, Recipe, Trial, TrialConfig
+from scaling.study.errors import DataError
+from scaling.study.records import Record
 from scaling.training.parallel import Group
 from scaling.training.shared_layers import Place, share_draws
 from scaling.training.workers import Workers

@@ -8,7 +8,7 @@ import playwright.sync_api as sync_api
 from scaling.answers.analysis import analyse
 from scaling.answers.context import Context
 from scaling.page import render_page
-from scaling.records import Record, Study
+from scaling.study.records import Record, Study
 from scaling.tables import TABLES
 
 

@@ -9,12 +9,12 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from scaling.costs.complexity import measure
-from scaling.errors import ModelError
 from scaling.models import build_model
 from scaling.models.aa_networks import BASES
 from scaling.models.aa_variants import AA_VARIANTS
 from scaling.models.attention_augmented import AttentionAugmentedConv2d
 from scaling.models.pooled_network import PooledNetwork
+from scaling.study.errors import ModelError
 
 # small members, one a kind of base
 SMALL: dict[str, dict[str, Any]] = {

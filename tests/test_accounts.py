@@ -11,7 +11,7 @@ from scaling import figures
 from scaling.answers.accounts import MEANINGS, check_memory, memory_note, time_note, time_spent
 from scaling.answers.analysis import Analysis, analyse
 from scaling.plots import PLOTS
-from scaling.records import Record
+from scaling.study.records import Record
 from scaling.tables import TABLES
 
 TRUTH = Truth(depths=(2, 4), widths=(32, 64), seeds=2)

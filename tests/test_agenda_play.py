@@ -15,14 +15,14 @@ from hypothesis import strategies as st
 from make_agenda import FakeAdmission, finished
 from make_agenda import space as space_of
 
-from scaling.config import Resources, Trial, cell_label
-from scaling.records import Cost, Epoch, Record
 from scaling.search.agenda import Agenda, Spent
 from scaling.search.budget import Purse
 from scaling.search.course import Leg
 from scaling.search.designs import propose
 from scaling.search.settings import Budget
 from scaling.space import Space
+from scaling.study.config import Resources, Trial, cell_label
+from scaling.study.records import Cost, Epoch, Record
 
 EPOCHS = 5
 

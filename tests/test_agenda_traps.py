@@ -8,9 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from make_agenda import agenda, all_cells, curve, finished, play, space
 
-from scaling.config import Resources, Trial
 from scaling.design import cells
-from scaling.records import Record
 from scaling.search.agenda import Agenda
 from scaling.search.budget import Purse, device_hours
 from scaling.search.course import Leg
@@ -19,6 +17,8 @@ from scaling.search.proposals import Wanted
 from scaling.search.settings import Budget
 from scaling.search.stopping import Standing
 from scaling.space import Space
+from scaling.study.config import Resources, Trial
+from scaling.study.records import Record
 
 HALVING = {"stop": {"rule": "halving", "factor": 2}}
 ASHA = {"stop": {"rule": "asha", "factor": 2}}

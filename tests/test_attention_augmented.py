@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from torch import nn
 
 from scaling.costs.complexity import measure
-from scaling.errors import ModelError
 from scaling.models.attention_augmented import (
     AttentionAugmentedConv2d,
     RelativePositions,
     SelfAttention2d,
     attention_channels,
 )
+from scaling.study.errors import ModelError
 
 H, W, C, HEADS = 4, 6, 12, 3
 

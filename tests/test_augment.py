@@ -11,8 +11,8 @@ from scaling.augment import Augmentation, Normalisation
 from scaling.augment.geometry import ERASED_AREA, erase, flip_and_crop, flipped_and_shifted
 from scaling.augment.mixing import mix, soft_targets
 from scaling.augment.operations import OPERATIONS, rand_augment
-from scaling.config import Recipe
 from scaling.data import Dataset, Split
+from scaling.study.config import Recipe
 
 
 def rng(seed: int = 0) -> np.random.Generator:

@@ -9,10 +9,10 @@ import pytest
 from make_study import Truth, describe, failed, simulated_records, write_simulation
 from read_page import Page
 
-from scaling.errors import RecordError
-from scaling.reading import read_what_can_be
-from scaling.records import Cost, Record, read_records, write_record
 from scaling.report import main, write_report
+from scaling.study.errors import RecordError
+from scaling.study.reading import read_what_can_be
+from scaling.study.records import Cost, Record, read_records, write_record
 
 TRUTH = Truth(depths=(2, 4), widths=(32, 64), seeds=2, effect=1.0, test_examples=500)
 EVERYTHING = simulated_records(TRUTH)

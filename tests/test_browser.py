@@ -13,9 +13,9 @@ from make_study import Truth, describe, failed, simulated_records, write_simulat
 from see_page import Seen, laid_out, opened
 
 from scaling.answers.context import Context
-from scaling.records import Record, Study
 from scaling.references import read_references
 from scaling.report import write_report
+from scaling.study.records import Record, Study
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = [

@@ -9,8 +9,8 @@ from scaling.answers.analysis import Analysis, analyse
 from scaling.answers.caveats import CAVEATS, caveats
 from scaling.answers.changes import find_changes
 from scaling.answers.context import Context
-from scaling.records import Record
 from scaling.references import read_references
+from scaling.study.records import Record
 
 SMALL = Truth(depths=(2, 4), widths=(32, 64), seeds=2, effect=1.0, test_examples=500)
 LARGE = Truth(depths=(2, 4, 8, 16))

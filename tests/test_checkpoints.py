@@ -12,9 +12,9 @@ import torch
 from safetensors.torch import save_file
 
 import scaling
-from scaling.errors import ModelError
 from scaling.models import POOLINGS, build_model, load_model, load_pretrained, save_model
 from scaling.models.checkpoints import translate
+from scaling.study.errors import ModelError
 
 REFERENCE = Path(__file__).parents[2] / "shared" / "reference"
 ARCH = {"width": 16, "depth": 1, "patch_size": 4, "num_classes": 3, "image_size": 8, "in_chans": 3}

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from scaling.records import read_records, read_study
+from scaling.study.records import read_records, read_study
 
 SPACE = """\
 question: Does it survive?

@@ -17,10 +17,10 @@ from scaling.costs.complexity import audit, measure
 from scaling.costs.counting.dispatcher import count_dispatched
 from scaling.costs.counting.operators import may_multiply
 from scaling.costs.counting.quick import cost_all, on_meta, quick_cost, quick_cost_of
-from scaling.errors import CostError, ModelError
 from scaling.models import FAMILIES, POOLINGS, build_model
 from scaling.models.pooling import PAPER_POOLING, PoolingChoice
 from scaling.models.registry import Family, ImageSize
+from scaling.study.errors import CostError, ModelError
 
 ROOT = Path(__file__).parents[1]
 TIMM_TABLE = ROOT.parent / "shared/data/timm/benchmark-infer-amp-nhwc-pt240-cu124-rtx4090.csv"

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from scaling.config import DataConfig, Recipe, Trial, TrialConfig
+from scaling.study.config import DataConfig, Recipe, Trial, TrialConfig
 
 CONFIG = TrialConfig(family="patchconvnet", arch={"depth": 2, "width": 32, "pooling": "average"})
 

@@ -10,7 +10,7 @@ from make_study import Truth, bracketed, describe, failed, simulated_records, si
 from scaling.answers.analysis import Analysis, analyse
 from scaling.answers.caveats import CAVEATS
 from scaling.answers.controls import attention_or_capacity
-from scaling.records import Record
+from scaling.study.records import Record
 from scaling.verdict_file import verdict_document
 
 ARMS = ("average", "attention", "average_mlp", "attention_no_mlp")

@@ -12,8 +12,8 @@ import pytest
 from make_images import check, encoded, images, picture, problems, write_folder, write_parquet
 from PIL import Image
 
-from scaling.config import DataConfig
 from scaling.data import SOURCES, load_data
+from scaling.study.config import DataConfig
 
 
 def test_digits_are_three_disjoint_sets_that_hold_every_image_once() -> None:

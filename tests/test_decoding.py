@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from make_images import check, images, picture, write_folder
 from PIL import Image
 
-from scaling.config import DataConfig
 from scaling.data import decoding, load_data
 from scaling.data.decoding import cut, fit_inside
+from scaling.study.config import DataConfig
 
 
 def test_resizing_covers_the_square_and_cuts_the_middle_out() -> None:

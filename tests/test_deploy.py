@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from scaling.records import read_records
+from scaling.study.records import read_records
 
 CHECKOUT = Path(__file__).parents[1]
 DEPLOY = CHECKOUT / "deploy"

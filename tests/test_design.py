@@ -5,11 +5,11 @@ from collections import Counter
 import pytest
 from make_agenda import agenda, all_cells, play, space
 
-from scaling.config import Trial, TrialConfig
 from scaling.design import Design, cells, study_name
-from scaling.errors import SpaceError
 from scaling.search.sampling import sample_cells
 from scaling.space import Range, Space
+from scaling.study.config import Trial, TrialConfig
+from scaling.study.errors import SpaceError
 
 
 def planned_of(asked: Space) -> list[Trial]:

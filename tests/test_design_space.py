@@ -9,13 +9,7 @@ from scipy import stats
 
 from scaling.answers.design_space import PLAIN, describe_space
 from scaling.answers.equal_costs import EVERY_COST
-from scaling.statistics.distributions import (
-    Distribution,
-    Separation,
-    complexity_weights,
-    distribution,
-    separation,
-)
+from scaling.statistics.distributions import Distribution, Separation, complexity_weights, distribution, separation
 from scaling.statistics.missing import Missing
 from scaling.statistics.ranks import agreement, movers
 

@@ -10,12 +10,12 @@ from scipy import stats
 
 from scaling.answers.analysis import analyse
 from scaling.answers.equal_costs import EVERY_COST
-from scaling.records import Record
 from scaling.statistics.bits import read_bits
 from scaling.statistics.curves import natural_basis
 from scaling.statistics.equal_cost import EqualCost, Fit, at_equal_cost, prepare
 from scaling.statistics.missing import Missing
 from scaling.statistics.planning import more_cells, power
+from scaling.study.records import Record
 from scaling.verdict_file import verdict_document
 
 TRUTH = Truth(depths=(2, 4, 8, 16), keeps_images=True, test_examples=800)

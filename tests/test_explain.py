@@ -8,9 +8,9 @@ import pytest
 import torch
 from PIL import Image
 
-from scaling.errors import ModelError
 from scaling.explain import attention_maps, drawing, explain, gallery, main
 from scaling.models import POOLINGS, build_model, save_model
+from scaling.study.errors import ModelError
 
 ARCH: dict[str, Any] = {
     "width": 16,

@@ -12,8 +12,8 @@ from make_study import Truth, describe, failed, simulated_records, write_simulat
 
 from scaling import galleries
 from scaling.galleries import Gallery, find_galleries
-from scaling.records import Record
 from scaling.report import write_report
+from scaling.study.records import Record
 
 TRUTH = Truth(depths=(2, 4), widths=(32, 64), seeds=2)
 ARMS = TRUTH.arms

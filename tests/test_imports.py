@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from scaling.answers.analysis import analyse_study
-from scaling.errors import RecordError
 from scaling.imports import IMPORTERS, Imported, import_study, parse
 from scaling.imports.quantities import QUANTITIES, number, plain_name
 from scaling.page.data import page_data
-from scaling.reading import read_what_can_be
-from scaling.records import Record, load_study, read_study
 from scaling.report import main
+from scaling.study.errors import RecordError
+from scaling.study.reading import read_what_can_be
+from scaling.study.records import Record, load_study, read_study
 
 TIMM = Path(__file__).parents[1].parent / "shared" / "data" / "timm"
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from test_imports import found
 
-from scaling.errors import RecordError
 from scaling.imports.study import what_cannot_be_known
+from scaling.study.errors import RecordError
 
 
 def experiment(folder: Path, *results: dict[str, Any]) -> Path:

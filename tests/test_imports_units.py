@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from test_imports import found, table
 
-from scaling.errors import RecordError
 from scaling.imports import Imported
 from scaling.imports.quantities import BYTES, MILLISECONDS, OPERATIONS, number
+from scaling.study.errors import RecordError
 
 
 def values(imported: Imported, quantity: str) -> list[float]:

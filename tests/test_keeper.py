@@ -6,12 +6,12 @@ from typing import Any
 
 from make_agenda import agenda, all_cells, curve, finished, space
 
-from scaling.config import Trial
 from scaling.design import cells
-from scaling.records import Epoch, Record, read_records, read_study
 from scaling.running.keeper import Keeper
 from scaling.running.progress import Progress
 from scaling.search.course import Leg
+from scaling.study.config import Trial
+from scaling.study.records import Epoch, Record, read_records, read_study
 
 
 class Onlooker:

@@ -9,7 +9,7 @@ from torch import nn
 from scaling.costs import latency
 from scaling.costs.latency import busy_cores, free_bytes, largest_batch, measure_latency, refuse_shared
 from scaling.costs.live_tensors import Step
-from scaling.errors import CostError
+from scaling.study.errors import CostError
 
 CPU = torch.device("cpu")
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from scaling.errors import ScalingError
 from scaling.running import lease
 from scaling.running.lease import DEAD, Holder, holder, is_shared, locked
-from scaling.storage import Where, place, write_atomically
+from scaling.study.errors import ScalingError
+from scaling.study.storage import Where, place, write_atomically
 
 
 @pytest.fixture(params=["{}", "file://{}"])
@@ -37,7 +37,8 @@ def test_a_study_that_is_held_is_refused_with_who_holds_it(folder: Where) -> Non
 
 def test_a_killed_sweep_does_not_hold_its_study(folder: Where) -> None:
     code = (
-        "import sys, time; from scaling.running import lease; from scaling.storage import place; lease.SETTLE = 0\n"
+        "import sys, time; from scaling.running import lease\n"
+        "from scaling.study.storage import place; lease.SETTLE = 0\n"
         "with lease.locked(place(sys.argv[1])): print('held', flush=True); time.sleep(60)"
     )
     sweep = subprocess.Popen([sys.executable, "-c", code, str(folder)], stdout=subprocess.PIPE, text=True)

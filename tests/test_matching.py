@@ -8,7 +8,7 @@ from scaling.costs.counting.quick import quick_cost
 from scaling.costs.live_tensors import Step
 from scaling.costs.matching import match, match_arms
 from scaling.costs.memory import training_memory
-from scaling.errors import CostError, ModelError
+from scaling.study.errors import CostError, ModelError
 
 ARCH = {"depth": 2, "patch_size": 4, "image_size": 16, "num_classes": 10}
 

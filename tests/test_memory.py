@@ -18,8 +18,8 @@ from scaling.costs.memory import (
     training_memory,
     training_memory_all,
 )
-from scaling.errors import CostError, ModelError
 from scaling.models import build_model
+from scaling.study.errors import CostError, ModelError
 
 SMALL: dict[str, Any] = {"width": 32, "depth": 2, "patch_size": 4, "num_classes": 10, "image_size": 16}
 STEP = Step(batch_size=4)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from make_study import failed, simulated_records, table_of
 
-from scaling.errors import ScalingError
-from scaling.metrics import METRICS, get_metric, si
+from scaling.study.errors import ScalingError
+from scaling.study.metrics import METRICS, get_metric, si
 
 
 @pytest.mark.parametrize("name", METRICS)

@@ -9,10 +9,10 @@ from pydantic import Field
 from torch import nn
 
 import scaling
-from scaling.errors import ModelError
 from scaling.models import FAMILIES, POOLINGS, build_model, check_arch, parameters
 from scaling.models.pooling import PAPER_POOLING
 from scaling.models.registry import family, seeded
+from scaling.study.errors import ModelError
 
 TINY: dict[str, Any] = {"width": 32, "depth": 2, "patch_size": 4, "image_size": 16, "num_classes": 5}
 

@@ -8,10 +8,10 @@ import pytest
 from make_agenda import finished, space
 
 from scaling.design import Design, cells
-from scaling.errors import command
-from scaling.records import Record, write_record, write_study
 from scaling.running.pulse import beat
-from scaling.study import describe, locked
+from scaling.study.errors import command
+from scaling.study.records import Record, write_record, write_study
+from scaling.study_folder import describe, locked
 from scaling.sweep import main
 
 

@@ -13,14 +13,14 @@ from make_study import Truth, describe, failed, simulated_records, write_simulat
 from read_page import Page
 
 from scaling.answers.analysis import Analysis, analyse
-from scaling.metrics import METRICS
 from scaling.page import coded, inline, tied, words
 from scaling.page.data import page_data
 from scaling.page.packing import fingerprint, numbers, pack
 from scaling.plots import PLOTS
-from scaling.records import Record
 from scaling.report import write_report
-from scaling.statistics.verdict import first_few, listing
+from scaling.study.metrics import METRICS
+from scaling.study.records import Record
+from scaling.wording import first_few, listing
 
 TRUTH = Truth(depths=(2, 4), widths=(32, 64), seeds=2, effect=1.0, test_examples=500)
 EVERYTHING = simulated_records(TRUTH)

@@ -9,7 +9,7 @@ from make_workers import NETWORKS, TRIALS, damaged_photographs, decoded, gradien
 from safetensors.torch import load_file
 
 from scaling.data.batches import UnreadableImageWarning
-from scaling.records import Record
+from scaling.study.records import Record
 from scaling.training.workers import Alone
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("parallel")]  # one process starts the workers

@@ -13,10 +13,10 @@ from safetensors.torch import load_file
 from timm.optim._param_groups import param_groups_layer_decay, param_groups_weight_decay
 
 import scaling.models
-from scaling.errors import ModelError
 from scaling.models import build_model
 from scaling.models.checkpoints import translate
 from scaling.models.patchconvnet_variants import VARIANTS
+from scaling.study.errors import ModelError
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT.parent / "shared" / "reference"

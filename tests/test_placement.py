@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scaling.config import Resources, Trial, TrialConfig
 from scaling.costs.memory import GIB
-from scaling.errors import CostError
 from scaling.placement import gpu_shares, no_room, refuse_what_cannot_fit
+from scaling.study.config import Resources, Trial, TrialConfig
+from scaling.study.errors import CostError
 
 GPU = 80 * GIB
 

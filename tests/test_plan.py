@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from scaling.config import TrialConfig
 from scaling.data import load_data
-from scaling.errors import ScalingError
-from scaling.notes import Notes
 from scaling.plan import Plan, make_plan
+from scaling.study.config import TrialConfig
+from scaling.study.errors import ScalingError
+from scaling.study.notes import Notes
 from scaling.trial import build, costs
 
 SPACE = """\

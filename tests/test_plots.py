@@ -19,7 +19,7 @@ from scaling.answers.analysis import (
 )
 from scaling.figures.thinning import sample
 from scaling.plots import PLOTS, THEME
-from scaling.records import Record
+from scaling.study.records import Record
 
 TRUTH = Truth(cell_sd=0.2)
 

@@ -10,11 +10,11 @@ from timm.layers.attention_pool2d import AttentionPool2d
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from scaling.errors import ModelError
 from scaling.models.attention_pooling import AttendingPool, AttentionPool, Pool
 from scaling.models.head import pooled_head
 from scaling.models.pooling import POOLINGS, PoolingChoice
 from scaling.models.query_pooling import LatentPool, SimPool
+from scaling.study.errors import ModelError
 
 CHANNELS, CLASSES, SIZE = 48, 6, (5, 3)
 P, C, K = SIZE[0] * SIZE[1], CHANNELS, CLASSES

@@ -3,10 +3,11 @@
 import pytest
 from rich.console import Console
 
-from scaling.config import Recipe, Trial, TrialConfig
-from scaling.records import Epoch, Record, Scores
-from scaling.running.display import Display, duration
+from scaling.console import duration
+from scaling.running.display import Display
 from scaling.running.progress import Progress
+from scaling.study.config import Recipe, Trial, TrialConfig
+from scaling.study.records import Epoch, Record, Scores
 
 
 def trial(number: int, arm: str = "average") -> Trial:

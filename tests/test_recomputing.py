@@ -9,10 +9,10 @@ from torch import nn
 
 from scaling.costs.live_tensors import LiveTensors, Step
 from scaling.costs.memory import training_memory
-from scaling.errors import ModelError
 from scaling.models import build_model
 from scaling.models.recomputing import checkpoint_gradients, recomputing
 from scaling.models.registry import FAMILIES
+from scaling.study.errors import ModelError
 
 SIZE = {"num_classes": 3, "image_size": 32}
 NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {

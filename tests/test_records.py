@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from scaling import load_study
-from scaling.errors import RecordError
-from scaling.records import (
+from scaling.study.errors import RecordError
+from scaling.study.records import (
     SCHEMA,
     Cost,
     Epoch,

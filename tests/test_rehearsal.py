@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 from make_agenda import space
 
-from scaling.config import Trial
 from scaling.design import Design, cells
-from scaling.errors import RecordError
-from scaling.records import Cost, Epoch, Record, Scores, Study, write_record, write_study
 from scaling.rehearse import main
 from scaling.search.dominance import best_at_cost, most_gain
 from scaling.search.rehearsal import front_of, rehearse
 from scaling.search.settings import Stop
 from scaling.space import Space
+from scaling.study.config import Trial
+from scaling.study.errors import RecordError
+from scaling.study.records import Cost, Epoch, Record, Scores, Study, write_record, write_study
 
 EPOCHS = 9
 

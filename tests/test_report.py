@@ -13,9 +13,9 @@ from make_study import Truth, describe, failed, simulated_records, write_simulat
 from read_page import Page
 
 from scaling.plots import PLOTS
-from scaling.records import Record
 from scaling.references import known_references, read_references
 from scaling.report import main, write_report
+from scaling.study.records import Record
 from scaling.tables import TABLES
 
 TRUTH = Truth(depths=(2, 4), widths=(32, 64), seeds=2, effect=1.0, test_examples=500)

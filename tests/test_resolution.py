@@ -12,11 +12,11 @@ from pydantic import ValidationError
 from torch import nn
 
 from scaling.augment import Augmentation
-from scaling.config import DataConfig, Recipe, TrialConfig
 from scaling.data import Dataset, Split
-from scaling.errors import ModelError
 from scaling.models import build_model
-from scaling.notes import Notes
+from scaling.study.config import DataConfig, Recipe, TrialConfig
+from scaling.study.errors import ModelError
+from scaling.study.notes import Notes
 from scaling.training.resolution import largest, refuse_resolutions, sizes_for, training_sizes
 from scaling.training.train import fit
 

@@ -14,11 +14,11 @@ import torch
 from torch import nn
 
 import scaling.training.train
-from scaling.config import DataConfig, Recipe
 from scaling.data import Dataset, load_data
 from scaling.models import build_model
-from scaling.notes import Notes
-from scaling.records import Epoch
+from scaling.study.config import DataConfig, Recipe
+from scaling.study.notes import Notes
+from scaling.study.records import Epoch
 from scaling.training.checkpointing import CheckpointWarning
 from scaling.training.train import Pace, fit, moving_average
 

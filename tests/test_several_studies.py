@@ -11,9 +11,9 @@ from read_page import Page
 from scaling.answers.analysis import Analysis, analyse
 from scaling.answers.changes import find_changes
 from scaling.answers.joint import Joint, Member, join
-from scaling.reading import Reading
-from scaling.records import Record
 from scaling.report import main
+from scaling.study.reading import Reading
+from scaling.study.records import Record
 
 TRUTH = Truth(depths=(2, 4), widths=(32, 64), seeds=2, effect=1.0, test_examples=500)
 EVERYTHING = simulated_records(TRUTH)

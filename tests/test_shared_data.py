@@ -7,11 +7,11 @@ import pytest
 import torch
 from make_images import images
 
-from scaling.config import DataConfig, Recipe
 from scaling.data import Dataset, Split, load_data
 from scaling.data import batches as serving
 from scaling.data.batches import Step, batches
 from scaling.models import build_model
+from scaling.study.config import DataConfig, Recipe
 from scaling.training.train import fit
 
 CPU = torch.device("cpu")

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from scaling.config import Resources, Trial, TrialConfig
 from scaling.data import load_data
-from scaling.records import Record, read_records
+from scaling.study.config import Resources, Trial, TrialConfig
+from scaling.study.records import Record, read_records
 from scaling.trial import run_trial
 
 SPACE = """\

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from scaling.errors import SpaceError
 from scaling.source import read_yaml
 from scaling.space import Range, Space, find_space, load_space, schema
+from scaling.study.errors import SpaceError
 
 GOOD = """\
 family: patchconvnet

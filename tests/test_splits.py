@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from make_images import images, write_folder
 
-from scaling.config import DataConfig
 from scaling.data import StreamSplit, load_data
 from scaling.data.splits import hold_out, limited, stratified_order
-from scaling.errors import DataError
+from scaling.study.config import DataConfig
+from scaling.study.errors import DataError
 
 
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=80), st.integers(0, 9), st.floats(0.05, 0.95))

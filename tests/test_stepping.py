@@ -14,14 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from scaling.config import Recipe
 from scaling.costs.live_tensors import Step, measured_training_memory
 from scaling.costs.memory import predict_training
 from scaling.data import Dataset, Split
-from scaling.errors import TrainingError
 from scaling.models import build_model
-from scaling.notes import Notes
-from scaling.records import Epoch
+from scaling.study.config import Recipe
+from scaling.study.errors import TrainingError
+from scaling.study.notes import Notes
+from scaling.study.records import Epoch
 from scaling.training import compiling
 from scaling.training.compiling import WORTHWHILE_STEPS, is_worthwhile
 from scaling.training.evaluate import evaluate, score

@@ -14,11 +14,11 @@ import pytest
 import torch
 from test_records import STUDY, record
 
-from scaling.config import DataConfig, Recipe, Trial, TrialConfig
 from scaling.data import load_data
-from scaling.errors import RecordError, StorageError
-from scaling.records import Record, load_study, read_records, read_study, write_record, write_study
-from scaling.storage import SCHEMES, Place, Where, place, read_all, remove_tree, write_atomically
+from scaling.study.config import DataConfig, Recipe, Trial, TrialConfig
+from scaling.study.errors import RecordError, StorageError
+from scaling.study.records import Record, load_study, read_records, read_study, write_record, write_study
+from scaling.study.storage import SCHEMES, Place, Where, place, read_all, remove_tree, write_atomically
 from scaling.training import checkpointing
 from scaling.training.checkpointing import Checkpoint
 from scaling.trial import run_trial

@@ -15,13 +15,13 @@ from make_images import number_of, write_numbered_parquet, write_shards
 from PIL import Image
 from torch import nn
 
-from scaling.config import DataConfig, Recipe
 from scaling.data import Dataset, StreamSplit, load_data, row_groups, streaming
 from scaling.data.batches import Step, UnreadableImageWarning, batches
 from scaling.data.images import Blocks, StreamedImages
-from scaling.errors import DataError
 from scaling.models import build_model
-from scaling.notes import Notes
+from scaling.study.config import DataConfig, Recipe
+from scaling.study.errors import DataError
+from scaling.study.notes import Notes
 from scaling.training.evaluate import evaluate
 from scaling.training.train import fit
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from scaling.records import Record, read_records
-from scaling.storage import place
+from scaling.study.records import Record, read_records
+from scaling.study.storage import place
 
 SPACE = """\
 question: Does it survive?

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from scaling import load_study
-from scaling.records import read_records
+from scaling.study.records import read_records
 from scaling.sweep import main
 
 SPACE = """\

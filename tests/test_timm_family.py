@@ -10,12 +10,12 @@ from timm.models import PretrainedCfg
 from torch import nn
 
 from scaling.costs.complexity import measure
-from scaling.errors import ModelError
 from scaling.models import build_model, check_arch
 from scaling.models.registry import seeded
 from scaling.models.timm_family import TimmNetwork
 from scaling.models.timm_scaling import on_meta as meta
 from scaling.models.timm_scaling import scaled
+from scaling.study.errors import ModelError
 
 # A small network of each family, and the side of the images where 64 pixels are too few.
 NETWORKS: dict[str, int] = {

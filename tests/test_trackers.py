@@ -12,10 +12,10 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from tensorboardX.proto.event_pb2 import Event  # pyright: ignore[reportAttributeAccessIssue] # generated code
 
-from scaling.config import Trial
 from scaling.design import Design, cells
-from scaling.errors import ScalingError
-from scaling.records import Epoch, Record
+from scaling.study.config import Trial
+from scaling.study.errors import ScalingError
+from scaling.study.records import Epoch, Record
 from scaling.trackers import TRACKERS, Told, open_trackers
 from scaling.trackers.registry import Guarded, Tracker, check_names
 

@@ -16,12 +16,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from scaling.config import DataConfig, Recipe
 from scaling.data import Dataset, Split, load_data
 from scaling.data.batches import Step, batches
 from scaling.models import FAMILIES, build_model
 from scaling.models.pooling import POOLINGS
-from scaling.records import Epoch
+from scaling.study.config import DataConfig, Recipe
+from scaling.study.records import Epoch
 from scaling.training.divergence import Diverged
 from scaling.training.evaluate import Outcome, evaluate, examine, score
 from scaling.training.optimisation import LONGEST_WARMUP, OPTIMIZERS, build_optimizer, learning_rate

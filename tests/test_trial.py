@@ -10,11 +10,11 @@ import torch
 from PIL import Image
 
 from scaling.artifacts import examples
-from scaling.config import DataConfig, Recipe, Trial, TrialConfig
 from scaling.data import Dataset, Split, load_data
-from scaling.errors import DataError
 from scaling.models import load_model
-from scaling.records import Epoch, Record, Scores
+from scaling.study.config import DataConfig, Recipe, Trial, TrialConfig
+from scaling.study.errors import DataError
+from scaling.study.records import Epoch, Record, Scores
 from scaling.training.evaluate import evaluate, score
 from scaling.trial import build, run_trial
 

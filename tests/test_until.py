@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from make_agenda import FakeAdmission, play, space
 
-from scaling.config import Resources, Trial
 from scaling.search.agenda import Agenda
 from scaling.search.budget import Purse
 from scaling.search.designs import propose
@@ -12,6 +11,7 @@ from scaling.search.settings import Budget
 from scaling.search.until import Place, Spread, allocate, squared_width
 from scaling.space import Space
 from scaling.statistics.looks import GROWTH, LOOK_LEVEL, MOST_LOOKS, look_level
+from scaling.study.config import Resources, Trial
 
 SPACE = {
     "axes": {"depth": {"low": 1, "high": 40}, "width": {"low": 8, "high": 256, "step": 8}},
@@ -124,7 +124,7 @@ def test_arms_that_do_not_differ_are_seldom_called_different() -> None:
 def test_the_report_of_such_a_study_uses_the_level_of_its_looks() -> None:
     from scaling.answers.analysis import analyse
     from scaling.answers.caveats import caveats
-    from scaling.study import describe
+    from scaling.study_folder import describe
 
     asked = study()
     admission = Admission(asked)

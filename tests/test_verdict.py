@@ -9,7 +9,8 @@ from make_study import Truth, simulated_table
 
 from scaling.statistics.intervals import Interval
 from scaling.statistics.paired import Comparison, compare
-from scaling.statistics.verdict import Asked, Verdict, arm_name, give_verdict, interval_text, judge, points
+from scaling.statistics.verdict import Asked, Verdict, arm_name, give_verdict, interval_text, judge
+from scaling.wording import points
 
 SIX = Asked(factor="pooling", cells=6, seeds=3, range="between 0.3 M and 5.1 M MACs", comparisons=1)
 PLAIN = compare(simulated_table(Truth(), seed=0), "average", "attention")

@@ -9,10 +9,10 @@ import pytest
 import torch
 from make_images import check, encoded, images, number_of, numbered_picture, problems, write_shards, write_tar
 
-from scaling.config import DataConfig
 from scaling.data import StreamSplit, load_data, tar_index, webdataset
 from scaling.data.batches import Step, UnreadableImageWarning, batches
-from scaling.errors import DataError
+from scaling.study.config import DataConfig
+from scaling.study.errors import DataError
 
 CPU = torch.device("cpu")
 

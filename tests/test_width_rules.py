@@ -7,11 +7,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from scaling.config import Recipe, TrialConfig, WidthRule
-from scaling.errors import ModelError
 from scaling.models import build_model
 from scaling.models.pooling import PoolingChoice
 from scaling.models.registry import FAMILIES, Family
+from scaling.study.config import Recipe, TrialConfig, WidthRule
+from scaling.study.errors import ModelError
 from scaling.training.optimisation import OPTIMIZERS, build_optimizer, set_rate
 from scaling.training.width_rules import RULES, Growth, follow_width, refuse_rule
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from scaling.executor.body import LEAST, MOST, Bundle, TrialWorker
-from scaling.records import Epoch
+from scaling.study.records import Epoch
 
 
 class Clock:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from scaling.answers.analysis import Analysis
-from scaling.metrics import METRICS
-from scaling.records import Record
-from scaling.statistics.verdict import plural, points
+from scaling.study.metrics import METRICS
+from scaling.study.records import Record
+from scaling.wording import plural, points
 
 USEFUL = "training"  # the heading that trials are for
 MEANINGS = {  # headings of `Record.seconds`

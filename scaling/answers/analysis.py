@@ -20,11 +20,6 @@ from scaling.answers.equal_costs import EVERY_COST, EqualCostAnswer, at_equal_co
 from scaling.answers.front_answers import front_odds
 from scaling.answers.scaling_fits import ScalingFits, fit_study
 from scaling.answers.trial_scores import TrialScores, collect
-from scaling.brackets import without_rejected
-from scaling.config import cell_label
-from scaling.metrics import METRICS, get_metric
-from scaling.reading import read_what_can_be
-from scaling.records import Record, Study, frame, read_study
 from scaling.statistics import MARGIN
 from scaling.statistics.front_noise import FrontOdds
 from scaling.statistics.images import image_noise
@@ -33,8 +28,14 @@ from scaling.statistics.missing import Missing
 from scaling.statistics.paired import LEVEL, compare
 from scaling.statistics.pareto import on_front
 from scaling.statistics.trend import Trend, fit_trend
-from scaling.statistics.verdict import Asked, Verdict, give_verdict, plural
-from scaling.storage import Where
+from scaling.statistics.verdict import Asked, Verdict, give_verdict
+from scaling.study.config import cell_label
+from scaling.study.learning_rates import without_rejected
+from scaling.study.metrics import METRICS, get_metric
+from scaling.study.reading import read_what_can_be
+from scaling.study.records import Record, Study, frame, read_study
+from scaling.study.storage import Where
+from scaling.wording import plural
 
 COSTS = ("macs", "params", "activations", "train_seconds")  # metrics that accuracy is held against
 MAIN_COST = "macs"

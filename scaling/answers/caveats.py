@@ -7,10 +7,11 @@ from collections.abc import Callable
 import numpy as np
 
 from scaling.answers.analysis import Analysis, goes_on_until_decided, incomplete, overheads
-from scaling.brackets import at_edge, chosen_rates
-from scaling.metrics import METRICS
 from scaling.statistics.looks import LOOK_LEVEL, MOST_LOOKS
-from scaling.statistics.verdict import arm_name, first_few, judge, listing, plural, points
+from scaling.statistics.verdict import arm_name, judge
+from scaling.study.learning_rates import at_edge, chosen_rates
+from scaling.study.metrics import METRICS
+from scaling.wording import first_few, listing, plural, points
 
 Caveat = Callable[[Analysis], str | None]
 CAVEATS: dict[str, Caveat] = {}

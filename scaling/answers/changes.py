@@ -12,10 +12,10 @@ from scipy import stats
 
 from scaling.answers.analysis import Analysis
 from scaling.answers.context import Changes, MovedTrial, MovedVerdict
-from scaling.config import cell_label
-from scaling.records import Record
 from scaling.statistics.intervals import Interval
-from scaling.statistics.verdict import points
+from scaling.study.config import cell_label
+from scaling.study.records import Record
+from scaling.wording import points
 
 LEVEL = 0.95  # of all trials together: among as many that are the same, one counts as moved in one report of twenty
 Place = tuple[str, str, int]

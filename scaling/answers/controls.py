@@ -12,7 +12,8 @@ import pandas as pd
 
 from scaling.statistics.intervals import Interval
 from scaling.statistics.paired import LEVEL, compare
-from scaling.statistics.verdict import judge, plural, points
+from scaling.statistics.verdict import judge
+from scaling.wording import plural, points
 
 PLAIN, TREATED, CAPACITY, MECHANISM = "average", "attention", "average_mlp", "attention_no_mlp"
 Cause = Literal["attention", "capacity", "both", "neither", "open", "no gain"]

@@ -7,13 +7,7 @@ import numpy as np
 import pandas as pd
 
 from scaling.answers.equal_costs import EVERY_COST
-from scaling.statistics.distributions import (
-    Distribution,
-    Separation,
-    complexity_weights,
-    distribution,
-    separation,
-)
+from scaling.statistics.distributions import Distribution, Separation, complexity_weights, distribution, separation
 from scaling.statistics.intervals import Interval
 from scaling.statistics.missing import Missing
 from scaling.statistics.paired import LEVEL

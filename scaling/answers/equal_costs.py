@@ -8,14 +8,15 @@ import numpy as np
 import pandas as pd
 
 from scaling.answers.trial_scores import TrialScores, places
-from scaling.metrics import METRICS, Metric
 from scaling.statistics.bits import CellBits
 from scaling.statistics.equal_cost import EqualCost, Fit, at_equal_cost, prepare
 from scaling.statistics.intervals import Interval
 from scaling.statistics.missing import Missing
 from scaling.statistics.paired import LEVEL
 from scaling.statistics.planning import more_cells
-from scaling.statistics.verdict import Kind, arm_name, interval_text, judge, listing, plural, points
+from scaling.statistics.verdict import Kind, arm_name, interval_text, judge
+from scaling.study.metrics import METRICS, Metric
+from scaling.wording import listing, plural, points
 
 EVERY_COST = ("macs", "params", "activations", "training_memory", "inference_memory", "latency", "train_seconds")
 DIFFERS = 2.0  # percent; smaller differences in another cost are not worth a word

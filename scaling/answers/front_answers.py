@@ -4,17 +4,11 @@ import numpy as np
 import pandas as pd
 
 from scaling.answers.trial_scores import TrialScores, places
-from scaling.metrics import METRICS
 from scaling.statistics.bits import CellBits
-from scaling.statistics.front_noise import (
-    FrontOdds,
-    draw_means,
-    fronts_under_noise,
-    image_factors,
-    pooled_noise,
-)
+from scaling.statistics.front_noise import FrontOdds, draw_means, fronts_under_noise, image_factors, pooled_noise
 from scaling.statistics.missing import Missing
 from scaling.statistics.paired import LEVEL
+from scaling.study.metrics import METRICS
 
 SEED = 0  # of all draws: equal records give equal reports
 

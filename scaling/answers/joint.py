@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from scaling.config import cell_label, flatten
-from scaling.errors import RecordError
-from scaling.reading import Reading
-from scaling.records import Record, Study, in_order
-from scaling.statistics.verdict import first_few, plural
+from scaling.study.config import cell_label, flatten
+from scaling.study.errors import RecordError
+from scaling.study.reading import Reading
+from scaling.study.records import Record, Study, in_order
+from scaling.wording import first_few, plural
 
 FACTOR = "study"
 MOST_NAMED = 12  # conditions or cells in a sentence

@@ -9,11 +9,11 @@ import pandas as pd
 
 from scaling.answers.equal_costs import EVERY_COST
 from scaling.answers.trial_scores import places
-from scaling.metrics import METRICS
 from scaling.statistics.fits import ScalingFit, correlation_of, difference_of, fit_scaling
 from scaling.statistics.intervals import Interval
 from scaling.statistics.missing import Missing
 from scaling.statistics.paired import LEVEL
+from scaling.study.metrics import METRICS
 
 
 @dataclass(frozen=True)

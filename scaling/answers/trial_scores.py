@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from scaling.records import Record
 from scaling.statistics.bits import CellBits, TestBits, read_bits
 from scaling.statistics.paired import Comparison
+from scaling.study.records import Record
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from scaling.augment.geometry import erase, flip_and_crop
 from scaling.augment.mixing import mix, soft_targets
 from scaling.augment.operations import rand_augment
-from scaling.config import Recipe
 from scaling.data import Dataset
+from scaling.study.config import Recipe
 
 
 class Normalisation:

@@ -18,8 +18,8 @@ from torch.jit._trace import TracerWarning
 from scaling.costs.counting.dispatcher import count_dispatched, plain_attention
 from scaling.costs.counting.operators import kind_of, may_multiply
 from scaling.costs.counting.tally import CHARGE, CONVOLUTION, PRODUCT, Price, Tally, product_of
-from scaling.errors import CostError
-from scaling.records import CountedCost
+from scaling.study.errors import CostError
+from scaling.study.records import CountedCost
 
 with warnings.catch_warnings():  # fvcore decorates with torch.jit.script, which torch has deprecated
     warnings.filterwarnings("ignore", message=".*torch.jit")

@@ -12,9 +12,9 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from scaling.config import Recipe
-from scaling.errors import CostError, unknown
-from scaling.notes import Notes
+from scaling.study.config import Recipe
+from scaling.study.errors import CostError, unknown
+from scaling.study.notes import Notes
 from scaling.training.micro_batches import MicroBatches, is_out_of_memory, release_memory
 from scaling.training.optimisation import OPTIMIZERS, build_optimizer
 from scaling.training.precision import Precision as Precision

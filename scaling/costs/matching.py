@@ -16,8 +16,8 @@ from scaling.costs.counting.depth import DEPTH, Arch
 from scaling.costs.counting.quick import ImageSize, completed, quick_cost
 from scaling.costs.live_tensors import Step
 from scaling.costs.memory import inference_memory, training_memory
-from scaling.errors import CostError, ModelError, unknown
 from scaling.models import check_arch, parameters
+from scaling.study.errors import CostError, ModelError, unknown
 
 COUNTS = ("params", "macs", "fvcore_flops", "activations", "training_macs")
 MEMORIES = {"training_memory": training_memory, "inference_memory": inference_memory}  # need a `Step`

@@ -15,14 +15,14 @@ import torch
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from scaling.config import Recipe
 from scaling.costs.counting.cuda import like_cuda
 from scaling.costs.counting.depth import Arch, Line, along_depth, on_line
 from scaling.costs.counting.quick import ImageSize, completed, on_meta
 from scaling.costs.live_tensors import LiveTensors, Step, black_batch, loss_of
-from scaling.errors import CostError
 from scaling.models import build_model
 from scaling.models.recomputing import checkpoint_gradients
+from scaling.study.config import Recipe
+from scaling.study.errors import CostError
 from scaling.training.micro_batches import MicroBatches
 from scaling.training.optimisation import build_optimizer
 from scaling.training.precision import autocast

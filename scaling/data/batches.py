@@ -12,8 +12,8 @@ import torch
 from scaling.data.dataset import AnySplit, Split, StreamSplit
 from scaling.data.streaming import Step as Step
 from scaling.data.streaming import in_processes, in_threads
-from scaling.errors import DataError
-from scaling.notes import Notes
+from scaling.study.errors import DataError
+from scaling.study.notes import Notes
 
 Batch = tuple[torch.Tensor, torch.Tensor]  # images uint8 (B, H, W, C), labels int64 (B,)
 

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from scaling.data.images import Images
-from scaling.errors import DataError
+from scaling.study.errors import DataError
 
 MOST_PROBLEMS = 10  # of a data set that are told at once
 CHUNK = 256  # images per piece of work

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from scaling.config import DataConfig
 from scaling.data.images import ArrayImages
 from scaling.data.registry import Examples, Found, Spec, source
+from scaling.study.config import DataConfig
 
 BRIGHTEST = 16  # the data set counts inked cells of 4×4 pixels
 

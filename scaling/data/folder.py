@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from scaling.config import DataConfig
 from scaling.data.decoding import told
 from scaling.data.images import FileImages
 from scaling.data.registry import Examples, Found, Spec, source
 from scaling.data.splits import ALIASES
-from scaling.errors import DataError, unknown
+from scaling.study.config import DataConfig
+from scaling.study.errors import DataError, unknown
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".pgm", ".ppm", ".tif", ".tiff", ".webp"}
 

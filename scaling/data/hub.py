@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from scaling.config import DataConfig
 from scaling.data.images import StreamedImages
 from scaling.data.labels import is_secret, numbered
 from scaling.data.parquet import check_columns, common_names, image_and_label, label_values
 from scaling.data.registry import Examples, Found, Spec, source
 from scaling.data.splits import ALIASES
-from scaling.errors import DataError
+from scaling.study.config import DataConfig
+from scaling.study.errors import DataError
 
 
 class HubImages(StreamedImages):

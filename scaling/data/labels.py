@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from scaling.data.decoding import MOST_PROBLEMS, told
-from scaling.errors import DataError
+from scaling.study.errors import DataError
 
 
 def numbered(

@@ -5,14 +5,14 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from scaling.config import DataConfig
 from scaling.data.dataset import AnySplit, Dataset, Split, StreamSplit
 from scaling.data.decoding import Form, NotGreyError, decode, first_form, told
 from scaling.data.images import StreamedImages
 from scaling.data.registry import Found, find
 from scaling.data.row_groups import window_bytes
 from scaling.data.splits import Part, three_sets, with_limit
-from scaling.errors import DataError
+from scaling.study.config import DataConfig
+from scaling.study.errors import DataError
 
 GIB = 2**30
 SAMPLE = 512  # training images from which mean and deviation of a large data set are estimated

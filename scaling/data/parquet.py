@@ -9,13 +9,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from scaling.config import DataConfig
 from scaling.data.folder import existing
 from scaling.data.labels import is_secret, numbered
 from scaling.data.registry import Examples, Found, Spec, source
 from scaling.data.row_groups import RowGroupImages, layout_of, window_bytes
 from scaling.data.shards import files_of_sets
-from scaling.errors import DataError, unknown
+from scaling.study.config import DataConfig
+from scaling.study.errors import DataError, unknown
 
 IMAGE_COLUMNS = ("image", "img")  # the names in use on the hub, most usual first
 LABEL_COLUMNS = ("label", "labels", "fine_label")

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scaling.config import DataConfig
 from scaling.data.images import Images
-from scaling.errors import DataError, unknown
+from scaling.study.config import DataConfig
+from scaling.study.errors import DataError, unknown
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from scaling.config import DataConfig
 from scaling.data.images import Blocks, StreamedImages
+from scaling.study.config import DataConfig
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from scaling.config import DataConfig
 from scaling.data.registry import Examples, Found
-from scaling.errors import DataError
+from scaling.study.config import DataConfig
+from scaling.study.errors import DataError
 
 Part = tuple[Examples, np.ndarray]  # a set of the source, and the examples taken from it, in its order
 

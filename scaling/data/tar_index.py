@@ -16,7 +16,7 @@ from PIL import Image
 
 from scaling.data.folder import SUFFIXES
 from scaling.data.images import StreamedImages
-from scaling.errors import DataError
+from scaling.study.errors import DataError
 
 INDEX_VERSION = 1  # of the cached files; raise it when their content changes its meaning
 LABEL_FIELDS = ("label", "cls")  # of a sample's JSON, most usual first

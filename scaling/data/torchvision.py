@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from scaling.config import DataConfig
 from scaling.data.images import Images
 from scaling.data.registry import Examples, Found, Spec, source
-from scaling.errors import DataError
+from scaling.study.config import DataConfig
+from scaling.study.errors import DataError
 
 PATIENCE_SECONDS = 20.0  # with a server that does not answer
 

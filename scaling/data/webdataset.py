@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 
-from scaling.config import DataConfig
 from scaling.data.decoding import MOST_PROBLEMS, told
 from scaling.data.folder import existing
 from scaling.data.labels import is_secret, numbered
@@ -18,7 +17,8 @@ from scaling.data.registry import Examples, Found, Spec, source
 from scaling.data.shards import files_of_sets
 from scaling.data.tar_index import TarImages, TarIndex, indexed
 from scaling.data.torchvision import data_root
-from scaling.errors import DataError
+from scaling.study.config import DataConfig
+from scaling.study.errors import DataError
 
 READERS = 8  # files indexed at once: most of the time is waiting for the disk
 CLASS_NAMES = "classnames.txt"  # one a line, beside the shards, where there is one

@@ -12,13 +12,13 @@ from ray import tune
 from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.search import Searcher
 
-from scaling.config import DataConfig, Trial
 from scaling.data import Dataset
 from scaling.executor.body import TrialWorker
-from scaling.records import Epoch, Record
 from scaling.running.replay import Replay
 from scaling.search.course import Leg
-from scaling.storage import Place, Where, remove_tree
+from scaling.study.config import DataConfig, Trial
+from scaling.study.records import Epoch, Record
+from scaling.study.storage import Place, Where, remove_tree
 
 MAX_RESTARTS = 2  # of a trial whose worker died; it continues from its checkpoint
 TRIALS_A_RUN = 1000  # after which Tune starts afresh: it keeps some 60 kB of every trial to the end of its run

@@ -14,10 +14,10 @@ from ray import train, tune
 from ray.train.torch import TorchTrainer, get_device
 from ray.tune.integration.ray_train import TuneReportCallback
 
-from scaling.config import DataConfig, Trial
 from scaling.data import Dataset
-from scaling.records import Record
-from scaling.storage import Where, place
+from scaling.study.config import DataConfig, Trial
+from scaling.study.records import Record
+from scaling.study.storage import Where, place
 
 OWN_SHARE = {"memory": 2.0**20}  # bytes; Ray refuses a trial that takes nothing at all
 

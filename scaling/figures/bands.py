@@ -6,10 +6,10 @@ import numpy as np
 
 from scaling.answers.analysis import Analysis
 from scaling.figures.text import Text
-from scaling.metrics import METRICS, Metric
 from scaling.statistics.equal_cost import EqualCost
 from scaling.statistics.missing import Missing
-from scaling.statistics.verdict import plural, points
+from scaling.study.metrics import METRICS, Metric
+from scaling.wording import plural, points
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ import numpy as np
 from scaling.answers.analysis import Analysis, share_of_front
 from scaling.figures.text import Text
 from scaling.figures.thinning import MOST, sample
-from scaling.metrics import METRICS, Metric
-from scaling.statistics.verdict import plural
+from scaling.study.metrics import METRICS, Metric
+from scaling.wording import plural
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from scaling.answers.analysis import Analysis
 from scaling.figures.text import Text
-from scaling.metrics import METRICS
 from scaling.statistics.intervals import Interval
-from scaling.statistics.verdict import listing, plural
+from scaling.study.metrics import METRICS
+from scaling.wording import listing, plural
 
 MOST_LETTERS = 50  # of the names of all arms
 

@@ -7,9 +7,9 @@ import numpy as np
 from scaling.answers.analysis import Analysis
 from scaling.answers.design_space import PLAIN
 from scaling.figures.text import Text
-from scaling.metrics import METRICS, Metric
 from scaling.statistics.missing import Missing
-from scaling.statistics.verdict import plural
+from scaling.study.metrics import METRICS, Metric
+from scaling.wording import plural
 
 MOST_STEPS = 1000  # of a curve that are drawn
 

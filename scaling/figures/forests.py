@@ -7,7 +7,8 @@ import numpy as np
 from scaling.answers.analysis import Analysis
 from scaling.figures.text import Text
 from scaling.statistics.intervals import Interval
-from scaling.statistics.verdict import interval_text, plural, points
+from scaling.statistics.verdict import interval_text
+from scaling.wording import plural, points
 
 
 @dataclass(frozen=True)

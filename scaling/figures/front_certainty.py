@@ -6,9 +6,9 @@ import numpy as np
 
 from scaling.answers.analysis import MAIN_COST, Analysis
 from scaling.figures.text import Text
-from scaling.metrics import METRICS, Metric
 from scaling.statistics.missing import Missing
-from scaling.statistics.verdict import plural
+from scaling.study.metrics import METRICS, Metric
+from scaling.wording import plural
 
 MOST = 1500  # points an arm; of more, the likeliest are drawn
 

@@ -8,7 +8,7 @@ import numpy as np
 from scaling.answers.analysis import Analysis
 from scaling.figures.text import Text
 from scaling.figures.thinning import sample
-from scaling.statistics.verdict import plural
+from scaling.wording import plural
 
 MOST_CELLS = 300  # of one arm, drawn as a line each
 

@@ -7,8 +7,8 @@ import numpy as np
 from scaling.answers.accounts import check_memory
 from scaling.answers.analysis import Analysis
 from scaling.figures.text import Text
-from scaling.metrics import METRICS, Metric
-from scaling.statistics.verdict import plural
+from scaling.study.metrics import METRICS, Metric
+from scaling.wording import plural
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ import numpy as np
 from scaling.answers.analysis import Analysis
 from scaling.answers.scaling_fits import exponent_text
 from scaling.figures.text import Text
-from scaling.metrics import METRICS, Metric
 from scaling.statistics.fits import Foretold, ScalingFit
 from scaling.statistics.intervals import t_quantile
 from scaling.statistics.missing import Missing
-from scaling.statistics.verdict import plural
+from scaling.study.metrics import METRICS, Metric
+from scaling.wording import plural
 
 LEAST_SHOWN = 0.02  # percent; what has no place on a logarithmic axis
 

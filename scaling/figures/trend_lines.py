@@ -6,8 +6,8 @@ import numpy as np
 
 from scaling.answers.analysis import Analysis, costs_of
 from scaling.figures.text import Text
-from scaling.metrics import METRICS, Metric
-from scaling.statistics.verdict import plural, points
+from scaling.study.metrics import METRICS, Metric
+from scaling.wording import plural, points
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from scaling.imports.quantities import THOUSANDS, UNITS, bare, number
-from scaling.statistics.verdict import first_few
+from scaling.wording import first_few
 
 MOST_NAMED = 4  # columns in a note
 EITHER = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}(?![\d.,])")  # 2,048: two thousand and some, or two and a bit

@@ -5,13 +5,13 @@ import re
 from collections import Counter
 from typing import Any
 
-from scaling.errors import RecordError, unknown
 from scaling.imports.outcome import Imported, Row
 from scaling.imports.quantities import LABELS, QUANTITIES, number, plain_name
 from scaling.imports.registry import Request, importer
 from scaling.imports.study import study_name
 from scaling.imports.tables import Columns, read_table, split_arms, understand
-from scaling.records import LARGEST_SEED
+from scaling.study.errors import RecordError, unknown
+from scaling.study.records import LARGEST_SEED
 
 MOST_ARMS = 8
 OPTIONS = (*QUANTITIES, *LABELS, "cell", "test_examples")

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from scaling.records import Epoch
+from scaling.study.records import Epoch
 
-COST_NAMES = {  # quantity → field of `scaling.records.Cost`
+COST_NAMES = {  # quantity → field of `scaling.study.records.Cost`
     "params": "params",
     "macs": "macs",
     "activations": "activations",

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote
 
-from scaling.errors import RecordError, unknown
 from scaling.imports.outcome import Imported
+from scaling.study.errors import RecordError, unknown
 
 
 @dataclass(frozen=True)

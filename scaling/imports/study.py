@@ -9,12 +9,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from scaling.errors import RecordError
 from scaling.imports.outcome import COST_NAMES, Imported, Row
 from scaling.imports.registry import IMPORTERS, Request
-from scaling.records import Cost, Record, Scores, Study, read_study, write_record, write_study
-from scaling.statistics.verdict import plural
-from scaling.storage import Where
+from scaling.study.errors import RecordError
+from scaling.study.records import Cost, Record, Scores, Study, read_study, write_record, write_study
+from scaling.study.storage import Where
+from scaling.wording import plural
 
 INTEGERS = {"params", "macs", "activations"}
 LONGEST_NAME = 200  # bytes; file systems take 255, and pages of several studies join their names

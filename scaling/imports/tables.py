@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from scaling.errors import RecordError, unknown
 from scaling.imports.commas import read_commas
 from scaling.imports.quantities import (
     COUNTED,
@@ -23,7 +22,8 @@ from scaling.imports.quantities import (
     plain_name,
     read_numbers,
 )
-from scaling.statistics.verdict import plural
+from scaling.study.errors import RecordError, unknown
+from scaling.wording import plural
 
 FACTOR = re.compile(r"(?P<column>.+?)\s*(?P<sign>[*/])\s*(?P<factor>\d+\.?\d*(e[+-]?\d+)?)", re.I)
 MOST_NAMED = 40  # columns in a message

@@ -8,13 +8,13 @@ import math
 import re
 from collections import Counter
 
-from scaling.errors import RecordError
 from scaling.imports.outcome import Imported, Row
 from scaling.imports.quantities import number
 from scaling.imports.registry import Request, importer
 from scaling.imports.study import study_name
 from scaling.imports.tables import Columns, read_table, split_arms, understand
-from scaling.statistics.verdict import plural
+from scaling.study.errors import RecordError
+from scaling.wording import plural
 
 MOST_ARMS = 8
 IMAGENET_IMAGES = 50_000  # of ImageNet-1k's validation set, which timm's tables are on; its variants have fewer

@@ -13,16 +13,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scaling.config import flatten
-from scaling.errors import RecordError, unknown
 from scaling.imports.outcome import Imported, Row
 from scaling.imports.quantities import QUANTITIES, number
 from scaling.imports.registry import Request, importer
 from scaling.imports.study import study_name
 from scaling.imports.tables import MOST_NAMED, split_arms
 from scaling.imports.tune_metrics import Metric, find_metrics
-from scaling.records import LARGEST_SEED, Epoch
-from scaling.statistics.verdict import plural
+from scaling.study.config import flatten
+from scaling.study.errors import RecordError, unknown
+from scaling.study.records import LARGEST_SEED, Epoch
+from scaling.wording import plural
 
 OPTIONS = ("accuracy", "val_accuracy", "params", "macs", "activations", "arm", "cell", "seed")
 MOST_ARMS = 8

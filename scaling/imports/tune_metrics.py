@@ -8,10 +8,10 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from scaling.errors import RecordError, unknown
 from scaling.imports.quantities import QUANTITIES, Quantity, is_error, plain_name
 from scaling.imports.registry import Request
 from scaling.imports.tables import MOST_NAMED
+from scaling.study.errors import RecordError, unknown
 
 # What Tune writes into every result, of the clock and of itself.
 OWN = {

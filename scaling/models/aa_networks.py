@@ -17,7 +17,6 @@ from timm.models._efficientnet_builder import decode_arch_def, round_channels
 from timm.models.resnet import BasicBlock, Bottleneck
 from torch import nn
 
-from scaling.errors import ModelError, unknown
 from scaling.models.attention_augmented import (
     AttentionAugmentedConv2d,
     AttentionHeads,
@@ -30,6 +29,7 @@ from scaling.models.pooled_network import PooledNetwork
 from scaling.models.pooling import PoolingChoice
 from scaling.models.registry import ImageSize, Positive, family, seeded
 from scaling.models.wide_resnet import WideResNet
+from scaling.study.errors import ModelError, unknown
 
 Place = tuple[
     nn.Module, str, int

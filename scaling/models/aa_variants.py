@@ -6,10 +6,10 @@ from typing import Any
 from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 
-from scaling.errors import ModelError
 from scaling.models.pooled_network import PooledNetwork
 from scaling.models.pooling import TIMM_POOLINGS
 from scaling.models.registry import build_model
+from scaling.study.errors import ModelError
 
 # name -> base, classes, side of the images in pixels
 AA_VARIANTS: dict[str, tuple[str, int, int]] = {

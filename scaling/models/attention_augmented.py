@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import nn
 
-from scaling.errors import ModelError
+from scaling.study.errors import ModelError
 
 Kappa = Annotated[float, Field(ge=0, le=1, description="share of key channels: dk over the layer's output channels")]
 Upsilon = Annotated[float, Field(ge=0, le=1, description="share of output channels that come from attention")]

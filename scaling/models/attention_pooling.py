@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from scaling.errors import ModelError
+from scaling.study.errors import ModelError
 
 NORM_EPS = 1e-6
 

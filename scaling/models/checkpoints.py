@@ -13,9 +13,9 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from scaling.errors import ModelError
 from scaling.models.registry import build_model
-from scaling.storage import Place, place, write_atomically
+from scaling.study.errors import ModelError
+from scaling.study.storage import Place, place, write_atomically
 
 State = dict[str, torch.Tensor]
 

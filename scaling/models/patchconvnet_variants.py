@@ -9,11 +9,11 @@ from typing import Any
 from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 
-from scaling.errors import ModelError
 from scaling.models.checkpoints import translate
 from scaling.models.patchconvnet import PatchConvNet
 from scaling.models.pooling import TIMM_POOLINGS
 from scaling.models.registry import build_model
+from scaling.study.errors import ModelError
 
 # LayerScale starts at 1e-4 for S60 and at 1e-6 for the others, as in the authors' code.
 _SIZES: dict[str, dict[str, Any]] = {

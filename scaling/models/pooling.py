@@ -13,11 +13,11 @@ from typing import Annotated, Any, overload
 import torch
 from pydantic import Field
 
-from scaling.errors import ModelError, unknown
 from scaling.models.attention_pooling import AttentionPool, Pool
 from scaling.models.plain_pooling import AverageMaxPool, AverageMlpPool, AveragePool, GeneralizedMeanPool, MaxPool
 from scaling.models.query_pooling import AttentionAveragePool, ClipPool, LatentPool, SimPool
 from scaling.models.signature import arguments
+from scaling.study.errors import ModelError, unknown
 
 PoolingFunction = Callable[..., Pool]
 POOLINGS: dict[str, PoolingFunction] = {}

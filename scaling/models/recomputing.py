@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
 
-from scaling.errors import ModelError
+from scaling.study.errors import ModelError
 
 
 def checkpoint_gradients(model: nn.Module, name: str) -> None:

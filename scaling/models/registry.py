@@ -12,9 +12,9 @@ import torch
 from pydantic import AfterValidator, Field
 from torch import nn
 
-from scaling.errors import ModelError, unknown
 from scaling.models.pooling import POOLINGS, PoolingChoice, pooling_options
 from scaling.models.signature import arguments, check_argument, required
+from scaling.study.errors import ModelError, unknown
 
 Check = Callable[[Mapping[str, Any]], Iterable[str]]
 

@@ -8,7 +8,7 @@ from typing import Any, get_type_hints
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
-from scaling.errors import unknown
+from scaling.study.errors import unknown
 
 # pydantic's error type -> the end of the sentence "NAME VALUE …"; what is not listed keeps pydantic's own words
 _SENTENCES: dict[str, str] = {

@@ -15,8 +15,8 @@ from timm import get_pretrained_cfg
 from timm.models import get_pretrained_cfg_value
 from torch import nn
 
-from scaling.errors import ModelError
 from scaling.models.timm_scaling import on_meta, scaled
+from scaling.study.errors import ModelError
 
 # Layers that some networks have between their map and their pooling, though not in `forward_features`.
 _NECKS = ("in_conv", "head.in_conv")

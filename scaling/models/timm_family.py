@@ -10,13 +10,13 @@ from timm import get_pretrained_cfg, is_model, list_models
 from timm.models import get_pretrained_cfg_value
 from torch import nn
 
-from scaling.errors import ModelError, unknown
 from scaling.models.head import PooledHead
 from scaling.models.pooled_network import PooledNetwork
 from scaling.models.pooling import PoolingChoice
 from scaling.models.registry import ImageSize, Positive, family, seeded
 from scaling.models.timm_cut import Cut, Plan, as_map, cut_of, in_one_line, pools_first, prepare
 from scaling.models.timm_scaling import scaled
+from scaling.study.errors import ModelError, unknown
 
 AVERAGE = PoolingChoice("average")
 

@@ -16,7 +16,7 @@ from timm.layers.helpers import make_divisible
 from timm.models import convnext, densenet, efficientnet, ghostnet, mobilenetv3, resnet
 from torch import nn
 
-from scaling.errors import ModelError
+from scaling.study.errors import ModelError
 
 EntryPoint = Callable[..., nn.Module]
 Overrides = Mapping[str, Any]

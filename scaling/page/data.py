@@ -10,11 +10,11 @@ import pandas as pd
 from scaling.answers.accounts import PREDICTIONS
 from scaling.answers.analysis import Analysis, find_fronts
 from scaling.answers.equal_costs import EVERY_COST
-from scaling.metrics import METRICS
 from scaling.page.packing import codes, numbers
 from scaling.page.words import sentence_case
-from scaling.records import Record
 from scaling.statistics.missing import Missing
+from scaling.study.metrics import METRICS
+from scaling.study.records import Record
 
 STATUSES = ("finished", "failed", "diverged", "stopped")
 CURVES = {

@@ -16,8 +16,8 @@ from scaling.page import words
 from scaling.page.data import page_data
 from scaling.page.packing import fingerprint, pack, plotly
 from scaling.page.vector import coded, tied
-from scaling.statistics.verdict import plural, points
 from scaling.tables import Table
+from scaling.wording import plural, points
 
 HERE = Path(__file__).parent
 MOST_ROWS = 400  # a longer table stays in its file; the page says so

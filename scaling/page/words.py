@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from scaling.answers.analysis import MAIN_COST, Analysis, overheads, share_of_front
-from scaling.metrics import METRICS
 from scaling.statistics.intervals import Interval
 from scaling.statistics.missing import Missing
-from scaling.statistics.verdict import Verdict, arm_name, interval_text, listing, plural, points
+from scaling.statistics.verdict import Verdict, arm_name, interval_text
+from scaling.study.metrics import METRICS
+from scaling.wording import listing, plural, points
 
 HIDDEN = {"host"}  # of the environment: a page that is shown around need not name the machines
 OUTCOMES = {"better": "Better", "worse": "Worse", "practically equal": "Practically equal",

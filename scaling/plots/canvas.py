@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
 
-from scaling.metrics import Metric
 from scaling.plots.theme import WIDTH, look
+from scaling.study.metrics import Metric
 
 ABOVE = 0.07  # inches between axes and legend, where the label of a tick at the end reaches
 LONGEST = 62  # letters of a legend's line

@@ -10,7 +10,7 @@ from scaling.plots.canvas import canvas
 from scaling.plots.registry import Drawing, drawn, plot
 from scaling.plots.theme import INK, MUTED, WIDTH, look
 from scaling.statistics.intervals import Interval
-from scaling.statistics.verdict import points
+from scaling.wording import points
 
 DEEPEST = 0.6  # opacity of τ = 1; ink must stay readable on it, on white and on dark paper
 HEIGHT = 0.36  # inches of a row

@@ -6,10 +6,10 @@ from matplotlib.figure import Figure
 
 from scaling.answers.analysis import Analysis
 from scaling.figures.scaling_laws import LEAST_SHOWN, LawPoints, Laws, laws
-from scaling.metrics import METRICS
 from scaling.plots.canvas import canvas, legend, log_axis
 from scaling.plots.registry import Drawing, drawn, plot
 from scaling.plots.theme import PAPER, look
+from scaling.study.metrics import METRICS
 
 MANY = 150  # cells above which marks are small and without bars
 

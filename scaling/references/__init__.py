@@ -12,7 +12,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from scaling.answers.context import Reference, References
-from scaling.errors import RecordError, unknown
+from scaling.study.errors import RecordError, unknown
 
 
 class Point(BaseModel):

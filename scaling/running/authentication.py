@@ -11,7 +11,7 @@ import socket
 from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 
-from scaling.errors import ScalingError
+from scaling.study.errors import ScalingError
 
 # Despite its name: what Ray does on a laptop's operating system by default, it does on any where this is 0: a node's
 # address is then 127.0.0.1, and all its servers listen there instead of on every interface. `_node_ip_address` of

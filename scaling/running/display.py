@@ -1,7 +1,5 @@
 """Display: a sweep as a person likes to watch it, live on a terminal, line by line in a log."""
 
-import os
-import sys
 import time
 from types import TracebackType
 from typing import Self
@@ -13,29 +11,12 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from scaling.config import Trial
-from scaling.records import Epoch, Record
+from scaling.console import duration
 from scaling.running.progress import Progress
+from scaling.study.config import Trial
+from scaling.study.records import Epoch, Record
 
 MOST_RUNNING = 12  # running trials shown at once
-PIPED_WIDTH = 400  # columns
-
-
-class Terminal(Console):
-    """A console for text that others wrote: brackets and colons in it mean nothing.
-
-    Into a file or a pipe nothing is shortened, and when a pipe's reader goes (`| head`), a sweep goes on unseen.
-    """
-
-    def __init__(self) -> None:
-        super().__init__(markup=False, emoji=False)
-        if not self.is_terminal:
-            self.width = PIPED_WIDTH
-
-    def on_broken_pipe(self) -> None:
-        """Write nothing more."""
-        self.quiet = True
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes at its end
 
 
 class Display:
@@ -136,13 +117,3 @@ def left(progress: Progress) -> str:
     """Say how long it will still take."""
     seconds = progress.seconds_left()
     return "time left unknown yet" if seconds is None else f"about {duration(seconds)} left"
-
-
-def duration(seconds: float) -> str:
-    """Seconds as a person says them: `8 s`, `3 min 20 s`, `2 h 05 min`."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"

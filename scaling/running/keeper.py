@@ -4,15 +4,15 @@ import contextlib
 import time
 from collections.abc import Mapping, Sequence
 
-from scaling.config import Trial
-from scaling.errors import StorageError
 from scaling.plan import Plan
-from scaling.records import Epoch, Record, Study, write_record, write_study
 from scaling.running.progress import Progress
 from scaling.running.pulse import beat
 from scaling.search.agenda import Agenda
-from scaling.storage import remove_tree
-from scaling.study import describe
+from scaling.study.config import Trial
+from scaling.study.errors import StorageError
+from scaling.study.records import Epoch, Record, Study, write_record, write_study
+from scaling.study.storage import remove_tree
+from scaling.study_folder import describe
 from scaling.trackers.registry import Onlooker
 
 BEAT = 5.0  # seconds between words to those who look from outside

@@ -21,8 +21,8 @@ from typing import IO, NoReturn
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from scaling.errors import ScalingError, StorageError
-from scaling.storage import Place, Where, write_atomically
+from scaling.study.errors import ScalingError, StorageError
+from scaling.study.storage import Place, Where, write_atomically
 
 REFRESH = 20.0  # seconds
 DEAD = 120.0  # seconds without a word; several refreshes may fail before a sweep is taken for dead

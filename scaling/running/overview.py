@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 from rich.console import RenderableType
 from rich.table import Table
 
-from scaling.brackets import without_rejected
-from scaling.errors import RecordError, ScalingError
-from scaling.records import Record, Study, read_records, read_study
-from scaling.running.display import duration
+from scaling.console import duration
 from scaling.running.lease import holder
 from scaling.running.pulse import Pulse, read_pulse
-from scaling.storage import Where
+from scaling.study.errors import RecordError, ScalingError
+from scaling.study.learning_rates import without_rejected
+from scaling.study.records import Record, Study, read_records, read_study
+from scaling.study.storage import Where
 
 
 @dataclass(frozen=True)

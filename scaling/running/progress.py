@@ -4,8 +4,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from scaling.config import Trial
-from scaling.records import Epoch, Record
+from scaling.study.config import Trial
+from scaling.study.records import Epoch, Record
 
 
 @dataclass

@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 from pydantic import ValidationError
 
-from scaling.records import Entry, write_atomically
-from scaling.storage import Where
+from scaling.study.records import Entry, write_atomically
+from scaling.study.storage import Where
 
 FILE = "pulse.json"
 

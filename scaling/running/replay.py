@@ -7,10 +7,10 @@ chosen by its key. What comes out says that it was not trained.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from scaling.config import Trial
-from scaling.errors import RecordError
-from scaling.records import Epoch, Record, read_records
-from scaling.storage import Where
+from scaling.study.config import Trial
+from scaling.study.errors import RecordError
+from scaling.study.records import Epoch, Record, read_records
+from scaling.study.storage import Where
 
 
 @dataclass(frozen=True)

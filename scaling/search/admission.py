@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from scaling.config import DataConfig
 from scaling.data import Dataset
 from scaling.design import Cell, Design
-from scaling.errors import SpaceError
 from scaling.prices import Prices, match_arms_of
 from scaling.space import Space
+from scaling.study.config import DataConfig
+from scaling.study.errors import SpaceError
 
 
 class Admission:

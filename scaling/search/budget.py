@@ -3,9 +3,9 @@
 import time
 from collections.abc import Iterable
 
-from scaling.config import Resources
-from scaling.records import Record
 from scaling.search.settings import Budget
+from scaling.study.config import Resources
+from scaling.study.records import Record
 
 
 class Purse:

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from scaling.records import Record
 from scaling.search.settings import Stop
 from scaling.search.stopping import Decision, Field, Standing, stopping
 from scaling.statistics.intervals import t_quantile
+from scaling.study.records import Record
 
 FEW = 4  # finished trials, below which no bound is made
 CONFIDENCE = 0.99  # of the prediction, one-sided

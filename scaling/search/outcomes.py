@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from scaling.config import Trial
-from scaling.records import Epoch, Record
+from scaling.study.config import Trial
+from scaling.study.records import Epoch, Record
 
 WHY = ": "  # in the reason of a stopped trial, before that of the rule
 

@@ -9,10 +9,10 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 
 from scaling.design import Cell, cells
-from scaling.records import Record
 from scaling.search.admission import Admission
 from scaling.search.sampling import sample_cells, size_of
 from scaling.space import Space
+from scaling.study.records import Record
 
 
 @dataclass(frozen=True)

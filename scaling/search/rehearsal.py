@@ -7,15 +7,15 @@ cell, run to its end, would have been on the front of one of its arms.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from scaling.brackets import without_rejected
-from scaling.config import cell_label
 from scaling.design import Cell, Design
-from scaling.errors import RecordError
-from scaling.records import Record, Study
 from scaling.search.agenda import Agenda
 from scaling.search.proposals import Proposals, Wanted
 from scaling.search.settings import Search, Stop
 from scaling.space import Space
+from scaling.study.config import cell_label
+from scaling.study.errors import RecordError
+from scaling.study.learning_rates import without_rejected
+from scaling.study.records import Record, Study
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ from typing import Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
-from scaling.config import Settings
 from scaling.statistics import MARGIN
+from scaling.study.config import Settings
 
 
 class Stop(Settings):

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from scaling.records import Record
 from scaling.search.settings import Stop
+from scaling.study.records import Record
 
 Decision = Literal["go on", "wait"] | str  # anything else is the reason why the cell is stopped
 

@@ -10,10 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scaling.brackets import without_rejected
-from scaling.config import cell_label
 from scaling.design import Cell
-from scaling.records import Record, frame
 from scaling.search.admission import Admission
 from scaling.search.proposals import Proposals, Wanted
 from scaling.search.sampling import sample_cells, size_of
@@ -22,6 +19,9 @@ from scaling.statistics.intervals import t_quantile
 from scaling.statistics.looks import GROWTH, LOOK_LEVEL, MOST_LOOKS
 from scaling.statistics.paired import Comparison, compare
 from scaling.statistics.verdict import judge
+from scaling.study.config import cell_label
+from scaling.study.learning_rates import without_rejected
+from scaling.study.records import Record, frame
 
 OPEN = {"inconclusive", "unknown"}
 MOST_NEW = 64  # cells that are looked at as additions in one step

@@ -1,7 +1,6 @@
 """Verdict: what a comparison says, in one word and in one sentence."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,6 +10,7 @@ from scaling.statistics.intervals import Interval
 from scaling.statistics.paired import Comparison
 from scaling.statistics.planning import Plan, plan
 from scaling.statistics.trend import Trend
+from scaling.wording import plural, points
 
 Kind = Literal["better", "worse", "practically equal", "inconclusive", "unknown"]
 FEW_CELLS = 3
@@ -95,28 +95,6 @@ def advice(needed: Plan | None, comparison: Comparison) -> str:
         why = few if len(comparison.cells) <= FEW_CELLS else f"cells seem to differ by {comparison.cell_sd:.2f} points"
         words += f" (more seeds alone would not do: {why})"
     return words
-
-
-def plural(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
-
-
-def listing(parts: Sequence[str]) -> str:
-    """Parts in a sentence: `a`, `a and b`, `a, b and c`."""
-    return f"{', '.join(parts[:-1])} and {parts[-1]}" if len(parts) > 1 else "".join(parts)
-
-
-def first_few(parts: Sequence[str], most: int) -> str:
-    """The first `most` parts in a sentence, and how many there are besides: `a; b; and 3 more`."""
-    more = len(parts) - most
-    return "; ".join([*parts[:most], *([f"and {more} more"] if more > 0 else [])])
-
-
-def points(value: float, *, signed: bool = False, decimals: int = 2) -> str:
-    """A difference in percentage points, with a true minus sign: `+0.84`, `−0.12`."""
-    value = round(value, decimals) + 0.0  # no negative zero
-    text = f"{value:+.{decimals}f}" if signed else f"{value:.{decimals}f}"
-    return text.replace("-", "−")
 
 
 def interval_text(interval: Interval, comparisons: int = 1, *, decimals: int = 2) -> str:

@@ -3,9 +3,9 @@
 from typing import Any
 
 from scaling.answers.analysis import Analysis
-from scaling.metrics import METRICS
-from scaling.statistics.verdict import plural, points
+from scaling.study.metrics import METRICS
 from scaling.tables.registry import Column, Table, difference, percent, table
+from scaling.wording import plural, points
 
 
 @table

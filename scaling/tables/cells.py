@@ -3,7 +3,7 @@
 import math
 
 from scaling.answers.analysis import COSTS, Analysis
-from scaling.metrics import METRICS
+from scaling.study.metrics import METRICS
 from scaling.tables.registry import Column, Table, percent, plain, table, whole
 
 

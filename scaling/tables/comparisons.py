@@ -1,8 +1,8 @@
 """Comparisons: the answer, what it costs, and the difference in each cell."""
 
 from scaling.answers.analysis import Analysis, overheads
-from scaling.metrics import METRICS
 from scaling.statistics.verdict import arm_name
+from scaling.study.metrics import METRICS
 from scaling.tables.registry import Column, Table, difference, extra, percent, table, whole
 
 

@@ -2,8 +2,8 @@
 
 from scaling.answers.analysis import Analysis
 from scaling.answers.design_space import PLAIN
-from scaling.metrics import METRICS
 from scaling.statistics.missing import Missing
+from scaling.study.metrics import METRICS
 from scaling.tables.registry import Column, Table, percent, plain, table
 
 

@@ -1,9 +1,9 @@
 """Equal cost: what is left of the difference where both arms cost the same, and attention or capacity."""
 
 from scaling.answers.analysis import Analysis
-from scaling.metrics import METRICS
 from scaling.statistics.equal_cost import EqualCost
 from scaling.statistics.missing import Missing
+from scaling.study.metrics import METRICS
 from scaling.tables.registry import Column, Table, difference, extra, table, whole
 
 

@@ -3,9 +3,9 @@
 import numpy as np
 
 from scaling.answers.analysis import MAIN_COST, Analysis
-from scaling.metrics import METRICS
 from scaling.statistics.front_noise import SURE
 from scaling.statistics.missing import Missing
+from scaling.study.metrics import METRICS
 from scaling.tables.registry import Column, Table, percent, plain, table
 
 

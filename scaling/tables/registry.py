@@ -9,8 +9,8 @@ from functools import cached_property
 from typing import Any
 
 from scaling.answers.analysis import Analysis
-from scaling.statistics.verdict import points
 from scaling.tables.latex import escape
+from scaling.wording import points
 
 PAGE_ROWS = 40  # that a page of LaTeX has room for
 

@@ -4,10 +4,10 @@ import math
 
 from scaling.answers.analysis import Analysis
 from scaling.answers.scaling_fits import number
-from scaling.metrics import METRICS
 from scaling.statistics.fits import FEWEST, Foretold, ScalingFit
 from scaling.statistics.intervals import Interval
 from scaling.statistics.missing import Missing
+from scaling.study.metrics import METRICS
 from scaling.tables.registry import Column, Table, difference, percent, table, whole
 
 FLOORED = "floor allowed"

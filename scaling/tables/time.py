@@ -5,9 +5,9 @@ from typing import Any
 from scaling.answers.accounts import MEANINGS
 from scaling.answers.accounts import time_spent as add_up
 from scaling.answers.analysis import Analysis
-from scaling.metrics import METRICS
-from scaling.statistics.verdict import plural
+from scaling.study.metrics import METRICS
 from scaling.tables.registry import Column, Table, table
+from scaling.wording import plural
 
 
 @table

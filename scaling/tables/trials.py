@@ -1,8 +1,8 @@
 """Trials: all, and those that did not finish."""
 
 from scaling.answers.analysis import COSTS, Analysis
-from scaling.brackets import rate_of
-from scaling.metrics import METRICS
+from scaling.study.learning_rates import rate_of
+from scaling.study.metrics import METRICS
 from scaling.tables.registry import Column, Table, percent, plain, table, whole
 
 

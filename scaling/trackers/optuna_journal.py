@@ -16,9 +16,9 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState, create_trial
 
-from scaling.config import Trial, TrialConfig
-from scaling.records import Epoch, Record
 from scaling.space import Range, Space
+from scaling.study.config import Trial, TrialConfig
+from scaling.study.records import Epoch, Record
 from scaling.trackers.registry import Told, settings_of, tracker
 
 FILE = "optuna.journal"

@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
-from scaling.config import Trial
-from scaling.errors import ScalingError, unknown
-from scaling.records import Epoch, Record
 from scaling.space import Space
-from scaling.storage import Where
+from scaling.study.config import Trial
+from scaling.study.errors import ScalingError, unknown
+from scaling.study.records import Epoch, Record
+from scaling.study.storage import Where
 
 LOCAL = {"optuna", "tensorboard", "wandb"}  # write files of their own, which only a folder of this machine takes
 USUAL = ("optuna", "tensorboard")  # what a sweep writes unless told otherwise

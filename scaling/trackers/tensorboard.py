@@ -4,8 +4,8 @@ import re
 
 from tensorboardX import SummaryWriter
 
-from scaling.config import Trial
-from scaling.records import Epoch, Record
+from scaling.study.config import Trial
+from scaling.study.records import Epoch, Record
 from scaling.trackers.registry import Told, curve_of, final_scores, tracker
 
 

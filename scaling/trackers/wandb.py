@@ -3,8 +3,8 @@
 import importlib
 from typing import Any
 
-from scaling.config import Trial
-from scaling.records import Epoch, Record
+from scaling.study.config import Trial
+from scaling.study.records import Epoch, Record
 from scaling.trackers.registry import Told, curve_of, final_scores, settings_of, tracker
 
 

@@ -15,8 +15,8 @@ from typing import Any
 import safetensors.torch
 import torch
 
-from scaling.records import Epoch
-from scaling.storage import Where, write_atomically
+from scaling.study.records import Epoch
+from scaling.study.storage import Where, write_atomically
 
 KEPT = 2
 TENSOR = "$tensor"  # stands in the header where a tensor was

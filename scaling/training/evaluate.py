@@ -14,9 +14,9 @@ from torch import nn
 from scaling.augment import Normalisation
 from scaling.data import AnySplit, Dataset
 from scaling.data.batches import Step, batches, unreadable_lines
-from scaling.errors import TrainingError
-from scaling.notes import Notes
-from scaling.records import Scores
+from scaling.study.errors import TrainingError
+from scaling.study.notes import Notes
+from scaling.study.records import Scores
 from scaling.training.micro_batches import MicroBatches, is_out_of_memory, release_memory
 from scaling.training.precision import float32_products
 from scaling.training.workers import Alone, Workers

@@ -12,7 +12,7 @@ from timm.optim import (
 )
 from torch import nn
 
-from scaling.config import Recipe
+from scaling.study.config import Recipe
 
 # What timm calls the optimisers, with settings that are not the recipe's. LAMB's own clipping is off: clip_grad_norm
 # says the same for all.

@@ -21,7 +21,7 @@ import torch.distributed as dist
 from torch import nn
 from torch.distributed import Store, TCPStore  # pyright: ignore[reportPrivateImportUsage]
 
-from scaling.errors import TrainingError
+from scaling.study.errors import TrainingError
 from scaling.training.shared_layers import share_statistics
 
 PIECE = 64 * 2**20  # bytes of gradient that travel at once; larger ones gain nothing, and a copy of them is held

@@ -12,11 +12,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from scaling.config import DataConfig, Recipe, TrialConfig
 from scaling.costs.counting.quick import on_meta
 from scaling.data import Dataset
-from scaling.errors import ModelError
 from scaling.models import build_model
+from scaling.study.config import DataConfig, Recipe, TrialConfig
+from scaling.study.errors import ModelError
 
 Size = tuple[int, int]
 

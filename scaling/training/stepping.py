@@ -11,10 +11,10 @@ from timm.utils.model_ema import ModelEmaV3
 from torch import nn
 
 from scaling.augment import Augmentation
-from scaling.config import Recipe
-from scaling.errors import TrainingError
 from scaling.models.recomputing import recomputing
-from scaling.notes import Notes
+from scaling.study.config import Recipe
+from scaling.study.errors import TrainingError
+from scaling.study.notes import Notes
 from scaling.training.compiling import compiled
 from scaling.training.micro_batches import MicroBatches, is_out_of_memory, release_memory
 from scaling.training.optimisation import learning_rate, set_rate

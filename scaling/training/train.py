@@ -18,14 +18,14 @@ from timm.utils.model_ema import ModelEmaV3
 from torch import nn
 
 from scaling.augment import Augmentation
-from scaling.config import Recipe
 from scaling.data import AnySplit, Dataset, Split
 from scaling.data.batches import Batch, Step, batches, left_out, refuse_too_many
-from scaling.errors import StorageError
 from scaling.models.recomputing import checkpoint_gradients
-from scaling.notes import Notes
-from scaling.records import Epoch
-from scaling.storage import Where
+from scaling.study.config import Recipe
+from scaling.study.errors import StorageError
+from scaling.study.notes import Notes
+from scaling.study.records import Epoch
+from scaling.study.storage import Where
 from scaling.training import checkpointing
 from scaling.training.checkpointing import Checkpoint
 from scaling.training.compiling import is_worthwhile

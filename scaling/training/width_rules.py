@@ -12,10 +12,10 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from scaling.config import Recipe, WidthRule
-from scaling.errors import ModelError
 from scaling.models import build_model
 from scaling.models.registry import FAMILIES, check_arch, parameters
+from scaling.study.config import Recipe, WidthRule
+from scaling.study.errors import ModelError
 from scaling.training.optimisation import Scale
 
 Kind = Literal["vector", "hidden", "output"]

@@ -10,8 +10,8 @@ import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from scaling.errors import CostError, ModelError
 from scaling.models import check_arch
+from scaling.study.errors import CostError, ModelError
 
 Arch = Mapping[str, Any]
 Numbers = tuple[int, ...]

@@ -11,10 +11,10 @@ from torch import nn
 
 from scaling.costs.counting.depth import COSTLESS, Arch, along_depth
 from scaling.costs.counting.dispatcher import count_dispatched
-from scaling.errors import CostError
 from scaling.models import build_model
-from scaling.records import CountedCost
-from scaling.storage import write_atomically
+from scaling.study.errors import CostError
+from scaling.study.records import CountedCost
+from scaling.study.storage import write_atomically
 
 ImageSize = int | tuple[int, int]
 

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from scaling.errors import CostError
+from scaling.study.errors import CostError
 
 CONVOLUTION = "convolution"
 PRODUCT = "matrix product"  # linear layers, matmul, einsum and attention: a dispatcher sees the same kernels for all

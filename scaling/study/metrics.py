@@ -1,6 +1,6 @@
 """Metrics: every number that can be an axis, with its label, unit and direction.
 
-A metric is a decorated function from the columns of the table of trials (`scaling.records.frame`, one row a trial) to
+A metric is a decorated function from the columns of the table of trials (`scaling.study.records.frame`) to
 one number a trial; what a trial did not reach is missing (NaN). Costs are of one image, batch size 1, forward pass.
 """
 
@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from scaling.errors import ScalingError, unknown
+from scaling.study.errors import ScalingError, unknown
 
 Columns = Mapping[str, np.ndarray]  # numeric columns by name, each (trials,)
 Values = Callable[[Columns], np.ndarray]

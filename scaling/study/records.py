@@ -14,10 +14,10 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from scaling.config import Trial, cell_label
-from scaling.errors import RecordError, StorageError
-from scaling.storage import Where, cause, place, read_all
-from scaling.storage import write_atomically as write_atomically
+from scaling.study.config import Trial, cell_label
+from scaling.study.errors import RecordError, StorageError
+from scaling.study.storage import Where, cause, place, read_all
+from scaling.study.storage import write_atomically as write_atomically
 
 SCHEMA = 1  # of records and of study.json; raise it when an older reader would misread a newer file
 
@@ -123,7 +123,7 @@ class Record(Entry):
     reason: str | None = None  # what went wrong, or why it was stopped, one line
     traceback: str | None = None  # where that happened, for the person who mends it
     notes: list[str] = []  # what a reader should know of the run, one line each, such as a micro-batch that was halved
-    bracket: list[float] | None = None  # learning rates tried for this cell and arm; see `scaling.brackets`
+    bracket: list[float] | None = None  # learning rates tried for this cell and arm; see `scaling.study.learning_rates`
     config: dict[str, Any]  # the TrialConfig, whole, so that the trial can be run again
     cost: Cost | None = None
     curve: list[Epoch] = []

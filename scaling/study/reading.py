@@ -1,6 +1,6 @@
 """Reading for a report: every record that can be read, and one line for each that cannot.
 
-A sweep must know all its records and stops at a torn one (`scaling.records.read_records`). A report says what it can.
+A sweep must know all its records and stops at a torn one (`read_records`). A report says what it can.
 """
 
 import gc
@@ -11,9 +11,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from scaling.errors import ScalingError
-from scaling.records import SCHEMA, Record, impossible, in_order, parsed
-from scaling.storage import Where, read_all
+from scaling.study.errors import ScalingError
+from scaling.study.records import SCHEMA, Record, impossible, in_order, parsed
+from scaling.study.storage import Where, read_all
 
 
 @dataclass(frozen=True)

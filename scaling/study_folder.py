@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from scaling.config import Trial, flatten
-from scaling.errors import RecordError
-from scaling.records import Study, read_study
 from scaling.running.lease import locked as locked
 from scaling.space import Space
-from scaling.storage import Where
+from scaling.study.config import Trial, flatten
+from scaling.study.errors import RecordError
+from scaling.study.records import Study, read_study
+from scaling.study.storage import Where
 
 
 def previous(folder: Where, space: Space) -> Study | None:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from scaling.errors import StorageError, unknown
+from scaling.study.errors import StorageError, unknown
 
 if TYPE_CHECKING:
     from pyarrow.fs import FileSystem

@@ -6,8 +6,8 @@ The other rates' trials are kept in the study, but take no part in any compariso
 import math
 from collections.abc import Iterable, Sequence
 
-from scaling.config import cell_label
-from scaling.records import Record
+from scaling.study.config import cell_label
+from scaling.study.records import Record
 
 
 def rate_of(record: Record) -> float:
