@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import torch
 
+from scaling.costs.cost_table import Prices
 from scaling.costs.latency import repeat, training_step
 from scaling.costs.live_tensors import Step, black_batch
 from scaling.data import Dataset
-from scaling.environment import device_name
-from scaling.prices import Prices
 from scaling.study.config import Trial
+from scaling.training.environment import device_name
 from scaling.trial import build
 
 MOST_MACS = {"cpu": 3e10, "cuda": 1e14}  # of one timed step: about a second

@@ -1,4 +1,4 @@
-"""Galleries: what the attention of trained trials looks at, as `scaling.artifacts` drew it when they ended.
+"""Galleries: what the attention of trained trials looks at, as `scaling.training.artifacts` drew it when they ended.
 
 Only trials that keep their weights leave one, so a study may have none. Trials are chosen on validation accuracy, never
 by how their maps look.
@@ -14,7 +14,7 @@ from scaling.study.records import Record
 from scaling.study.storage import Where
 from scaling.wording import plural
 
-IMAGES = 8  # of the test set, as `scaling.artifacts` draws them; fewer where the test set has fewer
+IMAGES = 8  # of the test set, as `scaling.training.artifacts` draws them; fewer where the test set has fewer
 BEGINNING, END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"  # of a whole PNG
 
 

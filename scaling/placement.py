@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import torch
 
+from scaling.costs.cost_table import Prices
 from scaling.costs.memory import GIB, gpu_share
-from scaling.prices import Prices
 from scaling.study.config import Resources, Trial
 from scaling.study.errors import CostError
 

@@ -8,16 +8,17 @@ from rich.console import RenderableType
 from rich.table import Table
 
 from scaling.console import duration
+from scaling.costs.cost_table import Prices, load_datasets
 from scaling.costs.memory import GIB
-from scaling.design import Cell, Design, data_configs, study_name
 from scaling.estimate import estimate
-from scaling.prices import Prices, load_datasets
 from scaling.search.admission import Admission
 from scaling.search.agenda import Agenda
 from scaling.search.budget import Purse
 from scaling.search.designs import propose
 from scaling.search.proposals import SEARCHED
-from scaling.space import Space, find_space, load_space
+from scaling.space.design import Cell, Design, data_configs, study_name
+from scaling.space.load import find_space, load_space
+from scaling.space.schema import Space
 from scaling.study.config import Trial, cell_label
 from scaling.study.errors import SpaceError
 from scaling.study.records import Record

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from scaling.search.designs import RULES
 from scaling.search.rehearsal import rehearse
-from scaling.search.settings import Stop
+from scaling.space.search_settings import Stop
 from scaling.study.errors import command
 from scaling.study.records import read_records, read_study
 from scaling.study.storage import place

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from scaling.running.lease import locked as locked
-from scaling.space import Space
+from scaling.space.schema import Space
 from scaling.study.config import Trial, flatten
 from scaling.study.errors import RecordError
 from scaling.study.records import Study, read_study

@@ -20,7 +20,7 @@ from scaling.running.keeper import Keeper
 from scaling.running.overview import listed, status
 from scaling.running.progress import Progress
 from scaling.running.replay import Replay
-from scaling.space_overrides import parse_overrides
+from scaling.space.overrides import parse_overrides
 from scaling.study.errors import SpaceError, command
 from scaling.study.records import Study, read_records
 from scaling.study.storage import Where, place

@@ -11,20 +11,20 @@ from typing import Any
 import torch
 from torch import nn
 
-from scaling.artifacts import keep
 from scaling.costs.complexity import measure
 from scaling.costs.live_tensors import Step, measured_training_memory
 from scaling.costs.memory import inference_memory, training_memory
 from scaling.data import Dataset
-from scaling.environment import environment
 from scaling.models import build_model
-from scaling.models.recomputing import checkpoint_gradients
+from scaling.models.activation_checkpointing import checkpoint_gradients
 from scaling.study.config import Trial
 from scaling.study.notes import Notes
 from scaling.study.records import CountedCost, Epoch, Record
 from scaling.study.storage import Where
+from scaling.tasks.classification import not_finite, score
+from scaling.training.artifacts import keep
 from scaling.training.divergence import Diverged
-from scaling.training.evaluate import not_finite, score
+from scaling.training.environment import environment
 from scaling.training.resolution import largest, sizes_for
 from scaling.training.stopwatch import Stopwatch
 from scaling.training.train import fit, moving_average, steps_per_epoch

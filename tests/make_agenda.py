@@ -4,11 +4,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from scaling.design import Cell, Design
 from scaling.search.agenda import Agenda, Spent
 from scaling.search.course import Leg
 from scaling.search.proposals import Proposals, Wanted
-from scaling.space import Space
+from scaling.space.design import Cell, Design
+from scaling.space.schema import Space
 from scaling.study.config import Trial
 from scaling.study.records import Epoch, Record, Scores
 

@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from make_agenda import FakePrices, agenda, all_cells, play, space
 
-from scaling.design import cells
 from scaling.search.budget import Purse
 from scaling.search.course import Leg
 from scaling.search.designs import RULES
 from scaling.search.proposals import Wanted
-from scaling.search.settings import Budget, Tune
+from scaling.space.design import cells
+from scaling.space.search_settings import Budget, Tune
 from scaling.study.config import Resources, Trial
 from scaling.study.errors import SpaceError
 from scaling.study.learning_rates import at_edge, chosen_rates, without_rejected

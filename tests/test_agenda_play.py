@@ -19,8 +19,8 @@ from scaling.search.agenda import Agenda, Spent
 from scaling.search.budget import Purse
 from scaling.search.course import Leg
 from scaling.search.designs import propose
-from scaling.search.settings import Budget
-from scaling.space import Space
+from scaling.space.schema import Space
+from scaling.space.search_settings import Budget
 from scaling.study.config import Resources, Trial, cell_label
 from scaling.study.records import Cost, Epoch, Record
 

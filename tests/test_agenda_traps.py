@@ -8,15 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from make_agenda import agenda, all_cells, curve, finished, play, space
 
-from scaling.design import cells
 from scaling.search.agenda import Agenda
 from scaling.search.budget import Purse, device_hours
 from scaling.search.course import Leg
 from scaling.search.ladder import Ladder, places
 from scaling.search.proposals import Wanted
-from scaling.search.settings import Budget
 from scaling.search.stopping import Standing
-from scaling.space import Space
+from scaling.space.design import cells
+from scaling.space.schema import Space
+from scaling.space.search_settings import Budget
 from scaling.study.config import Resources, Trial
 from scaling.study.records import Record
 

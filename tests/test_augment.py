@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from scaling.augment import Augmentation, Normalisation
-from scaling.augment.geometry import ERASED_AREA, erase, flip_and_crop, flipped_and_shifted
-from scaling.augment.mixing import mix, soft_targets
-from scaling.augment.operations import OPERATIONS, rand_augment
 from scaling.data import Dataset, Split
+from scaling.data.augment import Augmentation, Normalisation
+from scaling.data.augment.geometry import ERASED_AREA, erase, flip_and_crop, flipped_and_shifted
+from scaling.data.augment.mixing import mix, soft_targets
+from scaling.data.augment.operations import OPERATIONS, rand_augment
 from scaling.study.config import Recipe
 
 

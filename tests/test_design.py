@@ -5,9 +5,9 @@ from collections import Counter
 import pytest
 from make_agenda import agenda, all_cells, play, space
 
-from scaling.design import Design, cells, study_name
 from scaling.search.sampling import sample_cells
-from scaling.space import Range, Space
+from scaling.space.design import Design, cells, study_name
+from scaling.space.schema import Range, Space
 from scaling.study.config import Trial, TrialConfig
 from scaling.study.errors import SpaceError
 

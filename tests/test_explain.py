@@ -8,9 +8,10 @@ import pytest
 import torch
 from PIL import Image
 
-from scaling.explain import attention_maps, drawing, explain, gallery, main
+from scaling.explain import main
 from scaling.models import POOLINGS, build_model, save_model
 from scaling.study.errors import ModelError
+from scaling.training.explanations import attention_maps, drawing, explain, gallery
 
 ARCH: dict[str, Any] = {
     "width": 16,

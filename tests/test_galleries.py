@@ -112,6 +112,6 @@ def test_the_page_holds_the_images_and_says_nothing_where_there_are_none(tmp_pat
 
 
 def test_a_gallery_is_said_to_have_as_many_images_as_are_drawn() -> None:
-    from scaling.artifacts import IMAGES
+    from scaling.training.artifacts import IMAGES
 
     assert galleries.IMAGES == IMAGES

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from make_agenda import finished, space
 
-from scaling.design import Design, cells
 from scaling.running.pulse import beat
+from scaling.space.design import Design, cells
 from scaling.study.errors import command
 from scaling.study.records import Record, write_record, write_study
 from scaling.study_folder import describe, locked

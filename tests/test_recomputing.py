@@ -10,7 +10,7 @@ from torch import nn
 from scaling.costs.live_tensors import LiveTensors, Step
 from scaling.costs.memory import training_memory
 from scaling.models import build_model
-from scaling.models.recomputing import checkpoint_gradients, recomputing
+from scaling.models.activation_checkpointing import checkpoint_gradients, recomputing
 from scaling.models.registry import FAMILIES
 from scaling.study.errors import ModelError
 

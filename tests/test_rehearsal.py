@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from make_agenda import space
 
-from scaling.design import Design, cells
 from scaling.rehearse import main
 from scaling.search.dominance import best_at_cost, most_gain
 from scaling.search.rehearsal import front_of, rehearse
-from scaling.search.settings import Stop
-from scaling.space import Space
+from scaling.space.design import Design, cells
+from scaling.space.schema import Space
+from scaling.space.search_settings import Stop
 from scaling.study.config import Trial
 from scaling.study.errors import RecordError
 from scaling.study.records import Cost, Epoch, Record, Scores, Study, write_record, write_study

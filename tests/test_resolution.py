@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from torch import nn
 
-from scaling.augment import Augmentation
 from scaling.data import Dataset, Split
+from scaling.data.augment import Augmentation
 from scaling.models import build_model
 from scaling.study.config import DataConfig, Recipe, TrialConfig
 from scaling.study.errors import ModelError

@@ -9,7 +9,7 @@ import pytest
 
 import scaling
 from scaling.running.authentication import AuthenticationError, host_of, require_token
-from scaling.space import load_space
+from scaling.space.load import load_space
 from scaling.study.errors import SpaceError
 
 PACKAGE = Path(scaling.__file__).parent

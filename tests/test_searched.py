@@ -7,11 +7,11 @@ import optuna
 import pytest
 from make_agenda import FakeAdmission, play, space
 
-from scaling.design import Cell
 from scaling.search.agenda import Agenda
 from scaling.search.designs import DESIGNS, propose
 from scaling.search.proposals import SAMPLED, SEARCHED
-from scaling.space import Space
+from scaling.space.design import Cell
+from scaling.space.schema import Space
 from scaling.study.config import Trial
 from scaling.study.errors import SpaceError
 from scaling.study.records import Record

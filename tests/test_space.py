@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from scaling.source import read_yaml
-from scaling.space import Range, Space, find_space, load_space, schema
+from scaling.space.load import find_space, load_space, schema
+from scaling.space.schema import Range, Space
+from scaling.space.yaml_source import read_yaml
 from scaling.study.errors import SpaceError
 
 GOOD = """\

@@ -22,9 +22,9 @@ from scaling.study.config import Recipe
 from scaling.study.errors import TrainingError
 from scaling.study.notes import Notes
 from scaling.study.records import Epoch
+from scaling.tasks.classification import evaluate, score
 from scaling.training import compiling
 from scaling.training.compiling import WORTHWHILE_STEPS, is_worthwhile
-from scaling.training.evaluate import evaluate, score
 from scaling.training.micro_batches import MicroBatches, is_out_of_memory
 from scaling.training.precision import float32_products
 from scaling.training.train import fit, moving_average

@@ -22,7 +22,7 @@ from scaling.models import build_model
 from scaling.study.config import DataConfig, Recipe
 from scaling.study.errors import DataError
 from scaling.study.notes import Notes
-from scaling.training.evaluate import evaluate
+from scaling.tasks.classification import evaluate
 from scaling.training.train import fit
 
 CPU = torch.device("cpu")

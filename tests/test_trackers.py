@@ -12,7 +12,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from tensorboardX.proto.event_pb2 import Event  # pyright: ignore[reportAttributeAccessIssue] # generated code
 
-from scaling.design import Design, cells
+from scaling.space.design import Design, cells
 from scaling.study.config import Trial
 from scaling.study.errors import ScalingError
 from scaling.study.records import Epoch, Record

@@ -22,8 +22,8 @@ from scaling.models import FAMILIES, build_model
 from scaling.models.pooling import POOLINGS
 from scaling.study.config import DataConfig, Recipe
 from scaling.study.records import Epoch
+from scaling.tasks.classification import Outcome, evaluate, examine, score
 from scaling.training.divergence import Diverged
-from scaling.training.evaluate import Outcome, evaluate, examine, score
 from scaling.training.optimisation import LONGEST_WARMUP, OPTIMIZERS, build_optimizer, learning_rate
 from scaling.training.stepping import LOSSES
 from scaling.training.stopwatch import Stopwatch

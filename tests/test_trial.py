@@ -9,13 +9,13 @@ import pytest
 import torch
 from PIL import Image
 
-from scaling.artifacts import examples
 from scaling.data import Dataset, Split, load_data
 from scaling.models import load_model
 from scaling.study.config import DataConfig, Recipe, Trial, TrialConfig
 from scaling.study.errors import DataError
 from scaling.study.records import Epoch, Record, Scores
-from scaling.training.evaluate import evaluate, score
+from scaling.tasks.classification import evaluate, score
+from scaling.training.artifacts import examples
 from scaling.trial import build, run_trial
 
 DATA = DataConfig(source="digits", train_limit=200)

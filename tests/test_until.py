@@ -7,9 +7,9 @@ from make_agenda import FakeAdmission, play, space
 from scaling.search.agenda import Agenda
 from scaling.search.budget import Purse
 from scaling.search.designs import propose
-from scaling.search.settings import Budget
 from scaling.search.until import Place, Spread, allocate, squared_width
-from scaling.space import Space
+from scaling.space.schema import Space
+from scaling.space.search_settings import Budget
 from scaling.statistics.looks import GROWTH, LOOK_LEVEL, MOST_LOOKS, look_level
 from scaling.study.config import Resources, Trial
 

@@ -13,9 +13,9 @@ from torch import nn
 from scaling.costs.counting.quick import ImageSize
 from scaling.costs.live_tensors import Precision, Step, black_batch, loss_of
 from scaling.costs.memory import GIB, predict_inference
-from scaling.environment import device_name
 from scaling.study.config import Recipe
 from scaling.study.errors import CostError
+from scaling.training.environment import device_name
 from scaling.training.optimisation import build_optimizer
 
 MOST_IMAGES = 1024  # in a batch; throughput grows no more beyond

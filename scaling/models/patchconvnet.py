@@ -17,8 +17,8 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from scaling.models.attention_pooling import NORM_EPS, scaled, scaled_weights
-from scaling.models.frugal import gelu_depthwise, gelu_gate_linear
 from scaling.models.head import HeadedNetwork
+from scaling.models.memory_efficient import gelu_depthwise, gelu_gate_linear
 from scaling.models.pooling import PAPER_POOLING, PoolingChoice
 from scaling.models.registry import ImageSize, Positive, family, seeded
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
+from scaling.costs.cost_table import Prices, match_arms_of
 from scaling.data import Dataset
-from scaling.design import Cell, Design
-from scaling.prices import Prices, match_arms_of
-from scaling.space import Space
+from scaling.space.design import Cell, Design
+from scaling.space.schema import Space
 from scaling.study.config import DataConfig
 from scaling.study.errors import SpaceError
 

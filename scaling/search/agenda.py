@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from scaling.design import Cell, Design
 from scaling.search.course import Course, Leg, Stopped, course
 from scaling.search.ladder import Ladder
 from scaling.search.outcomes import Outcome, in_brief, seconds_of, stopped_record
 from scaling.search.proposals import SEARCHED, Proposals
 from scaling.search.stopping import RULES, Field, Standing
+from scaling.space.design import Cell, Design
 from scaling.study.config import Trial
 from scaling.study.errors import SpaceError
 from scaling.study.records import Epoch, Record

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterable
 
-from scaling.search.settings import Budget
+from scaling.space.search_settings import Budget
 from scaling.study.config import Resources
 from scaling.study.records import Record
 

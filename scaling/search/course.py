@@ -8,10 +8,10 @@ from collections.abc import Container, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from scaling.design import Design
 from scaling.search.outcomes import Outcome, given_up
 from scaling.search.proposals import Wanted
 from scaling.search.stopping import Decision, Standing, rungs
+from scaling.space.design import Design
 from scaling.study.config import Trial, cell_label
 from scaling.study.learning_rates import chosen_rates
 

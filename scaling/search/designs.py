@@ -6,7 +6,7 @@ from scaling.search.admission import Admission
 from scaling.search.proposals import DESIGNS, Proposals
 from scaling.search.stopping import RULES as RULES
 from scaling.search.until import until_decided
-from scaling.space import Space
+from scaling.space.schema import Space
 
 
 def propose(space: Space, admission: Admission) -> Proposals:

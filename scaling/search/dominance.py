@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from scaling.search.settings import Stop
 from scaling.search.stopping import Decision, Field, Standing, stopping
+from scaling.space.search_settings import Stop
 from scaling.statistics.intervals import t_quantile
 from scaling.study.records import Record
 

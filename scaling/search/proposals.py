@@ -8,10 +8,10 @@ unbalance the comparison. Equal records must give equal proposals, for a study t
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 
-from scaling.design import Cell, cells
 from scaling.search.admission import Admission
 from scaling.search.sampling import sample_cells, size_of
-from scaling.space import Space
+from scaling.space.design import Cell, cells
+from scaling.space.schema import Space
 from scaling.study.records import Record
 
 

@@ -7,11 +7,11 @@ cell, run to its end, would have been on the front of one of its arms.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from scaling.design import Cell, Design
 from scaling.search.agenda import Agenda
 from scaling.search.proposals import Proposals, Wanted
-from scaling.search.settings import Search, Stop
-from scaling.space import Space
+from scaling.space.design import Cell, Design
+from scaling.space.schema import Space
+from scaling.space.search_settings import Search, Stop
 from scaling.study.config import cell_label
 from scaling.study.errors import RecordError
 from scaling.study.learning_rates import without_rejected

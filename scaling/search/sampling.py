@@ -12,7 +12,7 @@ from typing import Any
 import optuna
 from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
 
-from scaling.space import Range
+from scaling.space.schema import Range
 from scaling.study.errors import SpaceError
 
 MOST_TRIES = 50  # draws per wanted cell before the space is held to be used up

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from scaling.search.settings import Stop
+from scaling.space.search_settings import Stop
 from scaling.study.records import Record
 
 Decision = Literal["go on", "wait"] | str  # anything else is the reason why the cell is stopped

@@ -10,11 +10,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scaling.design import Cell
 from scaling.search.admission import Admission
 from scaling.search.proposals import Proposals, Wanted
 from scaling.search.sampling import sample_cells, size_of
-from scaling.space import Space
+from scaling.space.design import Cell
+from scaling.space.schema import Space
 from scaling.statistics.intervals import t_quantile
 from scaling.statistics.looks import GROWTH, LOOK_LEVEL, MOST_LOOKS
 from scaling.statistics.paired import Comparison, compare

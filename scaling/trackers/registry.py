@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
-from scaling.space import Space
+from scaling.space.schema import Space
 from scaling.study.config import Trial
 from scaling.study.errors import ScalingError, unknown
 from scaling.study.records import Epoch, Record

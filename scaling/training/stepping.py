@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from timm.utils.model_ema import ModelEmaV3
 from torch import nn
 
-from scaling.augment import Augmentation
-from scaling.models.recomputing import recomputing
+from scaling.data.augment import Augmentation
+from scaling.models.activation_checkpointing import recomputing
 from scaling.study.config import Recipe
 from scaling.study.errors import TrainingError
 from scaling.study.notes import Notes

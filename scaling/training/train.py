@@ -17,20 +17,20 @@ import torch
 from timm.utils.model_ema import ModelEmaV3
 from torch import nn
 
-from scaling.augment import Augmentation
 from scaling.data import AnySplit, Dataset, Split
+from scaling.data.augment import Augmentation
 from scaling.data.batches import Batch, Step, batches, left_out, refuse_too_many
-from scaling.models.recomputing import checkpoint_gradients
+from scaling.models.activation_checkpointing import checkpoint_gradients
 from scaling.study.config import Recipe
 from scaling.study.errors import StorageError
 from scaling.study.notes import Notes
 from scaling.study.records import Epoch
 from scaling.study.storage import Where
+from scaling.tasks.classification import evaluate
 from scaling.training import checkpointing
 from scaling.training.checkpointing import Checkpoint
 from scaling.training.compiling import is_worthwhile
 from scaling.training.divergence import Diverged
-from scaling.training.evaluate import evaluate
 from scaling.training.micro_batches import MicroBatches
 from scaling.training.optimisation import Scale, build_optimizer, learning_rate
 from scaling.training.precision import float32_products

@@ -6,10 +6,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from scaling.augment.geometry import erase, flip_and_crop
-from scaling.augment.mixing import mix, soft_targets
-from scaling.augment.operations import rand_augment
 from scaling.data import Dataset
+from scaling.data.augment.geometry import erase, flip_and_crop
+from scaling.data.augment.mixing import mix, soft_targets
+from scaling.data.augment.operations import rand_augment
 from scaling.study.config import Recipe
 
 

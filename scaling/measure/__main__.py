@@ -1,12 +1,8 @@
-"""Costs without training: `python -m scaling.measure --model timm:resnet50`, or of every cell of a space.
-
-The module can be called as the function that it shares its name with: `scaling.measure(model, image_size=224)`.
-"""
+"""Costs without training: `python -m scaling.measure --model timm:resnet50`, or of every cell of a space."""
 
 import argparse
 import json
 import sys
-import types
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,18 +13,15 @@ from pydantic import ByteSize, TypeAdapter
 from rich import box
 from rich.table import Table
 from rich.text import Text
-from torch import nn
 
-from scaling.candidates import Candidate, from_models, from_space
 from scaling.console import Terminal
-from scaling.cost_rows import Row, breakdown, measured, solved, timed
-from scaling.costs import complexity
 from scaling.costs.counting.quick import ImageSize
 from scaling.costs.live_tensors import Step
 from scaling.costs.matching import COSTS
-from scaling.space_overrides import parse_overrides
+from scaling.measure.models import Candidate, from_models, from_space
+from scaling.measure.rows import Row, breakdown, measured, solved, timed
+from scaling.space.overrides import parse_overrides
 from scaling.study.errors import CostError, command, unknown
-from scaling.study.records import CountedCost
 
 EPILOG = """\
 examples:
@@ -251,15 +244,6 @@ def _target(text: str) -> tuple[str, float]:
     except ValueError:
         raise CostError(f"--match {text}: '{value}' is no number") from None
 
-
-class _Callable(types.ModuleType):
-    """The module, which is also the function that the package shows under the same name."""
-
-    def __call__(self, model: nn.Module, image_size: ImageSize, in_chans: int = 3) -> CountedCost:
-        return complexity.measure(model, image_size, in_chans)
-
-
-sys.modules[__name__].__class__ = _Callable
 
 if __name__ == "__main__":
     sys.exit(main())

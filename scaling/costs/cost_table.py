@@ -11,7 +11,7 @@ from scaling.costs.live_tensors import Step
 from scaling.costs.matching import match_arms
 from scaling.costs.memory import training_memory_all
 from scaling.data import Dataset, load_data
-from scaling.design import Cell, Design
+from scaling.space.design import Cell, Design
 from scaling.study.config import DataConfig, Resources, Trial, TrialConfig, cell_label
 from scaling.study.errors import CostError
 from scaling.study.records import CountedCost

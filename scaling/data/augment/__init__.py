@@ -3,5 +3,5 @@
 All random numbers come from a numpy generator that the caller seeds, so the same seed augments alike on every device.
 """
 
-from scaling.augment.pipeline import Augmentation as Augmentation
-from scaling.augment.pipeline import Normalisation as Normalisation
+from scaling.data.augment.pipeline import Augmentation as Augmentation
+from scaling.data.augment.pipeline import Normalisation as Normalisation

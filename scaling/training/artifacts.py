@@ -8,11 +8,11 @@ from torch import nn
 
 from scaling.data import AnySplit, Dataset
 from scaling.data.batches import Step, batches
-from scaling.explain import explain, gallery
 from scaling.models import save_model
 from scaling.models.attention_pooling import AttendingPool
 from scaling.study.config import TrialConfig
 from scaling.study.storage import Where, write_atomically
+from scaling.training.explanations import explain, gallery
 
 IMAGES = 8  # of the test set in a gallery, of as many classes as possible
 

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
-from scaling.candidates import Candidate
 from scaling.costs.complexity import Audit, audit
 from scaling.costs.latency import largest_batch, measure_latency
 from scaling.costs.live_tensors import Precision, Step
 from scaling.costs.matching import match
 from scaling.costs.memory import predict_inference, predict_training
+from scaling.measure.models import Candidate
 from scaling.study.errors import CostError
 
 Row = dict[str, Any]

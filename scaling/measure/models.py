@@ -13,7 +13,7 @@ from torch import nn
 
 from scaling.costs.counting.quick import ImageSize, on_meta
 from scaling.models import FAMILIES, build_model
-from scaling.models.recomputing import checkpoint_gradients
+from scaling.models.activation_checkpointing import checkpoint_gradients
 from scaling.plan import make_plan
 from scaling.study.errors import ModelError, unknown
 from scaling.study.records import CountedCost

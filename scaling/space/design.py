@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any, TypeVar
 
-from scaling.space import Range, Space
+from scaling.space.schema import Range, Space
 from scaling.study.config import DataConfig, Settings, Trial, TrialConfig, cell_label
 from scaling.study.errors import SpaceError
 

@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from scaling.augment import Normalisation
 from scaling.data import AnySplit, Dataset
+from scaling.data.augment import Normalisation
 from scaling.data.batches import Step, batches, unreadable_lines
 from scaling.study.errors import TrainingError
 from scaling.study.notes import Notes

@@ -10,8 +10,8 @@ from scaling.models.registry import FAMILIES, check_arch, parameters
 from scaling.search.designs import DESIGNS, RULES
 from scaling.search.proposals import SAMPLED
 from scaling.search.searched import ACCURACY
-from scaling.source import Source
-from scaling.space import Limits, Range, Space, Value
+from scaling.space.schema import Limits, Range, Space, Value
+from scaling.space.yaml_source import Source
 from scaling.study.config import DataConfig, Recipe
 from scaling.study.errors import ModelError, unknown
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from scaling.source import read_yaml
+from scaling.space.yaml_source import read_yaml
 from scaling.study.errors import SpaceError
 
 
