@@ -23,16 +23,16 @@ from pathlib import Path
 
 import torch
 
-from scaling.executor import cluster, run
-from scaling.plan import Plan, make_plan
-from scaling.running.keeper import Keeper
-from scaling.running.progress import Progress
-from scaling.running.replay import Replay
 from scaling.study.config import Trial
 from scaling.study.records import Epoch, Record, read_records, write_record, write_study
-from scaling.study_folder import describe
-from scaling.trackers import Told, open_trackers
-from scaling.trackers.registry import USUAL, Onlooker
+from scaling.sweep.executor import cluster, run
+from scaling.sweep.plan import Plan, make_plan
+from scaling.sweep.progress import Progress
+from scaling.sweep.recorder import Keeper
+from scaling.sweep.replay import Replay
+from scaling.sweep.study_folder import describe
+from scaling.sweep.trackers import Told, open_trackers
+from scaling.sweep.trackers.registry import USUAL, Onlooker
 from scaling.trial import run_trial
 
 SPACE = """\

@@ -4,12 +4,12 @@ import argparse
 import sys
 from pathlib import Path
 
-from scaling.search.designs import RULES
-from scaling.search.rehearsal import rehearse
 from scaling.space.search_settings import Stop
 from scaling.study.errors import command
 from scaling.study.records import read_records, read_study
 from scaling.study.storage import place
+from scaling.sweep.search.propose import RULES
+from scaling.sweep.search.rehearsal import rehearse
 
 EPILOG = """\
 example:

@@ -4,13 +4,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from scaling.search.agenda import Agenda, Spent
-from scaling.search.course import Leg
-from scaling.search.proposals import Proposals, Wanted
 from scaling.space.design import Cell, Design
 from scaling.space.schema import Space
 from scaling.study.config import Trial
 from scaling.study.records import Epoch, Record, Scores
+from scaling.sweep.search.cell_run import Leg
+from scaling.sweep.search.designs.proposals import Proposals, Wanted
+from scaling.sweep.search.trial_queue import Agenda, Spent
 
 
 @dataclass(frozen=True)

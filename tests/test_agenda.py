@@ -7,15 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from make_agenda import FakePrices, agenda, all_cells, play, space
 
-from scaling.search.budget import Purse
-from scaling.search.course import Leg
-from scaling.search.designs import RULES
-from scaling.search.proposals import Wanted
 from scaling.space.design import cells
 from scaling.space.search_settings import Budget, Tune
 from scaling.study.config import Resources, Trial
 from scaling.study.errors import SpaceError
 from scaling.study.learning_rates import at_edge, chosen_rates, without_rejected
+from scaling.sweep.search.budget import Purse
+from scaling.sweep.search.cell_run import Leg
+from scaling.sweep.search.designs.proposals import Wanted
+from scaling.sweep.search.propose import RULES
 
 
 def skill(trial: Trial) -> float:

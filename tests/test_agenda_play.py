@@ -15,14 +15,14 @@ from hypothesis import strategies as st
 from make_agenda import FakeAdmission, finished
 from make_agenda import space as space_of
 
-from scaling.search.agenda import Agenda, Spent
-from scaling.search.budget import Purse
-from scaling.search.course import Leg
-from scaling.search.designs import propose
 from scaling.space.schema import Space
 from scaling.space.search_settings import Budget
 from scaling.study.config import Resources, Trial, cell_label
 from scaling.study.records import Cost, Epoch, Record
+from scaling.sweep.search.budget import Purse
+from scaling.sweep.search.cell_run import Leg
+from scaling.sweep.search.propose import propose
+from scaling.sweep.search.trial_queue import Agenda, Spent
 
 EPOCHS = 5
 

@@ -8,17 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from make_agenda import agenda, all_cells, curve, finished, play, space
 
-from scaling.search.agenda import Agenda
-from scaling.search.budget import Purse, device_hours
-from scaling.search.course import Leg
-from scaling.search.ladder import Ladder, places
-from scaling.search.proposals import Wanted
-from scaling.search.stopping import Standing
 from scaling.space.design import cells
 from scaling.space.schema import Space
 from scaling.space.search_settings import Budget
 from scaling.study.config import Resources, Trial
 from scaling.study.records import Record
+from scaling.sweep.search.budget import Purse, device_hours
+from scaling.sweep.search.cell_run import Leg
+from scaling.sweep.search.designs.proposals import Wanted
+from scaling.sweep.search.rungs import Ladder, places
+from scaling.sweep.search.stopping.rules import Standing
+from scaling.sweep.search.trial_queue import Agenda
 
 HALVING = {"stop": {"rule": "halving", "factor": 2}}
 ASHA = {"stop": {"rule": "asha", "factor": 2}}

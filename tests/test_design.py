@@ -5,11 +5,11 @@ from collections import Counter
 import pytest
 from make_agenda import agenda, all_cells, play, space
 
-from scaling.search.sampling import sample_cells
 from scaling.space.design import Design, cells, study_name
 from scaling.space.schema import Range, Space
 from scaling.study.config import Trial, TrialConfig
 from scaling.study.errors import SpaceError
+from scaling.sweep.search.sampling import sample_cells
 
 
 def planned_of(asked: Space) -> list[Trial]:

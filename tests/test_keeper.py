@@ -6,12 +6,12 @@ from typing import Any
 
 from make_agenda import agenda, all_cells, curve, finished, space
 
-from scaling.running.keeper import Keeper
-from scaling.running.progress import Progress
-from scaling.search.course import Leg
 from scaling.space.design import cells
 from scaling.study.config import Trial
 from scaling.study.records import Epoch, Record, read_records, read_study
+from scaling.sweep.progress import Progress
+from scaling.sweep.recorder import Keeper
+from scaling.sweep.search.cell_run import Leg
 
 
 class Onlooker:

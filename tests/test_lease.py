@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from scaling.running import lease
-from scaling.running.lease import DEAD, Holder, holder, is_shared, locked
 from scaling.study.errors import ScalingError
 from scaling.study.storage import Where, place, write_atomically
+from scaling.sweep import lease
+from scaling.sweep.lease import DEAD, Holder, holder, is_shared, locked
 
 
 @pytest.fixture(params=["{}", "file://{}"])

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from make_agenda import finished, space
 
-from scaling.running.pulse import beat
 from scaling.space.design import Design, cells
 from scaling.study.errors import command
 from scaling.study.records import Record, write_record, write_study
-from scaling.study_folder import describe, locked
 from scaling.sweep import main
+from scaling.sweep.heartbeat import beat
+from scaling.sweep.study_folder import describe, locked
 
 
 @pytest.fixture

@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scaling.costs.memory import GIB
-from scaling.placement import gpu_shares, no_room, refuse_what_cannot_fit
 from scaling.study.config import Resources, Trial, TrialConfig
 from scaling.study.errors import CostError
+from scaling.sweep.placement import gpu_shares, no_room, refuse_what_cannot_fit
 
 GPU = 80 * GIB
 

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from scaling.data import load_data
-from scaling.plan import Plan, make_plan
 from scaling.study.config import TrialConfig
 from scaling.study.errors import ScalingError
 from scaling.study.notes import Notes
+from scaling.sweep.plan import Plan, make_plan
 from scaling.trial import build, costs
 
 SPACE = """\

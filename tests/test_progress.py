@@ -4,10 +4,10 @@ import pytest
 from rich.console import Console
 
 from scaling.console import duration
-from scaling.running.display import Display
-from scaling.running.progress import Progress
 from scaling.study.config import Recipe, Trial, TrialConfig
 from scaling.study.records import Epoch, Record, Scores
+from scaling.sweep.display import Display
+from scaling.sweep.progress import Progress
 
 
 def trial(number: int, arm: str = "average") -> Trial:

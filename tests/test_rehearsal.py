@@ -7,14 +7,14 @@ import pytest
 from make_agenda import space
 
 from scaling.rehearse import main
-from scaling.search.dominance import best_at_cost, most_gain
-from scaling.search.rehearsal import front_of, rehearse
 from scaling.space.design import Design, cells
 from scaling.space.schema import Space
 from scaling.space.search_settings import Stop
 from scaling.study.config import Trial
 from scaling.study.errors import RecordError
 from scaling.study.records import Cost, Epoch, Record, Scores, Study, write_record, write_study
+from scaling.sweep.search.rehearsal import front_of, rehearse
+from scaling.sweep.search.stopping.dominance import best_at_cost, most_gain
 
 EPOCHS = 9
 

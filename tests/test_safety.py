@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 import scaling
-from scaling.running.authentication import AuthenticationError, host_of, require_token
 from scaling.space.load import load_space
 from scaling.study.errors import SpaceError
+from scaling.sweep.authentication import AuthenticationError, host_of, require_token
 
 PACKAGE = Path(scaling.__file__).parent
 FORBIDDEN_MODULES = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}

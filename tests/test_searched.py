@@ -7,14 +7,14 @@ import optuna
 import pytest
 from make_agenda import FakeAdmission, play, space
 
-from scaling.search.agenda import Agenda
-from scaling.search.designs import DESIGNS, propose
-from scaling.search.proposals import SAMPLED, SEARCHED
 from scaling.space.design import Cell
 from scaling.space.schema import Space
 from scaling.study.config import Trial
 from scaling.study.errors import SpaceError
 from scaling.study.records import Record
+from scaling.sweep.search.designs.proposals import SAMPLED, SEARCHED
+from scaling.sweep.search.propose import DESIGNS, propose
+from scaling.sweep.search.trial_queue import Agenda
 
 AXES = {"depth": {"low": 1, "high": 12}, "width": {"low": 8, "high": 128, "step": 8}}
 

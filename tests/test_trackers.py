@@ -16,8 +16,8 @@ from scaling.space.design import Design, cells
 from scaling.study.config import Trial
 from scaling.study.errors import ScalingError
 from scaling.study.records import Epoch, Record
-from scaling.trackers import TRACKERS, Told, open_trackers
-from scaling.trackers.registry import Guarded, Tracker, check_names
+from scaling.sweep.trackers import TRACKERS, Told, open_trackers
+from scaling.sweep.trackers.registry import Guarded, Tracker, check_names
 
 
 def told(folder: Path, **parts: object) -> tuple[Told, list[Trial]]:

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 from make_agenda import FakeAdmission, play, space
 
-from scaling.search.agenda import Agenda
-from scaling.search.budget import Purse
-from scaling.search.designs import propose
-from scaling.search.until import Place, Spread, allocate, squared_width
 from scaling.space.schema import Space
 from scaling.space.search_settings import Budget
 from scaling.statistics.looks import GROWTH, LOOK_LEVEL, MOST_LOOKS, look_level
 from scaling.study.config import Resources, Trial
+from scaling.sweep.search.budget import Purse
+from scaling.sweep.search.propose import propose
+from scaling.sweep.search.trial_queue import Agenda
+from scaling.sweep.search.until import Place, Spread, allocate, squared_width
 
 SPACE = {
     "axes": {"depth": {"low": 1, "high": 40}, "width": {"low": 8, "high": 256, "step": 8}},
@@ -107,7 +107,7 @@ def test_the_level_of_a_look_keeps_the_level_of_the_whole() -> None:
 @pytest.mark.slow
 def test_arms_that_do_not_differ_are_seldom_called_different() -> None:
     """Repeated looks at 95 % each would call about one in six of these different."""
-    from scaling.search.until import comparisons
+    from scaling.sweep.search.until import comparisons
 
     wrong = 0
     runs = 60
@@ -124,7 +124,7 @@ def test_arms_that_do_not_differ_are_seldom_called_different() -> None:
 def test_the_report_of_such_a_study_uses_the_level_of_its_looks() -> None:
     from scaling.answers.analysis import analyse
     from scaling.answers.caveats import caveats
-    from scaling.study_folder import describe
+    from scaling.sweep.study_folder import describe
 
     asked = study()
     admission = Admission(asked)

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from scaling.executor.body import LEAST, MOST, Bundle, TrialWorker
 from scaling.study.records import Epoch
+from scaling.sweep.executor.worker import LEAST, MOST, Bundle, TrialWorker
 
 
 class Clock:

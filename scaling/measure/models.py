@@ -14,9 +14,9 @@ from torch import nn
 from scaling.costs.counting.quick import ImageSize, on_meta
 from scaling.models import FAMILIES, build_model
 from scaling.models.activation_checkpointing import checkpoint_gradients
-from scaling.plan import make_plan
 from scaling.study.errors import ModelError, unknown
 from scaling.study.records import CountedCost
+from scaling.sweep.plan import make_plan
 
 TIMM = "timm:"
 

@@ -7,13 +7,13 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from scaling.models.registry import FAMILIES, check_arch, parameters
-from scaling.search.designs import DESIGNS, RULES
-from scaling.search.proposals import SAMPLED
-from scaling.search.searched import ACCURACY
 from scaling.space.schema import Limits, Range, Space, Value
 from scaling.space.yaml_source import Source
 from scaling.study.config import DataConfig, Recipe
 from scaling.study.errors import ModelError, unknown
+from scaling.sweep.search.designs.proposals import SAMPLED
+from scaling.sweep.search.designs.searched import ACCURACY
+from scaling.sweep.search.propose import DESIGNS, RULES
 
 SECTIONS: dict[str, type[BaseModel]] = {"recipe": Recipe, "data": DataConfig}  # what an axis may vary besides arch
 OBJECTIVES = {ACCURACY, *Limits.model_fields}

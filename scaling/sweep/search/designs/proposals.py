@@ -8,11 +8,11 @@ unbalance the comparison. Equal records must give equal proposals, for a study t
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 
-from scaling.search.admission import Admission
-from scaling.search.sampling import sample_cells, size_of
 from scaling.space.design import Cell, cells
 from scaling.space.schema import Space
 from scaling.study.records import Record
+from scaling.sweep.search.feasibility import Admission
+from scaling.sweep.search.sampling import sample_cells, size_of
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from optuna.trial import TrialState, create_trial
 from scaling.space.schema import Range, Space
 from scaling.study.config import Trial, TrialConfig
 from scaling.study.records import Epoch, Record
-from scaling.trackers.registry import Told, settings_of, tracker
+from scaling.sweep.trackers.registry import Told, settings_of, tracker
 
 FILE = "optuna.journal"
 MOST_SEEDS = 2**31 - 1

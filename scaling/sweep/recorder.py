@@ -4,16 +4,16 @@ import contextlib
 import time
 from collections.abc import Mapping, Sequence
 
-from scaling.plan import Plan
-from scaling.running.progress import Progress
-from scaling.running.pulse import beat
-from scaling.search.agenda import Agenda
 from scaling.study.config import Trial
 from scaling.study.errors import StorageError
 from scaling.study.records import Epoch, Record, Study, write_record, write_study
 from scaling.study.storage import remove_tree
-from scaling.study_folder import describe
-from scaling.trackers.registry import Onlooker
+from scaling.sweep.heartbeat import beat
+from scaling.sweep.plan import Plan
+from scaling.sweep.progress import Progress
+from scaling.sweep.search.trial_queue import Agenda
+from scaling.sweep.study_folder import describe
+from scaling.sweep.trackers.registry import Onlooker
 
 BEAT = 5.0  # seconds between words to those who look from outside
 

@@ -8,12 +8,12 @@ from collections.abc import Container, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from scaling.search.outcomes import Outcome, given_up
-from scaling.search.proposals import Wanted
-from scaling.search.stopping import Decision, Standing, rungs
 from scaling.space.design import Design
 from scaling.study.config import Trial, cell_label
 from scaling.study.learning_rates import chosen_rates
+from scaling.sweep.search.designs.proposals import Wanted
+from scaling.sweep.search.outcomes import Outcome, given_up
+from scaling.sweep.search.stopping.rules import Decision, Standing, rungs
 
 
 @dataclass(frozen=True)

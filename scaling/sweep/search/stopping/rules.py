@@ -31,7 +31,7 @@ class Field:
     """What a rule may look at."""
 
     here: int  # cells that have come to this rung so far, the one in question among them
-    place: int  # of the cell in question among them, from 0; see `scaling.search.ladder`
+    place: int  # of the cell in question among them, from 0; see `scaling.sweep.search.rungs`
     coming: int  # cells that may still come to this rung
     finished: Sequence[Record]
     is_last: bool  # nothing else is running or will come: a rule that waits now, stops the cell

@@ -12,9 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from scaling.console import duration
-from scaling.running.progress import Progress
 from scaling.study.config import Trial
 from scaling.study.records import Epoch, Record
+from scaling.sweep.progress import Progress
 
 MOST_RUNNING = 12  # running trials shown at once
 

@@ -1,12 +1,12 @@
 """All designs and stopping rules, found by their names: importing this module registers them."""
 
-from scaling.search import dominance as dominance
-from scaling.search import searched as searched
-from scaling.search.admission import Admission
-from scaling.search.proposals import DESIGNS, Proposals
-from scaling.search.stopping import RULES as RULES
-from scaling.search.until import until_decided
 from scaling.space.schema import Space
+from scaling.sweep.search.designs import searched as searched
+from scaling.sweep.search.designs.proposals import DESIGNS, Proposals
+from scaling.sweep.search.feasibility import Admission
+from scaling.sweep.search.stopping import dominance as dominance
+from scaling.sweep.search.stopping.rules import RULES as RULES
+from scaling.sweep.search.until import until_decided
 
 
 def propose(space: Space, admission: Admission) -> Proposals:

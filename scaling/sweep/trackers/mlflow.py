@@ -5,7 +5,7 @@ from typing import Any
 
 from scaling.study.config import Trial
 from scaling.study.records import Epoch, Record
-from scaling.trackers.registry import Told, curve_of, final_scores, settings_of, tracker
+from scaling.sweep.trackers.registry import Told, curve_of, final_scores, settings_of, tracker
 
 STATES = {"finished": "FINISHED", "stopped": "KILLED", "failed": "FAILED", "diverged": "FAILED"}
 

@@ -10,9 +10,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scaling.search.admission import Admission
-from scaling.search.proposals import Proposals, Wanted
-from scaling.search.sampling import sample_cells, size_of
 from scaling.space.design import Cell
 from scaling.space.schema import Space
 from scaling.statistics.intervals import t_quantile
@@ -22,6 +19,9 @@ from scaling.statistics.verdict import judge
 from scaling.study.config import cell_label
 from scaling.study.learning_rates import without_rejected
 from scaling.study.records import Record, frame
+from scaling.sweep.search.designs.proposals import Proposals, Wanted
+from scaling.sweep.search.feasibility import Admission
+from scaling.sweep.search.sampling import sample_cells, size_of
 
 OPEN = {"inconclusive", "unknown"}
 MOST_NEW = 64  # cells that are looked at as additions in one step

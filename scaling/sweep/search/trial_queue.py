@@ -10,15 +10,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from scaling.search.course import Course, Leg, Stopped, course
-from scaling.search.ladder import Ladder
-from scaling.search.outcomes import Outcome, in_brief, seconds_of, stopped_record
-from scaling.search.proposals import SEARCHED, Proposals
-from scaling.search.stopping import RULES, Field, Standing
 from scaling.space.design import Cell, Design
 from scaling.study.config import Trial
 from scaling.study.errors import SpaceError
 from scaling.study.records import Epoch, Record
+from scaling.sweep.search.cell_run import Course, Leg, Stopped, course
+from scaling.sweep.search.designs.proposals import SEARCHED, Proposals
+from scaling.sweep.search.outcomes import Outcome, in_brief, seconds_of, stopped_record
+from scaling.sweep.search.rungs import Ladder
+from scaling.sweep.search.stopping.rules import RULES, Field, Standing
 
 # (records; trials started, None to ask whether those that are may go on; seconds that no record tells of) → what is
 # spent, or None
@@ -26,7 +26,7 @@ Spent = Callable[[Iterable[Record], int | None, float], str | None]
 
 
 class Admits(Protocol):
-    """What an agenda needs to know of cells; see `scaling.search.admission`."""
+    """What an agenda needs to know of cells; see `scaling.sweep.search.feasibility`."""
 
     @property
     def design(self) -> Design: ...

@@ -16,14 +16,14 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.trial import TrialState
 
-from scaling.search.admission import Admission
-from scaling.search.proposals import Proposals, Wanted, design
-from scaling.search.sampling import distribution, members_of, size_of
 from scaling.space.design import Cell
 from scaling.space.schema import Range, Space
 from scaling.study.config import cell_label
 from scaling.study.learning_rates import without_rejected
 from scaling.study.records import Record
+from scaling.sweep.search.designs.proposals import Proposals, Wanted, design
+from scaling.sweep.search.feasibility import Admission
+from scaling.sweep.search.sampling import distribution, members_of, size_of
 
 ACCURACY = "val_accuracy"
 EXCESS = "excess"  # a trial's attribute: by how much it exceeds each limit

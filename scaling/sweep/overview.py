@@ -9,12 +9,12 @@ from rich.console import RenderableType
 from rich.table import Table
 
 from scaling.console import duration
-from scaling.running.lease import holder
-from scaling.running.pulse import Pulse, read_pulse
 from scaling.study.errors import RecordError, ScalingError
 from scaling.study.learning_rates import without_rejected
 from scaling.study.records import Record, Study, read_records, read_study
 from scaling.study.storage import Where
+from scaling.sweep.heartbeat import Pulse, read_pulse
+from scaling.sweep.lease import holder
 
 
 @dataclass(frozen=True)

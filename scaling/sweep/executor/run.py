@@ -13,12 +13,12 @@ from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.search import Searcher
 
 from scaling.data import Dataset
-from scaling.executor.body import TrialWorker
-from scaling.running.replay import Replay
-from scaling.search.course import Leg
 from scaling.study.config import DataConfig, Trial
 from scaling.study.records import Epoch, Record
 from scaling.study.storage import Place, Where, remove_tree
+from scaling.sweep.executor.worker import TrialWorker
+from scaling.sweep.replay import Replay
+from scaling.sweep.search.cell_run import Leg
 
 MAX_RESTARTS = 2  # of a trial whose worker died; it continues from its checkpoint
 TRIALS_A_RUN = 1000  # after which Tune starts afresh: it keeps some 60 kB of every trial to the end of its run
@@ -75,7 +75,10 @@ def run(
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(max(2, min(MOST_WAITING, int(_cpus() / cpus))))
     trials: dict[str, Trial] = {}  # Tune's name of a trial → ours
     if workers > 1 and replay is None:
-        from scaling.executor.workers import OWN_SHARE, run_shared_leg  # Ray Train, which single workers do without
+        from scaling.sweep.executor.distributed_trial import (  # Ray Train, which single workers do without
+            OWN_SHARE,
+            run_shared_leg,
+        )
 
         shared = tune.with_parameters(run_shared_leg, datasets=dict(datasets), folder=folder)
         body = tune.with_resources(shared, tune.PlacementGroupFactory([OWN_SHARE]))

@@ -7,8 +7,6 @@ cell, run to its end, would have been on the front of one of its arms.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from scaling.search.agenda import Agenda
-from scaling.search.proposals import Proposals, Wanted
 from scaling.space.design import Cell, Design
 from scaling.space.schema import Space
 from scaling.space.search_settings import Search, Stop
@@ -16,6 +14,8 @@ from scaling.study.config import cell_label
 from scaling.study.errors import RecordError
 from scaling.study.learning_rates import without_rejected
 from scaling.study.records import Record, Study
+from scaling.sweep.search.designs.proposals import Proposals, Wanted
+from scaling.sweep.search.trial_queue import Agenda
 
 
 @dataclass(frozen=True)

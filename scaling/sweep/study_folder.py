@@ -1,13 +1,13 @@
-"""The study's folder while it is being asked: whose it is, and what it plans. Who holds it: `scaling.running.lease`."""
+"""The study's folder while it is being asked: whose it is, and what it plans. Who holds it: `scaling.sweep.lease`."""
 
 from collections.abc import Sequence
 
-from scaling.running.lease import locked as locked
 from scaling.space.schema import Space
 from scaling.study.config import Trial, flatten
 from scaling.study.errors import RecordError
 from scaling.study.records import Study, read_study
 from scaling.study.storage import Where
+from scaling.sweep.lease import locked as locked
 
 
 def previous(folder: Where, space: Space) -> Study | None:

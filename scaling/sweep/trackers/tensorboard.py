@@ -6,7 +6,7 @@ from tensorboardX import SummaryWriter
 
 from scaling.study.config import Trial
 from scaling.study.records import Epoch, Record
-from scaling.trackers.registry import Told, curve_of, final_scores, tracker
+from scaling.sweep.trackers.registry import Told, curve_of, final_scores, tracker
 
 
 @tracker("tensorboard")

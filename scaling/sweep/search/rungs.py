@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from itertools import groupby
 
-from scaling.search.stopping import Standing, mean
+from scaling.sweep.search.stopping.rules import Standing, mean
 
 
 @dataclass

@@ -10,12 +10,6 @@ from rich.table import Table
 from scaling.console import duration
 from scaling.costs.cost_table import Prices, load_datasets
 from scaling.costs.memory import GIB
-from scaling.estimate import estimate
-from scaling.search.admission import Admission
-from scaling.search.agenda import Agenda
-from scaling.search.budget import Purse
-from scaling.search.designs import propose
-from scaling.search.proposals import SEARCHED
 from scaling.space.design import Cell, Design, data_configs, study_name
 from scaling.space.load import find_space, load_space
 from scaling.space.schema import Space
@@ -23,6 +17,12 @@ from scaling.study.config import Trial, cell_label
 from scaling.study.errors import SpaceError
 from scaling.study.records import Record
 from scaling.study.storage import Where
+from scaling.sweep.estimate import estimate
+from scaling.sweep.search.budget import Purse
+from scaling.sweep.search.designs.proposals import SEARCHED
+from scaling.sweep.search.feasibility import Admission
+from scaling.sweep.search.propose import propose
+from scaling.sweep.search.trial_queue import Agenda
 
 
 @dataclass(frozen=True)

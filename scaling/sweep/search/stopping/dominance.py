@@ -10,10 +10,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from scaling.search.stopping import Decision, Field, Standing, stopping
 from scaling.space.search_settings import Stop
 from scaling.statistics.intervals import t_quantile
 from scaling.study.records import Record
+from scaling.sweep.search.stopping.rules import Decision, Field, Standing, stopping
 
 FEW = 4  # finished trials, below which no bound is made
 CONFIDENCE = 0.99  # of the prediction, one-sided

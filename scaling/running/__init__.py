@@ -1,1 +1,0 @@
-"""A sweep while it runs: what it keeps, what it shows, and who may run it."""

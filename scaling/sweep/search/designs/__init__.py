@@ -1,0 +1,1 @@
+"""Designs: each proposes the cells that a study runs."""
