@@ -73,12 +73,12 @@ def generate(folder: Path, records: int, epochs: int) -> None:
 
 def measure(folder: Path) -> dict[str, list[float]]:
     """Seconds by the clock and of the processor of each stage of one report; then MiB and MB."""
-    from scaling import publish
-    from scaling.answers import analysis
-    from scaling.plots import PLOTS
+    from scaling.report import publish
+    from scaling.report.analysis import analysis
+    from scaling.report.figures import PLOTS
+    from scaling.report.tables import TABLES
     from scaling.study.reading import read_what_can_be
     from scaling.study.records import read_study
-    from scaling.tables import TABLES
 
     seconds: dict[str, list[float]] = {}
     start = now()

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import playwright.sync_api as sync_api
 
-from scaling.answers.analysis import analyse
-from scaling.answers.context import Context
-from scaling.page import render_page
+from scaling.report.analysis.analysis import analyse
+from scaling.report.analysis.context import Context
+from scaling.report.page import render_page
+from scaling.report.tables import TABLES
 from scaling.study.records import Record, Study
-from scaling.tables import TABLES
 
 
 @dataclass

@@ -7,12 +7,12 @@ import pytest
 from make_study import Truth, describe, failed, simulated_records
 
 import scaling
-from scaling import figures
-from scaling.answers.accounts import MEANINGS, check_memory, memory_note, time_note, time_spent
-from scaling.answers.analysis import Analysis, analyse
-from scaling.plots import PLOTS
+from scaling.report.analysis.accounts import MEANINGS, check_memory, memory_note, time_note, time_spent
+from scaling.report.analysis.analysis import Analysis, analyse
+from scaling.report.figures import PLOTS
+from scaling.report.figures.memory_check import memory
+from scaling.report.tables import TABLES
 from scaling.study.records import Record
-from scaling.tables import TABLES
 
 TRUTH = Truth(depths=(2, 4), widths=(32, 64), seeds=2)
 EVERYTHING = simulated_records(TRUTH)
@@ -66,12 +66,12 @@ def test_a_study_without_measured_memory_shows_none() -> None:
     analysis = analysis_of(remembering([110, 198, 300, 400], [None] * 4))
 
     assert memory_note(analysis) is None
-    assert figures.memory(analysis) is None
+    assert memory(analysis) is None
     assert PLOTS["memory_prediction"](analysis) is None
 
 
 def test_the_figure_has_a_point_for_every_cell_of_every_arm() -> None:
-    shown = figures.memory(analysis_of(EVERYTHING))
+    shown = memory(analysis_of(EVERYTHING))
 
     assert shown is not None
     assert [cloud.label for cloud in shown.clouds] == ["average (4 cells)", "attention (4 cells)"]

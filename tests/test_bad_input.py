@@ -9,7 +9,8 @@ import pytest
 from make_study import Truth, describe, failed, simulated_records, write_simulation
 from read_page import Page
 
-from scaling.report import main, write_report
+from scaling.report import main
+from scaling.report.write import write_report
 from scaling.study.errors import RecordError
 from scaling.study.reading import read_what_can_be
 from scaling.study.records import Cost, Record, read_records, write_record

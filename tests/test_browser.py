@@ -12,9 +12,9 @@ import pytest
 from make_study import Truth, describe, failed, simulated_records, write_simulation
 from see_page import Seen, laid_out, opened
 
-from scaling.answers.context import Context
-from scaling.references import read_references
-from scaling.report import write_report
+from scaling.report.analysis.context import Context
+from scaling.report.references import read_references
+from scaling.report.write import write_report
 from scaling.study.records import Record, Study
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

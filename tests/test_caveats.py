@@ -5,11 +5,11 @@ from collections.abc import Callable
 import pytest
 from make_study import Truth, bracketed, describe, failed, simulated_records
 
-from scaling.answers.analysis import Analysis, analyse
-from scaling.answers.caveats import CAVEATS, caveats
-from scaling.answers.changes import find_changes
-from scaling.answers.context import Context
-from scaling.references import read_references
+from scaling.report.analysis.analysis import Analysis, analyse
+from scaling.report.analysis.changes import find_changes
+from scaling.report.analysis.context import Context
+from scaling.report.caveats.all import CAVEATS, caveats
+from scaling.report.references import read_references
 from scaling.study.records import Record
 
 SMALL = Truth(depths=(2, 4), widths=(32, 64), seeds=2, effect=1.0, test_examples=500)

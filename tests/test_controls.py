@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from make_study import Truth, bracketed, describe, failed, simulated_records, simulated_table
 
-from scaling.answers.analysis import Analysis, analyse
-from scaling.answers.caveats import CAVEATS
-from scaling.answers.controls import attention_or_capacity
+from scaling.report.analysis.analysis import Analysis, analyse
+from scaling.report.analysis.controls import attention_or_capacity
+from scaling.report.caveats.all import CAVEATS
+from scaling.report.verdict_file import verdict_document
 from scaling.study.records import Record
-from scaling.verdict_file import verdict_document
 
 ARMS = ("average", "attention", "average_mlp", "attention_no_mlp")
 TRUTH = Truth(depths=(2, 4, 8, 16))

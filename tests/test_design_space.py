@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from scaling.answers.design_space import PLAIN, describe_space
-from scaling.answers.equal_costs import EVERY_COST
+from scaling.report.analysis.design_space import PLAIN, describe_space
+from scaling.report.analysis.equal_costs import EVERY_COST
 from scaling.statistics.distributions import Distribution, Separation, complexity_weights, distribution, separation
 from scaling.statistics.missing import Missing
 from scaling.statistics.ranks import agreement, movers

@@ -8,15 +8,15 @@ from known_truth import LEVEL, Design, cell_means, equal_cost_shares, fit_of, im
 from make_study import Truth, describe, failed, simulated_records
 from scipy import stats
 
-from scaling.answers.analysis import analyse
-from scaling.answers.equal_costs import EVERY_COST
+from scaling.report.analysis.analysis import analyse
+from scaling.report.analysis.equal_costs import EVERY_COST
+from scaling.report.verdict_file import verdict_document
 from scaling.statistics.bits import read_bits
 from scaling.statistics.curves import natural_basis
 from scaling.statistics.equal_cost import EqualCost, Fit, at_equal_cost, prepare
 from scaling.statistics.missing import Missing
 from scaling.statistics.planning import more_cells, power
 from scaling.study.records import Record
-from scaling.verdict_file import verdict_document
 
 TRUTH = Truth(depths=(2, 4, 8, 16), keeps_images=True, test_examples=800)
 RECORDS = simulated_records(TRUTH)

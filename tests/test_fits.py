@@ -10,14 +10,14 @@ from known_laws import LawDesign, law_shares
 from make_study import Truth, describe, failed, simulated_records
 from scipy.optimize import curve_fit
 
-from scaling.answers.analysis import analyse
-from scaling.figures.scaling_laws import laws
-from scaling.plots import PLOTS
+from scaling.report.analysis.analysis import analyse
+from scaling.report.figures import PLOTS
+from scaling.report.figures.scaling_laws import laws
+from scaling.report.tables import TABLES
+from scaling.report.verdict_file import verdict_document
 from scaling.statistics.fits import FEWEST, Foretold, ScalingFit, difference_of, fit_scaling, gather
 from scaling.statistics.intervals import Interval
 from scaling.statistics.missing import Missing
-from scaling.tables import TABLES
-from scaling.verdict_file import verdict_document
 
 LEVEL = 0.95
 COST = np.geomspace(1e5, 1e9, 12)

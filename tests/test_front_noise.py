@@ -5,7 +5,7 @@ import pytest
 from known_truth import front_shares
 from make_study import Truth, describe, simulated_records
 
-from scaling.answers.analysis import analyse
+from scaling.report.analysis.analysis import analyse
 from scaling.statistics.front_noise import FrontOdds, draw_means, fronts_under_noise, image_factors, pooled_noise
 from scaling.statistics.missing import Missing
 from scaling.statistics.pareto import on_front

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from make_study import Truth, describe, failed, simulated_records, write_simulation
 
-from scaling import galleries
-from scaling.galleries import Gallery, find_galleries
-from scaling.report import write_report
+from scaling.report import galleries
+from scaling.report.galleries import Gallery, find_galleries
+from scaling.report.write import write_report
 from scaling.study.records import Record
 
 TRUTH = Truth(depths=(2, 4), widths=(32, 64), seeds=2)

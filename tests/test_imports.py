@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from scaling.answers.analysis import analyse_study
-from scaling.imports import IMPORTERS, Imported, import_study, parse
-from scaling.imports.quantities import QUANTITIES, number, plain_name
-from scaling.page.data import page_data
 from scaling.report import main
+from scaling.report.analysis.analysis import analyse_study
+from scaling.report.imports import IMPORTERS, Imported, import_study, parse
+from scaling.report.imports.quantities import QUANTITIES, number, plain_name
+from scaling.report.page.data import page_data
 from scaling.study.errors import RecordError
 from scaling.study.reading import read_what_can_be
 from scaling.study.records import Record, load_study, read_study

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from test_imports import found
 
-from scaling.imports.study import what_cannot_be_known
+from scaling.report.imports.study import what_cannot_be_known
 from scaling.study.errors import RecordError
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from test_imports import found, table
 
-from scaling.imports import Imported
-from scaling.imports.quantities import BYTES, MILLISECONDS, OPERATIONS, number
+from scaling.report.imports import Imported
+from scaling.report.imports.quantities import BYTES, MILLISECONDS, OPERATIONS, number
 from scaling.study.errors import RecordError
 
 

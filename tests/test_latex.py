@@ -5,10 +5,10 @@ import re
 import pytest
 from make_study import Truth, describe, simulated_records
 
-from scaling.answers.analysis import analyse
-from scaling.plots import PLOTS
-from scaling.tables import TABLES, Column, Table
-from scaling.tables.registry import PAGE_ROWS
+from scaling.report.analysis.analysis import analyse
+from scaling.report.figures import PLOTS
+from scaling.report.tables import TABLES, Column, Table
+from scaling.report.tables.registry import PAGE_ROWS
 
 TRUTH = Truth(arms=("a$b_c & d", "100 % {x}\\y#"))
 RECORDS = simulated_records(TRUTH)

@@ -12,12 +12,12 @@ import pytest
 from make_study import Truth, describe, failed, simulated_records, write_simulation
 from read_page import Page
 
-from scaling.answers.analysis import Analysis, analyse
-from scaling.page import coded, inline, tied, words
-from scaling.page.data import page_data
-from scaling.page.packing import fingerprint, numbers, pack
-from scaling.plots import PLOTS
-from scaling.report import write_report
+from scaling.report.analysis.analysis import Analysis, analyse
+from scaling.report.figures import PLOTS
+from scaling.report.page import coded, inline, tied, words
+from scaling.report.page.data import page_data
+from scaling.report.page.packing import fingerprint, numbers, pack
+from scaling.report.write import write_report
 from scaling.study.metrics import METRICS
 from scaling.study.records import Record
 from scaling.wording import first_few, listing

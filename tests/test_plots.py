@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 from make_study import Truth, describe, failed, simulated_records
 
-from scaling import figures
-from scaling.answers.analysis import (
+from scaling.report.analysis.analysis import (
     Analysis,
     analyse,
     find_fronts,
@@ -17,8 +16,11 @@ from scaling.answers.analysis import (
     summarise,
     trials_overlap,
 )
-from scaling.figures.thinning import sample
-from scaling.plots import PLOTS, THEME
+from scaling.report.figures import PLOTS, THEME
+from scaling.report.figures.accuracy_by_cost import accuracy
+from scaling.report.figures.learning_curves import curves
+from scaling.report.figures.paired_difference import differences
+from scaling.report.figures.thinning import sample
 from scaling.study.records import Record
 
 TRUTH = Truth(cell_sd=0.2)
@@ -83,7 +85,7 @@ def test_every_colour_of_a_plot_follows_the_theme() -> None:
 
 
 def test_accuracy_shows_cell_means_and_every_trial() -> None:
-    shown = figures.accuracy(WHOLE, "macs")
+    shown = accuracy(WHOLE, "macs")
     assert shown is not None
     table = WHOLE.table
 
@@ -122,7 +124,7 @@ def test_the_joint_front_is_shared_out_among_the_arms() -> None:
 
 
 def test_differences_hold_a_row_for_each_paired_cell_and_the_mean() -> None:
-    shown = figures.differences(STUDIES["three arms"])
+    shown = differences(STUDIES["three arms"])
     assert shown is not None
 
     assert [forest.arm for forest in shown.forests] == ["attention", "max"]
@@ -132,7 +134,7 @@ def test_differences_hold_a_row_for_each_paired_cell_and_the_mean() -> None:
 
 
 def test_cells_with_unequal_pairs_are_labelled_with_their_number() -> None:
-    shown = figures.differences(analysis_of(records=simulated_records(TRUTH)[:-2]))
+    shown = differences(analysis_of(records=simulated_records(TRUTH)[:-2]))
     assert shown is not None
 
     assert shown.labels[0] == "depth=2 width=32 (3)"
@@ -141,7 +143,7 @@ def test_cells_with_unequal_pairs_are_labelled_with_their_number() -> None:
 
 
 def test_curves_are_means_over_seeds_then_over_cells() -> None:
-    shown = figures.curves(WHOLE)
+    shown = curves(WHOLE)
     assert shown is not None
 
     for curve in shown.curves:

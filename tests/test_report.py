@@ -12,11 +12,12 @@ import yaml
 from make_study import Truth, describe, failed, simulated_records, write_simulation
 from read_page import Page
 
-from scaling.plots import PLOTS
-from scaling.references import known_references, read_references
-from scaling.report import main, write_report
+from scaling.report import main
+from scaling.report.figures import PLOTS
+from scaling.report.references import known_references, read_references
+from scaling.report.tables import TABLES
+from scaling.report.write import write_report
 from scaling.study.records import Record
-from scaling.tables import TABLES
 
 TRUTH = Truth(depths=(2, 4), widths=(32, 64), seeds=2, effect=1.0, test_examples=500)
 EVERYTHING = simulated_records(TRUTH)

@@ -8,10 +8,10 @@ import pytest
 from make_study import Truth, describe, simulated_records, write_simulation
 from read_page import Page
 
-from scaling.answers.analysis import Analysis, analyse
-from scaling.answers.changes import find_changes
-from scaling.answers.joint import Joint, Member, join
 from scaling.report import main
+from scaling.report.analysis.analysis import Analysis, analyse
+from scaling.report.analysis.changes import find_changes
+from scaling.report.analysis.joint import Joint, Member, join
 from scaling.study.reading import Reading
 from scaling.study.records import Record
 

@@ -122,8 +122,8 @@ def test_arms_that_do_not_differ_are_seldom_called_different() -> None:
 
 
 def test_the_report_of_such_a_study_uses_the_level_of_its_looks() -> None:
-    from scaling.answers.analysis import analyse
-    from scaling.answers.caveats import caveats
+    from scaling.report.analysis.analysis import analyse
+    from scaling.report.caveats.all import caveats
     from scaling.sweep.study_folder import describe
 
     asked = study()

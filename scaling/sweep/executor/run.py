@@ -75,10 +75,7 @@ def run(
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(max(2, min(MOST_WAITING, int(_cpus() / cpus))))
     trials: dict[str, Trial] = {}  # Tune's name of a trial → ours
     if workers > 1 and replay is None:
-        from scaling.sweep.executor.distributed_trial import (  # Ray Train, which single workers do without
-            OWN_SHARE,
-            run_shared_leg,
-        )
+        from scaling.sweep.executor.distributed_trial import OWN_SHARE, run_shared_leg
 
         shared = tune.with_parameters(run_shared_leg, datasets=dict(datasets), folder=folder)
         body = tune.with_resources(shared, tune.PlacementGroupFactory([OWN_SHARE]))

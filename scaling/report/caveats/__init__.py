@@ -1,0 +1,1 @@
+"""Caveats: reasons to doubt a verdict, one function each."""

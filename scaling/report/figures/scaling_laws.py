@@ -1,0 +1,149 @@
+"""Scaling laws: test error of every arm along a cost, its law, and the dearest cells foretold from the others."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from scaling.report.analysis.analysis import Analysis
+from scaling.report.analysis.scaling_fits import exponent_text
+from scaling.report.figures.canvas import canvas, legend, log_axis
+from scaling.report.figures.registry import Drawing, drawn, plot
+from scaling.report.figures.text import Text
+from scaling.report.figures.theme import PAPER, look
+from scaling.statistics.fits import Foretold, ScalingFit
+from scaling.statistics.intervals import t_quantile
+from scaling.statistics.missing import Missing
+from scaling.study.metrics import METRICS, Metric
+from scaling.wording import plural
+
+LEAST_SHOWN = 0.02  # percent; what has no place on a logarithmic axis
+
+
+@dataclass(frozen=True)
+class LawPoints:
+    """One arm: its cells, and its law where there is one. Errors in percent."""
+
+    arm: str
+    colour: int
+    label: str  # with its n
+    cost: np.ndarray  # (cells,)
+    error: np.ndarray
+    half_width: np.ndarray  # of the 95 % interval over the cell's seeds; NaN with one
+    is_held_out: np.ndarray  # (cells,) foretold from the others
+    fit: ScalingFit | None
+    foretold: Foretold | None
+
+
+@dataclass(frozen=True)
+class Laws:
+    """The arms along one cost."""
+
+    text: Text
+    cost: Metric
+    arms: list[LawPoints]
+
+
+def laws(analysis: Analysis, cost: str) -> Laws | None:
+    """Errors over a cost with their laws; None where no arm has one."""
+    fits = analysis.scaling_fits.fits.get(cost, {})
+    if not any(isinstance(fit, ScalingFit) for fit in fits.values()):
+        return None
+    shown, words = [], []
+    for place, arm in enumerate(analysis.arms):
+        rows = analysis.cells.take(np.flatnonzero(analysis.cells["arm"] == arm))
+        costs, error = rows[cost].to_numpy(dtype=float), 100 - rows["test_accuracy"].to_numpy(dtype=float)
+        known = np.isfinite(costs) & (costs > 0) & np.isfinite(error)
+        if not known.any():
+            continue
+        found = fits[arm]
+        fit = found if isinstance(found, ScalingFit) else None
+        told = fit.foretold if fit and isinstance(fit.foretold, Foretold) else None
+        n, sd = rows["n"].to_numpy(dtype=int), rows["test_sd"].to_numpy(dtype=float)
+        half = np.array([t_quantile(0.95, k - 1) * s / k**0.5 if k > 1 else np.nan for k, s in zip(n, sd, strict=True)])
+        names = {analysis.scaling_fits.cells[one] for one in told.cell} if told else set()
+        held = rows["cell"].isin(list(names)).to_numpy()
+        law = exponent_text(fit, brief=True) if fit else "no law"
+        shown.append(
+            LawPoints(arm, place, f"{arm} ({plural(int(known.sum()), 'cell')}): {law}", costs[known], error[known],
+                      half[known], held[known], fit, told)
+        )  # fmt: skip
+        if fit:
+            words.append(f"{arm}: {exponent_text(fit)}; the law chosen has {_named(fit)}")
+        elif isinstance(found, Missing):
+            words.append(f"{arm}: no law, because {found.said}")
+    caption = (
+        "Test error of each cell (mean over seeds; bars: 95 % t interval over its seeds) over cost, both"
+        " logarithmic, with the law chosen by held-out error and its pointwise 95 % band (profile likelihood; cells are"
+        " the units). Open marks: the dearest costs, foretold from the cheaper ones; dashed: that prediction, with its"
+        " 95 % prediction intervals. The laws are laws of tuned models only: at one fixed learning rate they mislead."
+    )
+    title = f"Scaling: test error over {METRICS[cost].title}"
+    return Laws(Text(title, caption, f"Scatter plot in log-log. {'. '.join(words)}."), METRICS[cost], shown)
+
+
+def _named(fit: ScalingFit) -> str:
+    return {"no floor": "no floor", "floor": "a floor", "broken": "a break"}[fit.law]
+
+
+MANY = 150  # cells above which marks are small and without bars
+
+
+@plot
+def scaling_law_by_macs(analysis: Analysis) -> Drawing | None:
+    """Test error over MACs, with the law of each arm."""
+    return drawn(laws(analysis, "macs"), draw_laws)
+
+
+@plot
+def scaling_law_by_params(analysis: Analysis) -> Drawing | None:
+    """Test error over parameters, with the law of each arm."""
+    return drawn(laws(analysis, "params"), draw_laws)
+
+
+def draw_laws(info: Laws) -> Figure:
+    """Draw errors in log-log with their laws, bands and predictions."""
+    figure, axes = canvas(3.6, [arm.label for arm in info.arms])
+    errors = np.concatenate([arm.error for arm in info.arms])
+    errors = errors[errors > LEAST_SHOWN]
+    told = [ends for arm in info.arms if arm.foretold for ends in (arm.foretold.low, arm.foretold.high)]
+    if len(errors):
+        errors = np.concatenate([errors, *(np.clip(ends, errors.min() / 1.6, errors.max() * 1.3) for ends in told)])
+    log_axis(axes, np.concatenate([arm.cost for arm in info.arms]), info.cost)
+    log_axis(axes, errors if len(errors) else np.array([1.0, 100.0]), METRICS["test_error"], vertical=True)
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    for arm in info.arms:
+        _draw_arm(axes, arm)
+    axes.set(xlabel=info.cost.label, ylabel=METRICS["test_error"].label)
+    legend(axes, [(arm.label, arm.colour) for arm in info.arms])
+    return figure
+
+
+def _draw_arm(axes: Axes, arm: LawPoints) -> None:
+    colour, marker = look(arm.colour)
+    few = len(arm.cost) <= MANY
+    size = 30 if few else 7
+    if arm.fit is not None:
+        fit = arm.fit
+        if np.isfinite(fit.low).any():
+            low = np.maximum(fit.low, LEAST_SHOWN / 10)
+            axes.fill_between(fit.grid, low, fit.high, color=colour, alpha=0.15, linewidth=0, zorder=1)
+        axes.plot(fit.grid, fit.error, color=colour, linewidth=1.5, zorder=3)
+    if arm.foretold is not None:
+        told = arm.foretold
+        order = np.argsort(told.cost, kind="stable")
+        axes.plot(told.cost[order], told.predicted[order], color=colour, linewidth=1.2, linestyle=(0, (4, 2)), zorder=4)
+        if len(np.unique(told.cost)) == 1:  # a line of one place is none
+            axes.scatter(told.cost, told.predicted, s=90, marker="_", color=colour, linewidths=1.4, zorder=4)
+        if few:
+            low = np.maximum(told.low, LEAST_SHOWN / 10)
+            axes.vlines(told.cost, low, told.high, color=colour, linewidth=0.9, linestyle=(0, (1.5, 1.5)), zorder=2)
+    if few:
+        low = np.minimum(arm.half_width, arm.error - LEAST_SHOWN / 10)
+        bars = np.nan_to_num(np.stack([np.maximum(low, 0), arm.half_width]))
+        axes.errorbar(arm.cost, arm.error, yerr=bars, fmt="none", ecolor=colour, elinewidth=1.0, zorder=4)
+    faces = np.where(arm.is_held_out, PAPER, colour).tolist()
+    edges = np.where(arm.is_held_out, colour, PAPER)
+    axes.scatter(arm.cost, arm.error, s=size, marker=marker, c=faces, edgecolors=edges.tolist(),
+                 linewidths=1.1 if few else 0.5, zorder=5)  # fmt: skip

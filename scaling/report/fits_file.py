@@ -1,0 +1,61 @@
+"""Scaling fits in the document for scripts; `scaling.report.verdict_file` tells the keys."""
+
+from typing import Any
+
+from scaling.report.analysis.scaling_fits import ExponentDifference, ScalingFits
+from scaling.statistics.fits import Foretold, ScalingFit
+from scaling.statistics.intervals import Interval
+from scaling.statistics.missing import Missing
+from scaling.study.metrics import METRICS
+
+
+def scaling_part(fits: ScalingFits) -> dict[str, Any]:
+    """The keys `scaling` and `exponents`; numbers that are not finite become null with those of the whole document."""
+    return {
+        "scaling": [
+            {"cost": cost, "unit": METRICS[cost].unit, "arm": arm, **_fit(fit)}
+            for cost, arms in fits.fits.items()
+            for arm, fit in arms.items()
+        ],
+        "exponents": [_exponents(difference) for difference in fits.differences],
+    }
+
+
+def _fit(fit: ScalingFit | Missing) -> dict[str, Any]:
+    if isinstance(fit, Missing):
+        return {"missing": _missing(fit)}
+    told = fit.foretold
+    names = ("law", "costs", "until", "within", "cost", "measured", "predicted", "low", "high")
+    return {
+        "missing": None,
+        "alpha": _interval(fit.alpha),
+        "floor": _interval(fit.floor) if fit.floor else None,
+        "amplitude": _interval(fit.amplitude),
+        "alpha_without_floor": _interval(fit.plain_alpha),
+        **{name: getattr(fit, name) for name in ("law", "reference", "floor_is_known", "slopes", "held_out", "spread")},
+        "costs": fit.costs,
+        "cells": fit.cells,
+        "predicted": {"missing": None, **{name: getattr(told, name) for name in names}}
+        if isinstance(told, Foretold)
+        else {"missing": _missing(told)},
+    }
+
+
+def _exponents(one: ExponentDifference) -> dict[str, Any]:
+    missing = next((found for found in (one.alpha, one.plain_alpha) if isinstance(found, Missing)), None)
+    return {
+        "cost": one.cost,
+        "baseline": one.baseline,
+        "arm": one.arm,
+        "difference": _interval(one.alpha) if isinstance(one.alpha, Interval) else None,
+        "without_floor": _interval(one.plain_alpha) if isinstance(one.plain_alpha, Interval) else None,
+        "missing": None if missing is None else _missing(missing),
+    }
+
+
+def _interval(interval: Interval) -> dict[str, Any]:
+    return {name: getattr(interval, name) for name in ("estimate", "low", "high", "level", "n")}
+
+
+def _missing(missing: Missing) -> dict[str, str]:
+    return {"why": missing.why, "said": missing.said}

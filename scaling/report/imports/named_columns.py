@@ -1,0 +1,152 @@
+"""Any table of separated values with named columns: one row a trial, or a published model."""
+
+import math
+import re
+from collections import Counter
+from typing import Any
+
+from scaling.report.imports.outcome import Imported, Row
+from scaling.report.imports.quantities import LABELS, QUANTITIES, number, plain_name
+from scaling.report.imports.registry import Request, importer
+from scaling.report.imports.study import study_name
+from scaling.report.imports.tables import Columns, read_table, split_arms, understand
+from scaling.study.errors import RecordError, unknown
+from scaling.study.records import LARGEST_SEED
+
+MOST_ARMS = 8
+OPTIONS = (*QUANTITIES, *LABELS, "cell", "test_examples")
+
+
+@importer("csv", argument="FILE[?accuracy=COLUMN&macs=COLUMN*1e9&arm=COLUMN&cell=COLUMN,COLUMN&seed=COLUMN]")
+def read_csv(request: Request) -> Imported:
+    """Read one file; columns that are not named are found by what others call them."""
+    request.refuse_options(OPTIONS)
+    if len(request.paths) != 1:
+        raise RecordError("--import csv takes one file; join several before, or import them as several studies")
+    path = request.paths[0]
+    table = read_table(path)
+    cell_columns = [part.strip() for part in request.options.get("cell", "").split(",") if part.strip()]
+    for column in cell_columns:
+        if column not in table.columns:
+            raise RecordError(f"{path.name}: cell: {unknown('column', column, table.columns)}")
+    chosen = {name: value for name, value in request.options.items() if name not in {"cell", "test_examples"}}
+    if request.arms:
+        chosen["arm"] = request.arms.column
+    read = understand(table, chosen)
+    if "accuracy" not in read.numbers and "val_accuracy" not in read.numbers:
+        raise RecordError(
+            f"{path} has no column that is known as an accuracy; columns seen: {table.seen}. Say which it is:"
+            f" --import 'csv:{path}?accuracy=COLUMN', with macs=, params=, arm=, cell= and seed= where there are any"
+        )
+    notes = list(read.notes)
+    cell_columns = cell_columns or _guess_cell(read, notes)
+    labels = read.labels
+    arms, of = ["published"], [*map(str, ["published"] * len(table.rows))]
+    maybe: list[str | None] = [*of]
+    if "arm" in labels:
+        values = [value.strip() or "none" for value in table.cells(labels["arm"])]
+        arms, maybe, said = split_arms(values, request.arms.values if request.arms else (), labels["arm"], MOST_ARMS)
+        notes += said
+    rows, left_out = _rows(request, read, cell_columns, maybe)
+    if left_out:
+        notes.append("Rows left out: " + ", ".join(f"{count} {reason}" for reason, count in left_out.items()) + ".")
+    if not rows:
+        raise RecordError([f"{path} has no row with an accuracy, so that there is nothing to report", *notes])
+    repeated = max(row.seed for row in rows) > 0
+    if repeated and "seed" not in labels:
+        notes.append("Rows of the same cell and arm are taken as repetitions, numbered in their order as seeds.")
+    others = [column for column in read.others if column not in cell_columns]
+    if others:
+        notes.append(f"Columns not understood, kept as settings: {', '.join(others)}.")
+    return Imported(
+        name=study_name(path),
+        question=f"What do the results in {path.name} say?",
+        source=path.name,
+        factor=labels.get("arm", "source"),
+        arms=arms,
+        axes=cell_columns or ["row"],
+        rows=rows,
+        notes=notes,
+        knows_seeds="seed" in labels or repeated,
+        sets="both" if {"accuracy", "val_accuracy"} <= set(read.numbers) else "one",
+    )
+
+
+def _guess_cell(read: Columns, notes: list[str]) -> list[str]:
+    """Columns that name a cell, where the user does not say: `cell`, the model with its image size, or else the row."""
+    named = [column for column in read.others if plain_name(column) == "cell"]
+    if named:
+        return named[:1]
+    found = [read.labels[label] for label in ("model", "image_size") if label in read.labels]
+    if not found:
+        found = [column for column in read.others if _is_axis(read.table.cells(column))]
+        if found:
+            notes.append(f"Cells are taken from {', '.join(found)}; say cell=COLUMN,COLUMN where that is wrong.")
+        else:
+            notes.append("No column names a cell: every row is one; say cell=COLUMN,COLUMN to pair rows.")
+    return found
+
+
+def _is_axis(cells: list[str]) -> bool:
+    """Whether a column has a few whole values that come again, as depths and widths do."""
+    values = Counter(cell.strip() for cell in cells)
+    whole = all((read := number(value)) is not None and read.value == round(read.value, 6) for value in values if value)
+    return whole and 1 < len(values) <= max(2, len(cells) // 2) and "" not in values
+
+
+def _rows(
+    request: Request, read: Columns, cell_columns: list[str], arms: list[str | None]
+) -> tuple[list[Row], Counter[str]]:
+    table = read.table
+    cells = [(column, table.cells(column)) for column in cell_columns]
+    used = read.used | set(cell_columns)
+    others = [(column, table.cells(column)) for column in table.columns if column not in used]
+    seeds = table.cells(read.labels["seed"]) if "seed" in read.labels else None
+    examples = _examples(request)
+    validated = "accuracy" not in read.numbers  # with one accuracy alone, it is taken for choosing and for reporting
+    rows: list[Row] = []
+    left_out: Counter[str] = Counter()
+    repetitions: Counter[tuple[str, str]] = Counter()
+    seen: set[tuple[str, str, int]] = set()
+    for place, arm in enumerate(arms):
+        known = {name: values[place] for name, values in read.numbers.items() if not math.isnan(values[place])}
+        if validated and "val_accuracy" in known:
+            known["accuracy"] = known["val_accuracy"]
+        cell = {column: _value(values[place]) for column, values in cells} or {"row": place + 1}
+        if arm is None:
+            continue
+        if "accuracy" not in known:
+            left_out["without a test accuracy" if "val_accuracy" in known else "without an accuracy"] += 1
+            continue
+        where = (str(cell), arm)
+        seed = _seed(seeds[place]) if seeds is not None else repetitions[where]
+        if seed is None or (*where, seed) in seen:
+            left_out["without a whole number as seed" if seed is None else "of the same cell, arm and seed again"] += 1
+            continue
+        repetitions[where] += 1
+        seen.add((*where, seed))
+        if examples:
+            known["test_examples"] = examples
+        rows.append(Row(cell, arm, known, seed=seed, settings={column: values[place] for column, values in others}))
+    return rows, left_out
+
+
+def _value(text: str) -> Any:
+    read = number(text)
+    if read is None or math.isnan(read.value):
+        return text.strip()
+    return int(read.value) if read.value == int(read.value) else read.value
+
+
+def _seed(text: str) -> int | None:
+    read = number(text)
+    if read is None or math.isnan(read.value) or read.value != int(read.value):
+        return None
+    return int(read.value) if 0 <= read.value <= LARGEST_SEED else None
+
+
+def _examples(request: Request) -> int:
+    text = request.options.get("test_examples", "0")
+    if not re.fullmatch(r"[0-9]{1,12}", text):
+        raise RecordError(f"--import csv: test_examples={text} is no number of images")
+    return int(text)

@@ -1,0 +1,287 @@
+"""Tables: files of separated values as others write them, and the columns that are understood."""
+
+import csv
+import io
+import math
+import re
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from scaling.report.imports.decimal_marks import read_commas
+from scaling.report.imports.quantities import (
+    COUNTED,
+    FLOPS,
+    FRACTION,
+    LABELS,
+    QUANTITIES,
+    Quantity,
+    Reading,
+    is_error,
+    plain_name,
+    read_numbers,
+)
+from scaling.study.errors import RecordError, unknown
+from scaling.wording import plural
+
+FACTOR = re.compile(r"(?P<column>.+?)\s*(?P<sign>[*/])\s*(?P<factor>\d+\.?\d*(e[+-]?\d+)?)", re.I)
+MOST_NAMED = 40  # columns in a message
+
+
+@dataclass(frozen=True)
+class RawTable:
+    """A file's cells as text."""
+
+    path: Path
+    columns: list[str]
+    rows: list[list[str]]
+    notes: list[str]
+
+    def cells(self, column: str) -> list[str]:
+        place = self.columns.index(column)
+        return [row[place] for row in self.rows]
+
+    @property
+    def seen(self) -> str:
+        """The columns, for a message."""
+        more = ", …" if len(self.columns) > MOST_NAMED else ""
+        return ", ".join(self.columns[:MOST_NAMED]) + more
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What a table's columns hold: numbers in this package's units (NaN where missing) and labels."""
+
+    table: RawTable
+    numbers: dict[str, list[float]]  # quantity → a value a row
+    labels: dict[str, str]  # label of `LABELS` → column
+    used: set[str]
+    notes: list[str]
+
+    @property
+    def others(self) -> list[str]:
+        """Columns that hold nothing that is understood."""
+        return [column for column in self.table.columns if column not in self.used]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A column that tells a quantity."""
+
+    column: str
+    factor: float  # into this package's unit; 0: to be told from the size of the numbers
+    is_error: bool  # whether the quantity is 100 minus it
+    given: bool = False  # whether the user said the factor
+
+
+def read_table(path: Path) -> RawTable:
+    """Read a file of values separated by commas, semicolons or tabs, with names in its first line.
+
+    Raises:
+        RecordError: it cannot be read, is no text, or has no row.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise RecordError(f"{path} cannot be read: {error.strerror or error}") from None
+    if b"\0" in content[:4096] and not content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise RecordError(f"{path} is no text; a table of separated values is wanted (CSV)")
+    text = _decoded(content)
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    separator = max(",;\t", key=first.count)
+    try:
+        lines = [
+            line for line in csv.reader(io.StringIO(text), delimiter=separator) if any(cell.strip() for cell in line)
+        ]
+    except csv.Error as error:
+        raise RecordError(f"{path} is no table of separated values: {error}") from None
+    if len(lines) < 2:
+        raise RecordError(
+            f"{path} has no rows" + (f" under its columns {', '.join(lines[0])}" if lines else "; it is empty")
+        )
+    columns = [name.strip() for name in lines[0]]
+    while columns and not columns[-1]:
+        columns.pop()
+    columns = [name or f"column {place}" for place, name in enumerate(columns, 1)]
+    twice = sorted({name for name in columns if columns.count(name) > 1})
+    if twice:
+        raise RecordError(f"{path} has two columns named {', '.join(twice)}; rename one")
+    rows = [line[: len(columns)] for line in lines[1:] if len(line) >= len(columns)]
+    torn = len(lines) - 1 - len(rows)
+    notes = [f"{path.name}: {plural(torn, 'line')} with fewer cells than columns left out."] if torn else []
+    if not rows:
+        raise RecordError(f"{path} has no whole row under its columns {', '.join(columns)}")
+    rows, said = read_commas(columns, rows, separator)
+    return RawTable(path, columns, rows, [*notes, *(f"{path.name}: {note}" for note in said)])
+
+
+def _decoded(content: bytes) -> str:
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return content.decode("utf-16", errors="replace")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("latin-1")
+
+
+def understand(table: RawTable, chosen: Mapping[str, str] | None = None) -> Columns:
+    """Find the columns of quantities and labels, by what `chosen` says and else by their names.
+
+    Args:
+        chosen: quantity or label → `COLUMN`, `COLUMN*FACTOR` or `COLUMN/FACTOR`; None where the importer takes no such
+            options, so that no note advises one.
+
+    Raises:
+        RecordError: a chosen column that the table has not; the columns seen are named.
+    """
+    by_plain: dict[str, str] = {}
+    for column in table.columns:
+        by_plain.setdefault(plain_name(column), column)
+    numbers: dict[str, list[float]] = {}
+    notes: list[str] = list(table.notes)
+    used: set[str] = set()
+    for quantity, kind in QUANTITIES.items():
+        if chosen and quantity in chosen:
+            found = [_chosen(table, quantity, chosen[quantity], notes)]
+        else:
+            found = [Source(by_plain[name], factor, False) for name, factor in kind.aliases.items() if name in by_plain]
+            found += [Source(by_plain[name], factor, True) for name, factor in kind.errors.items() if name in by_plain]
+            found = [source for source in found if source.column not in used]
+        for source in found:
+            values = _values(table, quantity, source, chosen is not None, notes)
+            used.add(source.column)
+            if quantity not in numbers:
+                numbers[quantity] = values
+            else:  # a second name of the same, such as the error beside the accuracy, fills gaps
+                numbers[quantity] = [b if math.isnan(a) else a for a, b in zip(numbers[quantity], values, strict=True)]
+    labels: dict[str, str] = {}
+    for label, names in LABELS.items():
+        if chosen and label in chosen:
+            labels[label] = _known(table, label, chosen[label])
+        elif column := next(
+            (by_plain[name] for name in names if name in by_plain and by_plain[name] not in used), None
+        ):
+            labels[label] = column
+    used |= set(labels.values())
+    return Columns(table, numbers, labels, used, notes)
+
+
+def _known(table: RawTable, what: str, column: str) -> str:
+    if column not in table.columns:
+        raise RecordError(f"{table.path.name}: {what}: {unknown('column', column, table.columns)}")
+    return column
+
+
+def _chosen(table: RawTable, quantity: str, text: str, notes: list[str]) -> Source:
+    """The column that the user named, with the factor if there is one."""
+    kind = QUANTITIES[quantity]
+    match = None if text in table.columns else FACTOR.fullmatch(text)
+    column = _known(table, quantity, match["column"].strip() if match else text)
+    turned = kind.high == 100 and is_error(column)
+    if turned:
+        notes.append(f"{table.path.name}: '{column}' is by its name an error, so that {quantity} is 100 minus it.")
+    if match is None:
+        return Source(column, kind.aliases.get(plain_name(column), 0 if kind.unsaid else 1), turned)
+    factor = float(match["factor"])
+    if not 0 < factor < math.inf:
+        raise RecordError(f"{table.path.name}: {quantity}: a factor of {factor:g} in '{text}'")
+    return Source(column, factor if match["sign"] == "*" else 1 / factor, turned, given=True)
+
+
+def _values(table: RawTable, quantity: str, source: Source, takes_options: bool, notes: list[str]) -> list[float]:
+    """A column in this package's unit; what had to be assumed goes into `notes`."""
+    kind, column, factor = QUANTITIES[quantity], source.column, source.factor
+    read = read_numbers(table.cells(column), kind.units)
+    known = [value for value in read.values if not math.isnan(value)]
+    said: list[str] = []
+    if read.words:
+        said.append(
+            f"column '{column}' holds words where numbers belong, such as “{read.words[0][:40]}”;"
+            f" {plural(len(read.words), 'cell')} taken as missing."
+        )
+    if known and kind.high == 100:
+        if not read.percents and max(known) <= FRACTION and min(known) >= 0 and factor == 1:
+            factor = 100
+            said.append(f"'{column}' nowhere exceeds 1, so it is taken as parts of one, not percent.")
+        factors = [factor] * len(read.values)
+    else:
+        factors = _factors(quantity, source, read, takes_options, said)
+    values = [value * by for value, by in zip(read.values, factors, strict=True)]
+    values = [100 - value for value in values] if source.is_error else values
+    out = sum(not kind.low <= value <= kind.high for value in values if not math.isnan(value))
+    if out:
+        limits = f"between {kind.low:g} and {kind.high:g}" if math.isfinite(kind.high) else f"of {kind.low:g} or more"
+        said.append(f"{plural(out, 'number')} of '{column}' not {limits} {kind.unit}; taken as missing.")
+    notes += [f"{table.path.name}: {note}" for note in said]
+    return [value if kind.low <= value <= kind.high and math.isfinite(value) else math.nan for value in values]
+
+
+def _factors(quantity: str, source: Source, read: Reading, takes_options: bool, said: list[str]) -> list[float]:
+    """What each cell's number is multiplied by; a unit in the cell outranks that of the column's name."""
+    kind, column, factor = QUANTITIES[quantity], source.column, source.factor
+    without = [v for v, unit in zip(read.values, read.units, strict=True) if not unit and not math.isnan(v)]
+    own = 1.0  # of cells that tell their unit
+    example = next((unit for unit in read.units if unit), None)
+    if factor == 0 and without:
+        factor, note = _by_size(kind, without)
+        if note:
+            advice = f"; if not, import with {quantity}={column}*FACTOR" if takes_options else ""
+            said.append(f"'{column}' names no unit; {note}{advice}.")
+    if source.given and example and without:
+        said.append(f"The factor {factor:g} is taken for cells of '{column}' without a unit, not for those with one.")
+    elif source.given and example:
+        own = factor
+        said.append(f"The cells of '{column}' tell their unit ({example}); the factor {factor:g} comes on top of it.")
+    flops = FLOPS.search(plain_name(column)) or any("flop" in unit for unit in read.units)
+    if quantity == "macs" and flops and not source.given and (without or example):
+        halved = f"import with macs={column}*{(factor if without else 1) / 2:g}"
+        advice = halved if takes_options and not (example and without) else "halve it in the file first"
+        said.append(
+            f"'{column}' is taken as multiply-accumulates, which most papers call FLOPs. Where it counts two for each,"
+            f" {advice}."
+        )
+    return [own if unit else factor for unit in read.units]
+
+
+def _by_size(kind: Quantity, numbers: Sequence[float]) -> tuple[float, str]:
+    """The factor of numbers without a unit, and what is assumed, if anything."""
+    limit, large = kind.unsaid or (0.0, 1.0)
+    if statistics.median(numbers) >= limit:
+        return 1.0, ""
+    if max(numbers) > COUNTED and all(value == round(value) for value in numbers):
+        return 1.0, f"whole numbers above {COUNTED:,.0f}, they are taken as {kind.unit} one by one"
+    unit = {1e6: "millions", 1e9: "billions"}.get(large, f"{large:g}")
+    return large, f"by its size it is taken as {unit} of {kind.unit}"
+
+
+def split_arms(
+    values: Sequence[str], wanted: Sequence[str], column: str, most: int
+) -> tuple[list[str], list[str | None], list[str]]:
+    """Arms in order, the arm of each row (None: left out), and notes.
+
+    Where none is wanted, the `most` commonest values are arms, the commonest the baseline; the rest is one arm, other.
+
+    Raises:
+        RecordError: a wanted value that no row has.
+    """
+    counts: dict[str, int] = {}
+    for value in values:
+        counts[value] = counts.get(value, 0) + 1
+    if wanted:
+        bad = [
+            f"--arm {column}: {unknown('value', value, list(counts)[:MOST_NAMED])}"
+            for value in wanted
+            if value not in counts
+        ]
+        if bad:
+            raise RecordError(bad)
+        of = [value if value in wanted else None for value in values]
+        left = sum(arm is None for arm in of)
+        return list(wanted), of, [f"{plural(left, 'row')} with another {column} left out."] if left else []
+    common = sorted(counts, key=lambda value: -counts[value])
+    if len(common) <= most:
+        return common, list(values), []
+    named = common[: most - 1]
+    note = f"{len(common)} values of {column}: the {most - 1} commonest are arms, the others one arm, “other”."
+    return [*named, "other"], [value if value in named else "other" for value in values], [note]

@@ -1,0 +1,263 @@
+"""A Ray Tune experiment's folder: a row a trial, from result.json or progress.csv and params.json.
+
+Tune's pickles (params.pkl, tuner.pkl, searcher states) are not opened: reading one runs what is in it.
+"""
+
+import csv
+import json
+import math
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scaling.report.imports.outcome import Imported, Row
+from scaling.report.imports.quantities import QUANTITIES, number
+from scaling.report.imports.registry import Request, importer
+from scaling.report.imports.study import study_name
+from scaling.report.imports.tables import MOST_NAMED, split_arms
+from scaling.report.imports.tune_metrics import Metric, find_metrics
+from scaling.study.config import flatten
+from scaling.study.errors import RecordError, unknown
+from scaling.study.records import LARGEST_SEED, Epoch
+from scaling.wording import plural
+
+OPTIONS = ("accuracy", "val_accuracy", "params", "macs", "activations", "arm", "cell", "seed")
+MOST_ARMS = 8
+SEEDS = ("seed", "random_seed", "train_loop_config/seed")
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One trial's folder as read."""
+
+    folder: Path
+    config: dict[str, Any]  # flat, nested names joined by slashes
+    results: list[dict[str, Any]]  # flat, in their order
+    error: str | None
+
+
+@importer("tune", argument="FOLDER[?accuracy=METRIC&arm=CONFIG&cell=CONFIG,CONFIG&seed=CONFIG]")
+def read_tune(request: Request) -> Imported:
+    """Read one experiment; the last result of each trial counts."""
+    request.refuse_options(OPTIONS)
+    folder = request.paths[0]
+    if len(request.paths) != 1 or not folder.is_dir():
+        raise RecordError(
+            f"--import tune takes one folder, that of the experiment, not {', '.join(map(str, request.paths))}"
+        )
+    notes: list[str] = []
+    trials = _trials(folder, notes)
+    if not trials:
+        raise RecordError(
+            f"{folder} holds no trials of Ray Tune (no folder in it with a result.json, progress.csv or params.json)"
+        )
+    names = list(dict.fromkeys(name for trial in trials for result in trial.results for name in result))
+    metrics = find_metrics(request, folder, names, notes)
+    scale = _scale(trials, metrics, notes)
+    arm_name, seed_name, axes = _roles(request, trials)
+    values = [_word(trial.config.get(arm_name)) if arm_name else "trials" for trial in trials]
+    wanted = request.arms.values if request.arms else ()
+    arms, of, said = split_arms(values, wanted, arm_name or "", MOST_ARMS)
+    rows, unscored, repeated = _rows(trials, of, metrics, scale, seed_name, axes)
+    if unscored:
+        notes.append(f"{plural(unscored, 'trial')} without a result, counted as failed.")
+    if repeated:
+        notes.append("Trials of the same cell and arm are taken as repetitions, numbered in their order as seeds.")
+    notes.append(f"Accuracy is the metric '{metrics['accuracy'].name}', of each trial's last result.")
+    notes.append(
+        "The trials were Tune's: where a search or scheduler chose them or stopped them, arms are not balanced and"
+        " cells of one arm are luckier than they look."
+    )
+    return Imported(
+        name=study_name(folder),
+        question=f"What do the trials of {folder.resolve().name} say?",
+        source=f"the Ray Tune experiment {folder.resolve().name}",
+        factor=arm_name or "source",
+        arms=arms,
+        axes=axes or ["trial"],
+        rows=rows,
+        notes=[*notes, *said],
+        knows_seeds=bool(seed_name) or repeated,
+        sets="both" if "val_accuracy" in metrics and metrics["val_accuracy"] != metrics["accuracy"] else "one",
+    )
+
+
+def _trials(folder: Path, notes: list[str]) -> list[Trial]:
+    found: list[Trial] = []
+    torn = unreadable = 0
+    for inner in sorted(path for path in folder.iterdir() if path.is_dir()):
+        if not any((inner / name).is_file() for name in ("result.json", "progress.csv", "params.json")):
+            continue
+        results, bad = _results(inner)
+        config = _json(inner / "params.json")
+        if config is None:
+            unreadable += (inner / "params.json").is_file()
+            last = next(
+                (result["config"] for result in reversed(results) if isinstance(result.get("config"), dict)), {}
+            )
+            config = last
+        torn += bad
+        flat = [flatten({name: value for name, value in result.items() if name != "config"}, "/") for result in results]
+        found.append(Trial(inner, flatten(config, "/"), flat, _error(inner / "error.txt")))
+    if torn:
+        notes.append(f"{plural(torn, 'line')} of results torn or unreadable, left out.")
+    if unreadable:
+        notes.append(f"{plural(unreadable, 'params.json')} unreadable; the config is taken from the results.")
+    return found
+
+
+def _results(folder: Path) -> tuple[list[dict[str, Any]], int]:
+    """Every result of a trial, and how many lines could not be read: the last is torn where a run was killed."""
+    path = folder / "result.json"
+    if path.is_file() and path.stat().st_size:
+        results, bad = [], 0
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+            if not line.strip():
+                continue
+            try:
+                result = json.loads(line)
+            except ValueError:
+                result = None
+            if isinstance(result, dict):
+                results.append(result)
+            else:
+                bad += 1
+        return results, bad
+    path = folder / "progress.csv"
+    if not path.is_file():
+        return [], 0
+    with path.open(encoding="utf-8", errors="replace", newline="") as file:
+        lines = list(csv.reader(line.replace("\0", "") for line in file))
+    if not lines:
+        return [], 0
+    whole = [line for line in lines[1:] if len(line) == len(lines[0])]
+    return [dict(zip(lines[0], line, strict=True)) for line in whole], len(lines) - 1 - len(whole)
+
+
+def _json(path: Path) -> dict[str, Any] | None:
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def _error(path: Path) -> str | None:
+    """Last line of a trial's error.txt."""
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    except OSError:
+        return None
+    return lines[-1].strip()[:300] if lines else "failed"
+
+
+def _scale(trials: Sequence[Trial], metrics: Mapping[str, Metric], notes: list[str]) -> float:
+    """100 where accuracies are parts of one, else 1."""
+    name = metrics["accuracy"].name
+    values = [_value(result.get(name)) for trial in trials for result in trial.results]
+    known = [value for value in values if math.isfinite(value)]
+    if known and max(known) <= 1 and min(known) >= 0:
+        notes.append(f"'{name}' nowhere exceeds 1, so it is taken as parts of one, not percent.")
+        return 100.0
+    return 1.0
+
+
+def _value(value: Any) -> float:
+    if isinstance(value, bool) or value is None:
+        return math.nan
+    if isinstance(value, int | float):
+        return float(value) if abs(value) <= sys.float_info.max else math.nan
+    read = number(value) if isinstance(value, str) else None
+    return read.value if read is not None else math.nan
+
+
+def _roles(request: Request, trials: Sequence[Trial]) -> tuple[str | None, str | None, list[str]]:
+    """Names of config entries that tell the arm, the seed and the cell."""
+    names = list(dict.fromkeys(name for trial in trials for name in trial.config))
+
+    def known(option: str, name: str) -> str:
+        if name not in names:
+            raise RecordError(f"--import tune: {option}: {unknown('config entry', name, names[:MOST_NAMED])}")
+        return name
+
+    wanted = request.arms.column if request.arms else request.options.get("arm")
+    arm = known("arm", wanted) if wanted else None
+    seed = request.options.get("seed")
+    seed = known("seed", seed) if seed else next((name for name in SEEDS if name in names), None)
+    if "cell" in request.options:
+        return arm, seed, [known("cell", part.strip()) for part in request.options["cell"].split(",") if part.strip()]
+    varying = [name for name in names if len({_word(trial.config.get(name)) for trial in trials}) > 1]
+    return arm, seed, [name for name in varying if name not in {arm, seed}]
+
+
+def _word(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, default=str)
+
+
+def _rows(
+    trials: Sequence[Trial],
+    arms: Sequence[str | None],
+    metrics: Mapping[str, Metric],
+    scale: float,
+    seed_name: str | None,
+    axes: Sequence[str],
+) -> tuple[list[Row], int, bool]:
+    """Rows, how many trials had no score, and whether repetitions had to be numbered."""
+    rows: list[Row] = []
+    unscored, numbered = 0, False
+    taken: Counter[tuple[str, str]] = Counter()
+    used: set[tuple[str, str, int]] = set()
+    for trial, arm in zip(trials, arms, strict=True):
+        if arm is None:
+            continue
+        cell: dict[str, Any] = {axis: trial.config.get(axis) for axis in axes} or {"trial": trial.folder.name}
+        cell = {axis: value if isinstance(value, str | int | float) else _word(value) for axis, value in cell.items()}
+        where = (str(cell), arm)
+        value = _value(trial.config.get(seed_name)) if seed_name else math.nan
+        seed = int(value) if 0 <= value <= LARGEST_SEED else taken[where]
+        while (*where, seed) in used:
+            seed, numbered = seed + 1, True
+        taken[where] += 1
+        used.add((*where, seed))
+        known = _quantities(trial.results[-1], metrics, scale) if trial.results else {}
+        failed = trial.error is not None or "accuracy" not in known
+        unscored += failed and trial.error is None
+        reason = (trial.error or "no result with an accuracy") if failed else None
+        settings = {name: entry for name, entry in trial.config.items() if name not in axes}
+        status = "failed" if failed else "finished"
+        curve = _curve(trial, metrics, scale)
+        rows.append(Row(cell, arm, known, seed=seed, status=status, reason=reason, settings=settings, curve=curve))
+    return rows, unscored, numbered
+
+
+def _quantities(result: Mapping[str, Any], metrics: Mapping[str, Metric], scale: float) -> dict[str, float]:
+    known = {}
+    for quantity, (name, factor, is_error) in metrics.items():
+        kind = QUANTITIES[quantity]
+        value = _value(result.get(name)) * (scale if kind.high == 100 else factor)
+        value = 100 - value if is_error else value
+        if kind.low <= value <= kind.high:
+            known[quantity] = value
+    return known
+
+
+def _curve(trial: Trial, metrics: Mapping[str, Metric], scale: float) -> tuple[Epoch, ...]:
+    """The metric by iteration, as a learning curve; what Tune does not tell is missing."""
+    name, _, is_error = metrics.get("val_accuracy", metrics["accuracy"])
+    points = []
+    for place, result in enumerate(trial.results, 1):
+        value = _value(result.get(name)) * scale
+        points.append(
+            Epoch(
+                epoch=place,
+                train_loss=_value(result.get("train_loss")),
+                val_loss=_value(result.get("val_loss")),
+                val_accuracy=100 - value if is_error else value,
+                learning_rate=_value(result.get("learning_rate", result.get("lr"))),
+                train_seconds=_value(result.get("time_this_iter_s")),
+            )
+        )
+    return tuple(points) if len(points) > 1 else ()

@@ -1,0 +1,82 @@
+"""References: numbers that papers published, one YAML file a series, to be drawn in for orientation.
+
+A file tells its citation and whether what it calls FLOPs counts multiply-accumulates once or twice; this package turns
+them into MACs. Points say which data they were taken on: they were trained otherwise than any study here.
+"""
+
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from scaling.report.analysis.context import Reference, References
+from scaling.study.errors import RecordError, unknown
+
+
+class Point(BaseModel):
+    """One published model."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str
+    accuracy: float = Field(ge=0, le=100, description="percent, top-1")
+    params_m: float | None = Field(default=None, gt=0, description="millions")
+    gflops: float | None = Field(default=None, gt=0, description="as the paper prints it, in billions")
+    data: str | None = None  # where it is not the series'
+    source: str | None = None
+
+
+class Series(BaseModel):
+    """A file of references."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    series: str
+    citation: str
+    counts: Literal["MACs", "2×MACs"]
+    data: str
+    source: str
+    points: list[Point]
+
+
+def known_references() -> list[str]:
+    """Names of the series inside the package."""
+    return sorted(
+        entry.name.removesuffix(".yaml") for entry in files(__name__).iterdir() if entry.name.endswith(".yaml")
+    )
+
+
+def read_references(name: str) -> References:
+    """A series by name, or from a file of the same form.
+
+    Raises:
+        RecordError: no such series or file, or one that does not say what it must.
+    """
+    inside = known_references()
+    path = files(__name__) / f"{name}.yaml" if name in inside else Path(name)
+    if not path.is_file():
+        raise RecordError(f"--reference: {unknown('series', name, inside)}, or a YAML file; see docs/reports.md")
+    try:
+        content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+        series = Series.model_validate(content)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise RecordError(f"--reference {name}: no YAML: {' '.join(str(error).split())[:200]}") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise RecordError(f"--reference {name}: {'.'.join(map(str, first['loc'])) or 'file'}: {first['msg']}") from None
+    macs_a_flop = {"MACs": 1.0, "2×MACs": 0.5}[series.counts]
+    points = [
+        Reference(
+            model=point.model,
+            series=series.series,
+            accuracy=point.accuracy,
+            params=point.params_m * 1e6 if point.params_m else None,
+            macs=point.gflops * 1e9 * macs_a_flop if point.gflops else None,
+            data=point.data or series.data,
+            source=point.source or series.source,
+        )
+        for point in series.points
+    ]
+    return References(series.series, series.citation, series.counts, points)

@@ -1,0 +1,57 @@
+"""Cells: the best of each arm, and all."""
+
+import math
+
+from scaling.report.analysis.analysis import COSTS, Analysis
+from scaling.report.tables.registry import Column, Table, percent, plain, table, whole
+from scaling.study.metrics import METRICS
+
+
+@table
+def best(analysis: Analysis) -> Table:
+    """One row an arm: its best cell, chosen on validation."""
+    columns = [
+        Column("arm", "arm"),
+        Column("cell", "best cell"),
+        Column("trials", "trials", whole),
+        Column("val_accuracy", "validation accuracy (%)", percent),
+        Column("test_accuracy", "test accuracy (%)", percent),
+        Column("test_sd", "SD over seeds (points)", percent),
+        *(Column(cost, METRICS[cost].label, METRICS[cost].number) for cost in COSTS),
+    ]
+    everything = analysis.cells.to_dict("records")
+    rows = []
+    for arm in analysis.arms:
+        of_arm = [cell for cell in everything if cell["arm"] == arm and not math.isnan(cell["val_accuracy"])]
+        if of_arm:
+            chosen = max(of_arm, key=lambda cell: cell["val_accuracy"])
+            names = ["arm", "cell", "n", "val_accuracy", "test_accuracy", "test_sd", *COSTS]
+            rows.append(plain(chosen[name] for name in names))
+    caption = "The cell of each arm whose mean validation accuracy is highest. Chosen on validation, reported on test."
+    return Table("Best cell of each arm", caption, columns, rows)
+
+
+@table
+def cells(analysis: Analysis) -> Table:
+    """One row a cell and arm."""
+    columns = [
+        Column("cell", "cell"),
+        Column("arm", "arm"),
+        Column("trials", "trials", whole),
+        Column("val_accuracy", "validation accuracy (%)", percent),
+        Column("test_accuracy", "test accuracy (%)", percent),
+        Column("test_sd", "SD over seeds (points)", percent),
+        *(Column(cost, METRICS[cost].label, METRICS[cost].number) for cost in COSTS),
+        *(
+            Column(f"front_{cost}", f"front: {METRICS[cost].title}", lambda on_it: "●" if on_it else "")
+            for cost in COSTS
+        ),
+    ]
+    names = ["cell", "arm", "n", "val_accuracy", "test_accuracy", "test_sd", *COSTS]
+    columns_of = [*(analysis.cells[name] for name in names), *(analysis.fronts[cost]["own"] for cost in COSTS)]
+    rows = [plain(values) for values in zip(*columns_of, strict=True)]
+    caption = (
+        "Means over the finished seeds of each cell and arm; costs of one image, batch size 1, forward pass. ●: on the"
+        " Pareto front of its arm over that cost, by validation accuracy."
+    )
+    return Table("All cells", caption, columns, rows)
