@@ -10,8 +10,8 @@ import itertools
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-from known_laws import LawDesign, law_shares  # pyright: ignore[reportMissingImports] # of the tests, which ask the same
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from tests.support.known_laws import LawDesign, law_shares  # pyright: ignore[reportMissingImports] # of the tests, which ask the same
 
 DESIGNS = [
     *(LawDesign(cells=cells, floor=floor) for floor, cells in itertools.product((0.0, 5.0), (6, 9, 12, 20))),

@@ -22,8 +22,8 @@ from scaling.statistics.intervals import Interval, mean_interval
 from scaling.statistics.paired import compare
 from scaling.statistics.verdict import judge
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-from known_truth import (  # pyright: ignore[reportMissingImports] # of the tests, which ask the same
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from tests.support.known_truth import (  # pyright: ignore[reportMissingImports] # of the tests, which ask the same
     Design,
     equal_cost_shares,
     front_shares,

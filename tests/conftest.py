@@ -8,11 +8,11 @@ import pytest
 import torch
 from hypothesis import settings
 
+from tests.support import SHARED
+
 # The same examples in every run, however slow the machine is.
 settings.register_profile("steady", deadline=None, derandomize=True, database=None)
 settings.load_profile("steady")
-
-SHARED = Path(__file__).parents[2] / "shared"
 
 
 @pytest.fixture(autouse=True)

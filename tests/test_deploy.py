@@ -13,8 +13,9 @@ import pytest
 import yaml
 
 from scaling.study.records import read_records
+from tests.support import ROOT
 
-CHECKOUT = Path(__file__).parents[1]
+CHECKOUT = ROOT
 DEPLOY = CHECKOUT / "deploy"
 SPACE = """\
 question: Does it run?

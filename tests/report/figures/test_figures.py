@@ -1,0 +1,204 @@
+"""Figures say what the records say; every plot draws every kind of study, or says that it has nothing to draw."""
+
+import dataclasses
+import xml.etree.ElementTree as ElementTree
+
+import numpy as np
+import pytest
+
+from scaling.report.analysis.analysis import (
+    Analysis,
+    analyse,
+    find_fronts,
+    overheads,
+    share_of_front,
+    summarise,
+    trials_overlap,
+)
+from scaling.report.figures import PLOTS, THEME
+from scaling.report.figures.accuracy_by_cost import accuracy
+from scaling.report.figures.learning_curves import curves
+from scaling.report.figures.paired_difference import differences
+from scaling.report.figures.thinning import sample
+from scaling.study.records import Record
+from tests.support.studies import Truth, describe, failed, simulated_records
+
+TRUTH = Truth(cell_sd=0.2)
+
+
+def analysis_of(truth: Truth = TRUTH, records: list[Record] | None = None) -> Analysis:
+    everything = simulated_records(truth)
+    return analyse(describe(everything, truth), everything if records is None else records)
+
+
+WHOLE = analysis_of()
+STUDIES = {
+    "whole": WHOLE,
+    "three arms": analysis_of(Truth(arms=("average", "attention", "max"))),
+    "half": analysis_of(records=[failed(r) if i % 7 == 3 else r for i, r in enumerate(simulated_records(TRUTH)[:20])]),
+    "one arm": analysis_of(records=[r for r in simulated_records(TRUTH) if r.arm == "average"]),
+    "one seed": analysis_of(Truth(seeds=1)),
+    "one cell": analysis_of(Truth(depths=(2,), widths=(32,))),
+    "one pair": analysis_of(Truth(depths=(2,), widths=(32,), seeds=1)),
+    "one trial": analysis_of(records=simulated_records(TRUTH)[:1]),
+    "all failed": analysis_of(records=[failed(r) for r in simulated_records(TRUTH)]),
+    "empty": analysis_of(records=[]),
+    "odd names": analysis_of(Truth(arms=("<b>", "a$b$c & d"))),
+}
+
+
+@pytest.mark.parametrize("name", PLOTS)
+@pytest.mark.parametrize("study", STUDIES)
+def test_every_plot_draws_every_study_or_has_nothing_to_draw(name: str, study: str) -> None:
+    drawing = PLOTS[name](STUDIES[study])
+
+    if drawing is None:
+        assert study not in {"whole", "three arms"}
+        return
+    assert drawing.text.title
+    assert drawing.text.caption.endswith(".")
+    assert drawing.text.description
+
+
+@pytest.mark.parametrize("name", PLOTS)
+def test_every_plot_is_a_png_and_an_svg_with_its_n_in_the_picture(name: str) -> None:
+    drawing = PLOTS[name](STUDIES["odd names"])
+    assert drawing is not None
+
+    png, svg = drawing.render()
+
+    assert png.startswith(b"\x89PNG")
+    words = [text.text or "" for text in ElementTree.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")]
+    assert any("6 cells" in text for text in words)
+    assert any("a$b$c & d" in text for text in words)
+    assert drawing.render()[1] == svg
+
+
+def test_every_colour_of_a_plot_follows_the_theme() -> None:
+    drawing = PLOTS["paired_difference"](STUDIES["three arms"])
+    assert drawing is not None
+
+    svg = drawing.render()[1].decode()
+
+    used = {word[:7] for word in svg.split("#") for word in [f"#{word}"] if word[1:7].isalnum() and word[7:8] in ";\"'"}
+    assert used - {"#000000"} <= set(THEME)
+
+
+def test_accuracy_shows_cell_means_and_every_trial() -> None:
+    shown = accuracy(WHOLE, "macs")
+    assert shown is not None
+    table = WHOLE.table
+
+    for cloud in shown.clouds:
+        trials = table[table["arm"] == cloud.arm]
+        means = trials.pivot_table(index="cell", values="test_accuracy", aggfunc="mean")["test_accuracy"].to_numpy()
+        assert np.sort(cloud.accuracy) == pytest.approx(np.sort(means))
+        assert (np.diff(cloud.cost) >= 0).all()
+        assert len(cloud.trial_cost) == 18
+        assert cloud.label == f"{cloud.arm} (6 cells, 18 trials)"
+
+
+def test_fronts_are_chosen_on_validation() -> None:
+    records = simulated_records(Truth(depths=(2,), widths=(32,), seeds=1))
+    first, second = records
+    assert first.scores
+    assert second.scores
+    lucky = first.model_copy(
+        update={"scores": first.scores.model_copy(update={"val_accuracy": 99.0, "test_accuracy": 1.0})}
+    )
+    unlucky = second.model_copy(
+        update={"scores": second.scores.model_copy(update={"val_accuracy": 1.0, "test_accuracy": 99.0})}
+    )
+
+    cells = summarise(analysis_of(records=[lucky, unlucky]).table, ["average", "attention"])
+
+    assert find_fronts(cells, "macs")["joint"].tolist() == [True, False]
+    assert find_fronts(cells, "macs")["own"].tolist() == [True, True]
+
+
+def test_the_joint_front_is_shared_out_among_the_arms() -> None:
+    shares = share_of_front(WHOLE, "macs")
+
+    assert sum(shares.values()) == WHOLE.fronts["macs"]["joint"].sum()
+    assert list(shares) == ["average", "attention"]
+
+
+def test_differences_hold_a_row_for_each_paired_cell_and_the_mean() -> None:
+    shown = differences(STUDIES["three arms"])
+    assert shown is not None
+
+    assert [forest.arm for forest in shown.forests] == ["attention", "max"]
+    for forest, verdict in zip(shown.forests, STUDIES["three arms"].verdicts, strict=True):
+        assert forest.estimate.mean() == pytest.approx(forest.mean.estimate)
+        assert forest.mean == verdict.comparison.difference
+
+
+def test_cells_with_unequal_pairs_are_labelled_with_their_number() -> None:
+    shown = differences(analysis_of(records=simulated_records(TRUTH)[:-2]))
+    assert shown is not None
+
+    assert shown.labels[0] == "depth=2 width=32 (3)"
+    assert shown.labels[-1] == "depth=8 width=64 (2)"
+    assert "In brackets" in shown.text.caption
+
+
+def test_curves_are_means_over_seeds_then_over_cells() -> None:
+    shown = curves(WHOLE)
+    assert shown is not None
+
+    for curve in shown.curves:
+        last = WHOLE.cells.loc[WHOLE.cells["arm"] == curve.arm, "val_accuracy"]
+        assert curve.mean[-1] == pytest.approx(last.mean())
+        assert len(curve.cells) == 6
+
+
+def test_overheads_are_what_the_arm_costs_more_in_the_same_cells() -> None:
+    by_cost = {overhead.cost: overhead for overhead in overheads(WHOLE, WHOLE.verdicts[0])}
+
+    # 4·width² on top of depth·8·width²: 1 / (2·depth)
+    assert (by_cost["params"].low, by_cost["params"].high) == pytest.approx((100 / 16, 100 / 4))
+    assert by_cost["activations"].mean == pytest.approx(0)
+
+
+def test_training_seconds_are_marked_as_bookkeeping_where_trials_overlapped() -> None:
+    records = simulated_records(TRUTH)
+    assert not trials_overlap(records)
+    together = [
+        record.model_copy(update={"started": records[0].started, "ended": records[0].ended}) for record in records
+    ]
+    assert trials_overlap(together)
+    assert trials_overlap([record.model_copy(update={"started": None}) for record in records])
+    elsewhere = [
+        record.model_copy(update={"environment": {"host": str(number)}}) for number, record in enumerate(together)
+    ]
+    assert not trials_overlap(elsewhere)
+
+    drawing = PLOTS["accuracy_by_train_seconds"](analysis_of(records=together))
+
+    assert drawing is not None
+    assert "bookkeeping" in drawing.text.caption
+
+
+def test_progress_counts_what_became_of_every_planned_trial() -> None:
+    records = simulated_records(TRUTH)
+    progress = analysis_of(records=[failed(records[0]), failed(records[1], "diverged"), *records[2:10]]).progress
+
+    assert dataclasses.asdict(progress) == {
+        "planned": 36,
+        "finished": 8,
+        "failed": 1,
+        "diverged": 1,
+        "missing": 26,
+        "stopped": 0,
+    }
+
+
+def test_a_sample_is_the_same_each_time_has_no_mark_twice_and_leaves_out_none_that_must_be_kept() -> None:
+    keep = np.arange(10_000) % 1000 == 7
+
+    chosen = sample(10_000, 300, keep)
+
+    assert chosen.tolist() == sample(10_000, 300, keep).tolist() == sorted(set(chosen.tolist()))
+    assert set(np.flatnonzero(keep)) <= set(chosen)
+    assert 300 <= len(chosen) <= 310
+    assert sample(300, 300).tolist() == list(range(300))

@@ -1,0 +1,183 @@
+"""Bad input: whatever became of a study, the report that is possible is written, and says what is missing and why."""
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from scaling.report import main
+from scaling.report.write import write_report
+from scaling.study.errors import RecordError
+from scaling.study.reading import read_what_can_be
+from scaling.study.records import Cost, Record, read_records, write_record
+from tests.support.page_reader import Page
+from tests.support.studies import Truth, describe, failed, simulated_records, write_simulation
+
+TRUTH = Truth(depths=(2, 4), widths=(32, 64), seeds=2, effect=1.0, test_examples=500)
+EVERYTHING = simulated_records(TRUTH)
+NAN = math.nan
+
+
+def write(folder: Path, records: list[Record]) -> Path:
+    return write_simulation(folder, records, describe(EVERYTHING, TRUTH, folder.name))
+
+
+def unscored(record: Record) -> Record:
+    assert record.scores
+    return record.model_copy(
+        update={"scores": record.scores.model_copy(update={"test_accuracy": NAN, "val_accuracy": NAN})}
+    )
+
+
+def diverging(record: Record) -> Record:
+    """A finished trial whose losses are no numbers, and whose accuracies are."""
+    assert record.scores
+    curve = [epoch.model_copy(update={"val_loss": NAN, "train_loss": math.inf}) for epoch in record.curve]
+    return record.model_copy(update={"curve": curve, "scores": record.scores.model_copy(update={"test_loss": NAN})})
+
+
+COST = Cost(params=1000, macs=5000, fvcore_flops=5100, activations=70)
+STATES: dict[str, tuple[list[Record], str]] = {
+    "scores that are no numbers": ([unscored(r) for r in EVERYTHING], "has no score"),
+    "losses that are no numbers": ([diverging(r) for r in EVERYTHING], "points of test accuracy"),
+    "equal costs": ([r.model_copy(update={"cost": COST}) for r in EVERYTHING], "points of test accuracy"),
+    "no costs": ([r.model_copy(update={"cost": Cost()}) for r in EVERYTHING], "points of test accuracy"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("state", STATES)
+def test_a_study_in_any_state_gives_a_page_that_says_what_is_missing(tmp_path: Path, state: str) -> None:
+    records, said = STATES[state]
+
+    report = write_report(write(tmp_path / "results" / "pools", records), tmp_path / "reports")
+
+    assert said in Page(report.page).text.replace("\N{NO-BREAK SPACE}", " ")
+    document = json.loads((report.page.parent / "verdict.json").read_text())
+    assert document["trials"]["finished"] == sum(record.status == "finished" for record in records)
+
+
+def change(**values: object) -> Callable[[bytes], bytes]:
+    return lambda content: json.dumps(json.loads(content) | values).encode()
+
+
+def change_scores(**values: object) -> Callable[[bytes], bytes]:
+    return lambda content: change(scores=json.loads(content)["scores"] | values)(content)
+
+
+DAMAGE: dict[str, tuple[Callable[[bytes], bytes], str]] = {
+    "torn": (lambda content: content[: len(content) // 2], "cannot be read"),
+    "empty": (lambda _: b"", "cannot be read"),
+    "no text": (lambda _: b"\x80\x00\xff" * 9, "cannot be read"),
+    "a list": (lambda _: b"[1, 2]", "is not a whole record"),
+    "newer": (change(schema=99), "has schema 99, this version reads up to"),
+    "words for numbers": (change(scores={"test_accuracy": "high"}), "is not a whole record: scores"),
+    "an infinite score": (change_scores(test_accuracy="Infinity"), "says what cannot be: test_accuracy inf is no"),
+    "a score above all": (change_scores(val_top5=250), "says what cannot be: val_top5 250 is no percentage"),
+    "a score below nothing": (change_scores(test_accuracy=-3), "says what cannot be: test_accuracy -3 is no"),
+    "a cost below nothing": (
+        lambda content: change(cost=json.loads(content)["cost"] | {"macs": -5})(content),
+        "says what cannot be: macs is -5",
+    ),
+    "endless time": (change(train_seconds="Infinity"), "says what cannot be: train_seconds is inf"),
+    "a seed of 80 bits": (change(seed=2**80), "says what cannot be: seed 1208925819614629174706176"),
+    "brackets": (lambda _: b"[" * 100_000, "cannot be read"),
+    "no key": (change(key=None), "is not a whole record: key"),
+    "a status nobody knows": (change(status="paused"), "is not a whole record: status"),
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_a_damaged_record_is_named_and_left_out_of_a_report_and_stops_a_sweep(tmp_path: Path, kind: str) -> None:
+    study = write(tmp_path / "pools", EVERYTHING)
+    damage, said = DAMAGE[kind]
+    path = study / "records" / f"{EVERYTHING[0].key}.json"
+    path.write_bytes(damage(path.read_bytes()))
+
+    reading = read_what_can_be(study)
+
+    assert {record.key for record in reading.records} == {record.key for record in EVERYTHING[1:]}
+    (line,) = reading.left_out
+    assert f"records/{EVERYTHING[0].key}.json" in line
+    assert said in line
+    assert "\n" not in line
+    with pytest.raises(RecordError):
+        read_records(study)
+
+
+def test_both_ways_of_reading_agree(tmp_path: Path) -> None:
+    study = write(tmp_path / "pools", [*EVERYTHING[:5], failed(EVERYTHING[5])])
+
+    assert read_what_can_be(study).records == read_records(study)
+
+
+def test_losses_that_are_no_numbers_come_back_as_they_were(tmp_path: Path) -> None:
+    path = write_record(tmp_path, diverging(EVERYTHING[0]))
+    json.loads(path.read_bytes(), parse_constant=pytest.fail)  # NaN is no JSON
+
+    for records in (read_what_can_be(tmp_path).records, read_records(tmp_path)):
+        (record,) = records
+        assert record.scores
+        assert math.isnan(record.scores.test_loss)
+        assert record.scores.test_accuracy == EVERYTHING[0].scores.test_accuracy if EVERYTHING[0].scores else False
+        assert [epoch.train_loss for epoch in record.curve] == [math.inf] * TRUTH.epochs
+    content = json.loads(path.read_bytes())
+    content["scores"]["test_loss"] = content["curve"][0]["val_loss"] = None  # as an earlier version wrote it
+    path.write_bytes(json.dumps(content).encode())
+
+    assert read_what_can_be(tmp_path).left_out == []
+
+
+@pytest.mark.slow
+def test_the_page_and_the_terminal_name_what_was_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    study = write(tmp_path / "results" / "pools", EVERYTHING)
+    path = study / "records" / f"{EVERYTHING[3].key}.json"
+    path.write_text('{"schema": 1, "key": "tor')
+
+    assert main(["pools", "--results", str(tmp_path / "results"), "--out", str(tmp_path / "reports")]) == 0
+
+    captured = capsys.readouterr()
+    assert f"left out: records/{path.name} cannot be read" in captured.err
+    assert "Traceback" not in captured.err
+    page = Page(tmp_path / "reports" / "pools" / "index.html")
+    assert path.name in page.text
+    assert "15 of 16 trials finished" in page.text.replace("\N{NO-BREAK SPACE}", " ")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ('{"schema": 99}', "has schema 99, this version reads up to"),
+        ("{", "the study cannot be reported without it"),
+        ("[]", "is not a whole study: Input should be"),
+        ('{"schema": 1, "name": "pools"}', "is not a whole study"),
+    ],
+)
+def test_a_study_file_that_cannot_be_read_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str, said: str
+) -> None:
+    study = write(tmp_path / "results" / "pools", EVERYTHING[:2])
+    (study / "study.json").write_text(content)
+
+    assert main(["pools", "--results", str(tmp_path / "results"), "--out", str(tmp_path / "reports")]) == 2
+
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
+    assert not (tmp_path / "reports").exists()
+
+
+def test_a_place_for_the_report_that_is_a_file_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(tmp_path / "results" / "pools", EVERYTHING)
+    (tmp_path / "taken").write_text("a file")
+
+    for out in ("taken", "taken/below"):
+        assert main(["pools", "--results", str(tmp_path / "results"), "--out", str(tmp_path / out)]) == 2
+
+        error = capsys.readouterr().err
+        assert error.startswith(f"error: {tmp_path / out / 'pools'} cannot be made: ")
+        assert error.count("\n") == 1
+    assert (tmp_path / "taken").read_text() == "a file"

@@ -1,0 +1,117 @@
+"""The page shows what attention looks at, of trials that were chosen on validation."""
+
+import base64
+import dataclasses
+import re
+import struct
+import zlib
+from pathlib import Path
+
+import pytest
+
+from scaling.report import galleries
+from scaling.report.galleries import Gallery, find_galleries
+from scaling.report.write import write_report
+from scaling.study.records import Record
+from tests.support.studies import Truth, describe, failed, simulated_records, write_simulation
+
+TRUTH = Truth(depths=(2, 4), widths=(32, 64), seeds=2)
+ARMS = TRUTH.arms
+
+
+def png(width: int, height: int) -> bytes:
+    """A black image, from the format's own rules."""
+
+    def chunk(name: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+    rows = zlib.compress(height * (b"\0" * (1 + width)))
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+
+
+def scored(record: Record, validation: float) -> Record:
+    assert record.scores
+    return record.model_copy(update={"scores": record.scores.model_copy(update={"val_accuracy": validation})})
+
+
+def attending() -> list[Record]:
+    """Trials of the attention arm with known validation accuracies: 50, 51, … in the order of the sweep."""
+    trials = [record for record in simulated_records(TRUTH) if record.arm == "attention"]
+    return [scored(record, 50 + nth) for nth, record in enumerate(trials)]
+
+
+def draw(folder: Path, records: list[Record], content: bytes = png(40, 10)) -> None:
+    (folder / "attention").mkdir(exist_ok=True)
+    for record in records:
+        (folder / "attention" / f"{record.key}.png").write_bytes(content)
+
+
+def names(found: list[Gallery]) -> list[str]:
+    return [gallery.title for gallery in found]
+
+
+def test_the_best_trial_on_validation_and_the_cheapest_other_cell_are_shown(tmp_path: Path) -> None:
+    trials = attending()
+    draw(tmp_path, trials)
+
+    found = find_galleries(tmp_path, ARMS, trials)
+
+    assert names(found) == ["attention, depth=4 width=64, seed 1", "attention, depth=2 width=32, seed 1"]
+    assert trials[-1].scores
+    assert found[0].caption.startswith(f"Test accuracy {trials[-1].scores.test_accuracy:.2f} %; its best trial")
+    assert "8 test images; predicted class and its probability above each." in found[0].caption
+    assert (found[0].width, found[0].height) == (40, 10)
+    assert base64.b64decode(found[0].source.removeprefix("data:image/png;base64,")) == png(40, 10)
+
+
+def test_a_better_trial_without_a_gallery_gives_way_to_one_that_has_it(tmp_path: Path) -> None:
+    trials = attending()
+    draw(tmp_path, trials[2:3])
+
+    assert names(find_galleries(tmp_path, ARMS, trials)) == ["attention, depth=4 width=32, seed 0"]
+
+
+@pytest.mark.parametrize("content", [b"", b"not an image", png(40, 10)[:-20]])
+def test_a_gallery_that_was_cut_off_is_not_shown(tmp_path: Path, content: bytes) -> None:
+    draw(tmp_path, attending(), content)
+
+    assert find_galleries(tmp_path, ARMS, attending()) == []
+
+
+def test_trials_that_did_not_finish_are_not_shown(tmp_path: Path) -> None:
+    draw(tmp_path, attending())
+
+    assert find_galleries(tmp_path, ARMS, [failed(record) for record in attending()]) == []
+
+
+def test_each_arm_that_attends_has_its_own_in_the_order_of_the_study(tmp_path: Path) -> None:
+    records = simulated_records(dataclasses.replace(TRUTH, depths=(2,), widths=(32,), arms=("average", "b", "a")))
+    draw(tmp_path, [record for record in records if record.arm != "average"])
+
+    found = find_galleries(tmp_path, ["average", "b", "a"], records)
+
+    assert [name.split(",")[0] for name in names(found)] == ["b", "a"]
+
+
+def test_the_page_holds_the_images_and_says_nothing_where_there_are_none(tmp_path: Path) -> None:
+    records = simulated_records(TRUTH)
+    study = write_simulation(tmp_path / "results" / "pools", records, describe(records, TRUTH))
+    assert "What attention looks at" not in write_report(study, tmp_path / "reports").page.read_text()
+
+    draw(study, [record for record in records if record.arm == "attention"])
+    page = write_report(study, tmp_path / "reports").page.read_text()
+
+    assert "What attention looks at" in page
+    images = re.findall(r"<img [^>]*>", page)
+    assert len(images) == 2
+    for image in images:
+        assert 'src="data:image/png;base64,' in image
+        assert 'loading="lazy"' in image
+        assert re.search(r'alt="8 test images with maps[^"]+attention, depth=', image)
+
+
+def test_a_gallery_is_said_to_have_as_many_images_as_are_drawn() -> None:
+    from scaling.training.artifacts import IMAGES
+
+    assert galleries.IMAGES == IMAGES

@@ -1,0 +1,295 @@
+"""The page without a browser: what it says and in which order, what is in its data, how large it is."""
+
+import base64
+import gzip
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from scaling.report.analysis.analysis import Analysis, analyse
+from scaling.report.figures import PLOTS
+from scaling.report.page import coded, inline, tied, words
+from scaling.report.page.data import page_data
+from scaling.report.page.packing import fingerprint, numbers, pack
+from scaling.report.write import write_report
+from scaling.study.metrics import METRICS
+from scaling.study.records import Record
+from scaling.wording import first_few, listing
+from tests.support.page_reader import Page
+from tests.support.studies import Truth, describe, failed, simulated_records, write_simulation
+
+TRUTH = Truth(depths=(2, 4), widths=(32, 64), seeds=2, effect=1.0, test_examples=500)
+EVERYTHING = simulated_records(TRUTH)
+KINDS = {"f4": "<f4", "f8": "<f8", "u1": "<u1", "u2": "<u2", "u4": "<u4", "i4": "<i4"}
+
+
+@pytest.fixture(scope="module")
+def reported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of the report of a whole study."""
+    folder = tmp_path_factory.mktemp("whole")
+    study = write_simulation(folder / "results" / "pools", EVERYTHING, describe(EVERYTHING, TRUTH, "pools"))
+    write_report(study, folder / "reports")
+    return folder / "reports" / "pools"
+
+
+def analysis_of(records: list[Record]) -> Analysis:
+    return analyse(describe(EVERYTHING, TRUTH), records)
+
+
+def unpack(packed: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """What the scripts make of packed data, written a second time."""
+    content = gzip.decompress(base64.b64decode(packed))
+    start = 4 + int.from_bytes(content[:4], "little")
+    header = json.loads(content[4:start])
+    arrays = {}
+    for name, (kind, at, entries) in header["arrays"].items():
+        wide = int(kind[1])
+        planes = np.frombuffer(content, np.uint8, entries * wide, start + at).reshape(wide, entries)
+        arrays[name] = np.ascontiguousarray(planes.T).view(KINDS[kind])[:, 0]
+    return header, arrays
+
+
+def block(page: Page, name: str) -> str:
+    found = re.search(rf'<script type="application/octet-stream" id="{name}">([^<]*)</script>', page.source)
+    assert found
+    return found[1]
+
+
+def test_the_page_is_well_formed_and_asks_nothing_of_a_network(reported: Path) -> None:
+    page = Page(reported / "index.html")
+
+    assert page.open == []
+    assert len(page.ids) == len(set(page.ids))
+    for link in page.links:
+        target = link.startswith("#") and link[1:] in page.ids
+        assert target or link.startswith("data:") or (reported / link).is_file(), link
+    assert "@import" not in page.source
+    assert re.findall(r"url\((?!#)", page.source) == []
+
+
+def test_the_page_allows_its_own_scripts_alone_and_no_request_at_all(reported: Path) -> None:
+    page = Page(reported / "index.html")
+
+    policy = next(
+        value or "" for name, value in page.attributes if name == "content" and "default-src" in (value or "")
+    )
+    rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
+    assert rules["default-src"] == "'none'"
+    assert rules["img-src"] == "data: blob:"
+    allowed = set(rules["script-src"].split())
+    scripts = re.findall(r"<script>(.*?)</script>", page.source, flags=re.DOTALL)
+    plotly = gzip.decompress(base64.b64decode(block(page, "plotly"))).decode()
+    assert {f"'{fingerprint(script)}'" for script in [*scripts, plotly]} == allowed
+    assert page.source.count("<script") == len(scripts) + 2  # with the data and plotly
+
+
+def test_every_figure_in_the_page_has_a_description_and_every_colour_a_meaning(reported: Path) -> None:
+    page = Page(reported / "index.html")
+
+    labels = [value or "" for name, value in page.attributes if name == "aria-label"]
+    drawn = re.findall(r"<svg[^>]*role=\"img\" aria-label=\"[^\"]+\"", page.source)
+    assert len(drawn) == len(PLOTS)
+    assert sum(value == "img" for name, value in page.attributes if name == "role") >= len(PLOTS)
+    assert all(labels)
+    used = set(re.findall(r"var\((--[a-z0-9-]+)\)", page.source))
+    defined = set(re.findall(r"(--[a-z0-9-]+):", page.source))
+    assert used <= defined
+
+
+def test_the_page_says_the_verdict_first_and_all_that_was_asked_for(reported: Path) -> None:
+    text = " ".join(Page(reported / "index.html").text.replace("\N{NO-BREAK SPACE}", " ").split())
+
+    order = [
+        "Does attention-based pooling beat average pooling",
+        "4 cells × 2 arms × 2 seeds · 16 of 16 trials finished",
+        "points of test accuracy (95 % interval",
+        "What it costs",
+        "at equal cost, mean over the range that both arms cover",
+        "At equal MACs, between",
+        "Accuracy against MACs",
+        "Accuracy against training time",
+        "All 16 trials",
+        "All cells",
+        "Difference in each cell",
+        "Paired difference in each cell",
+        "Learning curves",
+        "relative error of",
+        "Memory, predicted and measured",
+        "Useful over paid seconds: of",
+        "Where the time went",
+        "16 finished, 0 failed, 0 diverged, 0 have not ended",
+        "Where the trials ran",
+        "python -m scaling.sweep --space",
+        "python -m scaling.report pools",
+        "How it was computed",
+    ]
+    places = [text.find(words) for words in order]
+    assert -1 not in places, order[places.index(-1)]
+    assert places == sorted(places)
+
+
+def test_what_comes_from_records_is_escaped(tmp_path: Path) -> None:
+    nasty = '<script>alert("&")</script><!-- \u2028'
+    records = [failed(EVERYTHING[0], reason=nasty), *EVERYTHING[1:]]
+    study = describe(EVERYTHING, TRUTH).model_copy(update={"question": nasty, "name": nasty})
+
+    page = Page(
+        write_report(write_simulation(tmp_path / "results" / "pools", records, study), tmp_path / "reports").page
+    )
+
+    assert "<script>alert" not in page.source
+    assert "<!--" not in page.source
+    assert page.text.count(nasty.split("\u2028")[0].strip()) >= 3
+    header, _ = unpack(block(page, "data"))
+    assert nasty in header["reasons"]
+
+
+def test_the_data_of_the_page_are_the_numbers_of_the_records(reported: Path) -> None:
+    header, arrays = unpack(block(Page(reported / "index.html"), "data"))
+
+    by_key = {record.key: record for record in EVERYTHING}
+    assert set(header["keys"]) == set(by_key)
+    start = 0
+    for i, key in enumerate(header["keys"]):
+        record = by_key[key]
+        assert record.scores
+        assert record.cost
+        assert arrays["trial.test_accuracy"][i] == pytest.approx(record.scores.test_accuracy, rel=1e-7)
+        assert arrays["trial.macs"][i] == record.cost.macs
+        assert header["arms"][arrays["trial.arm"][i]] == record.arm
+        settings = {s["name"]: s["values"][arrays[f"setting.{n}"][i]] for n, s in enumerate(header["settings"])}
+        assert settings == {
+            "arch.depth": str(record.cell["depth"]),
+            "arch.pooling": record.arm,
+            "arch.width": str(record.cell["width"]),
+            "seed": str(record.seed),
+        }
+        end = arrays["curve.end"][i]
+        assert arrays["curve.val_accuracy"][start:end] == pytest.approx(
+            [e.val_accuracy for e in record.curve], rel=1e-6
+        )
+        start = end
+        model = arrays["trial.model"][i]
+        assert (
+            header["cells"][arrays["model.cell"][model]] == f"depth={record.cell['depth']} width={record.cell['width']}"
+        )
+        assert header["arms"][arrays["model.arm"][model]] == record.arm
+    assert header["shared"]["recipe.epochs"] == str(EVERYTHING[0].config["recipe"]["epochs"])
+    assert header["shared"].keys().isdisjoint({s["name"] for s in header["settings"]})
+
+
+def test_the_page_holds_every_metric_that_a_trial_has_and_every_front() -> None:
+    analysis = analysis_of(EVERYTHING)
+
+    header, arrays = page_data(analysis)
+
+    for name, metric in METRICS.items():
+        known = np.isfinite(metric(analysis.table)).any()
+        assert (name in header["metrics"]) == known
+    for name in header["costs"]:
+        assert ((arrays[f"front.{name}"] & 1) >= (arrays[f"front.{name}"] >> 1)).all()  # the joint one is of its arm's
+        if name in analysis.fronts:
+            assert (arrays[f"front.{name}"] & 1 == analysis.fronts[name]["own"].to_numpy()).all()
+
+
+@pytest.mark.parametrize("kept", [0, 1, 3])
+def test_any_part_of_a_study_packs_and_comes_back(kept: int) -> None:
+    records = [failed(r, reason="nan \ud7ff") if i == 2 else r for i, r in enumerate(EVERYTHING[:kept])]
+
+    header, arrays = unpack(pack(*page_data(analysis_of(records))))
+
+    assert len(header["keys"]) == kept
+    assert len(arrays["trial.cell"]) == kept
+    assert len(arrays["model.cell"]) == len({(r.arm, str(r.cell)) for r in records if r.status == "finished"})
+
+
+def test_a_large_study_takes_few_bytes_a_trial() -> None:
+    truth = Truth(depths=tuple(range(2, 22)), widths=tuple(range(16, 96, 4)), seeds=3, epochs=2)
+    records = simulated_records(truth)
+
+    packed = pack(*page_data(analyse(describe(records, truth), records)))
+
+    assert len(packed) / len(records) < 120  # a hundred thousand stay below 12 MB
+
+
+def test_whole_numbers_keep_all_their_digits_and_what_is_missing_is_missing() -> None:
+    params = np.array([88_394_123, 7, np.nan])
+
+    assert numbers(params).dtype == np.float64
+    assert numbers(params)[:2].tolist() == [88_394_123, 7]
+    assert np.isnan(numbers(np.array([np.inf, 0.1]))).tolist() == [True, False]
+
+
+def test_a_figure_in_the_page_has_ids_of_its_own_and_the_pages_colours() -> None:
+    drawn = '<g id="a" fill="#123456" clip-path="url(#b)"/>'
+    svg = f'<?xml version="1.0"?>\n<svg width="9pt" height="9pt" viewBox="0 0 9 9">{drawn}</svg>'
+
+    assert inline(svg, "fig", 'a "b"', {"#123456": "--ink"}) == (
+        '<svg viewBox="0 0 9 9" role="img" aria-label="a &#34;b&#34;"><g id="fig-a" fill="var(--ink)"'
+        ' clip-path="url(#fig-b)"/></svg>'
+    )
+
+
+def test_numbers_stay_with_their_units() -> None:
+    assert tied("95 % of 5.1 M MACs, 3 Monkeys") == "95\N{NO-BREAK SPACE}% of 5.1\N{NO-BREAK SPACE}M MACs, 3 Monkeys"
+    assert tied("plan = 8; n = 8 cells") == "plan = 8; n\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}8 cells"
+
+
+def test_commands_in_a_sentence_are_code_and_all_else_is_escaped() -> None:
+    assert coded("run `a <b>` & `c`") == "run <code>a &lt;b&gt;</code> &amp; <code>c</code>"
+    assert coded("one ` alone <i>") == "one ` alone &lt;i&gt;"
+
+
+def test_costs_without_an_answer_are_named_together_with_their_reason() -> None:
+    records = [
+        record.model_copy(
+            update={"cost": record.cost.model_copy(update={"params": 10**9, "activations": 10**9})}
+            if record.cost and record.arm == "attention"
+            else {}
+        )
+        for record in EVERYTHING
+    ]
+    (answer,) = words.answers(analysis_of(records))
+
+    assert {at.title for at in answer.at_costs} == {
+        "MACs",
+        "training memory",
+        "inference memory",
+        "latency",
+        "training time",
+    }
+    assert all(at.strip for at in answer.at_costs)
+    assert answer.unanswered == [
+        "No answer at equal parameters and activations: no range of this cost is covered by both arms."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("sentence", "cased"),
+    [
+        ("attention pooling wins", "Attention pooling wins"),
+        ("average_mlp pooling wins", "average_mlp pooling wins"),
+        ("patch_size 4 wins", "patch_size 4 wins"),
+        ("", ""),
+    ],
+)
+def test_a_sentence_begins_with_a_capital_but_the_name_of_an_arm_keeps_its_spelling(sentence: str, cased: str) -> None:
+    assert words.sentence_case(sentence) == cased
+
+
+@pytest.mark.parametrize(
+    ("parts", "said"), [([], ""), (["a"], "a"), (["a", "b"], "a and b"), (["a", "b", "c"], "a, b and c")]
+)
+def test_parts_are_listed_as_in_a_sentence(parts: list[str], said: str) -> None:
+    assert listing(parts) == said
+
+
+@pytest.mark.parametrize(
+    ("count", "said"), [(0, ""), (1, "a"), (2, "a; b"), (3, "a; b; and 1 more"), (12, "a; b; and 10 more")]
+)
+def test_of_many_parts_the_first_few_are_named(count: int, said: str) -> None:
+    assert first_few("abcdefghijkl"[:count], 2) == said

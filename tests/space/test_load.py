@@ -1,0 +1,243 @@
+"""Spaces are read whole or refused with every mistake, each in one line with its place."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from scaling.space.load import find_space, load_space, schema
+from scaling.space.schema import Range, Space
+from scaling.space.yaml_source import read_yaml
+from scaling.study.errors import SpaceError
+from tests.support import ROOT
+
+GOOD = """\
+family: patchconvnet
+arch: {patch_size: 2}
+axes:
+  depth: [2, 4]
+  width: {low: 32, high: 64, step: 32}
+arms:
+  pooling: [average, attention]
+"""
+SHIPPED = sorted(ROOT.glob("search_spaces/*.yaml"))
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "space.yaml"
+    path.write_text(text)
+    return path
+
+
+def problems(folder: Path, text: str) -> list[str]:
+    path = write(folder, text)
+    with pytest.raises(SpaceError) as caught:
+        load_space(str(path))
+    assert all(problem.startswith(f"{path}") for problem in caught.value.problems)
+    return [problem.removeprefix(f"{path}") for problem in caught.value.problems]
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_every_shipped_space_passes_its_check_and_asks_something(path: Path) -> None:
+    space = load_space(str(path))
+
+    assert space.question.endswith("?")
+    assert len(space.arm_values) >= 2
+
+
+def test_a_space_is_found_by_name_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    assert find_space("depth_width").stem == "depth_width"
+
+
+def test_a_space_beside_the_user_comes_before_a_shipped_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "search_spaces").mkdir()
+    (tmp_path / "search_spaces" / "depth_width.yaml").write_text(GOOD)
+    monkeypatch.chdir(tmp_path)
+
+    assert load_space("depth_width").axes["width"] == Range(low=32, high=64, step=32)
+
+
+def test_overrides_reach_every_part(tmp_path: Path) -> None:
+    path = write(tmp_path, GOOD + "data: digits\n")
+    overrides = {
+        "recipe.epochs": 5,
+        "data.train_limit": 100,
+        "axes.depth": [8],
+        "axes.recipe.learning_rate": [0.1, 0.2],
+        "axes.width.high": 96,
+        "seeds": 7,
+    }
+
+    space = load_space(str(path), overrides)
+
+    assert (space.recipe.epochs, space.data.train_limit, space.seeds) == (5, 100, 7)
+    assert space.data.source == "digits"
+    assert space.axes["depth"] == [8]
+    assert space.axes["recipe.learning_rate"] == [0.1, 0.2]
+    assert space.axes["width"] == Range(low=32, high=96, step=32)
+
+
+def test_numbers_with_an_exponent_are_numbers_without_a_dot_too(tmp_path: Path) -> None:
+    path = tmp_path / "space.yaml"
+    path.write_text(GOOD.replace("  depth: [2, 4]", "  depth: [2, 4]\n  recipe.learning_rate: [1e-3, 3e-3]"))
+
+    asked = load_space(str(path), {"recipe.weight_decay": read_yaml("5E-2")})
+
+    assert asked.axes["recipe.learning_rate"] == [0.001, 0.003]
+    assert asked.recipe.weight_decay == 0.05
+    assert [read_yaml(text) for text in ("1e3", "-.5e+1", "e3", "1e", "0x1e3", "12", "1.5")] == [
+        1000.0, -5.0, "e3", "1e", 0x1E3, 12, 1.5,
+    ]  # fmt: skip
+
+
+def test_a_wrong_override_is_blamed_on_the_command_line(tmp_path: Path) -> None:
+    path = write(tmp_path, GOOD)
+
+    with pytest.raises(SpaceError, match=r"^--set recipe\.epochs: input should be greater than 0; it is -1$"):
+        load_space(str(path), {"recipe.epochs": -1})
+    with pytest.raises(SpaceError, match="did you mean 'epochs'"):
+        load_space(str(path), {"recipe.epoch": 1})
+    with pytest.raises(SpaceError, match=r"--set family\.x: 'family' is 'patchconvnet' and has no parts"):
+        load_space(str(path), {"family.x": 1})
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", ": holds no settings"),
+        ("- 1\n- 2", ": holds no settings"),
+        ("family: [", r":\d: not valid YAML"),
+        (GOOD + "famly: x", r":8: unknown setting 'famly'; did you mean 'family'\? \(known: arch, arms"),
+        (GOOD + "family: patchconvnet", ":8: family: said twice"),
+        (GOOD.replace("family: patchconvnet\n", ""), ": family is missing"),
+        (
+            GOOD.replace("family: patchconvnet", "family: patchconvnt"),
+            ":1: family: unknown family 'patchconvnt'; did you",
+        ),
+        (GOOD.replace("depth:", "dept:"), r":4: axes.dept: .*unknown parameter 'dept'; did you mean 'depth'"),
+        (GOOD.replace("[2, 4]", "[]"), ":4: axes.depth: is empty"),
+        (GOOD.replace("[2, 4]", "[2, 2]"), ":4: axes.depth: names 2 twice"),
+        (GOOD.replace("[2, 4]", "[2, x]"), ":4: axes.depth: .*depth"),
+        (GOOD.replace("[2, 4]", "[2, -4]"), ":4: axes.depth: .*-4"),
+        (GOOD.replace("[2, 4]", "4"), r":4: axes.depth: needs a list, as in \[2, 4\]; it is 4"),
+        (GOOD.replace("low: 32, high: 64", "low: 64, high: 32"), ":5: axes.width: the range is upside down: low 64"),
+        (GOOD.replace("low: 32", "low: 30"), ":5: axes.width: .*width 30 is not a multiple of 8"),
+        (GOOD.replace("step: 32", "step: 0"), ":5: axes.width.step: input should be greater than 0"),
+        (GOOD.replace("step: 32", "stop: 3"), ":5: axes.width: unknown setting 'stop'; did you mean 'step'"),
+        (GOOD.replace("average,", "averge,"), ":7: arms.pooling: .*unknown pooling 'averge'; did you mean 'average'"),
+        (GOOD.replace("average, ", ""), ":7: arms.pooling: has one value; a comparison needs two"),
+        (GOOD + "  depth: [1, 2]", ":6: arms: compares 2 factors"),
+        (GOOD.replace("patch_size: 2", "patch_size: 3"), ":2: arch.patch_size: .*3"),
+        (GOOD.replace("patch_size: 2", "depth: 2"), ":4: axes.depth: 'depth' is fixed in arch too"),
+        (GOOD.replace("arch: {patch_size: 2}", "arch: {image_size: 32}"), "vary data.image_size instead"),
+        (GOOD + "recipe: {epoch: 3}", ":8: recipe: unknown setting 'epoch'; did you mean 'epochs'"),
+        (GOOD + "recipe: {epochs: 2.5}", ":8: recipe.epochs: needs a whole number; it is 2.5"),
+        (GOOD + "limits: {mac: 3}", ":8: limits: unknown setting 'mac'; did you mean 'macs'"),
+        (GOOD + "seeds: 0", ":8: seeds: input should be greater than 0"),
+        (GOOD + "seeds: 100000000", ":8: seeds: input should be less than or equal to 10000"),
+        (GOOD.replace("high: 64", "high: 1000000000000"), ":5: axes.width: has 31,250,000,000 values; give it a"),
+        (GOOD + "search: {seed: 5000000000}", ":8: search.seed: input should be less than 4294967296"),
+        (GOOD + "tune: {lr: 3, factor: 1}", ":8: tune.factor: input should be greater than or equal to 1.01"),
+        (
+            GOOD.replace("arch: {patch_size: 2}", "arch: &a {patch_size: *a}"),
+            r": an alias \(\*name\) stands within",
+        ),
+        (
+            GOOD.replace("  depth: [2, 4]", "  recipe.epoch: [2]"),
+            "unknown recipe setting 'epoch'; did you mean 'epochs'",
+        ),
+        (GOOD.replace("  depth: [2, 4]", "  recip.epochs: [2]"), "unknown section 'recip'; did you mean 'recipe'"),
+    ],
+)
+def test_a_mistake_is_one_line_with_its_place(tmp_path: Path, text: str, expected: str) -> None:
+    found = problems(tmp_path, text)
+
+    assert len([p for p in found if re.search(expected, p)]) == 1, found
+    assert not any("\n" in problem for problem in found)
+
+
+def test_several_mistakes_are_told_at_once_whatever_their_kind(tmp_path: Path) -> None:
+    text = GOOD.replace("depth", "dept").replace("average", "averge") + "recipe: {epoch: 3}\nseeds: 0\n"
+
+    found = " ".join(problems(tmp_path, text))
+
+    for name in ("'dept'", "'averge'", "'epoch'", "seeds"):
+        assert name in found
+
+
+def test_a_missing_parameter_is_named(tmp_path: Path) -> None:
+    (line,) = problems(tmp_path, GOOD.replace("  depth: [2, 4]\n", ""))
+
+    assert "depth" in line
+
+
+def test_an_unknown_space_names_the_nearest() -> None:
+    with pytest.raises(SpaceError, match="unknown space 'depth_widt'; did you mean 'depth_width'"):
+        load_space("depth_widt")
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (Range(low=2, high=8, step=2), [2, 4, 6, 8]),
+        (Range(low=2, high=7, step=2), [2, 4, 6]),
+        (Range(low=1, high=3), [1, 2, 3]),
+        (Range(low=5, high=5), [5]),
+        (Range(low=0.1, high=0.3, step=0.1), pytest.approx([0.1, 0.2, 0.3])),
+        (Range(low=0.1, high=0.3), None),
+        (Range(low=1, high=100, log=True), None),
+    ],
+)
+def test_a_range_lists_its_members_where_it_has_an_end(values: Range, expected: list[float] | None) -> None:
+    assert values.values() == expected
+
+
+def test_the_published_schema_is_the_one_the_code_reads() -> None:
+    published = ROOT / "search_spaces" / "space.schema.json"
+
+    assert json.loads(published.read_text()) == schema(), "run `make schema`"
+
+
+def test_conditions_leave_defaults_out_so_that_new_settings_do_not_part_a_study_from_its_past() -> None:
+    space = Space.model_validate(
+        {"family": "f", "axes": {"depth": [1]}, "arms": {"pooling": ["a", "b"]}, "recipe": {"epochs": 99}}
+    )
+
+    assert space.conditions()["recipe"] == {"epochs": 99}
+
+
+@pytest.fixture
+def recipes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "search_spaces" / "recipes"
+    folder.mkdir(parents=True)
+    (folder / "long.yaml").write_text("epochs: 300\nbatch_size: 32\n")
+    (folder / "wrong.yaml").write_text("epoch: 300\n")
+    monkeypatch.chdir(tmp_path)
+    return folder
+
+
+def test_a_named_recipe_lies_under_what_the_space_and_the_command_line_change(tmp_path: Path, recipes: Path) -> None:
+    path = str(write(tmp_path, GOOD + "recipe: {base: long, batch_size: 64}\n"))
+    short = str(write(recipes, GOOD + "recipe: long\n"))
+
+    assert load_space(path).conditions()["recipe"] == {"epochs": 300, "batch_size": 64}
+    assert load_space(path, {"recipe.epochs": 2}).conditions()["recipe"] == {"epochs": 2, "batch_size": 64}
+    assert load_space(short).conditions()["recipe"] == {"epochs": 300, "batch_size": 32}
+    assert load_space(short, {"recipe.epochs": 2}).recipe.epochs == 2
+
+
+def test_an_unknown_or_wrong_recipe_is_named(tmp_path: Path, recipes: Path) -> None:
+    (line,) = problems(tmp_path, GOOD + "recipe: lng\n")
+    assert line.startswith(":8: recipe: unknown recipe 'lng'; did you mean 'long'")
+
+    path = str(write(tmp_path, GOOD + "recipe: wrong\n"))
+    with pytest.raises(SpaceError, match=r"wrong\.yaml:1: unknown setting 'epoch'; did you mean 'epochs'"):
+        load_space(path)
+
+
+@pytest.mark.parametrize("path", sorted(SHIPPED[0].parent.glob("recipes/*.yaml")), ids=lambda path: path.stem)
+def test_every_shipped_recipe_is_read(path: Path, tmp_path: Path) -> None:
+    assert load_space(str(write(tmp_path, GOOD + f"recipe: {path.stem}\n"))).recipe.epochs >= 1

@@ -1,0 +1,146 @@
+"""Searched designs keep every cell whole, propose none twice and nothing above a limit, and repeat themselves."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import optuna
+import pytest
+
+from scaling.space.design import Cell
+from scaling.space.schema import Space
+from scaling.study.config import Trial
+from scaling.study.errors import SpaceError
+from scaling.study.records import Record
+from scaling.sweep.search.designs.proposals import SAMPLED, SEARCHED
+from scaling.sweep.search.propose import DESIGNS, propose
+from scaling.sweep.search.trial_queue import Agenda
+from tests.support.queues import FakeAdmission, play, space
+
+AXES = {"depth": {"low": 1, "high": 12}, "width": {"low": 8, "high": 128, "step": 8}}
+
+
+def asked(design: str, search: dict[str, object] | None = None, **parts: object) -> Space:
+    return space(
+        **{"axes": AXES, "seeds": 2, **parts}, search={"design": design, "cells": 16, "batch": 4, **(search or {})}
+    )
+
+
+def skill(trial: Trial) -> float:
+    """Best at depth 6 and width 64."""
+    arch = trial.config.arch
+    return 90 - (arch["depth"] - 6) ** 2 / 2 - (arch["width"] / 16 - 4) ** 2 + trial.config.seed / 10
+
+
+class Limited(FakeAdmission):
+    """Wide models are above the limit."""
+
+    def excess(self, cell: Cell) -> dict[str, float]:
+        return {"width": cell["width"] / 72 - 1}
+
+    def feasible(self, points: Sequence[Cell]) -> list[Cell]:
+        return [cell for cell in points if cell["width"] <= 72]
+
+    def admit(self, points: Sequence[Cell]) -> list[Cell]:
+        if kept := self.feasible(points):
+            return kept
+        raise SpaceError("the limit excludes all")
+
+
+def made(wanted: Space, settled: dict[str, Record] | None = None) -> Agenda:
+    admission = Limited(wanted)
+    return Agenda("study", admission, propose(wanted, admission), settled or {})  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize("design", sorted(SAMPLED))
+def test_every_cell_is_new_whole_and_within_the_limits(design: str) -> None:
+    wanted = asked(design)
+
+    legs, _ = play(made(wanted), skill, workers=3)
+
+    cells = Counter(tuple(leg.trial.cell.items()) for leg in legs)
+    assert len(cells) == 16
+    assert set(cells.values()) == {2 * 2}  # arms and seeds, each once
+    assert len({leg.trial.key for leg in legs}) == len(legs)
+    assert all(leg.trial.cell["width"] <= 72 for leg in legs)
+
+
+@pytest.mark.parametrize("design", sorted(SEARCHED))
+def test_an_interrupted_search_proposes_what_an_undisturbed_one_does(design: str) -> None:
+    wanted = asked(design)
+    _, whole = play(made(wanted), skill, workers=2)
+
+    _, before = play(made(wanted), skill, workers=2, stop_after=37)
+    legs, after = play(made(wanted, before), skill, workers=5)
+
+    assert {**before, **after}.keys() == whole.keys()
+    assert not {leg.trial.key for leg in legs} & before.keys()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("design", ["tpe"])
+def test_a_search_for_accuracy_finds_better_cells_than_chance(design: str) -> None:
+    searched = asked(design, search={"cells": 20, "objectives": ["val_accuracy"]})
+    blind = asked("random", search={"cells": 20})
+
+    found, by_chance = (
+        sorted((skill(leg.trial) for leg in play(made(w), skill)[0] if leg.trial.config.seed == 0), reverse=True)
+        for w in (searched, blind)
+    )
+
+    assert sum(found) / len(found) > sum(by_chance) / len(by_chance)
+
+
+def test_a_space_with_fewer_cells_than_wanted_is_used_up() -> None:
+    wanted = space(axes={"depth": [1, 2], "width": [8, 16]}, seeds=1, search={"design": "gp", "cells": 9})
+
+    legs, _ = play(made(wanted), skill)
+
+    assert len({tuple(leg.trial.cell.items()) for leg in legs}) == 4
+
+
+def test_limits_that_exclude_every_cell_are_a_mistake_with_a_name() -> None:
+    with pytest.raises(SpaceError, match="the limit excludes all"):
+        made(space(axes={"width": [80, 96]}, search={"design": "tpe", "cells": 2}))
+
+
+def test_words_on_an_axis_are_categories() -> None:
+    wanted = space(
+        axes={"width": [8, 16, 24], "stem": ["hard", "soft", "none"]}, seeds=1, search={"design": "tpe", "cells": 9}
+    )
+
+    legs, _ = play(made(wanted), lambda trial: 50.0)
+
+    assert len({tuple(leg.trial.cell.items()) for leg in legs}) == 9
+
+
+def test_optuna_hears_what_became_of_each_cell(monkeypatch: pytest.MonkeyPatch) -> None:
+    """COMPLETE with whole scores, PRUNED with its curve, FAIL for a failure; never a partial score as a final one."""
+    studies = []
+    create = optuna.create_study
+    monkeypatch.setattr("optuna.create_study", lambda **given: studies.append(create(**given)) or studies[-1])
+    search = {"cells": 12, "objectives": ["val_accuracy"], "stop": {"rule": "halving", "factor": 2}}
+    wanted = asked("tpe", search=search, recipe={"epochs": 4}, seeds=1)
+
+    running = made(wanted)
+    _, records = play(running, skill)
+
+    states = Counter(trial.state.name for trial in studies[0].trials if trial.user_attrs.get("excess") != [])
+    assert states["COMPLETE"] > 0
+    for trial in studies[0].trials:
+        cell = {"depth": 1 + trial.params["depth"], "width": 8 + 8 * trial.params["width"]}
+        ours = [r for r in records.values() if r.cell == cell]
+        if trial.state.name == "COMPLETE":
+            assert {r.status for r in ours} == {"finished"}
+            scores = [r.scores.val_accuracy for r in ours if r.scores]
+            assert trial.value == pytest.approx(sum(scores) / len(scores))
+            assert len(trial.intermediate_values) == 4
+        elif ours:
+            assert trial.state.name in ("PRUNED", "FAIL")
+            if trial.state.name == "PRUNED":
+                assert {r.status for r in ours} == {"stopped"}
+                assert 0 < len(trial.intermediate_values) < 4
+    assert {r.status for r in records.values()} == {"finished", "stopped"}
+
+
+def test_all_designs_are_known_by_name() -> None:
+    assert set(DESIGNS) == SAMPLED | {"grid"}

@@ -1,0 +1,324 @@
+"""Random studies are played against the agenda: whatever ends, fails, rests or is killed, every trial ends once, whole.
+
+Trials end in any order on several slots; some diverge or fail; a kill drops all but the records. Nothing is trained:
+what comes of a trial is drawn from its key, so that it comes to the same again.
+"""
+
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scaling.space.schema import Space
+from scaling.space.search_settings import Budget
+from scaling.study.config import Resources, Trial, cell_label
+from scaling.study.records import Cost, Epoch, Record
+from scaling.sweep.search.budget import Purse
+from scaling.sweep.search.cell_run import Leg
+from scaling.sweep.search.propose import propose
+from scaling.sweep.search.trial_queue import Agenda, Spent
+from tests.support.queues import FakeAdmission, finished
+from tests.support.queues import space as space_of
+
+EPOCHS = 5
+
+
+class Admission(FakeAdmission):
+    def feasible(self, points: list) -> list:
+        return list(points)
+
+
+@dataclass(frozen=True)
+class Nature:
+    """What comes of trials: each ends as its key says, so often diverged or failed as is asked."""
+
+    number: int
+    trouble: float
+    is_mended: bool = False  # what failed before finishes now
+
+    def accuracies(self, trial: Trial) -> list[float]:
+        drawn = random.Random(f"{self.number} {trial.key}")
+        end = drawn.uniform(40, 90)
+        return [end * epoch / (EPOCHS + 1) + drawn.uniform(0, 8) for epoch in range(1, EPOCHS + 1)]
+
+    def end(self, trial: Trial) -> tuple[str, int]:
+        """Status, and the epochs that it comes to."""
+        drawn = random.Random(f"{self.number} end {trial.key}")
+        if drawn.random() >= self.trouble:
+            return "finished", EPOCHS
+        status, epochs = drawn.choice(["diverged", "failed"]), drawn.randrange(EPOCHS)
+        return ("finished", EPOCHS) if status == "failed" and self.is_mended else (status, epochs)
+
+
+@dataclass
+class Played:
+    """What a command left."""
+
+    records: dict[str, Record] = field(default_factory=dict)
+    legs: list[Leg] = field(default_factory=list)
+    was_killed: bool = False
+
+
+def curve(nature: Nature, trial: Trial, epochs: int) -> list[Epoch]:
+    return [
+        Epoch(epoch=n, train_loss=1, val_loss=1, val_accuracy=accuracy, learning_rate=0.1, train_seconds=1)
+        for n, accuracy in enumerate(nature.accuracies(trial)[:epochs], start=1)
+    ]
+
+
+def record(nature: Nature, trial: Trial, admission: FakeAdmission) -> Record:
+    status, epochs = nature.end(trial)
+    if status != "finished":
+        return Record.of(trial, status=status, reason="as drawn", curve=curve(nature, trial, epochs))
+    left = finished(trial, nature.accuracies(trial)[-1])
+    macs = admission.prices.of(trial.config).macs
+    cost = Cost(params=1, macs=macs, fvcore_flops=1, activations=1)
+    return left.model_copy(update={"curve": curve(nature, trial, EPOCHS), "cost": cost})
+
+
+def play(
+    asked: Space,
+    nature: Nature,
+    order: random.Random,
+    *,
+    before: Mapping[str, Record] | None = None,
+    slots: int = 3,
+    killed_after: int | None = None,
+    budget: Budget | None = None,
+) -> Played:
+    """Run a command as an executor would; check at every step that it may go so.
+
+    Args:
+        before: records of earlier commands.
+        killed_after: events after which all but the records is lost.
+    """
+    admission = Admission(asked)
+    settled = {key: one for key, one in (before or {}).items() if one.status != "failed"}
+    spent: Spent = Purse(budget or Budget(), Resources()).spent
+    agenda = Agenda("study", admission, propose(asked, admission), settled, spent)  # pyright: ignore[reportArgumentType]
+    played, running, rested, events = Played(), [], {}, 0
+    while True:
+        while len(running) < slots and (leg := agenda.next()) is not None:
+            key = leg.trial.key
+            assert key not in settled, "it has a record"
+            assert key not in played.records, "it has ended"
+            assert key not in {other.trial.key for other in running}, "it is running"
+            if key in rested:
+                assert leg.until is None or leg.until > rested[key], "it has been there"
+            running.append(leg)
+            played.legs.append(leg)
+            assert len(played.legs) < 3000, "it goes on for ever"
+        if not running:
+            assert agenda.is_over, "nothing runs and nothing is over"
+            break
+        leg = running.pop(order.randrange(len(running)))
+        trial, (status, epochs) = leg.trial, nature.end(leg.trial)
+        come_to = min(epochs, leg.until or EPOCHS)
+        for epoch in curve(nature, trial, come_to):  # a trial that goes on tells its earlier epochs again
+            agenda.epoch_ended(trial, epoch)
+        if leg.until is None or (status != "finished" and epochs < leg.until):
+            played.records[trial.key] = record(nature, trial, admission)
+            agenda.ended(trial, played.records[trial.key])
+        else:
+            rested[trial.key] = leg.until
+            agenda.rested(trial)
+        agenda.move()
+        for other, left in agenda.take_stopped():
+            assert other.key not in settled
+            assert other.key not in played.records, "it has ended"
+            if killed_after is not None and events >= killed_after:
+                break  # killed between two of a cell's records
+            played.records[other.key] = left
+            events += 1
+        events += 1
+        if killed_after is not None and events >= killed_after:
+            played.was_killed = True
+            return played
+    for other, left in agenda.take_stopped():
+        assert other.key not in played.records
+        played.records[other.key] = left
+    if agenda.out_of is None:
+        recorded = settled.keys() | played.records.keys()
+        assert agenda.planned.keys() <= recorded, "a planned trial has no record"
+    return played
+
+
+def assert_whole(asked: Space, records: Mapping[str, Record]) -> None:
+    """Pairs have all their arms or none; cells are stopped in all arms."""
+    arms = [str(arm) for arm in asked.arm_values]
+    pairs: dict[tuple[str, int], list[Record]] = {}
+    for one in records.values():
+        pairs.setdefault((cell_label(one.cell), one.seed), []).append(one)
+    for (cell, seed), found in pairs.items():
+        over = {arm: [one.status for one in found if one.arm == arm] for arm in arms}
+        speaks = [arm for arm in arms if "finished" in over[arm]]
+        if seed == 0 or asked.tune is None:
+            rates = asked.tune.lr if asked.tune and seed == 0 else 1
+            is_over = any(len(over[arm]) == rates for arm in arms)
+            if speaks or is_over:
+                assert all(len(over[arm]) == rates for arm in arms), f"half a pair: {cell} seed {seed} {over}"
+        else:
+            first = pairs[cell, 0]
+            with_rate = [a for a in arms if any(r.arm == a and r.status == "finished" for r in first)]
+            assert len(with_rate) >= 2, f"a lone arm: {cell} seed {seed}"
+            assert all(over[arm] for arm in with_rate), f"half a pair: {cell} seed {seed} {over}"
+        if any(one.status == "stopped" for one in found):
+            assert seed == 0
+            assert (cell, 1) not in pairs
+            assert not speaks, f"stopped in part: {cell} {over}"
+            assert all("stopped" in over[arm] for arm in arms), f"stopped in part: {cell} {over}"
+            assert len({len(one.curve) for one in found if one.status == "stopped"}) == 1
+
+
+RULES = [None, "halving", "asha", "dominance"]
+DESIGNS: list[dict[str, Any]] = [
+    {},
+    {"design": "random", "cells": 4},
+    {"design": "sobol", "cells": 5},
+    {"design": "tpe", "cells": 4, "batch": 2},
+    {"design": "nsga2", "cells": 4, "batch": 2},
+]
+
+
+@st.composite
+def spaces(draw: st.DrawFn, rules: list[str | None], designs: list[dict[str, Any]], *, until: bool = False) -> Space:
+    search = dict(draw(st.sampled_from(designs)))
+    if rule := draw(st.sampled_from(rules)):
+        search["stop"] = {"rule": rule, "first": draw(st.integers(1, 2)), "factor": 2}
+    if until and draw(st.booleans()):
+        search["until"] = "decided"
+    arms = draw(st.sampled_from([["average", "attention"], ["average", "attention", "token"]]))
+    parts: dict[str, Any] = {"tune": {"lr": 3}} if draw(st.booleans()) else {}
+    axes = {"depth": draw(st.sampled_from([[2], [2, 4]])), "width": [32, 64, 96]}
+    if search.get("cells", 0) > 3:
+        axes["depth"] = [2, 4]
+    return space_of(
+        axes=axes,
+        arms={"pooling": arms[: 2 if parts else 3]},
+        seeds=draw(st.integers(1, 3)),
+        recipe={"epochs": EPOCHS},
+        search=search,
+        **parts,
+    )
+
+
+natures = st.builds(Nature, st.integers(0, 10**6), st.sampled_from([0.0, 0.15, 0.5, 1.0]))
+orders = st.integers(0, 10**6).map(random.Random)
+slots = st.sampled_from([1, 2, 3, 8, 50])
+
+
+def at_any_time(examples: int) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    return settings(max_examples=examples, deadline=None, derandomize=True, database=None)
+
+
+def undisturbed(asked: Space, nature: Nature, order: random.Random, slots: int) -> None:
+    played = play(asked, nature, order, slots=slots)
+
+    assert_whole(asked, played.records)
+
+
+def killed(asked: Space, nature: Nature, order: random.Random, kills: list[int], slots: int, *, promises: bool) -> None:
+    """Killed and continued, a study is whole; under a rule that promises so, it has an undisturbed one's records."""
+    whole = play(asked, nature, random.Random(1), slots=2)
+    records: dict[str, Record] = {}
+    for kill in [*kills, None]:
+        records |= play(asked, nature, order, before=records, slots=slots, killed_after=kill).records
+
+    assert_whole(asked, records)
+    if promises:
+        assert {k: r.status for k, r in records.items()} == {k: r.status for k, r in whole.records.items()}
+
+
+def spent(asked: Space, nature: Nature, order: random.Random, budget: Budget, slots: int) -> None:
+    """A spent study is whole as far as it goes, and with more it goes on to the end."""
+    first = play(asked, nature, order, slots=slots, budget=budget)
+    assert_whole(asked, first.records)
+    if budget.trials is not None:
+        of_pair = len(asked.arm_values) * (asked.tune.lr if asked.tune else 1)
+        assert len({leg.trial.key for leg in first.legs}) < budget.trials + of_pair
+
+    records = first.records | play(asked, nature, order, before=first.records, slots=slots).records
+    assert_whole(asked, records)
+
+
+budgets = st.one_of(
+    st.builds(Budget, trials=st.integers(1, 40)),
+    st.builds(Budget, device_hours=st.floats(1, 200).map(lambda seconds: seconds / 3600)),
+)
+kills = st.lists(st.integers(1, 40), min_size=1, max_size=3)
+
+
+@at_any_time(30)
+@given(spaces(RULES, DESIGNS), natures, orders, slots)
+def test_every_trial_ends_once_and_every_pair_is_whole(
+    asked: Space, nature: Nature, order: random.Random, slots: int
+) -> None:
+    undisturbed(asked, nature, order, slots)
+
+
+@at_any_time(24)
+@given(spaces([None, "halving"], DESIGNS), natures, orders, kills, slots)
+def test_a_study_that_is_killed_anywhere_comes_to_what_an_undisturbed_one_does(
+    asked: Space, nature: Nature, order: random.Random, kills: list[int], slots: int
+) -> None:
+    killed(asked, nature, order, kills, slots, promises=True)
+
+
+@at_any_time(20)
+@given(spaces(["asha", "dominance"], DESIGNS[:2]), natures, orders, kills, slots)
+def test_under_rules_that_hang_on_the_order_a_killed_study_is_whole_too(
+    asked: Space, nature: Nature, order: random.Random, kills: list[int], slots: int
+) -> None:
+    killed(asked, nature, order, kills, slots, promises=False)
+
+
+@at_any_time(30)
+@given(spaces(RULES, DESIGNS[:3]), natures, orders, budgets, slots)
+def test_a_budget_that_is_spent_anywhere_leaves_no_half_pair(
+    asked: Space, nature: Nature, order: random.Random, budget: Budget, slots: int
+) -> None:
+    spent(asked, nature, order, budget, slots)
+
+
+@at_any_time(10)
+@given(spaces(RULES, [{"design": "sobol", "cells": 4}, {}], until=True), natures, orders, kills, slots)
+def test_going_on_until_it_is_decided_survives_all_that_too(
+    asked: Space, nature: Nature, order: random.Random, kills: list[int], slots: int
+) -> None:
+    promises = asked.search.stop is None or asked.search.stop.rule == "halving"
+    killed(asked, nature, order, kills, slots, promises=promises)
+
+
+@at_any_time(30)
+@given(spaces([None, "halving"], DESIGNS[:3]), natures, orders, kills, slots)
+def test_what_failed_and_is_mended_runs_again_and_leaves_the_study_whole(
+    asked: Space, nature: Nature, order: random.Random, kills: list[int], slots: int
+) -> None:
+    records: dict[str, Record] = {}
+    for kill in kills:
+        records |= play(asked, nature, order, before=records, slots=slots, killed_after=kill).records
+    records |= play(asked, nature, order, before=records, slots=slots).records
+
+    records |= play(asked, Nature(nature.number, nature.trouble, is_mended=True), order, before=records).records
+
+    assert_whole(asked, records)
+    assert not [one for one in records.values() if one.status == "failed"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("search", [{}, {"until": "decided"}])
+def test_all_of_this_holds_for_many_more_studies(search: dict[str, Any]) -> None:
+    drawn = spaces(RULES, DESIGNS, until=bool(search))
+
+    @at_any_time(30 if search else 120)
+    @given(drawn, natures, orders, kills, slots, budgets)
+    def holds(asked: Space, nature: Nature, order: random.Random, kills: list[int], slots: int, budget: Budget) -> None:
+        promises = asked.search.stop is None or asked.search.stop.rule == "halving"
+        killed(asked, nature, order, kills, slots, promises=promises)
+        spent(asked, nature, order, budget, slots)
+
+    holds()

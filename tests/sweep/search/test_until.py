@@ -1,0 +1,138 @@
+"""Going on until the verdict is decided: it stops when it may, spends where it helps, and sees nothing that is not."""
+
+import numpy as np
+import pytest
+
+from scaling.space.schema import Space
+from scaling.space.search_settings import Budget
+from scaling.statistics.looks import GROWTH, LOOK_LEVEL, MOST_LOOKS, look_level
+from scaling.study.config import Resources, Trial
+from scaling.sweep.search.budget import Purse
+from scaling.sweep.search.propose import propose
+from scaling.sweep.search.trial_queue import Agenda
+from scaling.sweep.search.until import Place, Spread, allocate, squared_width
+from tests.support.queues import FakeAdmission, play, space
+
+SPACE = {
+    "axes": {"depth": {"low": 1, "high": 40}, "width": {"low": 8, "high": 256, "step": 8}},
+    "seeds": 2,
+}
+
+
+def study(cells: int = 5, **search: object) -> Space:
+    return space(**SPACE, search={"design": "sobol", "cells": cells, "until": "decided", **search})
+
+
+class Nature:
+    """Accuracies with a known difference of the arms."""
+
+    def __init__(self, effect: float, *, cell: float = 0.3, seed: float = 0.4, number: int = 0) -> None:
+        self.effect, self.cell, self.seed, self.number = effect, cell, seed, number
+
+    def __call__(self, trial: Trial) -> float:
+        place = (trial.cell["depth"], trial.cell["width"])
+        of_cell = np.random.default_rng((self.number, 1, *place)).normal(self.effect, self.cell)
+        arm = trial.arm == "attention"
+        noise = np.random.default_rng((self.number, 2, *place, trial.config.seed, arm)).normal(0, self.seed)
+        return 70 + (of_cell if arm else 0.0) + noise
+
+
+class Admission(FakeAdmission):
+    def feasible(self, points: list) -> list:
+        return list(points)
+
+
+def run(asked: Space, nature: Nature, budget: Budget | None = None) -> tuple[Agenda, dict[str, int], int]:
+    """Play a study; return its agenda, the seeds of each cell, and the number of trials."""
+    admission = Admission(asked)
+    spent = Purse(budget or Budget(), Resources()).spent
+    made = Agenda("study", admission, propose(asked, admission), {}, spent)  # pyright: ignore[reportArgumentType]
+    _, records = play(made, nature)
+    seeds: dict[str, set[int]] = {}
+    for record in records.values():
+        seeds.setdefault(str(record.cell), set()).add(record.seed)
+    return made, {cell: len(found) for cell, found in seeds.items()}, len(records)
+
+
+def test_a_clear_difference_is_decided_at_the_first_look() -> None:
+    _, seeds, trials = run(study(), Nature(6.0))
+
+    assert (len(seeds), trials) == (5, 5 * 2 * 2)
+
+
+def test_an_open_question_gets_more_runs_until_it_is_decided() -> None:
+    _, seeds, trials = run(study(), Nature(0.6))
+
+    assert trials > 20
+    assert trials % 2 == 0
+    assert len(seeds) > 5  # cells differ, so more of them are needed
+
+
+def test_a_budget_ends_what_cannot_be_decided_and_is_named() -> None:
+    made, _, trials = run(study(), Nature(0.21, cell=0.0), Budget(trials=24))
+
+    assert trials == 24
+    assert made.out_of == "its budget of 24 trials"
+
+
+def test_seeds_go_where_seeds_help_and_cells_where_cells_do() -> None:
+    known = [Place({"n": n}, 2, 1.0) for n in range(6)]
+    new = [Place({"n": n}, 2, 9.0) for n in range(6, 40)]  # dearer
+
+    more_seeds = allocate(known, new, Spread(cell=0.0001, seed=4.0))
+    more_cells = allocate(known, new, Spread(cell=4.0, seed=0.0001))
+
+    assert all(w.cell["n"] < 6 for w in more_seeds)
+    assert all(w.cell["n"] >= 6 for w in more_cells)
+    assert sum(w.seeds for w in more_cells) >= (GROWTH - 1) * 12
+
+
+def test_the_cheap_cells_get_the_seeds() -> None:
+    known = [Place({"n": n}, 2, cost) for n, cost in enumerate((1.0, 1.0, 50.0, 50.0))]
+
+    chosen = allocate(known, [], Spread(cell=0.01, seed=4.0))
+
+    assert {w.cell["n"] for w in chosen} == {0, 1}
+    grown = [Place(w.cell, w.seeds, 1.0) for w in chosen] + known[2:]
+    assert squared_width(grown, Spread(0.01, 4.0)) < squared_width(known, Spread(0.01, 4.0))
+
+
+@pytest.mark.slow
+def test_the_level_of_a_look_keeps_the_level_of_the_whole() -> None:
+    assert look_level(MOST_LOOKS) == pytest.approx(LOOK_LEVEL, abs=2e-4)
+    assert look_level(2, growth=1.0001) == pytest.approx(0.95, abs=0.003)  # the same data twice
+    assert look_level(2, growth=1e6) == pytest.approx(0.95**0.5, abs=1e-3)  # two studies that know nothing of another
+
+
+@pytest.mark.slow
+def test_arms_that_do_not_differ_are_seldom_called_different() -> None:
+    """Repeated looks at 95 % each would call about one in six of these different."""
+    from scaling.sweep.search.until import comparisons
+
+    wrong = 0
+    runs = 60
+    for number in range(runs):
+        asked = study(cells=4)
+        admission = Admission(asked)
+        made = Agenda("study", admission, propose(asked, admission), {})  # pyright: ignore[reportArgumentType]
+        _, records = play(made, Nature(0.0, number=number, cell=0.8, seed=0.8))
+        difference = comparisons(asked, list(records.values()))[0].difference
+        wrong += difference.is_above_zero or difference.is_below_zero
+    assert wrong <= 0.05 * runs + 2 * (0.05 * 0.95 * runs) ** 0.5
+
+
+def test_the_report_of_such_a_study_uses_the_level_of_its_looks() -> None:
+    from scaling.report.analysis.analysis import analyse
+    from scaling.report.caveats.all import caveats
+    from scaling.sweep.study_folder import describe
+
+    asked = study()
+    admission = Admission(asked)
+    made = Agenda("study", admission, propose(asked, admission), {})  # pyright: ignore[reportArgumentType]
+    _, records = play(made, Nature(0.6))
+
+    said = analyse(describe("s", asked, list(made.planned.values()), None), list(records.values()))
+
+    assert said.verdicts[0].comparison.difference.level == LOOK_LEVEL
+    assert "98.7 % interval" in said.headline
+    assert any("up to 6 looks" in caveat for caveat in caveats(said))

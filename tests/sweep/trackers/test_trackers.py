@@ -1,0 +1,280 @@
+"""Trackers mirror what happens, say what a score is and what is none, and never stop a sweep."""
+
+import importlib.util
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from tensorboardX.proto.event_pb2 import Event  # pyright: ignore[reportAttributeAccessIssue] # generated code
+
+from scaling.space.design import Design, cells
+from scaling.study.config import Trial
+from scaling.study.errors import ScalingError
+from scaling.study.records import Epoch, Record
+from scaling.sweep.trackers import TRACKERS, Told, open_trackers
+from scaling.sweep.trackers.registry import Guarded, Tracker, check_names
+from tests.support.queues import finished, space
+
+
+def told(folder: Path, **parts: object) -> tuple[Told, list[Trial]]:
+    asked = space(**{"seeds": 1, "recipe": {"epochs": 3}, "axes": {"depth": [2, 4], "stem": ["hard", "soft"]}, **parts})
+    design = Design(asked)
+    trials = [design.trial("s", cell, arm, 0) for cell in cells(asked) for arm in asked.arm_values]
+    return Told("s", folder, asked, {}), trials
+
+
+def epochs(accuracy: float = 30.0) -> list[Epoch]:
+    return [
+        Epoch(epoch=n, train_loss=2.0 / n, val_loss=1, val_accuracy=accuracy + n, learning_rate=0.1, train_seconds=1)
+        for n in (1, 2, 3)
+    ]
+
+
+def journal(folder: Path) -> optuna.Study:
+    storage = JournalStorage(JournalFileBackend(str(folder / "optuna.journal")))
+    return optuna.load_study(study_name="s", storage=storage)
+
+
+def test_the_journal_says_complete_pruned_and_failed_and_keeps_curves(tmp_path: Path) -> None:
+    what, trials = told(tmp_path)
+    with open_trackers(["optuna"], what) as (mirror,):
+        for trial in trials[:4]:
+            mirror.started(trial)
+            mirror.epoch_ended(trial, epochs()[0])
+            mirror.epoch_ended(trial, epochs()[0])  # a trial that continues tells its earlier epochs again
+        mirror.ended(trials[0], finished(trials[0], 61.5))
+        mirror.ended(trials[1], Record.of(trials[1], status="stopped", reason="its cell was stopped"))
+        mirror.ended(trials[2], Record.of(trials[2], status="failed", reason="the roof leaks"))
+
+        seen = journal(tmp_path).trials
+
+    assert [trial.state.name for trial in seen] == ["COMPLETE", "PRUNED", "FAIL", "RUNNING"]
+    after = journal(tmp_path).trials[3]  # a clean end leaves nothing running
+    assert (after.state.name, after.user_attrs["status"]) == ("FAIL", "interrupted")
+    assert seen[0].value == 61.5
+    assert seen[2].value is None
+    assert all(trial.intermediate_values == {1: 31.0} for trial in seen)
+    assert seen[0].params == {"depth": 2, "stem": "hard", "arm": "average", "seed": 0}
+    assert seen[2].user_attrs["reason"] == "the roof leaks"
+
+
+def test_the_journal_of_a_study_that_continues_has_every_trial_once(tmp_path: Path) -> None:
+    what, trials = told(tmp_path)
+    with open_trackers(["optuna"], what) as (mirror,):
+        mirror.started(trials[0])
+        mirror.ended(trials[0], finished(trials[0], 60))
+        mirror.started(trials[1])  # and then the sweep was killed
+    settled = {trial.key: finished(trial, 55) for trial in (trials[0], trials[2])}  # one ran when nobody looked
+
+    with open_trackers(["optuna"], Told("s", tmp_path, what.space, settled)):
+        pass
+
+    states = [(t.user_attrs["key"], t.state.name) for t in journal(tmp_path).trials]
+    assert states == [(trials[0].key, "COMPLETE"), (trials[1].key, "FAIL"), (trials[2].key, "COMPLETE")]
+
+
+def test_a_trial_that_was_about_to_start_when_the_sweep_was_killed_has_failed(tmp_path: Path) -> None:
+    what, trials = told(tmp_path)
+    with open_trackers(["optuna"], what) as (mirror,):
+        mirror.started(trials[0])
+    journal(tmp_path).enqueue_trial({"depth": 4}, user_attrs={"key": trials[1].key})  # and the kill came here
+
+    with open_trackers(["optuna"], what) as (mirror,):
+        mirror.started(trials[1])
+        mirror.ended(trials[1], finished(trials[1], 60))
+
+    states = [(t.user_attrs["key"], t.state.name) for t in journal(tmp_path).trials]
+    assert states == [(trials[0].key, "FAIL"), (trials[1].key, "FAIL"), (trials[1].key, "COMPLETE")]
+
+
+def test_a_diverged_trial_is_told_once_however_often_the_study_continues(tmp_path: Path) -> None:
+    what, trials = told(tmp_path)
+    record = Record.of(trials[0], status="diverged", reason="the loss was nan at step 3")
+    for _ in range(3):
+        with open_trackers(["optuna"], Told("s", tmp_path, what.space, {record.key: record})):
+            pass
+    assert [t.state.name for t in journal(tmp_path).trials] == ["FAIL"]
+
+
+def test_a_journal_torn_at_any_byte_or_locked_by_the_dead_is_mended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    what, trials = told(tmp_path)
+    with open_trackers(["optuna"], what) as (mirror,):
+        for trial in trials[:2]:
+            mirror.started(trial)
+            mirror.ended(trial, finished(trial, 60))
+    whole = (tmp_path / "optuna.journal").read_bytes()
+    settled = {trial.key: finished(trial, 60) for trial in trials[:2]}
+    monkeypatch.chdir(tmp_path)  # a relative folder, as a user names one
+
+    for cut in [0, 1, *range(17, len(whole), 83), len(whole) - 1]:
+        Path("optuna.journal").write_bytes(whole[:cut])
+        Path("optuna.journal.lock").symlink_to("optuna.journal")
+        with open_trackers(["optuna"], Told("s", Path("."), what.space, settled)) as (mirror,):
+            mirror.started(trials[2])
+            mirror.ended(trials[2], finished(trials[2], 61))
+        complete = [t.user_attrs["key"] for t in journal(tmp_path).trials if t.state.name == "COMPLETE"]
+        assert sorted(complete) == sorted(t.key for t in trials[:3]), cut
+
+
+def test_a_journal_damaged_in_its_middle_is_written_anew(tmp_path: Path) -> None:
+    what, trials = told(tmp_path)
+    settled = {trial.key: finished(trial, 60) for trial in trials}
+    with open_trackers(["optuna"], Told("s", tmp_path, what.space, settled)):
+        pass
+    lines = (tmp_path / "optuna.journal").read_bytes().splitlines(keepends=True)
+    for damage in (b"\xff\x00 no json\n", b"[]\n", b'{"op_code": 99}\n'):
+        (tmp_path / "optuna.journal").write_bytes(b"".join([lines[0], damage, *lines[1:]]))
+        with open_trackers(["optuna"], Told("s", tmp_path, what.space, settled)):
+            pass
+        assert [t.user_attrs["key"] for t in journal(tmp_path).trials] == [t.key for t in trials]
+
+
+def test_a_tracker_that_cannot_start_does_not_stop_the_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(told: Told) -> Tracker:
+        raise RuntimeError("the server is down")
+
+    monkeypatch.setitem(TRACKERS, "broken", broken)
+    what, trials = told(tmp_path)
+    expected = pytest.warns(UserWarning, match="--track broken stopped: RuntimeError: the server is down; the sweep")
+    with expected, open_trackers(["broken"], what) as (tracker,):
+        tracker.started(trials[0])
+
+
+def test_a_journal_whose_axes_have_grown_is_written_anew(tmp_path: Path) -> None:
+    what, trials = told(tmp_path)
+    settled = {trial.key: finished(trial, 55) for trial in trials}
+    with open_trackers(["optuna"], Told("s", tmp_path, what.space, settled)):
+        pass
+    larger, _ = told(tmp_path, axes={"depth": [2, 4, 6], "stem": ["hard", "soft", "none"]})
+
+    with open_trackers(["optuna"], Told("s", tmp_path, larger.space, settled)):
+        pass
+
+    assert len(journal(tmp_path).trials) == len(trials)
+
+
+def test_a_journal_keeps_trials_of_arms_and_values_that_a_study_no_longer_has(tmp_path: Path) -> None:
+    what, trials = told(tmp_path)
+    settled = {trial.key: finished(trial, 55) for trial in trials}
+    with open_trackers(["optuna"], Told("s", tmp_path, what.space, settled)):
+        pass
+    smaller, few = told(tmp_path, axes={"depth": [2], "stem": ["hard", "soft"]}, arms={"pooling": ["average", "max"]})
+
+    with open_trackers(["optuna"], Told("s", tmp_path, smaller.space, settled)) as (mirror,):
+        mirror.started(few[1])
+        mirror.ended(few[1], finished(few[1], 60))
+
+    found = [trial.user_attrs["key"] for trial in journal(tmp_path).trials]
+    assert found == [*(trial.key for trial in trials), few[1].key]
+
+
+def test_tensorboard_gets_the_curve_and_the_final_scores(tmp_path: Path) -> None:
+    what, trials = told(tmp_path)
+    with open_trackers(["tensorboard"], what) as (writer,):
+        writer.started(trials[0])
+        for epoch in [*epochs(), *epochs()[:2]]:
+            writer.epoch_ended(trials[0], epoch)
+        writer.ended(trials[0], finished(trials[0], 61.5))
+
+    (file,) = (tmp_path / "tensorboard" / "depth=2_stem=hard_average_seed_0").iterdir()
+    values = [(v.tag, e.step, round(v.simple_value, 4)) for e in events(file) for v in e.summary.value]
+    assert [v for v in values if v[0] == "val_accuracy"] == [("val_accuracy", n, 30.0 + n) for n in (1, 2, 3)]
+    assert ("final/test_accuracy", 3, 61.5) in values
+
+
+def events(file: Path) -> Iterator[Event]:
+    """Events of a TFRecord file: length, its checksum, content, its checksum."""
+    content = file.read_bytes()
+    while content:
+        (length,) = struct.unpack("<Q", content[:8])
+        yield Event.FromString(content[12 : 12 + length])
+        content = content[12 + length + 4 :]
+
+
+@pytest.mark.filterwarnings("ignore")  # MLflow's own, of the database library that it uses
+def test_mlflow_gets_a_run_for_each_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if importlib.util.find_spec("mlflow") is None:
+        pytest.skip("MLflow is not installed")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    what, trials = told(tmp_path)
+    with open_trackers(["mlflow"], what) as (tracker,):
+        tracker.started(trials[0])
+        for epoch in epochs():
+            tracker.epoch_ended(trials[0], epoch)
+        tracker.ended(trials[0], finished(trials[0], 61.5))
+
+    import mlflow  # pyright: ignore[reportMissingImports]
+
+    client = mlflow.MlflowClient()
+    (run,) = client.search_runs([client.get_experiment_by_name("s").experiment_id])
+    assert run.info.status == "FINISHED"
+    assert run.data.metrics["final_test_accuracy"] == 61.5
+    assert run.data.params["arm"] == "average"
+
+
+def test_wandb_gets_a_run_for_each_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if importlib.util.find_spec("wandb") is None:
+        pytest.skip("Weights & Biases is not installed")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    what, trials = told(tmp_path)
+    with open_trackers(["wandb"], what) as (tracker,):
+        for trial in trials[:2]:
+            tracker.started(trial)
+            tracker.epoch_ended(trial, epochs()[0])
+        for trial in trials[:2]:
+            tracker.ended(trial, finished(trial, 61.5))
+
+    assert len(list((tmp_path / "wandb").glob("offline-run-*"))) == 2
+
+
+@pytest.mark.parametrize("name", ["mlflow", "wandb"])
+def test_a_tool_that_is_not_installed_is_a_mistake_with_its_remedy(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda module: None)
+    with pytest.raises(ScalingError, match=f"--track {name}: {name} is not installed; `pip install {name}"):
+        check_names(["optuna", name])
+
+
+def test_an_unknown_tracker_is_named_with_those_that_are_known(tmp_path: Path) -> None:
+    with (
+        pytest.raises(ScalingError, match=r"unknown tracker 'tensorbord'.*tensorboard"),
+        open_trackers(["tensorbord"], told(tmp_path)[0]),
+    ):
+        pass
+
+
+def test_a_tracker_in_trouble_is_told_once_and_then_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken:
+        calls = 0
+
+        def started(self, trial: Trial) -> None:
+            self.calls += 1
+            raise ConnectionError("no route\nto host")
+
+        def epoch_ended(self, trial: Trial, epoch: Epoch) -> None:
+            self.calls += 1
+
+        def ended(self, trial: Trial, record: Record) -> None:
+            self.calls += 1
+
+        def close(self) -> None:
+            self.calls += 1
+
+    broken = Broken()
+    monkeypatch.setitem(TRACKERS, "broken", lambda told: broken)
+    what, (trial, *_) = told(tmp_path)
+    guarded = Guarded("broken", what)
+
+    with pytest.warns(
+        UserWarning, match="--track broken stopped: ConnectionError: no route to host; the sweep goes on"
+    ):
+        guarded.started(trial)
+    guarded.epoch_ended(trial, epochs()[0])
+    guarded.close()
+
+    assert broken.calls == 1
