@@ -25,14 +25,15 @@ import torch
 
 from scaling.study.config import Trial
 from scaling.study.records import Epoch, Record, read_records, write_record, write_study
-from scaling.sweep.executor import cluster, run
+from scaling.sweep.executor.cluster import cluster
+from scaling.sweep.executor.replay import Replay
+from scaling.sweep.executor.run import run
 from scaling.sweep.plan import Plan, make_plan
 from scaling.sweep.progress import Progress
-from scaling.sweep.recorder import Keeper
-from scaling.sweep.replay import Replay
+from scaling.sweep.recorder import Recorder
 from scaling.sweep.study_folder import describe
-from scaling.sweep.trackers import Told, open_trackers
-from scaling.sweep.trackers.registry import USUAL, Onlooker
+from scaling.sweep.trackers import StudyInfo, open_trackers
+from scaling.sweep.trackers.registry import USUAL, Callback
 from scaling.trial import run_trial
 
 SPACE = """\
@@ -109,7 +110,7 @@ def seconds_an_epoch(plan: Plan) -> float:
     """Time of an epoch of the trial that comes first, alone on this machine."""
     torch.set_num_threads(1)
     trial = plan.trials[0]
-    events = run_trial(trial, plan.prices.datasets[trial.config.data], device=torch.device("cpu"))
+    events = run_trial(trial, plan.cost_table.datasets[trial.config.data], device=torch.device("cpu"))
     epochs = [event for event in events if isinstance(event, Epoch)]
     return epochs[-1].train_seconds + (epochs[-1].evaluation_seconds or 0.0)  # the first one warms up
 
@@ -128,7 +129,7 @@ def plain(trials: Sequence[Trial], plan: Plan, folder: Path, *, reuse_actors: bo
                 (folder / f"{trial.key}.json").write_text(event.model_dump_json(by_alias=True))
                 tune.report({"epoch": 0, "val_accuracy": event.scores.val_accuracy if event.scores else 0.0})
 
-    body = tune.with_parameters(train, datasets=plan.prices.datasets)
+    body = tune.with_parameters(train, datasets=plan.cost_table.datasets)
     started = time.monotonic()
     tune.Tuner(
         tune.with_resources(body, {"cpu": 1}),
@@ -142,19 +143,19 @@ def plain(trials: Sequence[Trial], plan: Plan, folder: Path, *, reuse_actors: bo
 
 
 def ours(
-    plan: Plan, *, replay: Replay | None = None, trackers: Sequence[str] = USUAL, onlooker: Onlooker | None = None
+    plan: Plan, *, replay: Replay | None = None, trackers: Sequence[str] = USUAL, callback: Callback | None = None
 ) -> float:
     """Run a study as a sweep does, records, checkpoints and trackers included; return the seconds it took."""
-    keeper = Keeper(plan, plan.agenda({}), Progress(arms=[]), {}, None)
-    keeper.follow()  # writes what is planned
-    with open_trackers(trackers, Told(plan.study, plan.folder, plan.space, {})) as opened:
-        keeper.onlookers = [*opened, *([onlooker] if onlooker else [])]
+    recorder = Recorder(plan, plan.queue({}), Progress(arms=[]), {}, None)
+    recorder.follow()  # writes what is planned
+    with open_trackers(trackers, StudyInfo(plan.study, plan.folder, plan.space, {})) as opened:
+        recorder.callbacks = [*opened, *([callback] if callback else [])]
         started = time.monotonic()
         run(
-            keeper.agenda,
-            plan.prices.datasets,
+            recorder.queue,
+            plan.cost_table.datasets,
             folder=plan.folder,
-            watcher=keeper,
+            watcher=recorder,
             cpus=1,
             share=lambda trial: 0.0,
             replay=replay,
@@ -236,12 +237,12 @@ def replayed(trials: int) -> None:
         small = plan_of(SPACE.format(seeds=1, epochs=3), folder, "recorded")
         write_study(small.folder, describe(small.study, small.space, small.trials, None))
         for trial in small.trials:
-            *_, record = run_trial(trial, small.prices.datasets[trial.config.data], device=torch.device("cpu"))
+            *_, record = run_trial(trial, small.cost_table.datasets[trial.config.data], device=torch.device("cpu"))
             assert isinstance(record, Record)
             write_record(small.folder, record)
         plan = plan_of(MANY.format(seeds=max(1, trials // 100)), folder, "many")
         print(json.dumps({"trials": len(plan.trials), "load": round(os.getloadavg()[0], 1)}))
-        taken = ours(plan, replay=Replay.of(small.folder), trackers=(), onlooker=Meter())
+        taken = ours(plan, replay=Replay.of(small.folder), trackers=(), callback=Meter())
         count = len(list((plan.folder / "records").glob("*.json")))
         print(f"{count} records in {taken:.0f} s")
 

@@ -173,7 +173,7 @@ def record(trial: Trial, **left: Any) -> Record:
         cell=trial.cell,
         arm=trial.arm,
         seed=trial.config.seed,
-        bracket=trial.bracket,
+        learning_rate_grid=trial.learning_rate_grid,
         config=trial.config.model_dump(mode="json"),
         **left,
     )

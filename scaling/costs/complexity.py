@@ -98,11 +98,11 @@ def count_traced(model: nn.Module, image: torch.Tensor) -> Tally:
         counts = analysis.by_module_and_operator()
     tally = Tally("fvcore")
     for module, entries in counts.items():
-        prices: dict[str, dict[str, int]] = {}
+        cost_table: dict[str, dict[str, int]] = {}
         for entry, number in entries.items():
             operator, _, quantity = entry.partition("/")
-            prices.setdefault(operator, {})[quantity or "charge"] = int(number)  # fvcore's own entries are charges
-        for operator, quantities in prices.items():
+            cost_table.setdefault(operator, {})[quantity or "charge"] = int(number)  # fvcore's own entries are charges
+        for operator, quantities in cost_table.items():
             kind = CHARGE if "charge" in quantities else kind_of(operator)
             tally.add([module], operator, Price(kind, **quantities))
     tally.unknown = Counter({op: n for op, n in analysis.unsupported_ops().items() if may_multiply(op)})

@@ -50,7 +50,7 @@ def match_arms_of(design: Design, points: Sequence[Cell], datasets: Mapping[Data
     return Design(design.space, {**design.matched, **matched})
 
 
-class Prices:
+class CostTable:
     """Costs of every cell and arm of a study, on the data that they will see; its memory where that is asked for.
 
     Raises:

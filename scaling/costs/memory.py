@@ -17,10 +17,11 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from scaling.costs.counting.cuda import like_cuda
 from scaling.costs.counting.depth import Arch, Line, along_depth, on_line
-from scaling.costs.counting.quick import ImageSize, completed, on_meta
+from scaling.costs.counting.quick import ImageSize, completed
 from scaling.costs.live_tensors import LiveTensors, Step, black_batch, loss_of
 from scaling.models import build_model
 from scaling.models.activation_checkpointing import checkpoint_gradients
+from scaling.models.meta import on_meta
 from scaling.study.config import Recipe
 from scaling.study.errors import CostError
 from scaling.training.micro_batches import MicroBatches

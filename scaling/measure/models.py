@@ -11,9 +11,10 @@ from typing import Any
 import timm
 from torch import nn
 
-from scaling.costs.counting.quick import ImageSize, on_meta
+from scaling.costs.counting.quick import ImageSize
 from scaling.models import FAMILIES, build_model
 from scaling.models.activation_checkpointing import checkpoint_gradients
+from scaling.models.meta import on_meta
 from scaling.study.errors import ModelError, unknown
 from scaling.study.records import CountedCost
 from scaling.sweep.plan import make_plan
@@ -93,10 +94,10 @@ def from_space(name: str, overrides: Mapping[str, Any], samples: int | None, mem
     for cell in plan.cells:
         for arm in plan.space.arm_values:
             config = plan.design.config(cell, arm, 0)
-            data = plan.prices.datasets[config.data]
-            cost = plan.prices.of(config)
+            data = plan.cost_table.datasets[config.data]
+            cost = plan.cost_table.of(config)
             if memory_on is not None:
-                cost = cost.model_copy(update={"training_memory_bytes": plan.prices.memory(config, memory_on)})
+                cost = cost.model_copy(update={"training_memory_bytes": plan.cost_table.memory(config, memory_on)})
             seen = {"image_size": data.image_size, "in_chans": data.channels, "num_classes": data.num_classes}
             recipe = config.recipe.model_dump(include={"batch_size", "precision", "optimizer"})
             labels = {**cell, plan.space.factor: arm}

@@ -99,8 +99,8 @@ def breakdown(candidate: Candidate, part: str) -> list[Row]:
             for name, price in result.traced.by_operator().items()
         ]
     rows = []
-    for name, prices in result.traced.by_module().items():
-        macs = sum(price.macs for price in prices.values())
+    for name, cost_table in result.traced.by_module().items():
+        macs = sum(price.macs for price in cost_table.values())
         rows.append(
             {
                 "module": name or "(all)",
@@ -108,8 +108,8 @@ def breakdown(candidate: Candidate, part: str) -> list[Row]:
                 "params": sum(parameter.numel() for parameter in model.get_submodule(name).parameters()),
                 "macs": macs,
                 "share": macs / total,
-                "activations": sum(price.activations for price in prices.values()),
-                "fvcore_flops": macs + sum(price.charge for price in prices.values()),
+                "activations": sum(price.activations for price in cost_table.values()),
+                "fvcore_flops": macs + sum(price.charge for price in cost_table.values()),
             }
         )
     return rows

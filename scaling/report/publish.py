@@ -10,8 +10,8 @@ import yaml
 
 from scaling.report.analysis.analysis import Analysis
 from scaling.report.figures import PLOTS, THEME
-from scaling.report.galleries import find_galleries
 from scaling.report.page import Figure, inline, render_page
+from scaling.report.page.galleries import find_galleries
 from scaling.report.tables import TABLES
 from scaling.report.verdict_file import verdict_document
 from scaling.study.errors import StorageError

@@ -81,7 +81,7 @@ class Design:
             keeps_weights=keep == "all" or (keep == "first_seed" and seed == 0),
             compiles=self.space.resources.compile,
             checkpoints_gradients=self.space.resources.checkpoint_gradients,
-            bracket=rates,
+            learning_rate_grid=rates,
         )
 
     def within_limits(self, points: Sequence[Cell], cost_of: Callable[[TrialConfig, str], float]) -> list[Cell]:

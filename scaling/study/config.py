@@ -162,7 +162,7 @@ class Trial(Settings):
     keeps_weights: bool = False
     compiles: bool | None = Field(default=None, description="as in Resources")
     checkpoints_gradients: bool = Field(default=False, description="as in Resources")
-    bracket: list[float] | None = Field(
+    learning_rate_grid: list[float] | None = Field(
         default=None, description="learning rates tried for this cell and arm, where they are"
     )
 
@@ -178,7 +178,7 @@ class Trial(Settings):
     @property
     def label(self) -> str:
         """Short name for displays and messages: `depth=4 width=64 attention seed 1`."""
-        rate = f" lr {self.config.recipe.learning_rate:g}" if self.bracket else ""
+        rate = f" lr {self.config.recipe.learning_rate:g}" if self.learning_rate_grid else ""
         return f"{self.cell_and_arm} seed {self.config.seed}{rate}"
 
 

@@ -23,7 +23,12 @@ def chosen_rates(records: Iterable[Record]) -> dict[tuple[str, str], float]:
     """
     best: dict[tuple[str, str], tuple[float, float]] = {}
     for record in records:
-        if record.bracket is None or record.seed != 0 or record.status != "finished" or record.scores is None:
+        if (
+            record.learning_rate_grid is None
+            or record.seed != 0
+            or record.status != "finished"
+            or record.scores is None
+        ):
             continue
         accuracy = record.scores.val_accuracy
         if math.isnan(accuracy):
@@ -39,10 +44,10 @@ def without_rejected(records: Sequence[Record]) -> list[Record]:
     return [
         record
         for record in records
-        if record.bracket is None or chosen.get((cell_label(record.cell), record.arm)) == rate_of(record)
+        if record.learning_rate_grid is None or chosen.get((cell_label(record.cell), record.arm)) == rate_of(record)
     ]
 
 
-def at_edge(bracket: Sequence[float], rate: float) -> bool:
+def at_edge(learning_rate_grid: Sequence[float], rate: float) -> bool:
     """Whether the best rate lies at an end of what was tried, so that a better one may lie outside."""
-    return rate in (min(bracket), max(bracket))
+    return rate in (min(learning_rate_grid), max(learning_rate_grid))

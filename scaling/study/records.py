@@ -12,7 +12,7 @@ from typing import Any, Literal, Self, TypeVar
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
 from scaling.study.config import Trial, cell_label
 from scaling.study.errors import RecordError, StorageError
@@ -123,7 +123,10 @@ class Record(Entry):
     reason: str | None = None  # what went wrong, or why it was stopped, one line
     traceback: str | None = None  # where that happened, for the person who mends it
     notes: list[str] = []  # what a reader should know of the run, one line each, such as a micro-batch that was halved
-    bracket: list[float] | None = None  # learning rates tried for this cell and arm; see `scaling.study.learning_rates`
+    # learning rates tried for this cell and arm; `bracket` in earlier records
+    learning_rate_grid: list[float] | None = Field(
+        default=None, validation_alias=AliasChoices("learning_rate_grid", "bracket")
+    )
     config: dict[str, Any]  # the TrialConfig, whole, so that the trial can be run again
     cost: Cost | None = None
     curve: list[Epoch] = []
@@ -146,7 +149,7 @@ class Record(Entry):
             cell=trial.cell,
             arm=trial.arm,
             seed=trial.config.seed,
-            bracket=trial.bracket,
+            learning_rate_grid=trial.learning_rate_grid,
             config=trial.config.model_dump(mode="json"),
             **left,
         )

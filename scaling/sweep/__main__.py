@@ -11,10 +11,10 @@ from scaling.space.overrides import parse_overrides
 from scaling.study.errors import command
 from scaling.study.storage import Where, place
 from scaling.sweep.authentication import require_token
+from scaling.sweep.executor.replay import Replay
 from scaling.sweep.overview import listed, status
 from scaling.sweep.plan import make_plan, shown
-from scaling.sweep.replay import Replay
-from scaling.sweep.run import Means, carry_out
+from scaling.sweep.run import RunOptions, carry_out
 from scaling.sweep.signals import interrupted_by_sigterm
 from scaling.sweep.study_folder import locked, previous
 from scaling.sweep.trackers.registry import USUAL, check_names
@@ -97,7 +97,7 @@ def sweep(console: Console, options: argparse.Namespace) -> int:
             console.print(part, highlight=False)
         return 0
     with locked(plan.folder):
-        means = Means(options.address, trackers, Replay.of(options.replay) if options.replay else None)
+        means = RunOptions(options.address, trackers, Replay.of(options.replay) if options.replay else None)
         return carry_out(console, plan, means, previous(plan.folder, plan.space))
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from scaling.costs.cost_table import Prices
+from scaling.costs.cost_table import CostTable
 from scaling.costs.latency import repeat, training_step
 from scaling.costs.live_tensors import Step, black_batch
 from scaling.data import Dataset
@@ -26,40 +26,40 @@ class Estimate:
     device: str
 
 
-def estimate(trials: Sequence[Trial], prices: Prices) -> Estimate | None:
+def estimate(trials: Sequence[Trial], cost_table: CostTable) -> Estimate | None:
     """Time the cheapest and the dearest model and read all trials off the line through the two.
 
     Returns None where one image of the dearest is too long a step to time here.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    by_cost = sorted(trials, key=lambda trial: _macs(trial, prices))
+    by_cost = sorted(trials, key=lambda trial: _macs(trial, cost_table))
     cheap, dear = by_cost[0], by_cost[-1]
-    if _macs(dear, prices) > MOST_MACS[device.type]:
+    if _macs(dear, cost_table) > MOST_MACS[device.type]:
         return None
-    low, high = (_seconds_an_image(trial, prices, device) for trial in (cheap, dear))
-    span = _macs(dear, prices) - _macs(cheap, prices)
+    low, high = (_seconds_an_image(trial, cost_table, device) for trial in (cheap, dear))
+    span = _macs(dear, cost_table) - _macs(cheap, cost_table)
     slope = max(0.0, high - low) / span if span else 0.0
     seconds = 0.0
     for trial in trials:
-        images = len(_data(trial, prices).train) * trial.config.recipe.epochs
-        seconds += images * (low + slope * (_macs(trial, prices) - _macs(cheap, prices)))
+        images = len(_data(trial, cost_table).train) * trial.config.recipe.epochs
+        seconds += images * (low + slope * (_macs(trial, cost_table) - _macs(cheap, cost_table)))
     return Estimate(seconds, device_name(device))
 
 
-def _macs(trial: Trial, prices: Prices) -> float:
+def _macs(trial: Trial, cost_table: CostTable) -> float:
     """Multiply-accumulates of one image's training step."""
-    cost = prices.of(trial.config)
+    cost = cost_table.of(trial.config)
     return float(cost.training_macs or 3 * cost.macs)
 
 
-def _data(trial: Trial, prices: Prices) -> Dataset:
-    return prices.datasets[trial.config.data]
+def _data(trial: Trial, cost_table: CostTable) -> Dataset:
+    return cost_table.datasets[trial.config.data]
 
 
-def _seconds_an_image(trial: Trial, prices: Prices, device: torch.device) -> float:
+def _seconds_an_image(trial: Trial, cost_table: CostTable, device: torch.device) -> float:
     """Median over steps of the seconds that forward, backward and update take, over the batch size."""
-    data = _data(trial, prices)
-    most = max(1, int(MOST_MACS[device.type] / _macs(trial, prices)))
+    data = _data(trial, cost_table)
+    most = max(1, int(MOST_MACS[device.type] / _macs(trial, cost_table)))
     step = Step.of(trial.config.recipe, min(len(data.train), most), device.type)
     model = build(trial, data).to(device).train()
     with torch.device(device):

@@ -10,7 +10,7 @@ from scaling.study.storage import Where
 FILE = "pulse.json"
 
 
-class Pulse(Entry):
+class Heartbeat(Entry):
     """The state of a sweep at a moment."""
 
     at: str  # ISO 8601, UTC
@@ -22,13 +22,13 @@ class Pulse(Entry):
 def beat(folder: Where, running: list[str], seconds_left: float | None, out_of: str | None) -> None:
     """Write the pulse of a sweep."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    pulse = Pulse(at=now, running=running, seconds_left=seconds_left, out_of=out_of)
-    write_atomically(folder / FILE, pulse.model_dump_json().encode())
+    heartbeat = Heartbeat(at=now, running=running, seconds_left=seconds_left, out_of=out_of)
+    write_atomically(folder / FILE, heartbeat.model_dump_json().encode())
 
 
-def read_pulse(folder: Where) -> Pulse | None:
+def read_heartbeat(folder: Where) -> Heartbeat | None:
     """The last pulse; None where there is none, or none that can be read."""
     try:
-        return Pulse.model_validate_json((folder / FILE).read_bytes())
+        return Heartbeat.model_validate_json((folder / FILE).read_bytes())
     except (OSError, ValidationError):
         return None

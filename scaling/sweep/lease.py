@@ -143,13 +143,13 @@ def _lease(folder: Where, me: Holder) -> Iterator[None]:
         raise _taken(folder, found)
     stop, lost = threading.Event(), threading.Event()
     with _interruptible() as interrupt:
-        keeper = threading.Thread(target=_keep, args=(file, me, stop, lost, interrupt), daemon=True, name="lease")
-        keeper.start()
+        recorder = threading.Thread(target=_keep, args=(file, me, stop, lost, interrupt), daemon=True, name="lease")
+        recorder.start()
         try:
             yield
         finally:
             stop.set()
-            keeper.join()
+            recorder.join()
             if not lost.is_set():
                 with contextlib.suppress(StorageError, OSError):  # it dies by itself
                     file.unlink(missing_ok=True)

@@ -13,7 +13,7 @@ from scaling.study.errors import RecordError, ScalingError
 from scaling.study.learning_rates import without_rejected
 from scaling.study.records import Record, Study, read_records, read_study
 from scaling.study.storage import Where
-from scaling.sweep.heartbeat import Pulse, read_pulse
+from scaling.sweep.heartbeat import Heartbeat, read_heartbeat
 from scaling.sweep.lease import holder
 
 
@@ -23,7 +23,7 @@ class Overview:
 
     study: Study
     records: Sequence[Record]
-    pulse: Pulse | None  # what its last sweep said of itself
+    heartbeat: Heartbeat | None  # what its last sweep said of itself
     is_running: bool
 
     @property
@@ -46,20 +46,20 @@ class Overview:
             return "running"
         if self.missing == 0:
             return "complete"
-        return "spent" if self.pulse and self.pulse.out_of else "interrupted"
+        return "spent" if self.heartbeat and self.heartbeat.out_of else "interrupted"
 
     @property
     def left(self) -> str:
         """Time that is left, as its sweep estimated it last; empty where nothing runs."""
-        if not self.is_running or self.pulse is None or self.pulse.seconds_left is None:
+        if not self.is_running or self.heartbeat is None or self.heartbeat.seconds_left is None:
             return ""
-        age = (datetime.now(UTC) - datetime.fromisoformat(self.pulse.at)).total_seconds()
-        return f"about {duration(max(0.0, self.pulse.seconds_left - age))}"
+        age = (datetime.now(UTC) - datetime.fromisoformat(self.heartbeat.at)).total_seconds()
+        return f"about {duration(max(0.0, self.heartbeat.seconds_left - age))}"
 
 
 def look_at(folder: Where) -> Overview:
     """Read the study at `folder`; raise `RecordError` where there is none."""
-    return Overview(read_study(folder), read_records(folder), read_pulse(folder), holder(folder) is not None)
+    return Overview(read_study(folder), read_records(folder), read_heartbeat(folder), holder(folder) is not None)
 
 
 def listed(results: Where) -> Iterator[RenderableType]:
@@ -98,8 +98,8 @@ def status(folder: Where) -> Iterator[RenderableType]:
     if study.question:
         facts.add_row("question", study.question)
     facts.add_row("state", found.state + (f", {found.left} left" if found.left else ""))
-    if found.pulse and found.pulse.out_of and not found.is_running:
-        facts.add_row("", f"it has spent {found.pulse.out_of}")
+    if found.heartbeat and found.heartbeat.out_of and not found.is_running:
+        facts.add_row("", f"it has spent {found.heartbeat.out_of}")
     ended = ", ".join(f"{count} {name}" for name, count in counts.items()) or "none ended yet"
     facts.add_row("trials", f"{ended}, of {found.planned} planned")
     seconds = sum(record.wall_seconds or 0 for record in found.records)

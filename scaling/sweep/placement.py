@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import torch
 
-from scaling.costs.cost_table import Prices
+from scaling.costs.cost_table import CostTable
 from scaling.costs.memory import GIB, gpu_share
 from scaling.study.config import Resources, Trial
 from scaling.study.errors import CostError
@@ -14,7 +14,7 @@ ROUGHLY_ENOUGH = 1 / 16  # of a device: less than this is not worth predicting e
 
 
 def gpu_shares(
-    trials: Sequence[Trial], resources: Resources, gpus: float, gpu_bytes: int | None, prices: Prices
+    trials: Sequence[Trial], resources: Resources, gpus: float, gpu_bytes: int | None, cost_table: CostTable
 ) -> list[float]:
     """Share of a GPU for each trial, in their order: what the space asks for, else the least that its memory needs.
 
@@ -34,7 +34,7 @@ def gpu_shares(
     for trial in trials:
         name = trial.cell_and_arm
         try:
-            least = gpu_share(_needed(trial, gpu_bytes, "cuda", prices), gpu_bytes)
+            least = gpu_share(_needed(trial, gpu_bytes, "cuda", cost_table), gpu_bytes)
         except CostError as error:
             problems[f"{name}: {error}"] = None
             continue
@@ -60,7 +60,7 @@ def no_room(resources: Resources, gpus: float, there: float, gpus_there: float) 
     return None
 
 
-def refuse_what_cannot_fit(trials: Sequence[Trial], memory_bytes: int, prices: Prices) -> None:
+def refuse_what_cannot_fit(trials: Sequence[Trial], memory_bytes: int, cost_table: CostTable) -> None:
     """Say which trials need more than this machine's main memory, before any of them starts.
 
     Raises:
@@ -68,7 +68,7 @@ def refuse_what_cannot_fit(trials: Sequence[Trial], memory_bytes: int, prices: P
     """
     problems: dict[str, None] = {}
     for trial in trials:
-        needed = _needed(trial, memory_bytes, "cpu", prices)
+        needed = _needed(trial, memory_bytes, "cpu", cost_table)
         if needed > memory_bytes:
             name = trial.cell_and_arm
             problems[
@@ -79,13 +79,13 @@ def refuse_what_cannot_fit(trials: Sequence[Trial], memory_bytes: int, prices: P
         raise CostError(list(problems))
 
 
-def _needed(trial: Trial, available: int, device: str, prices: Prices) -> int:
+def _needed(trial: Trial, available: int, device: str, cost_table: CostTable) -> int:
     """Predicted bytes of a training step; a generous bound where even that is next to nothing on the device.
 
     Predicting takes seconds for a large network, so small ones are spared it.
     """
-    bound = prices.memory_bound(trial.config)
-    return bound if bound < ROUGHLY_ENOUGH * available / 2 else prices.memory(trial.config, device)
+    bound = cost_table.memory_bound(trial.config)
+    return bound if bound < ROUGHLY_ENOUGH * available / 2 else cost_table.memory(trial.config, device)
 
 
 def main_memory_bytes() -> int:

@@ -8,7 +8,7 @@ from rich.console import RenderableType
 from rich.table import Table
 
 from scaling.console import duration
-from scaling.costs.cost_table import Prices, load_datasets
+from scaling.costs.cost_table import CostTable, load_datasets
 from scaling.costs.memory import GIB
 from scaling.space.design import Cell, Design, data_configs, study_name
 from scaling.space.load import find_space, load_space
@@ -20,9 +20,9 @@ from scaling.study.storage import Where
 from scaling.sweep.estimate import estimate
 from scaling.sweep.search.budget import Purse
 from scaling.sweep.search.designs.proposals import SEARCHED
-from scaling.sweep.search.feasibility import Admission
+from scaling.sweep.search.feasibility import Feasibility
 from scaling.sweep.search.propose import propose
-from scaling.sweep.search.trial_queue import Agenda
+from scaling.sweep.search.trial_queue import TrialQueue
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Plan:
 
     study: str
     folder: Where  # absolute, for workers start elsewhere
-    admission: Admission
+    feasibility: Feasibility
     cells: list[Cell]  # known beforehand: all of them, or the first batch of a design that looks at results
     trials: list[Trial]  # likewise
 
@@ -41,17 +41,17 @@ class Plan:
 
     @property
     def design(self) -> Design:
-        return self.admission.design
+        return self.feasibility.design
 
     @property
-    def prices(self) -> Prices:
-        return self.admission.prices
+    def cost_table(self) -> CostTable:
+        return self.feasibility.cost_table
 
-    def agenda(self, settled: Mapping[str, Record]) -> Agenda:
+    def queue(self, settled: Mapping[str, Record]) -> TrialQueue:
         """What is to run, given what need not run again."""
         space = self.space
         spent = Purse(space.budget, space.resources).spent
-        return Agenda(self.study, self.admission, propose(space, self.admission), settled, spent)
+        return TrialQueue(self.study, self.feasibility, propose(space, self.feasibility), settled, spent)
 
 
 def make_plan(
@@ -77,10 +77,10 @@ def make_plan(
     sampled = {"search.cells": samples} if samples is not None else {}
     space = load_space(space_name, {**overrides, **sampled})
     study = name or study_name(find_space(space_name).stem, space, load_space(space_name), dict(overrides))
-    admission = Admission(space, load_datasets(data_configs(space)))
-    known = list(Agenda(study, admission, propose(space, admission), {}).planned.values())
+    feasibility = Feasibility(space, load_datasets(data_configs(space)))
+    known = list(TrialQueue(study, feasibility, propose(space, feasibility), {}).planned.values())
     points = list({cell_label(trial.cell): trial.cell for trial in known}.values())
-    return Plan(study, (results / study).resolve(), admission, points, known)
+    return Plan(study, (results / study).resolve(), feasibility, points, known)
 
 
 def in_binary(size: int) -> str:
@@ -111,7 +111,7 @@ def extent(plan: Plan) -> str:
 
 def shown(plan: Plan) -> Iterator[RenderableType]:
     """What a dry run shows: the cells with what each costs in each arm, then how long it will all take."""
-    space, prices = plan.space, plan.prices
+    space, cost_table = plan.space, plan.cost_table
     table = Table(title=f"{plan.study}: {extent(plan)}")
     for axis in space.axes:
         table.add_column(axis, justify="right")
@@ -123,17 +123,17 @@ def shown(plan: Plan) -> Iterator[RenderableType]:
     for cell in plan.cells:
         for arm in space.arm_values:
             config = plan.design.config(cell, arm, 0)
-            cost = prices.of(config)
+            cost = cost_table.of(config)
             numbers = (f"{n:,}" for n in (cost.params, cost.macs, cost.activations))
             matched = [str(config.arch[space.match.vary])] if space.match else []
             varied = [*(str(value) for value in cell.values()), str(arm), *matched]
-            table.add_row(*varied, *numbers, in_binary(prices.memory(config)))
+            table.add_row(*varied, *numbers, in_binary(cost_table.memory(config)))
     yield table
     yield (
         "per image: MACs (multiply-accumulates; FLOPs are twice that) and activations of the forward pass;"
         f" memory: predicted for a training step of {space.recipe.batch_size} images in {space.recipe.precision}"
     )
-    expected = estimate(plan.trials, prices)
+    expected = estimate(plan.trials, cost_table)
     if expected is None:
         yield "time: one step of the largest model is too long to be timed on this machine"
     else:

@@ -11,14 +11,14 @@ from scaling.study.storage import remove_tree
 from scaling.sweep.heartbeat import beat
 from scaling.sweep.plan import Plan
 from scaling.sweep.progress import Progress
-from scaling.sweep.search.trial_queue import Agenda
+from scaling.sweep.search.trial_queue import TrialQueue
 from scaling.sweep.study_folder import describe
-from scaling.sweep.trackers.registry import Onlooker
+from scaling.sweep.trackers.registry import Callback
 
 BEAT = 5.0  # seconds between words to those who look from outside
 
 
-class Keeper:
+class Recorder:
     """Writes every record before anything else learns of it, so that nothing is built on what could be lost.
 
     Args:
@@ -27,12 +27,12 @@ class Keeper:
     """
 
     def __init__(
-        self, plan: Plan, agenda: Agenda, progress: Progress, settled: Mapping[str, Record], before: Study | None
+        self, plan: Plan, queue: TrialQueue, progress: Progress, settled: Mapping[str, Record], before: Study | None
     ) -> None:
         self.plan = plan
-        self.agenda = agenda
+        self.queue = queue
         self.progress = progress
-        self.onlookers: Sequence[Onlooker] = ()
+        self.callbacks: Sequence[Callback] = ()
         self.settled = settled
         self.trouble: StorageError | None = None  # why the sweep has to stop
         self._beaten = -BEAT  # seconds of time.monotonic
@@ -44,33 +44,33 @@ class Keeper:
     def pending(self) -> list[Trial]:
         """Planned trials that have not ended."""
         over = {*self.settled, *self.progress.running}
-        return [trial for trial in self.agenda.planned.values() if trial.key not in over]
+        return [trial for trial in self.queue.planned.values() if trial.key not in over]
 
     def started(self, trial: Trial) -> None:
         self.progress.started(trial)
-        for onlooker in self.onlookers:
-            onlooker.started(trial)
+        for callback in self.callbacks:
+            callback.started(trial)
 
     def epoch_ended(self, trial: Trial, epoch: Epoch) -> None:
-        self.agenda.epoch_ended(trial, epoch)
+        self.queue.epoch_ended(trial, epoch)
         self.progress.epoch_ended(trial, epoch)
         if epoch.epoch > self._told.get(trial.key, 0):  # a trial that continues tells its earlier epochs again
             self._told[trial.key] = epoch.epoch
-            for onlooker in self.onlookers:
-                onlooker.epoch_ended(trial, epoch)
+            for callback in self.callbacks:
+                callback.epoch_ended(trial, epoch)
         if time.monotonic() - self._beaten > BEAT:
             self.beat()
 
     def rested(self, trial: Trial) -> None:
         self.progress.rested(trial)
-        self.agenda.rested(trial)
+        self.queue.rested(trial)
         self.follow()
 
     def ended(self, trial: Trial, record: Record) -> None:
         if trial.key in self._ended:  # a worker that dies after its last word: what it said holds
             return
         self._keep(trial, record)
-        self.agenda.ended(trial, record)
+        self.queue.ended(trial, record)
         self.follow()
 
     def died(self, trial: Trial, reason: str) -> None:
@@ -86,26 +86,26 @@ class Keeper:
         self._told.pop(trial.key, None)
         remove_tree(self.plan.folder / "checkpoints" / trial.key)
         self.progress.ended(trial, record)
-        for onlooker in self.onlookers:
-            onlooker.ended(trial, record)
+        for callback in self.callbacks:
+            callback.ended(trial, record)
 
     def follow(self) -> None:
         """Take in what the agenda has decided since: trials it has planned, cells it has stopped."""
-        self.agenda.move()
-        new = self.agenda.take_planned()
+        self.queue.move()
+        new = self.queue.take_planned()
         for trial in new:
             if trial.key in self.settled:
                 self.progress.restored(trial, self.settled[trial.key])
             else:
-                self.progress.planned(trial, self.plan.prices.work(trial))
+                self.progress.planned(trial, self.plan.cost_table.work(trial))
         if new:
-            planned = list(self.agenda.planned.values())
+            planned = list(self.queue.planned.values())
             try:
                 write_study(self.plan.folder, describe(self.plan.study, self.plan.space, planned, self._before))
             except StorageError as trouble:
                 self.trouble = trouble
                 raise KeyboardInterrupt from None
-        for trial, record in self.agenda.take_stopped():
+        for trial, record in self.queue.take_stopped():
             self._keep(trial, record)
         if time.monotonic() - self._beaten > BEAT:
             self.beat()
@@ -114,5 +114,5 @@ class Keeper:
         """Leave word of how far the sweep is."""
         running = [running.trial.label for running in self.progress.running.values()]
         with contextlib.suppress(StorageError):  # it is no part of the study
-            beat(self.plan.folder, running, self.progress.seconds_left(), self.agenda.out_of)
+            beat(self.plan.folder, running, self.progress.seconds_left(), self.queue.out_of)
         self._beaten = time.monotonic()

@@ -12,9 +12,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from scaling.costs.counting.quick import on_meta
 from scaling.data import Dataset
 from scaling.models import build_model
+from scaling.models.meta import on_meta
 from scaling.study.config import DataConfig, Recipe, TrialConfig
 from scaling.study.errors import ModelError
 

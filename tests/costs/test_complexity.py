@@ -16,8 +16,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from scaling.costs.complexity import audit, measure
 from scaling.costs.counting.dispatcher import count_dispatched
 from scaling.costs.counting.operators import may_multiply
-from scaling.costs.counting.quick import cost_all, on_meta, quick_cost, quick_cost_of
+from scaling.costs.counting.quick import cost_all, quick_cost, quick_cost_of
 from scaling.models import FAMILIES, POOLINGS, build_model
+from scaling.models.meta import on_meta
 from scaling.models.pooling import PAPER_POOLING, PoolingChoice
 from scaling.models.registry import Family, ImageSize
 from scaling.study.errors import CostError, ModelError

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from scaling.report import galleries
-from scaling.report.galleries import Gallery, find_galleries
+from scaling.report.page import galleries
+from scaling.report.page.galleries import Gallery, find_galleries
 from scaling.report.write import write_report
 from scaling.study.records import Record
 from tests.support.studies import Truth, describe, failed, simulated_records, write_simulation

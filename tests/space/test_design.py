@@ -9,12 +9,12 @@ from scaling.space.schema import Range, Space
 from scaling.study.config import Trial, TrialConfig
 from scaling.study.errors import SpaceError
 from scaling.sweep.search.sampling import sample_cells
-from tests.support.queues import agenda, all_cells, play, space
+from tests.support.queues import all_cells, play, queue, space
 
 
 def planned_of(asked: Space) -> list[Trial]:
-    legs, _ = play(agenda(asked, all_cells(asked, cells(asked))), lambda trial: 50.0)
-    return [leg.trial for leg in legs]
+    segments, _ = play(queue(asked, all_cells(asked, cells(asked))), lambda trial: 50.0)
+    return [segment.trial for segment in segments]
 
 
 def test_every_cell_has_every_arm_at_every_seed_once() -> None:

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_records import STUDY, record
 
 from scaling.data import load_data
 from scaling.study.config import DataConfig, Recipe, Trial, TrialConfig
@@ -22,6 +21,7 @@ from scaling.study.storage import SCHEMES, Place, Where, place, read_all, remove
 from scaling.training import checkpointing
 from scaling.training.checkpointing import Checkpoint
 from scaling.trial import run_trial
+from tests.study.test_records import STUDY, record
 from tests.support import ROOT
 
 
@@ -199,7 +199,7 @@ from scaling.data import load_data
 from scaling.errors import StorageError
 from scaling.records import read_records, write_record
 from scaling.storage import place
-from test_records import record
+from tests.study.test_records import record
 folder = place(sys.argv[1])
 write_record(folder, record("a"))
 if sys.argv[2] == "limit":

@@ -8,9 +8,9 @@ from scaling.space.design import Cell, Design
 from scaling.space.schema import Space
 from scaling.study.config import Trial
 from scaling.study.records import Epoch, Record, Scores
-from scaling.sweep.search.cell_run import Leg
+from scaling.sweep.search.cell_run import Segment
 from scaling.sweep.search.designs.proposals import Proposals, Wanted
-from scaling.sweep.search.trial_queue import Agenda, Spent
+from scaling.sweep.search.trial_queue import Spent, TrialQueue
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class FakeCost:
     macs: int
 
 
-class FakePrices:
+class FakeCostTable:
     """Every model costs its depth × width² multiply-accumulates; attention a tenth more."""
 
     def of(self, config: Any) -> FakeCost:
@@ -30,15 +30,17 @@ class FakePrices:
         return float(self.of(config).macs)
 
 
-class FakeAdmission:
+class FakeFeasibility:
     """Admits every cell."""
 
     def __init__(self, space: Space) -> None:
         self.design = Design(space)
-        self.prices = FakePrices()
+        self.cost_table = FakeCostTable()
 
     def macs(self, cell: Cell) -> dict[str, int]:
-        return {str(arm): self.prices.of(self.design.config(cell, arm, 0)).macs for arm in self.design.space.arm_values}
+        return {
+            str(arm): self.cost_table.of(self.design.config(cell, arm, 0)).macs for arm in self.design.space.arm_values
+        }
 
     def price(self, points: Sequence[Cell]) -> None: ...
 
@@ -64,13 +66,13 @@ def all_cells(asked: Space, cells: Sequence[Cell]) -> Proposals:
     yield [Wanted(cell, asked.seeds) for cell in cells]
 
 
-def agenda(
+def queue(
     asked: Space,
     proposals: Proposals,
     settled: dict[str, Record] | None = None,
     spent: Spent = lambda records, started, seconds: None,
-) -> Agenda:
-    return Agenda("study", FakeAdmission(asked), proposals, settled or {}, spent)
+) -> TrialQueue:
+    return TrialQueue("study", FakeFeasibility(asked), proposals, settled or {}, spent)
 
 
 def curve(trial: Trial, accuracy: float, epochs: int) -> list[Epoch]:
@@ -93,7 +95,7 @@ def finished(trial: Trial, accuracy: float) -> Record:
         arm=trial.arm,
         seed=trial.config.seed,
         status="finished",
-        bracket=trial.bracket,
+        learning_rate_grid=trial.learning_rate_grid,
         config=trial.config.model_dump(mode="json"),
         curve=curve(trial, accuracy, trial.config.recipe.epochs),
         scores=scores,
@@ -102,35 +104,35 @@ def finished(trial: Trial, accuracy: float) -> Record:
 
 
 def play(
-    asked: Agenda, accuracy: Callable[[Trial], float], *, workers: int = 1, stop_after: int | None = None
-) -> tuple[list[Leg], dict[str, Record]]:
+    asked: TrialQueue, accuracy: Callable[[Trial], float], *, workers: int = 1, stop_after: int | None = None
+) -> tuple[list[Segment], dict[str, Record]]:
     """Run an agenda as an executor would, first come first served; return the legs in order and all records.
 
     Args:
         stop_after: legs after which everything is dropped, as a kill would.
     """
-    legs: list[Leg] = []
+    segments: list[Segment] = []
     records: dict[str, Record] = {}
-    running: list[Leg] = []
+    running: list[Segment] = []
     while not asked.is_over:
-        while len(running) < workers and (leg := asked.next()) is not None:
-            running.append(leg)
-            legs.append(leg)
+        while len(running) < workers and (segment := asked.next()) is not None:
+            running.append(segment)
+            segments.append(segment)
         if not running:
             assert asked.is_over, "nothing runs and nothing is over"
             break
-        leg = running.pop(0)
-        if stop_after is not None and len(legs) > stop_after:
-            return legs, records
-        target = accuracy(leg.trial)
-        for epoch in curve(leg.trial, target, leg.until or leg.trial.config.recipe.epochs):
-            asked.epoch_ended(leg.trial, epoch)
-        if leg.until is None:
-            records[leg.trial.key] = finished(leg.trial, target)
-            asked.ended(leg.trial, records[leg.trial.key])
+        segment = running.pop(0)
+        if stop_after is not None and len(segments) > stop_after:
+            return segments, records
+        target = accuracy(segment.trial)
+        for epoch in curve(segment.trial, target, segment.until or segment.trial.config.recipe.epochs):
+            asked.epoch_ended(segment.trial, epoch)
+        if segment.until is None:
+            records[segment.trial.key] = finished(segment.trial, target)
+            asked.ended(segment.trial, records[segment.trial.key])
         else:
-            asked.rested(leg.trial)
+            asked.rested(segment.trial)
         asked.move()
         records |= {trial.key: record for trial, record in asked.take_stopped()}
     records |= {trial.key: record for trial, record in asked.take_stopped()}
-    return legs, records
+    return segments, records

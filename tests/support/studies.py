@@ -181,7 +181,7 @@ def describe(records: list[Record], truth: Truth = Truth(), study: str = "simula
     )
 
 
-def bracketed(records: list[Record], rejected: float, kept: float) -> list[Record]:
+def with_learning_rate_grid(records: list[Record], rejected: float, kept: float) -> list[Record]:
     """The records at `kept`, and for the first seed also trials at `rejected` that score 20 points less."""
     found = []
     for record in records:
@@ -197,7 +197,7 @@ def bracketed(records: list[Record], rejected: float, kept: float) -> list[Recor
             )
             update = {
                 "key": f"{record.key}{rate}",
-                "bracket": [1e-3, 2e-3, 4e-3],
+                "learning_rate_grid": [1e-3, 2e-3, 4e-3],
                 "config": {**record.config, "recipe": recipe},
                 "scores": scores,
             }

@@ -210,7 +210,7 @@ def test_a_study_under_other_conditions_is_not_mixed_in(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(folder)
-    monkeypatch.setattr("scaling.sweep.run_pending", lambda *arguments: True)
+    monkeypatch.setattr("scaling.sweep.run.run_pending", lambda *arguments: True)
     assert main(["--space", "tiny.yaml", "--name", "mine"]) == 0
     assert main(["--space", "tiny.yaml", "--name", "mine", "--set", "seeds=5"]) == 0
 
@@ -230,7 +230,7 @@ def test_two_sweeps_of_one_study_do_not_run_at_once(
         codes.append(main(["--space", "tiny.yaml"]))
         return 0
 
-    monkeypatch.setattr("scaling.sweep.carry_out", again)
+    monkeypatch.setattr("scaling.sweep.__main__.carry_out", again)
 
     assert main(["--space", "tiny.yaml"]) == 0
 

@@ -37,7 +37,7 @@ def test_a_study_that_is_held_is_refused_with_who_holds_it(folder: Where) -> Non
 
 def test_a_killed_sweep_does_not_hold_its_study(folder: Where) -> None:
     code = (
-        "import sys, time; from scaling.running import lease\n"
+        "import sys, time; from scaling.sweep import lease\n"
         "from scaling.study.storage import place; lease.SETTLE = 0\n"
         "with lease.locked(place(sys.argv[1])): print('held', flush=True); time.sleep(60)"
     )
@@ -98,9 +98,9 @@ def test_of_two_sweeps_that_start_at_once_on_a_store_one_runs(tmp_path: Path, mo
 
 LOSES_ITS_LEASE = """\
 import sys, time
-from scaling.running import lease
+from scaling.sweep import lease
 from scaling.errors import ScalingError
-from scaling.running.lease import Holder, holder, locked
+from scaling.sweep.lease import Holder, holder, locked
 from scaling.storage import place, write_atomically
 
 lease.SETTLE, lease.REFRESH = 0, 0.1

@@ -113,7 +113,7 @@ def test_a_folder_without_studies_is_a_mistake(tmp_path: Path, capsys: pytest.Ca
 
 def test_a_reader_who_goes_does_not_end_a_command() -> None:
     program = """
-from scaling.running.display import Terminal
+from scaling.console import Terminal
 console = Terminal()
 for line in range(20_000):
     console.print(f"line {line} of many that nobody reads any more", highlight=False)

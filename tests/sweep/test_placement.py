@@ -13,7 +13,7 @@ GPU = 80 * GIB
 
 
 class Priced:
-    """Stands in for `Prices`: the architecture says how many GiB a step takes."""
+    """Stands in for `CostTable`: the architecture says how many GiB a step takes."""
 
     def memory(self, config: TrialConfig, device: str) -> int:
         return int(config.arch["gib"] * GIB)

@@ -52,10 +52,10 @@ def test_the_costs_of_a_plan_are_those_that_a_trial_records(space: Path) -> None
 
     recorded = costs(build(trial, data), trial, data, torch.device("cpu"), Notes())
 
-    planned = made.prices.of(trial.config)
+    planned = made.cost_table.of(trial.config)
     assert planned == recorded.model_copy(update=dict.fromkeys(set(type(planned).model_fields) - _COUNTED))
-    assert made.prices.memory(trial.config) == recorded.training_memory_bytes
-    assert made.prices.memory_bound(trial.config) > (recorded.measured_memory_bytes or 0)
+    assert made.cost_table.memory(trial.config) == recorded.training_memory_bytes
+    assert made.cost_table.memory_bound(trial.config) > (recorded.measured_memory_bytes or 0)
 
 
 _COUNTED = {"params", "macs", "fvcore_flops", "activations", "training_macs"}
@@ -66,7 +66,7 @@ def test_matched_arms_cost_the_same_and_the_baseline_keeps_its_width(space: Path
     made = plan(space, match=cost)
 
     for average, attention in by_arm(made):
-        ratio = getattr(made.prices.of(attention), cost) / getattr(made.prices.of(average), cost)
+        ratio = getattr(made.cost_table.of(attention), cost) / getattr(made.cost_table.of(average), cost)
         assert ratio == pytest.approx(1, abs=0.25)  # widths are multiples of eight
         assert attention.arch["width"] <= average.arch["width"]
     assert [average.arch["width"] for average, _ in by_arm(made)] == [48, 80, 48, 80]
@@ -75,12 +75,12 @@ def test_matched_arms_cost_the_same_and_the_baseline_keeps_its_width(space: Path
 
 def test_limits_are_held_against_computed_costs(space: Path) -> None:
     whole = plan(space)
-    largest = max(whole.prices.memory(trial.config) for trial in whole.trials)
+    largest = max(whole.cost_table.memory(trial.config) for trial in whole.trials)
 
     kept = plan(space, limits__training_memory=largest - 1)
 
     assert len(kept.cells) == len(whole.cells) - 1
-    assert max(kept.prices.memory(trial.config) for trial in kept.trials) < largest
+    assert max(kept.cost_table.memory(trial.config) for trial in kept.trials) < largest
 
 
 @pytest.mark.parametrize(

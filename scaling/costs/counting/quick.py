@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from torch import nn
 from scaling.costs.counting.depth import COSTLESS, Arch, along_depth
 from scaling.costs.counting.dispatcher import count_dispatched
 from scaling.models import build_model
+from scaling.models.meta import on_meta
 from scaling.study.errors import CostError
 from scaling.study.records import CountedCost
 from scaling.study.storage import write_atomically
@@ -53,15 +54,6 @@ def quick_cost_of(model: nn.Module, image: torch.Tensor) -> CountedCost:
         activations=tally.activations,
         training_macs=tally.training_macs,
     )
-
-
-def on_meta(build: Callable[[], nn.Module]) -> nn.Module:
-    """Build a model on the meta device, where it occupies nothing."""
-    try:
-        with torch.device("meta"):
-            return build()
-    except RuntimeError:  # NotImplementedError too: older versions of timm read numbers from tensors while they build
-        return build().to("meta")
 
 
 def cost_all(

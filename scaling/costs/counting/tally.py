@@ -39,14 +39,14 @@ class Tally:
     """Prices per module and operator; a module's include those of the modules inside, and "" is the whole model."""
 
     counter: str  # who counted
-    prices: dict[tuple[str, str], Price] = field(default_factory=dict)
+    cost_table: dict[tuple[str, str], Price] = field(default_factory=dict)
     unknown: Counter[str] = field(default_factory=Counter)  # operators without a price that may multiply matrices
 
     def add(self, modules: Iterable[str], operator: str, price: Price) -> None:
         """Book a call of `operator` on every one of `modules`, once each."""
         for module in set(modules):
-            before = self.prices.get((module, operator))
-            self.prices[module, operator] = price if before is None else before + price
+            before = self.cost_table.get((module, operator))
+            self.cost_table[module, operator] = price if before is None else before + price
 
     def check(self, model: str) -> None:
         """Raise `CostError` where an operator of `model` may multiply matrices and has no price."""
@@ -79,7 +79,7 @@ class Tally:
 
     def by_operator(self, module: str = "") -> dict[str, Price]:
         """Prices of the operators that ran inside `module`."""
-        return {operator: price for (name, operator), price in self.prices.items() if name == module}
+        return {operator: price for (name, operator), price in self.cost_table.items() if name == module}
 
     def by_kind(self, module: str = "") -> dict[str, int]:
         """MACs of convolutions and of matrix products inside `module`."""
@@ -91,7 +91,7 @@ class Tally:
 
     def by_module(self) -> dict[str, Mapping[str, Price]]:
         """Prices of every module that ran, by operator, in order of first use."""
-        modules = dict.fromkeys(module for module, _ in self.prices)
+        modules = dict.fromkeys(module for module, _ in self.cost_table)
         return {module: self.by_operator(module) for module in modules}
 
 

@@ -126,7 +126,9 @@ def unequal_cost(analysis: Analysis) -> str | None:
 @caveat
 def untuned_rates(analysis: Analysis) -> str | None:
     """No learning rate was tried but one."""
-    if not analysis.verdicts or any(record.bracket and len(record.bracket) > 1 for record in analysis.records):
+    if not analysis.verdicts or any(
+        record.learning_rate_grid and len(record.learning_rate_grid) > 1 for record in analysis.records
+    ):
         return None
     if analysis.study.imported:
         return "How each model was trained is not known here: a difference of arms may be one of their training."
@@ -139,8 +141,10 @@ def untuned_rates(analysis: Analysis) -> str | None:
 @caveat
 def laws_of_untuned_models(analysis: Analysis) -> str | None:
     """Scaling laws through models at one learning rate."""
-    brackets = [bool(record.bracket and len(record.bracket) > 1) for record in analysis.records]
-    if all(brackets) or not analysis.scaling_fits.any_known:
+    learning_rate_grids = [
+        bool(record.learning_rate_grid and len(record.learning_rate_grid) > 1) for record in analysis.records
+    ]
+    if all(learning_rate_grids) or not analysis.scaling_fits.any_known:
         return None
     if analysis.study.imported:
         return (
@@ -158,15 +162,17 @@ def laws_of_untuned_models(analysis: Analysis) -> str | None:
 def rates_at_edge(analysis: Analysis) -> str | None:
     """The best of the learning rates that were tried is the smallest or the largest."""
     chosen = chosen_rates(analysis.records)
-    brackets = {
-        (str(cell), record.arm): record.bracket
+    learning_rate_grids = {
+        (str(cell), record.arm): record.learning_rate_grid
         for cell, record in zip(analysis.table["cell"], analysis.records, strict=True)
-        if record.bracket and len(record.bracket) > 1
+        if record.learning_rate_grid and len(record.learning_rate_grid) > 1
     }
-    edge = Counter(place[1] for place, tried in brackets.items() if place in chosen and at_edge(tried, chosen[place]))
+    edge = Counter(
+        place[1] for place, tried in learning_rate_grids.items() if place in chosen and at_edge(tried, chosen[place])
+    )
     if not edge:
         return None
-    of = Counter(place[1] for place in brackets if place in chosen)
+    of = Counter(place[1] for place in learning_rate_grids if place in chosen)
     counts = ", ".join(f"{arm} {edge[arm]} of {of[arm]} cells" for arm in analysis.arms if of[arm])
     return (
         f"The best learning rate lies at an end of what was tried ({counts}): a better one may lie outside, and an arm"

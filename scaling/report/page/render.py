@@ -11,9 +11,9 @@ from scaling.report.analysis.accounts import memory_note, time_note
 from scaling.report.analysis.analysis import Analysis, cells_and_seeds
 from scaling.report.caveats.all import caveats
 from scaling.report.figures.text import Text
-from scaling.report.galleries import Gallery
 from scaling.report.page import words
 from scaling.report.page.data import page_data
+from scaling.report.page.galleries import Gallery
 from scaling.report.page.packing import fingerprint, pack, plotly
 from scaling.report.page.vector import coded, tied
 from scaling.report.tables import Table

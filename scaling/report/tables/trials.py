@@ -9,7 +9,7 @@ from scaling.study.metrics import METRICS
 @table
 def trials(analysis: Analysis) -> Table:
     """One row a trial, whatever became of it."""
-    tuned = any(record.bracket is not None for record in analysis.records)
+    tuned = any(record.learning_rate_grid is not None for record in analysis.records)
     columns = [
         Column("key", "key"),
         Column("cell", "cell"),
@@ -29,12 +29,12 @@ def trials(analysis: Analysis) -> Table:
     if tuned:
         columns += [
             Column("learning_rate", "peak learning rate", _rate),
-            Column("bracket", "learning rates tried"),
+            Column("learning_rate_grid", "learning rates tried"),
             Column("rejected", "learning rate rejected"),
         ]
         caption += " Trials of rejected learning rates take part in no comparison."
         for row, record, rejected in zip(rows, analysis.records, analysis.table["rejected"], strict=True):
-            tried = " ".join(map(_rate, record.bracket)) if record.bracket is not None else None
+            tried = " ".join(map(_rate, record.learning_rate_grid)) if record.learning_rate_grid is not None else None
             row += [rate_of(record), tried, "yes" if rejected else "no"]
     return Table("All trials", caption, columns, rows)
 

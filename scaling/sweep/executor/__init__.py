@@ -18,8 +18,3 @@ os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
 os.environ.setdefault("RAY_TRAIN_V2_ENABLED", "1")
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-
-from scaling.sweep.executor.cluster import Cluster, cluster
-from scaling.sweep.executor.run import Queue, Share, Watcher, run
-
-__all__ = ["Cluster", "Queue", "Share", "Watcher", "cluster", "run"]

@@ -22,7 +22,7 @@ from scaling.study.storage import Where, place
 OWN_SHARE = {"memory": 2.0**20}  # bytes; Ray refuses a trial that takes nothing at all
 
 
-def run_shared_leg(config: dict[str, Any], *, datasets: dict[DataConfig, Dataset], folder: Where) -> None:
+def run_shared_segment(config: dict[str, Any], *, datasets: dict[DataConfig, Dataset], folder: Where) -> None:
     """Body of a Tune trial, which reports as `TrialWorker` does.
 
     A worker that dies takes the whole trial with it; Tune starts it again, and it resumes from its checkpoint.

@@ -16,9 +16,9 @@ from scaling.data import Dataset
 from scaling.study.config import DataConfig, Trial
 from scaling.study.records import Epoch, Record
 from scaling.study.storage import Place, Where, remove_tree
+from scaling.sweep.executor.replay import Replay
 from scaling.sweep.executor.worker import TrialWorker
-from scaling.sweep.replay import Replay
-from scaling.sweep.search.cell_run import Leg
+from scaling.sweep.search.cell_run import Segment
 
 MAX_RESTARTS = 2  # of a trial whose worker died; it continues from its checkpoint
 TRIALS_A_RUN = 1000  # after which Tune starts afresh: it keeps some 60 kB of every trial to the end of its run
@@ -29,7 +29,7 @@ Share = Callable[[Trial], float]  # of a GPU
 class Queue(Protocol):
     """Where trials come from; what it hands out next may hang on what was told to the watcher."""
 
-    def next(self) -> Leg | None: ...
+    def next(self) -> Segment | None: ...
     @property
     def is_over(self) -> bool: ...
 
@@ -75,9 +75,9 @@ def run(
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(max(2, min(MOST_WAITING, int(_cpus() / cpus))))
     trials: dict[str, Trial] = {}  # Tune's name of a trial → ours
     if workers > 1 and replay is None:
-        from scaling.sweep.executor.distributed_trial import OWN_SHARE, run_shared_leg
+        from scaling.sweep.executor.distributed_trial import OWN_SHARE, run_shared_segment
 
-        shared = tune.with_parameters(run_shared_leg, datasets=dict(datasets), folder=folder)
+        shared = tune.with_parameters(run_shared_segment, datasets=dict(datasets), folder=folder)
         body = tune.with_resources(shared, tune.PlacementGroupFactory([OWN_SHARE]))
     else:
         known = {} if replay else dict(datasets)
@@ -141,14 +141,14 @@ class _Asker(Searcher):
             return None
         if self.asked >= TRIALS_A_RUN:
             return Searcher.FINISHED
-        leg = self.queue.next()
-        if leg is None:
+        segment = self.queue.next()
+        if segment is None:
             return Searcher.FINISHED if self.queue.is_over else None
         self.asked += 1
-        self.trials[trial_id] = leg.trial
-        self.taken[trial_id] = self.share(leg.trial)
+        self.trials[trial_id] = segment.trial
+        self.taken[trial_id] = self.share(segment.trial)
         taken = {"cpus": self.cpus, "gpus": self.taken[trial_id], "workers": self.workers}
-        return {"trial": leg.trial.model_dump_json(), "until": leg.until, **taken}
+        return {"trial": segment.trial.model_dump_json(), "until": segment.until, **taken}
 
     def _has_room(self) -> bool:
         """Whether the workers of one more trial fit beside those that run; one trial alone may wait for its room."""

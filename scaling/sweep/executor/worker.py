@@ -16,7 +16,7 @@ from scaling.data import Dataset
 from scaling.study.config import DataConfig, Trial
 from scaling.study.records import Epoch, Record
 from scaling.study.storage import Where
-from scaling.sweep.replay import Replay
+from scaling.sweep.executor.replay import Replay
 
 WAITING_SHARE = 0.005  # of its time that a worker may wait for the driver, which takes what it says: 10 ms, or 100
 LEAST, MOST = 2.0, 10.0  # seconds of epochs that are said together

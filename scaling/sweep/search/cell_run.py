@@ -13,11 +13,11 @@ from scaling.study.config import Trial, cell_label
 from scaling.study.learning_rates import chosen_rates
 from scaling.sweep.search.designs.proposals import Wanted
 from scaling.sweep.search.outcomes import Outcome, given_up
-from scaling.sweep.search.stopping.rules import Decision, Standing, rungs
+from scaling.sweep.search.stopping.rules import Decision, RungResult, rung_epochs
 
 
 @dataclass(frozen=True)
-class Leg:
+class Segment:
     """A trial, or its part up to an epoch."""
 
     trial: Trial
@@ -32,12 +32,12 @@ class Stopped:
     trials: Sequence[Trial]
 
 
-Course = Generator[list[Leg] | Standing, Mapping[str, Outcome] | Decision, Stopped | None]
+CellRun = Generator[list[Segment] | RungResult, Mapping[str, Outcome] | Decision, Stopped | None]
 
 
-def course(
+def cell_run(
     design: Design, study: str, wanted: Wanted, macs: Mapping[str, int], known: Container[str] = frozenset()
-) -> Course:
+) -> CellRun:
     """Run one cell: yield legs and be sent the outcomes by key; yield where it stands and be sent the decision.
 
     Args:
@@ -46,26 +46,26 @@ def course(
     space, cell = design.space, wanted.cell
     stop = space.search.stop
     others = [design.trial(study, cell, arm, seed) for seed in range(1, wanted.seeds) for arm in space.arm_values]
-    first = [trial for arm in space.arm_values for trial in bracket(design, study, wanted, arm)]
+    first = [trial for arm in space.arm_values for trial in learning_rate_grid(design, study, wanted, arm)]
     if stop is None and space.tune is None:
-        yield [Leg(trial) for trial in [*first, *others]]
+        yield [Segment(trial) for trial in [*first, *others]]
         return None
     has_gone_on = any(trial.key in known for trial in others)
     outcomes: Mapping[str, Outcome] | Decision = {}
-    for rung, epoch in enumerate(rungs(stop, min(trial.config.recipe.epochs for trial in first)) if stop else []):
-        outcomes = yield [Leg(trial, epoch) for trial in first]
+    for rung, epoch in enumerate(rung_epochs(stop, min(trial.config.recipe.epochs for trial in first)) if stop else []):
+        outcomes = yield [Segment(trial, epoch) for trial in first]
         assert not isinstance(outcomes, str)  # legs bring outcomes
         accuracy = accuracy_at(epoch, first, outcomes)
         if set(accuracy) != set(map(str, space.arm_values)):
             break  # an arm failed or diverged: nothing to judge the cell by, and it is nearly over
         before = decided_at(epoch, outcomes) or ("go on" if has_gone_on else None)
-        decision = yield Standing(cell_label(cell), rung, epoch, accuracy, macs, before)
+        decision = yield RungResult(cell_label(cell), rung, epoch, accuracy, macs, before)
         assert isinstance(decision, str)
         if decision != "go on":
             return Stopped(decision, first)
     if reason := given_up(outcomes):
         return Stopped(reason, first)
-    outcomes = yield [Leg(trial) for trial in first]
+    outcomes = yield [Segment(trial) for trial in first]
     assert not isinstance(outcomes, str)
     if reason := given_up(outcomes):
         return Stopped(reason, first)
@@ -78,7 +78,7 @@ def course(
             for arm in comparable(with_rate, space.arm_values)
         ]
     if others:
-        yield [Leg(trial) for trial in others]
+        yield [Segment(trial) for trial in others]
     return None
 
 
@@ -104,7 +104,7 @@ def decided_at(epoch: int, outcomes: Mapping[str, Outcome]) -> Decision | None:
     return "go on" if any(len(one.curve) >= beyond[one.status] for one in ended) else None
 
 
-def bracket(design: Design, study: str, wanted: Wanted, arm: object) -> list[Trial]:
+def learning_rate_grid(design: Design, study: str, wanted: Wanted, arm: object) -> list[Trial]:
     """Trials of an arm with the first seed: one, or one for each learning rate that is tried."""
     tune = design.space.tune
     if tune is None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from scaling.costs.cost_table import Prices, match_arms_of
+from scaling.costs.cost_table import CostTable, match_arms_of
 from scaling.data import Dataset
 from scaling.space.design import Cell, Design
 from scaling.space.schema import Space
@@ -10,20 +10,20 @@ from scaling.study.config import DataConfig
 from scaling.study.errors import SpaceError
 
 
-class Admission:
+class Feasibility:
     """Matches the arms of proposed cells, prices them and holds them to the limits.
 
-    It grows with the cells that it is asked about: `design` and `prices` know them all.
+    It grows with the cells that it is asked about: `design` and `cost_table` know them all.
     """
 
     def __init__(self, space: Space, datasets: dict[DataConfig, Dataset]) -> None:
         self.design = Design(space)
-        self.prices = Prices([], datasets, space.resources)
+        self.cost_table = CostTable([], datasets, space.resources)
 
     def macs(self, cell: Cell) -> dict[str, int]:
         """Multiply-accumulates of an image's forward pass, by arm, of a cell that was priced."""
         design = self.design
-        return {str(arm): self.prices.of(design.config(cell, arm, 0)).macs for arm in design.space.arm_values}
+        return {str(arm): self.cost_table.of(design.config(cell, arm, 0)).macs for arm in design.space.arm_values}
 
     def price(self, points: Sequence[Cell]) -> None:
         """Learn what cells cost, all in one go, which is much faster than one by one.
@@ -32,8 +32,8 @@ class Admission:
             CostError: arms that cannot be made to cost the same.
             ModelError: a network that cannot be built for the data.
         """
-        self.design = match_arms_of(self.design, points, self.prices.datasets)
-        self.prices.add(self.design.configs(points))
+        self.design = match_arms_of(self.design, points, self.cost_table.datasets)
+        self.cost_table.add(self.design.configs(points))
 
     def admit(self, points: Sequence[Cell]) -> list[Cell]:
         """Cells that keep to the limits in all of their arms.
@@ -44,7 +44,7 @@ class Admission:
         if not points:
             raise SpaceError("the space has no cells")
         self.price(points)
-        return self.design.within_limits(points, self.prices.limited)
+        return self.design.within_limits(points, self.cost_table.limited)
 
     def feasible(self, points: Sequence[Cell]) -> list[Cell]:
         """Likewise, but none is an answer too."""
@@ -60,6 +60,6 @@ class Admission:
         bounds = {name: bound for name, bound in self.design.space.limits if bound is not None}
         configs = self.design.configs([cell])
         return {
-            name: max(self.prices.limited(config, name) for config in configs) / bound - 1
+            name: max(self.cost_table.limited(config, name) for config in configs) / bound - 1
             for name, bound in bounds.items()
         }

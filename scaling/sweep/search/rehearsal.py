@@ -15,7 +15,7 @@ from scaling.study.errors import RecordError
 from scaling.study.learning_rates import without_rejected
 from scaling.study.records import Record, Study
 from scaling.sweep.search.designs.proposals import Proposals, Wanted
-from scaling.sweep.search.trial_queue import Agenda
+from scaling.sweep.search.trial_queue import TrialQueue
 
 
 @dataclass(frozen=True)
@@ -56,28 +56,28 @@ def rehearse(study: Study, records: Sequence[Record], stop: Stop) -> Rehearsal:
     whole = {label: cell for label, cell in cells.items() if all((label, arm) in first for arm in arms)}
     if len(whole) < 2:
         raise RecordError(f"{study.name} has {len(whole)} cells that finished in all arms; a rehearsal needs two")
-    admission = Recorded(Design(space), first)
+    feasibility = Recorded(Design(space), first)
 
     def proposals() -> Proposals:
         yield [Wanted(cell, 1) for cell in whole.values()]
 
-    agenda = Agenda(study.name, admission, proposals(), {})
+    queue = TrialQueue(study.name, feasibility, proposals(), {})
     ran = 0
     stopped: set[str] = set()
     told: dict[str, int] = {}
-    while (leg := agenda.next()) is not None:
-        record = first[cell_label(leg.trial.cell), leg.trial.arm]
-        until = leg.until or len(record.curve)
-        ran += until - told.get(leg.trial.key, 0)
-        told[leg.trial.key] = until
+    while (segment := queue.next()) is not None:
+        record = first[cell_label(segment.trial.cell), segment.trial.arm]
+        until = segment.until or len(record.curve)
+        ran += until - told.get(segment.trial.key, 0)
+        told[segment.trial.key] = until
         for epoch in record.curve[:until]:
-            agenda.epoch_ended(leg.trial, epoch)
-        if leg.until is None:
-            agenda.ended(leg.trial, record)
+            queue.epoch_ended(segment.trial, epoch)
+        if segment.until is None:
+            queue.ended(segment.trial, record)
         else:
-            agenda.rested(leg.trial)
-        agenda.move()
-        stopped |= {cell_label(trial.cell) for trial, _ in agenda.take_stopped()}
+            queue.rested(segment.trial)
+        queue.move()
+        stopped |= {cell_label(trial.cell) for trial, _ in queue.take_stopped()}
     front = {label for arm in arms for label in front_of(arm, whole, first)}
     epochs = sum(len(first[label, arm].curve) for label in whole for arm in arms)
     return Rehearsal(stop.rule, len(whole), len(stopped), len(stopped & front), epochs, epochs - ran)

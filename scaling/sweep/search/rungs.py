@@ -6,19 +6,19 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from itertools import groupby
 
-from scaling.sweep.search.stopping.rules import Standing, mean
+from scaling.sweep.search.stopping.rules import RungResult, mean
 
 
 @dataclass
 class _Rung:
     """A rung with the cells that have come to it, those that went on from it or were stopped at it included."""
 
-    here: dict[str, Standing] = field(default_factory=dict)
+    here: dict[str, RungResult] = field(default_factory=dict)
     waiting: set[int] = field(default_factory=set)  # numbers of those that wait for a decision
     places: dict[str, int] | None = None  # None: to be found anew
 
 
-class Ladder:
+class Rungs:
     """Keeps cells, by their numbers, on the rungs at which they are judged.
 
     Thousands of cells may wait when one more comes, and each is judged anew: what is asked of the ladder for that does
@@ -40,10 +40,10 @@ class Ladder:
         self._at[number] = rung
         self._count[rung] += 1
 
-    def stands(self, number: int, standing: Standing) -> set[int]:
+    def stands(self, number: int, rung_result: RungResult) -> set[int]:
         """A cell has come to its rung; return those that may now be judged otherwise."""
-        rung = self._rungs.setdefault(standing.rung, _Rung())
-        rung.here[standing.cell] = standing
+        rung = self._rungs.setdefault(rung_result.rung, _Rung())
+        rung.here[rung_result.cell] = rung_result
         rung.places = None
         rung.waiting.add(number)
         self.waiting += 1
@@ -70,15 +70,15 @@ class Ladder:
         """Cells that have not come to a rung and may."""
         return sum(count for at, count in self._count.items() if at <= rung) - len(self._rungs[rung].waiting)
 
-    def place(self, standing: Standing) -> int:
+    def place(self, rung_result: RungResult) -> int:
         """Place of a cell among those at its rung, from 0."""
-        rung = self._rungs[standing.rung]
+        rung = self._rungs[rung_result.rung]
         if rung.places is None:
             rung.places = places(rung.here.values())
-        return rung.places[standing.cell]
+        return rung.places[rung_result.cell]
 
 
-def places(here: Collection[Standing]) -> dict[str, int]:
+def places(here: Collection[RungResult]) -> dict[str, int]:
     """Rank cells, from 0: by how many dominate them in accuracy and cost, then by accuracy, then by name.
 
     One dominates another that is no more accurate and no cheaper, and not the same in both; each is the mean over arms.

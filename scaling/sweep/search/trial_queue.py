@@ -14,11 +14,11 @@ from scaling.space.design import Cell, Design
 from scaling.study.config import Trial
 from scaling.study.errors import SpaceError
 from scaling.study.records import Epoch, Record
-from scaling.sweep.search.cell_run import Course, Leg, Stopped, course
+from scaling.sweep.search.cell_run import CellRun, Segment, Stopped, cell_run
 from scaling.sweep.search.designs.proposals import SEARCHED, Proposals
 from scaling.sweep.search.outcomes import Outcome, in_brief, seconds_of, stopped_record
-from scaling.sweep.search.rungs import Ladder
-from scaling.sweep.search.stopping.rules import RULES, Field, Standing
+from scaling.sweep.search.rungs import Rungs
+from scaling.sweep.search.stopping.rules import RULES, RungResult, RungState
 
 # (records; trials started, None to ask whether those that are may go on; seconds that no record tells of) → what is
 # spent, or None
@@ -40,12 +40,12 @@ class _Running:
     number: int
     batch: int
     macs: Mapping[str, int]  # of an image's forward pass, by arm
-    course: Course
+    cell_run: CellRun
     awaited: dict[str, int | None] = field(default_factory=dict)  # key → the epoch up to which it is wanted
-    standing: Standing | None = None  # where it waits for a decision
+    rung_result: RungResult | None = None  # where it waits for a decision
 
 
-class Agenda:
+class TrialQueue:
     """Hands out trials; to be told of everything that happens to them.
 
     Args:
@@ -58,28 +58,28 @@ class Agenda:
     def __init__(
         self,
         study: str,
-        admission: Admits,
+        feasibility: Admits,
         proposals: Proposals,
         settled: Mapping[str, Record],
         spent: Spent = lambda records, started, seconds: None,
     ) -> None:
         self.study = study
-        self.admission = admission
+        self.feasibility = feasibility
         self.planned: dict[str, Trial] = {}
         self._new: list[Trial] = []
         self._stopped: list[tuple[Trial, Record]] = []
         self.out_of: str | None = None  # what the budget has run out of
         self._proposals = proposals
         self._spent = spent
-        search = admission.design.space.search
+        search = feasibility.design.space.search
         self._stop_rule = search.stop
         self._looks_at_curves = search.stop is not None or search.design in SEARCHED
         self._outcomes: dict[str, Outcome] = {key: self._outcome(record) for key, record in settled.items()}
         self._running: dict[int, _Running] = {}
-        self._ladder = Ladder()
+        self._rungs = Rungs()
         self._finished: list[Record] = []  # of the study's own trials
-        self._ready: list[tuple[tuple[int, ...], Leg, _Running]] = []
-        self._out: dict[str, Leg] = {}  # handed out and not yet answered
+        self._ready: list[tuple[tuple[int, ...], Segment, _Running]] = []
+        self._out: dict[str, Segment] = {}  # handed out and not yet answered
         self._started: set[str] = set()  # trials that were handed out or have a record
         self._begun: set[tuple[int, int, int | None]] = set()  # (cell, seed, until) of legs that were handed out
         self._unrecorded = 0.0  # seconds of the epochs of trials that have no record yet
@@ -92,19 +92,19 @@ class Agenda:
 
     # --- asked -----------------------------------------------------------------------------------------------------
 
-    def next(self) -> Leg | None:
+    def next(self) -> Segment | None:
         """The next trial to run; None where there is none at the moment, or none any more: see `is_over`."""
         while True:
             self.move()
             if not self._ready:
                 return None
-            _, leg, run = heapq.heappop(self._ready)
-            legs = run.number, leg.trial.config.seed, leg.until
-            if legs in self._begun or self._may_begin(run, leg):
-                self._begun.add(legs)
-                self._out[leg.trial.key] = leg
-                self._started.add(leg.trial.key)
-                return leg
+            _, segment, run = heapq.heappop(self._ready)
+            segments = run.number, segment.trial.config.seed, segment.until
+            if segments in self._begun or self._may_begin(run, segment):
+                self._begun.add(segments)
+                self._out[segment.trial.key] = segment
+                self._started.add(segment.trial.key)
+                return segment
             self._leave(run)
 
     @property
@@ -116,7 +116,7 @@ class Agenda:
     @property
     def epochs_to_rest(self) -> Mapping[str, int | None]:
         """Where the trials that are out will rest, by key."""
-        return {key: leg.until for key, leg in self._out.items()}
+        return {key: segment.until for key, segment in self._out.items()}
 
     def take_planned(self) -> list[Trial]:
         """Trials planned since the last call."""
@@ -177,33 +177,33 @@ class Agenda:
         if not batch:
             raise SpaceError("the design proposes no cell")  # a bug of the design: it would be asked for ever
         self._batch += 1
-        costs = [(wanted, self.admission.macs(wanted.cell)) for wanted in batch]
+        costs = [(wanted, self.feasibility.macs(wanted.cell)) for wanted in batch]
         if self._stop_rule:  # what is cheap comes first, for others are judged by it
             costs.sort(key=lambda one: sum(one[1].values()))
         for wanted, macs in costs:
-            way = course(self.admission.design, self.study, wanted, macs, self._outcomes)
+            way = cell_run(self.feasibility.design, self.study, wanted, macs, self._outcomes)
             run = _Running(self._cells, self._batch, macs, way)
             self._running[run.number] = run
             self._cells += 1
-            self._ask(run, next(run.course))
+            self._ask(run, next(run.cell_run))
 
     def _advance(self, run: _Running) -> None:
         """Send a cell what it waits for, if that is there."""
-        if run.standing is not None:
-            decision = run.standing.before or self._decide(run.standing)
+        if run.rung_result is not None:
+            decision = run.rung_result.before or self._decide(run.rung_result)
             if decision != "wait":
                 self._decided(run, decision)
         elif all(self._is_answered(key, until) for key, until in run.awaited.items()):
             self._send(run, {key: self._outcomes[key] for key in run.awaited})
 
     def _decided(self, run: _Running, decision: str) -> None:
-        run.standing = None
-        self._ladder.decided(run.number)
+        run.rung_result = None
+        self._rungs.decided(run.number)
         self._send(run, decision)
 
     def _send(self, run: _Running, message: object) -> None:
         try:
-            asked = run.course.send(message)  # pyright: ignore[reportArgumentType]
+            asked = run.cell_run.send(message)  # pyright: ignore[reportArgumentType]
         except StopIteration as end:
             self._leave(run)
             if isinstance(end.value, Stopped):
@@ -214,25 +214,25 @@ class Agenda:
     def _leave(self, run: _Running) -> None:
         """A cell has come to the end of its course, or is not to go on."""
         self._running.pop(run.number, None)
-        self._touched |= self._ladder.leaves(run.number)
+        self._touched |= self._rungs.leaves(run.number)
 
-    def _ask(self, run: _Running, asked: list[Leg] | Standing) -> None:
+    def _ask(self, run: _Running, asked: list[Segment] | RungResult) -> None:
         self._touched.add(run.number)
-        if isinstance(asked, Standing):
-            run.standing = asked
-            self._touched |= self._ladder.stands(run.number, asked)
+        if isinstance(asked, RungResult):
+            run.rung_result = asked
+            self._touched |= self._rungs.stands(run.number, asked)
             return
-        if any(leg.until is not None for leg in asked):
-            self._ladder.climbs(run.number)
+        if any(segment.until is not None for segment in asked):
+            self._rungs.climbs(run.number)
         else:
-            self._touched |= self._ladder.leaves(run.number)
-        run.awaited = {leg.trial.key: leg.until for leg in asked}
-        for place, leg in enumerate(asked):
-            self._plan(leg.trial)
-            if run.number not in (wanting := self._wanting.setdefault(leg.trial.key, [])):
+            self._touched |= self._rungs.leaves(run.number)
+        run.awaited = {segment.trial.key: segment.until for segment in asked}
+        for place, segment in enumerate(asked):
+            self._plan(segment.trial)
+            if run.number not in (wanting := self._wanting.setdefault(segment.trial.key, [])):
                 wanting.append(run.number)
-            if not self._is_answered(leg.trial.key, leg.until):
-                heapq.heappush(self._ready, (self._turn(run, leg.trial, place), leg, run))
+            if not self._is_answered(segment.trial.key, segment.until):
+                heapq.heappush(self._ready, (self._turn(run, segment.trial, place), segment, run))
 
     def _turn(self, run: _Running, trial: Trial, place: int) -> tuple[int, ...]:
         """What is handed out first is least: seeds slowest, then cells, then arms.
@@ -259,7 +259,7 @@ class Agenda:
             if outcome.record.status == "finished":
                 self._finished.append(outcome.record)
 
-    def _may_begin(self, run: _Running, leg: Leg) -> bool:
+    def _may_begin(self, run: _Running, segment: Segment) -> bool:
         """Whether the budget lets the trials of a cell and seed begin, or go on to where they are judged next.
 
         A pair is begun whole or not at all, and once one of its arms is over, it is not left at that, whatever the
@@ -267,13 +267,13 @@ class Agenda:
         """
         of_arms: dict[str, list[Record | None]] = {}
         for trial in (self.planned[key] for key in run.awaited):
-            if trial.config.seed == leg.trial.config.seed:
+            if trial.config.seed == segment.trial.config.seed:
                 outcome = self._outcomes.get(trial.key)
                 of_arms.setdefault(trial.arm, []).append(outcome.record if outcome else None)
         for records in of_arms.values():
             if all(records) or any(record and record.status == "finished" for record in records):
                 return True
-        is_new = leg.trial.key not in self._started
+        is_new = segment.trial.key not in self._started
         if self._is_frozen or (self.out_of and is_new):
             return False
         spent = self._spent(self._each_record(), len(self._started) if is_new else None, self._unrecorded)
@@ -289,14 +289,14 @@ class Agenda:
             return False
         return outcome.record is not None or (until is not None and len(outcome.curve) >= until)
 
-    def _decide(self, standing: Standing) -> str:
+    def _decide(self, rung_result: RungResult) -> str:
         if self._is_frozen:
             return "wait"
         assert self._stop_rule is not None  # nobody stands at a rung otherwise
-        ladder, rung = self._ladder, standing.rung
-        is_last = not self._out and not self._ready and ladder.waiting == len(self._running)
-        seen = Field(ladder.here(rung), ladder.place(standing), ladder.coming(rung), self._finished, is_last)
-        return RULES[self._stop_rule.rule](self._stop_rule, standing, seen)
+        rungs, rung = self._rungs, rung_result.rung
+        is_last = not self._out and not self._ready and rungs.waiting == len(self._running)
+        seen = RungState(rungs.here(rung), rungs.place(rung_result), rungs.coming(rung), self._finished, is_last)
+        return RULES[self._stop_rule.rule](self._stop_rule, rung_result, seen)
 
     def _stop(self, stopped: Stopped) -> None:
         for trial in stopped.trials:

@@ -20,7 +20,7 @@ from scaling.study.config import cell_label
 from scaling.study.learning_rates import without_rejected
 from scaling.study.records import Record, frame
 from scaling.sweep.search.designs.proposals import Proposals, Wanted
-from scaling.sweep.search.feasibility import Admission
+from scaling.sweep.search.feasibility import Feasibility
 from scaling.sweep.search.sampling import sample_cells, size_of
 
 OPEN = {"inconclusive", "unknown"}
@@ -44,14 +44,14 @@ class Place:
     cost: float
 
 
-def until_decided(space: Space, admission: Admission, base: Proposals) -> Proposals:
+def until_decided(space: Space, feasibility: Feasibility, base: Proposals) -> Proposals:
     """What `base` proposes, then more of it until every comparison is decided, or after `MOST_LOOKS` looks."""
     records: Sequence[Record] = []
     places: dict[str, Place] = {}
     try:
         batch = next(base)
         while True:
-            _note(places, batch, admission)
+            _note(places, batch, feasibility)
             records = yield batch
             batch = base.send(records)
     except StopIteration:
@@ -63,12 +63,12 @@ def until_decided(space: Space, admission: Admission, base: Proposals) -> Propos
         complete = set.intersection(*(set(c.cells.index) for c in undecided))
         more = allocate(
             [place for label, place in places.items() if label in complete],
-            additions(space, admission, places),
+            additions(space, feasibility, places),
             max((spread_of(c) for c in undecided), key=lambda s: s.cell + s.seed),
         )
         if not more:
             return
-        _note(places, more, admission)
+        _note(places, more, feasibility)
         records = yield more
 
 
@@ -95,18 +95,18 @@ def spread_of(comparison: Comparison) -> Spread:
     return Spread(whole / 2, whole / 2)
 
 
-def additions(space: Space, admission: Admission, places: dict[str, Place]) -> list[Place]:
+def additions(space: Space, feasibility: Feasibility, places: dict[str, Place]) -> list[Place]:
     """Cells that could be added: further points of the sequence that spreads them evenly, within the limits."""
     count = int(min(size_of(space.axes), len(places) + MOST_NEW))
     points = [c for c in sample_cells(space.axes, count, space.search.seed) if cell_label(c) not in places]
-    kept = admission.feasible(points) if points else []
-    return [Place(cell, space.seeds, cost_of(cell, admission)) for cell in kept]
+    kept = feasibility.feasible(points) if points else []
+    return [Place(cell, space.seeds, cost_of(cell, feasibility)) for cell in kept]
 
 
-def cost_of(cell: Cell, admission: Admission) -> float:
+def cost_of(cell: Cell, feasibility: Feasibility) -> float:
     """Multiply-accumulates of an image in all arms: what a seed of the cell costs, up to a factor."""
-    design = admission.design
-    return float(sum(admission.prices.of(design.config(cell, arm, 0)).macs for arm in design.space.arm_values))
+    design = feasibility.design
+    return float(sum(feasibility.cost_table.of(design.config(cell, arm, 0)).macs for arm in design.space.arm_values))
 
 
 def allocate(known: Sequence[Place], new: Sequence[Place], spread: Spread) -> list[Wanted]:
@@ -166,7 +166,7 @@ def _squared_quantile(cells: int) -> float:
     return t_quantile(LOOK_LEVEL, cells - 1) ** 2
 
 
-def _note(places: dict[str, Place], batch: Sequence[Wanted], admission: Admission) -> None:
+def _note(places: dict[str, Place], batch: Sequence[Wanted], feasibility: Feasibility) -> None:
     for wanted in batch:
         label = cell_label(wanted.cell)
-        places[label] = Place(wanted.cell, wanted.seeds, cost_of(wanted.cell, admission))
+        places[label] = Place(wanted.cell, wanted.seeds, cost_of(wanted.cell, feasibility))

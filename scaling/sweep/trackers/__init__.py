@@ -5,8 +5,8 @@ the sweep goes on without it.
 """
 
 from scaling.sweep.trackers.registry import TRACKERS as TRACKERS
-from scaling.sweep.trackers.registry import Onlooker as Onlooker
-from scaling.sweep.trackers.registry import Told as Told
+from scaling.sweep.trackers.registry import Callback as Callback
+from scaling.sweep.trackers.registry import StudyInfo as StudyInfo
 from scaling.sweep.trackers.registry import open_trackers as open_trackers
 
 # isort: split

@@ -5,7 +5,7 @@ from typing import Any
 
 from scaling.study.config import Trial
 from scaling.study.records import Epoch, Record
-from scaling.sweep.trackers.registry import Told, curve_of, final_scores, settings_of, tracker
+from scaling.sweep.trackers.registry import StudyInfo, curve_of, final_scores, settings_of, tracker
 
 STATES = {"finished": "FINISHED", "stopped": "KILLED", "failed": "FAILED", "diverged": "FAILED"}
 
@@ -14,7 +14,7 @@ STATES = {"finished": "FINISHED", "stopped": "KILLED", "failed": "FAILED", "dive
 class MLflow:
     """Tells MLflow of every trial."""
 
-    def __init__(self, told: Told) -> None:
+    def __init__(self, told: StudyInfo) -> None:
         self.client: Any = importlib.import_module("mlflow").MlflowClient()
         found = self.client.get_experiment_by_name(told.name)
         self.experiment = found.experiment_id if found else self.client.create_experiment(told.name)

@@ -19,7 +19,7 @@ from optuna.trial import TrialState, create_trial
 from scaling.space.schema import Range, Space
 from scaling.study.config import Trial, TrialConfig
 from scaling.study.records import Epoch, Record
-from scaling.sweep.trackers.registry import Told, settings_of, tracker
+from scaling.sweep.trackers.registry import StudyInfo, settings_of, tracker
 
 FILE = "optuna.journal"
 MOST_SEEDS = 2**31 - 1
@@ -35,7 +35,7 @@ STATES = {
 class OptunaJournal:
     """Mirrors a study into `optuna.journal` in its folder."""
 
-    def __init__(self, told: Told) -> None:
+    def __init__(self, told: StudyInfo) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.distributions = distributions(told.space, [{**r.cell, "arm": r.arm} for r in told.settled.values()])
         path = (
@@ -98,7 +98,13 @@ class OptunaJournal:
     def _add(self, record: Record) -> None:
         """Add a trial that ran when nobody looked."""
         config = TrialConfig.model_validate(record.config)
-        trial = Trial(study=record.study, cell=record.cell, arm=record.arm, config=config, bracket=record.bracket)
+        trial = Trial(
+            study=record.study,
+            cell=record.cell,
+            arm=record.arm,
+            config=config,
+            learning_rate_grid=record.learning_rate_grid,
+        )
         state = STATES[record.status]
         self.study.add_trial(
             create_trial(

@@ -17,7 +17,7 @@ LOCAL = {"optuna", "tensorboard", "wandb"}  # write files of their own, which on
 USUAL = ("optuna", "tensorboard")  # what a sweep writes unless told otherwise
 
 
-class Onlooker(Protocol):
+class Callback(Protocol):
     """Told of what happens to trials, after their records are safe."""
 
     def started(self, trial: Trial) -> None: ...
@@ -25,14 +25,14 @@ class Onlooker(Protocol):
     def ended(self, trial: Trial, record: Record) -> None: ...
 
 
-class Tracker(Onlooker, Protocol):
+class Tracker(Callback, Protocol):
     """An onlooker that has something to put away at the end."""
 
     def close(self) -> None: ...
 
 
 @dataclass(frozen=True)
-class Told:
+class StudyInfo:
     """A study as a tracker is told of it at the start."""
 
     name: str
@@ -41,7 +41,7 @@ class Told:
     settled: Mapping[str, Record]  # what earlier commands have done, by key
 
 
-TRACKERS: dict[str, Callable[[Told], Tracker]] = {}
+TRACKERS: dict[str, Callable[[StudyInfo], Tracker]] = {}
 
 
 NEEDED: dict[str, tuple[str, str]] = {}  # of trackers: the module of a tool, and what pip calls it
@@ -49,14 +49,14 @@ NEEDED: dict[str, tuple[str, str]] = {}  # of trackers: the module of a tool, an
 
 def tracker(
     name: str, *, needs: tuple[str, str] | None = None
-) -> Callable[[Callable[[Told], Tracker]], Callable[[Told], Tracker]]:
+) -> Callable[[Callable[[StudyInfo], Tracker]], Callable[[StudyInfo], Tracker]]:
     """Register what makes a tracker under `name`.
 
     Args:
         needs: module of a tool that may not be installed, and what pip calls it.
     """
 
-    def register(make: Callable[[Told], Tracker]) -> Callable[[Told], Tracker]:
+    def register(make: Callable[[StudyInfo], Tracker]) -> Callable[[StudyInfo], Tracker]:
         TRACKERS[name] = make
         if needs:
             NEEDED[name] = needs
@@ -76,7 +76,7 @@ def check_names(names: Sequence[str]) -> None:
 
 
 @contextmanager
-def open_trackers(names: Sequence[str], told: Told) -> Iterator[list[Onlooker]]:
+def open_trackers(names: Sequence[str], told: StudyInfo) -> Iterator[list[Callback]]:
     """Start trackers; put away what they hold at the end.
 
     Raises:
@@ -94,7 +94,7 @@ def open_trackers(names: Sequence[str], told: Told) -> Iterator[list[Onlooker]]:
 class Guarded:
     """A tracker whose trouble does not reach the sweep: it is told as a warning, once, and the tracker falls silent."""
 
-    def __init__(self, name: str, told: Told) -> None:
+    def __init__(self, name: str, told: StudyInfo) -> None:
         self.name = name
         self.inner: Tracker | None = None
         try:
@@ -130,7 +130,7 @@ class Guarded:
 
 def settings_of(trial: Trial) -> dict[str, bool | int | float | str]:
     """What tells a trial from the others of its study, flat: axes, arm, seed and, in a bracket, its learning rate."""
-    rate = {"learning_rate": trial.config.recipe.learning_rate} if trial.bracket else {}
+    rate = {"learning_rate": trial.config.recipe.learning_rate} if trial.learning_rate_grid else {}
     return {**trial.cell, "arm": trial.arm, "seed": trial.config.seed, **rate}
 
 

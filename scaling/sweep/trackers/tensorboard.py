@@ -6,14 +6,14 @@ from tensorboardX import SummaryWriter
 
 from scaling.study.config import Trial
 from scaling.study.records import Epoch, Record
-from scaling.sweep.trackers.registry import Told, curve_of, final_scores, tracker
+from scaling.sweep.trackers.registry import StudyInfo, curve_of, final_scores, tracker
 
 
 @tracker("tensorboard")
 class TensorBoard:
     """Writes event files, one folder a trial, named by its place in the study."""
 
-    def __init__(self, told: Told) -> None:
+    def __init__(self, told: StudyInfo) -> None:
         self.folder = told.folder / "tensorboard"
         self.writers: dict[str, SummaryWriter] = {}
         self.reported: dict[str, int] = {}  # key → last epoch that was told

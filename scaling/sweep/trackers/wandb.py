@@ -5,14 +5,14 @@ from typing import Any
 
 from scaling.study.config import Trial
 from scaling.study.records import Epoch, Record
-from scaling.sweep.trackers.registry import Told, curve_of, final_scores, settings_of, tracker
+from scaling.sweep.trackers.registry import StudyInfo, curve_of, final_scores, settings_of, tracker
 
 
 @tracker("wandb", needs=("wandb", "wandb"))
 class WeightsAndBiases:
     """Tells Weights & Biases of every trial; WANDB_MODE=offline keeps it on this machine."""
 
-    def __init__(self, told: Told) -> None:
+    def __init__(self, told: StudyInfo) -> None:
         self.wandb: Any = importlib.import_module("wandb")
         self.folder = told.folder
         self.project = told.name.replace("/", "_")

@@ -11,7 +11,7 @@ from scaling.report.analysis.controls import attention_or_capacity
 from scaling.report.caveats.all import CAVEATS
 from scaling.report.verdict_file import verdict_document
 from scaling.study.records import Record
-from tests.support.studies import Truth, bracketed, describe, failed, simulated_records, simulated_table
+from tests.support.studies import Truth, describe, failed, simulated_records, simulated_table, with_learning_rate_grid
 
 ARMS = ("average", "attention", "average_mlp", "attention_no_mlp")
 TRUTH = Truth(depths=(2, 4, 8, 16))
@@ -57,7 +57,7 @@ def test_without_a_control_or_without_data_nothing_is_claimed() -> None:
 
 
 def test_rates_that_lost_their_bracket_are_kept_in_the_table_and_out_of_every_comparison() -> None:
-    one, other = analysis_of(RECORDS), analysis_of(bracketed(RECORDS, rejected=4e-3, kept=2e-3))
+    one, other = analysis_of(RECORDS), analysis_of(with_learning_rate_grid(RECORDS, rejected=4e-3, kept=2e-3))
 
     assert len(other.table) == len(one.table) + 16
     assert other.table["rejected"].to_numpy(dtype=bool).sum() == 16

@@ -10,7 +10,7 @@ from scaling.report.analysis.context import Context
 from scaling.report.caveats.all import CAVEATS, caveats
 from scaling.report.references import read_references
 from scaling.study.records import Record
-from tests.support.studies import Truth, bracketed, describe, failed, simulated_records
+from tests.support.studies import Truth, describe, failed, simulated_records, with_learning_rate_grid
 
 SMALL = Truth(depths=(2, 4), widths=(32, 64), seeds=2, effect=1.0, test_examples=500)
 LARGE = Truth(depths=(2, 4, 8, 16))
@@ -51,7 +51,7 @@ CASES: list[tuple[str, Callable[[], Analysis], str]] = [
     ("unequal_cost", large(MANY), "at equal MACs attention pooling has +"),
     ("untuned_rates", large(MANY), "not tuned for each arm"),
     ("laws_of_untuned_models", large(MANY), "models that were not all tuned"),
-    ("rates_at_edge", large(bracketed(MANY, rejected=2e-3, kept=4e-3)), "average 8 of 8 cells"),
+    ("rates_at_edge", large(with_learning_rate_grid(MANY, rejected=2e-3, kept=4e-3)), "average 8 of 8 cells"),
     ("unequal_training", large(edited(MANY, notes=["out of memory: micro-batches of 32"])), "of 32 (1 trial)"),
     ("unequal_training", large(edited(MANY, curve=MANY[0].curve[:2])), "average 2 to 4"),
     ("stopped_cells", small(edited(FEW, status="stopped", scores=None)), "1 trial in 1 cell were stopped early"),
@@ -87,6 +87,8 @@ def test_every_caveat_is_tested_and_says_what_it_is_for() -> None:
 
 def test_a_clean_study_has_none() -> None:
     clean = Truth(depths=(16, 32), widths=(32, 64), effect=1)
-    tuned = [record.model_copy(update={"bracket": [1e-3, 2e-3, 4e-3]}) for record in simulated_records(clean)]
+    tuned = [
+        record.model_copy(update={"learning_rate_grid": [1e-3, 2e-3, 4e-3]}) for record in simulated_records(clean)
+    ]
 
     assert caveats(of(clean, tuned)) == []

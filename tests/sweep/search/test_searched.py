@@ -13,8 +13,8 @@ from scaling.study.errors import SpaceError
 from scaling.study.records import Record
 from scaling.sweep.search.designs.proposals import SAMPLED, SEARCHED
 from scaling.sweep.search.propose import DESIGNS, propose
-from scaling.sweep.search.trial_queue import Agenda
-from tests.support.queues import FakeAdmission, play, space
+from scaling.sweep.search.trial_queue import TrialQueue
+from tests.support.queues import FakeFeasibility, play, space
 
 AXES = {"depth": {"low": 1, "high": 12}, "width": {"low": 8, "high": 128, "step": 8}}
 
@@ -31,7 +31,7 @@ def skill(trial: Trial) -> float:
     return 90 - (arch["depth"] - 6) ** 2 / 2 - (arch["width"] / 16 - 4) ** 2 + trial.config.seed / 10
 
 
-class Limited(FakeAdmission):
+class Limited(FakeFeasibility):
     """Wide models are above the limit."""
 
     def excess(self, cell: Cell) -> dict[str, float]:
@@ -46,22 +46,22 @@ class Limited(FakeAdmission):
         raise SpaceError("the limit excludes all")
 
 
-def made(wanted: Space, settled: dict[str, Record] | None = None) -> Agenda:
-    admission = Limited(wanted)
-    return Agenda("study", admission, propose(wanted, admission), settled or {})  # pyright: ignore[reportArgumentType]
+def made(wanted: Space, settled: dict[str, Record] | None = None) -> TrialQueue:
+    feasibility = Limited(wanted)
+    return TrialQueue("study", feasibility, propose(wanted, feasibility), settled or {})  # pyright: ignore[reportArgumentType]
 
 
 @pytest.mark.parametrize("design", sorted(SAMPLED))
 def test_every_cell_is_new_whole_and_within_the_limits(design: str) -> None:
     wanted = asked(design)
 
-    legs, _ = play(made(wanted), skill, workers=3)
+    segments, _ = play(made(wanted), skill, workers=3)
 
-    cells = Counter(tuple(leg.trial.cell.items()) for leg in legs)
+    cells = Counter(tuple(segment.trial.cell.items()) for segment in segments)
     assert len(cells) == 16
     assert set(cells.values()) == {2 * 2}  # arms and seeds, each once
-    assert len({leg.trial.key for leg in legs}) == len(legs)
-    assert all(leg.trial.cell["width"] <= 72 for leg in legs)
+    assert len({segment.trial.key for segment in segments}) == len(segments)
+    assert all(segment.trial.cell["width"] <= 72 for segment in segments)
 
 
 @pytest.mark.parametrize("design", sorted(SEARCHED))
@@ -70,10 +70,10 @@ def test_an_interrupted_search_proposes_what_an_undisturbed_one_does(design: str
     _, whole = play(made(wanted), skill, workers=2)
 
     _, before = play(made(wanted), skill, workers=2, stop_after=37)
-    legs, after = play(made(wanted, before), skill, workers=5)
+    segments, after = play(made(wanted, before), skill, workers=5)
 
     assert {**before, **after}.keys() == whole.keys()
-    assert not {leg.trial.key for leg in legs} & before.keys()
+    assert not {segment.trial.key for segment in segments} & before.keys()
 
 
 @pytest.mark.slow
@@ -83,7 +83,10 @@ def test_a_search_for_accuracy_finds_better_cells_than_chance(design: str) -> No
     blind = asked("random", search={"cells": 20})
 
     found, by_chance = (
-        sorted((skill(leg.trial) for leg in play(made(w), skill)[0] if leg.trial.config.seed == 0), reverse=True)
+        sorted(
+            (skill(segment.trial) for segment in play(made(w), skill)[0] if segment.trial.config.seed == 0),
+            reverse=True,
+        )
         for w in (searched, blind)
     )
 
@@ -93,9 +96,9 @@ def test_a_search_for_accuracy_finds_better_cells_than_chance(design: str) -> No
 def test_a_space_with_fewer_cells_than_wanted_is_used_up() -> None:
     wanted = space(axes={"depth": [1, 2], "width": [8, 16]}, seeds=1, search={"design": "gp", "cells": 9})
 
-    legs, _ = play(made(wanted), skill)
+    segments, _ = play(made(wanted), skill)
 
-    assert len({tuple(leg.trial.cell.items()) for leg in legs}) == 4
+    assert len({tuple(segment.trial.cell.items()) for segment in segments}) == 4
 
 
 def test_limits_that_exclude_every_cell_are_a_mistake_with_a_name() -> None:
@@ -108,9 +111,9 @@ def test_words_on_an_axis_are_categories() -> None:
         axes={"width": [8, 16, 24], "stem": ["hard", "soft", "none"]}, seeds=1, search={"design": "tpe", "cells": 9}
     )
 
-    legs, _ = play(made(wanted), lambda trial: 50.0)
+    segments, _ = play(made(wanted), lambda trial: 50.0)
 
-    assert len({tuple(leg.trial.cell.items()) for leg in legs}) == 9
+    assert len({tuple(segment.trial.cell.items()) for segment in segments}) == 9
 
 
 def test_optuna_hears_what_became_of_each_cell(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,10 +12,10 @@ from scaling.study.config import Resources, Trial
 from scaling.study.errors import SpaceError
 from scaling.study.learning_rates import at_edge, chosen_rates, without_rejected
 from scaling.sweep.search.budget import Purse
-from scaling.sweep.search.cell_run import Leg
+from scaling.sweep.search.cell_run import Segment
 from scaling.sweep.search.designs.proposals import Wanted
 from scaling.sweep.search.propose import RULES
-from tests.support.queues import FakePrices, agenda, all_cells, play, space
+from tests.support.queues import FakeCostTable, all_cells, play, queue, space
 
 
 def skill(trial: Trial) -> float:
@@ -29,7 +29,7 @@ def skill(trial: Trial) -> float:
 def test_a_study_stopped_anywhere_has_nearly_as_many_trials_of_each_arm_in_each_cell(stop: int) -> None:
     asked = space(seeds=3)
 
-    done = [leg.trial for leg in play(agenda(asked, all_cells(asked, cells(asked))), skill)[0]][:stop]
+    done = [segment.trial for segment in play(queue(asked, all_cells(asked, cells(asked))), skill)[0]][:stop]
 
     counts: Counter[tuple[object, ...]] = Counter((t.arm, *t.cell.values()) for t in done)
     of_each = [counts[arm, *cell.values()] for arm in asked.arm_values for cell in cells(asked)]
@@ -38,41 +38,46 @@ def test_a_study_stopped_anywhere_has_nearly_as_many_trials_of_each_arm_in_each_
 
 def test_dear_cells_and_arms_come_first_in_each_round_of_seeds_unless_cells_are_judged_by_cheaper_ones() -> None:
     asked = space(seeds=2)
-    legs, _ = play(agenda(asked, all_cells(asked, cells(asked))), skill)
+    segments, _ = play(queue(asked, all_cells(asked, cells(asked))), skill)
 
-    rounds = [[leg.trial for leg in legs if leg.trial.config.seed == seed] for seed in (0, 1)]
-    assert [leg.trial for leg in legs] == [*rounds[0], *rounds[1]]
+    rounds = [[segment.trial for segment in segments if segment.trial.config.seed == seed] for seed in (0, 1)]
+    assert [segment.trial for segment in segments] == [*rounds[0], *rounds[1]]
     for trials in rounds:
         assert [t.arm for t in trials] == ["attention", "average"] * 6  # attention costs a tenth more
         assert all(one.cell == other.cell for one, other in zip(trials[::2], trials[1::2], strict=True))
-        costs = [FakePrices().of(t.config).macs for t in trials[::2]]
+        costs = [FakeCostTable().of(t.config).macs for t in trials[::2]]
         assert costs == sorted(costs, reverse=True)
 
     stopping = space(seeds=1, recipe={"epochs": 9}, search={"stop": {"rule": "dominance"}})
-    legs, _ = play(agenda(stopping, all_cells(stopping, cells(stopping))), skill)
-    first = list(dict.fromkeys(str(leg.trial.cell) for leg in legs))
-    costs = [{str(leg.trial.cell): FakePrices().of(leg.trial.config).macs for leg in legs[::2]}[cell] for cell in first]
+    segments, _ = play(queue(stopping, all_cells(stopping, cells(stopping))), skill)
+    first = list(dict.fromkeys(str(segment.trial.cell) for segment in segments))
+    costs = [
+        {str(segment.trial.cell): FakeCostTable().of(segment.trial.config).macs for segment in segments[::2]}[cell]
+        for cell in first
+    ]
     assert costs[0] == min(costs)
-    assert [leg.trial.arm for leg in legs[:2]] == ["average", "attention"]  # as the space has them
+    assert [segment.trial.arm for segment in segments[:2]] == ["average", "attention"]  # as the space has them
 
 
 def test_every_rate_of_a_bracket_runs_once_and_the_best_one_gets_the_other_seeds() -> None:
     asked = space(seeds=3, tune={"lr": 3}, recipe={"learning_rate": 0.002})
 
-    legs, records = play(agenda(asked, all_cells(asked, cells(asked))), skill, workers=3)
+    segments, records = play(queue(asked, all_cells(asked, cells(asked))), skill, workers=3)
 
-    first = Counter((t.arm, *t.cell.values(), t.config.recipe.learning_rate) for t, s in seeds(legs) if s == 0)
+    first = Counter((t.arm, *t.cell.values(), t.config.recipe.learning_rate) for t, s in seeds(segments) if s == 0)
     assert len(first) == 6 * 2 * 3
     assert set(first.values()) == {1}
-    assert {leg.trial.config.recipe.learning_rate for leg in legs if leg.trial.config.seed > 0} == {0.004}
+    assert {segment.trial.config.recipe.learning_rate for segment in segments if segment.trial.config.seed > 0} == {
+        0.004
+    }
     assert set(chosen_rates(records.values()).values()) == {0.004}
     assert len(without_rejected(list(records.values()))) == 6 * 2 * 3
     assert at_edge([0.001, 0.002, 0.004], 0.004)
     assert not at_edge([0.001, 0.002, 0.004], 0.002)
 
 
-def seeds(legs: list[Leg]) -> list[tuple[Trial, int]]:
-    return [(leg.trial, leg.trial.config.seed) for leg in legs]
+def seeds(segments: list[Segment]) -> list[tuple[Trial, int]]:
+    return [(segment.trial, segment.trial.config.seed) for segment in segments]
 
 
 @pytest.mark.parametrize("rule", ["asha", "halving"])
@@ -80,7 +85,7 @@ def seeds(legs: list[Leg]) -> list[tuple[Trial, int]]:
 def test_cells_are_stopped_whole_and_the_others_run_to_their_end(rule: str, workers: int) -> None:
     asked = space(seeds=2, recipe={"epochs": 9}, search={"stop": {"rule": rule, "first": 1, "factor": 2}})
 
-    _, records = play(agenda(asked, all_cells(asked, cells(asked))), skill, workers=workers)
+    _, records = play(queue(asked, all_cells(asked, cells(asked))), skill, workers=workers)
 
     status: dict[tuple[object, ...], set[str]] = {}
     for record in records.values():
@@ -105,7 +110,7 @@ def test_halving_does_not_hang_on_the_order_in_which_trials_end() -> None:
     outcomes = [
         {
             key: record.status
-            for key, record in play(agenda(asked, all_cells(asked, cells(asked))), skill, workers=n)[1].items()
+            for key, record in play(queue(asked, all_cells(asked, cells(asked))), skill, workers=n)[1].items()
         }
         for n in (1, 2, 5, 12)
     ]
@@ -121,13 +126,13 @@ def test_a_study_that_is_killed_and_run_again_has_the_trials_of_an_undisturbed_o
 ) -> None:
     search = {"stop": {"rule": rule, "factor": 2}} if rule else {}
     asked = space(seeds=2, recipe={"epochs": 5}, search=search, **({"tune": tune} if tune else {}))
-    _, whole = play(agenda(asked, all_cells(asked, cells(asked))), skill, workers=2)
+    _, whole = play(queue(asked, all_cells(asked, cells(asked))), skill, workers=2)
 
-    _, before = play(agenda(asked, all_cells(asked, cells(asked))), skill, workers=2, stop_after=killed_after)
-    legs, after = play(agenda(asked, all_cells(asked, cells(asked)), before), skill, workers=2)
+    _, before = play(queue(asked, all_cells(asked, cells(asked))), skill, workers=2, stop_after=killed_after)
+    segments, after = play(queue(asked, all_cells(asked, cells(asked)), before), skill, workers=2)
 
     assert {**before, **after}.keys() == whole.keys()
-    assert not {leg.trial.key for leg in legs} & before.keys()  # nothing runs twice
+    assert not {segment.trial.key for segment in segments} & before.keys()  # nothing runs twice
     assert {k: r.status for k, r in {**before, **after}.items()} == {k: r.status for k, r in whole.items()}
 
 
@@ -141,24 +146,24 @@ def test_a_design_is_asked_again_when_its_batch_is_done_and_sees_the_records() -
         records = yield [Wanted(points[1], 1), Wanted(points[0], 3)]  # a cell may get more seeds later
         seen.append({record.key for record in records})
 
-    legs, records = play(agenda(asked, two_batches(cells(asked))), skill, workers=3)
+    segments, records = play(queue(asked, two_batches(cells(asked))), skill, workers=3)
 
     assert [len(keys) for keys in seen] == [4, 8]
-    assert len(legs) == len(records) == 8  # nothing of the first cell ran twice
+    assert len(segments) == len(records) == 8  # nothing of the first cell ran twice
 
 
 def test_a_budget_is_held_and_no_pair_is_begun_that_it_cannot_finish() -> None:
     asked = space(seeds=2)
     purse = Purse(Budget(trials=7), Resources())
 
-    made = agenda(asked, all_cells(asked, cells(asked)), spent=purse.spent)
-    legs, _ = play(made, skill)
+    made = queue(asked, all_cells(asked, cells(asked)), spent=purse.spent)
+    segments, _ = play(made, skill)
 
-    assert len(legs) == 8  # four whole pairs
+    assert len(segments) == 8  # four whole pairs
     assert made.out_of == "its budget of 7 trials"
-    made = agenda(asked, all_cells(asked, cells(asked)), spent=Purse(Budget(device_hours=1 / 60), Resources()).spent)
-    legs, _ = play(made, skill)
-    assert len(legs) == 6  # of ten seconds each, on one core
+    made = queue(asked, all_cells(asked, cells(asked)), spent=Purse(Budget(device_hours=1 / 60), Resources()).spent)
+    segments, _ = play(made, skill)
+    assert len(segments) == 6  # of ten seconds each, on one core
     assert made.out_of == "its budget of 0.0166667 device-hours"
 
 
@@ -167,7 +172,7 @@ def test_two_trials_that_are_the_same_run_are_refused() -> None:
 
     twins = [{"depth": 2}, {"depth": 2, "recipe.epochs": asked.recipe.epochs}]
     with pytest.raises(SpaceError, match="are the same run; put the values of the axes further apart"):
-        agenda(asked, all_cells(asked, twins))
+        queue(asked, all_cells(asked, twins))
 
 
 def test_a_bracket_lies_evenly_around_the_recipes_rate() -> None:

@@ -18,16 +18,16 @@ from scaling.space.search_settings import Budget
 from scaling.study.config import Resources, Trial, cell_label
 from scaling.study.records import Cost, Epoch, Record
 from scaling.sweep.search.budget import Purse
-from scaling.sweep.search.cell_run import Leg
+from scaling.sweep.search.cell_run import Segment
 from scaling.sweep.search.propose import propose
-from scaling.sweep.search.trial_queue import Agenda, Spent
-from tests.support.queues import FakeAdmission, finished
+from scaling.sweep.search.trial_queue import Spent, TrialQueue
+from tests.support.queues import FakeFeasibility, finished
 from tests.support.queues import space as space_of
 
 EPOCHS = 5
 
 
-class Admission(FakeAdmission):
+class Feasibility(FakeFeasibility):
     def feasible(self, points: list) -> list:
         return list(points)
 
@@ -59,7 +59,7 @@ class Played:
     """What a command left."""
 
     records: dict[str, Record] = field(default_factory=dict)
-    legs: list[Leg] = field(default_factory=list)
+    segments: list[Segment] = field(default_factory=list)
     was_killed: bool = False
 
 
@@ -70,12 +70,12 @@ def curve(nature: Nature, trial: Trial, epochs: int) -> list[Epoch]:
     ]
 
 
-def record(nature: Nature, trial: Trial, admission: FakeAdmission) -> Record:
+def record(nature: Nature, trial: Trial, feasibility: FakeFeasibility) -> Record:
     status, epochs = nature.end(trial)
     if status != "finished":
         return Record.of(trial, status=status, reason="as drawn", curve=curve(nature, trial, epochs))
     left = finished(trial, nature.accuracies(trial)[-1])
-    macs = admission.prices.of(trial.config).macs
+    macs = feasibility.cost_table.of(trial.config).macs
     cost = Cost(params=1, macs=macs, fvcore_flops=1, activations=1)
     return left.model_copy(update={"curve": curve(nature, trial, EPOCHS), "cost": cost})
 
@@ -96,38 +96,38 @@ def play(
         before: records of earlier commands.
         killed_after: events after which all but the records is lost.
     """
-    admission = Admission(asked)
+    feasibility = Feasibility(asked)
     settled = {key: one for key, one in (before or {}).items() if one.status != "failed"}
     spent: Spent = Purse(budget or Budget(), Resources()).spent
-    agenda = Agenda("study", admission, propose(asked, admission), settled, spent)  # pyright: ignore[reportArgumentType]
+    queue = TrialQueue("study", feasibility, propose(asked, feasibility), settled, spent)  # pyright: ignore[reportArgumentType]
     played, running, rested, events = Played(), [], {}, 0
     while True:
-        while len(running) < slots and (leg := agenda.next()) is not None:
-            key = leg.trial.key
+        while len(running) < slots and (segment := queue.next()) is not None:
+            key = segment.trial.key
             assert key not in settled, "it has a record"
             assert key not in played.records, "it has ended"
             assert key not in {other.trial.key for other in running}, "it is running"
             if key in rested:
-                assert leg.until is None or leg.until > rested[key], "it has been there"
-            running.append(leg)
-            played.legs.append(leg)
-            assert len(played.legs) < 3000, "it goes on for ever"
+                assert segment.until is None or segment.until > rested[key], "it has been there"
+            running.append(segment)
+            played.segments.append(segment)
+            assert len(played.segments) < 3000, "it goes on for ever"
         if not running:
-            assert agenda.is_over, "nothing runs and nothing is over"
+            assert queue.is_over, "nothing runs and nothing is over"
             break
-        leg = running.pop(order.randrange(len(running)))
-        trial, (status, epochs) = leg.trial, nature.end(leg.trial)
-        come_to = min(epochs, leg.until or EPOCHS)
+        segment = running.pop(order.randrange(len(running)))
+        trial, (status, epochs) = segment.trial, nature.end(segment.trial)
+        come_to = min(epochs, segment.until or EPOCHS)
         for epoch in curve(nature, trial, come_to):  # a trial that goes on tells its earlier epochs again
-            agenda.epoch_ended(trial, epoch)
-        if leg.until is None or (status != "finished" and epochs < leg.until):
-            played.records[trial.key] = record(nature, trial, admission)
-            agenda.ended(trial, played.records[trial.key])
+            queue.epoch_ended(trial, epoch)
+        if segment.until is None or (status != "finished" and epochs < segment.until):
+            played.records[trial.key] = record(nature, trial, feasibility)
+            queue.ended(trial, played.records[trial.key])
         else:
-            rested[trial.key] = leg.until
-            agenda.rested(trial)
-        agenda.move()
-        for other, left in agenda.take_stopped():
+            rested[trial.key] = segment.until
+            queue.rested(trial)
+        queue.move()
+        for other, left in queue.take_stopped():
             assert other.key not in settled
             assert other.key not in played.records, "it has ended"
             if killed_after is not None and events >= killed_after:
@@ -138,12 +138,12 @@ def play(
         if killed_after is not None and events >= killed_after:
             played.was_killed = True
             return played
-    for other, left in agenda.take_stopped():
+    for other, left in queue.take_stopped():
         assert other.key not in played.records
         played.records[other.key] = left
-    if agenda.out_of is None:
+    if queue.out_of is None:
         recorded = settled.keys() | played.records.keys()
-        assert agenda.planned.keys() <= recorded, "a planned trial has no record"
+        assert queue.planned.keys() <= recorded, "a planned trial has no record"
     return played
 
 
@@ -239,7 +239,7 @@ def spent(asked: Space, nature: Nature, order: random.Random, budget: Budget, sl
     assert_whole(asked, first.records)
     if budget.trials is not None:
         of_pair = len(asked.arm_values) * (asked.tune.lr if asked.tune else 1)
-        assert len({leg.trial.key for leg in first.legs}) < budget.trials + of_pair
+        assert len({segment.trial.key for segment in first.segments}) < budget.trials + of_pair
 
     records = first.records | play(asked, nature, order, before=first.records, slots=slots).records
     assert_whole(asked, records)

@@ -13,12 +13,12 @@ from scaling.space.search_settings import Budget
 from scaling.study.config import Resources, Trial
 from scaling.study.records import Record
 from scaling.sweep.search.budget import Purse, device_hours
-from scaling.sweep.search.cell_run import Leg
+from scaling.sweep.search.cell_run import Segment
 from scaling.sweep.search.designs.proposals import Wanted
-from scaling.sweep.search.rungs import Ladder, places
-from scaling.sweep.search.stopping.rules import Standing
-from scaling.sweep.search.trial_queue import Agenda
-from tests.support.queues import agenda, all_cells, curve, finished, play, space
+from scaling.sweep.search.rungs import Rungs, places
+from scaling.sweep.search.stopping.rules import RungResult
+from scaling.sweep.search.trial_queue import TrialQueue
+from tests.support.queues import all_cells, curve, finished, play, queue, space
 
 HALVING = {"stop": {"rule": "halving", "factor": 2}}
 ASHA = {"stop": {"rule": "asha", "factor": 2}}
@@ -32,25 +32,25 @@ def six(**parts: object) -> Space:
     return space(**{"seeds": 1, "recipe": {"epochs": 5}, **parts})
 
 
-def begun(asked: Agenda) -> list[Leg]:
+def begun(asked: TrialQueue) -> list[Segment]:
     """All that it hands out at the moment."""
     return list(iter(asked.next, None))
 
 
-def rest(asked: Agenda, legs: Sequence[Leg]) -> None:
-    for leg in legs:
-        for epoch in curve(leg.trial, skill(leg.trial), leg.until or 0):
-            asked.epoch_ended(leg.trial, epoch)
-        asked.rested(leg.trial)
+def rest(asked: TrialQueue, segments: Sequence[Segment]) -> None:
+    for segment in segments:
+        for epoch in curve(segment.trial, skill(segment.trial), segment.until or 0):
+            asked.epoch_ended(segment.trial, epoch)
+        asked.rested(segment.trial)
 
 
-def cells_of(legs: Sequence[Leg]) -> set[tuple[object, ...]]:
-    return {tuple(leg.trial.cell.values()) for leg in legs}
+def cells_of(segments: Sequence[Segment]) -> set[tuple[object, ...]]:
+    return {tuple(segment.trial.cell.values()) for segment in segments}
 
 
 def test_halving_lets_the_best_go_on_all_at_once_and_no_slot_waits_for_one_of_them() -> None:
     asked = six(search=HALVING)
-    made = agenda(asked, all_cells(asked, cells(asked)))
+    made = queue(asked, all_cells(asked, cells(asked)))
     rest(made, begun(made))
 
     assert len(cells_of(begun(made))) == 3
@@ -58,26 +58,26 @@ def test_halving_lets_the_best_go_on_all_at_once_and_no_slot_waits_for_one_of_th
 
 def test_halving_does_not_wait_for_a_cell_that_an_arm_has_dropped_out_of() -> None:
     asked = six(search=HALVING)
-    made = agenda(asked, all_cells(asked, cells(asked)))
-    legs = begun(made)
-    lost = Record.of(legs[0].trial, status="diverged", reason="as told")
-    made.ended(legs[0].trial, lost)
-    rest(made, legs[1:])
+    made = queue(asked, all_cells(asked, cells(asked)))
+    segments = begun(made)
+    lost = Record.of(segments[0].trial, status="diverged", reason="as told")
+    made.ended(segments[0].trial, lost)
+    rest(made, segments[1:])
 
     going = begun(made)  # the other arm of the lost cell to its end, and meanwhile two of the other five
 
-    assert {leg.until for leg in going if leg.trial.cell == legs[0].trial.cell} == {None}
+    assert {segment.until for segment in going if segment.trial.cell == segments[0].trial.cell} == {None}
     assert len(cells_of(going)) == 3
 
 
 @pytest.mark.parametrize("search", [HALVING, ASHA])
 def test_cells_that_were_stopped_before_a_kill_are_still_what_others_are_judged_against(search: dict) -> None:
     asked = six(search=search)
-    _, whole = play(agenda(asked, all_cells(asked, cells(asked))), skill, workers=12)
+    _, whole = play(queue(asked, all_cells(asked, cells(asked))), skill, workers=12)
     stopped = {k: record for k, record in whole.items() if record.status == "stopped" and len(record.curve) == 1}
     assert 0 < len(stopped) < len(whole)
 
-    _, rest = play(agenda(asked, all_cells(asked, cells(asked)), stopped), skill, workers=12)
+    _, rest = play(queue(asked, all_cells(asked, cells(asked)), stopped), skill, workers=12)
 
     ends = {key: (record.status, len(record.curve)) for key, record in {**stopped, **rest}.items()}
     assert ends == {key: (record.status, len(record.curve)) for key, record in whole.items()}
@@ -85,14 +85,14 @@ def test_cells_that_were_stopped_before_a_kill_are_still_what_others_are_judged_
 
 def test_a_kill_between_the_records_of_a_stopped_cell_leaves_no_arm_without_one() -> None:
     asked = six(search=HALVING)
-    _, whole = play(agenda(asked, all_cells(asked, cells(asked))), skill)
+    _, whole = play(queue(asked, all_cells(asked, cells(asked))), skill)
     lost = next(key for key, record in whole.items() if record.status == "stopped" and len(record.curve) > 1)
     before = {key: record for key, record in whole.items() if key != lost}
 
-    legs, records = play(agenda(asked, all_cells(asked, cells(asked)), before), skill)
+    segments, records = play(queue(asked, all_cells(asked, cells(asked)), before), skill)
 
     assert records.keys() == {lost}
-    assert {leg.trial.key for leg in legs} == {lost}
+    assert {segment.trial.key for segment in segments} == {lost}
     assert records[lost].reason == whole[lost].reason
     assert records[lost].curve == whole[lost].curve
 
@@ -100,11 +100,11 @@ def test_a_kill_between_the_records_of_a_stopped_cell_leaves_no_arm_without_one(
 def test_a_cell_that_has_gone_on_is_not_given_up_with_half_of_its_seeds() -> None:
     asked = six(search=ASHA, seeds=3)
     worst = min(cells(asked), key=lambda cell: 3 * cell["depth"] - cell["width"] / 8)
-    alone = agenda(asked, all_cells(asked, [worst]))  # it came first, and so it went on
+    alone = queue(asked, all_cells(asked, [worst]))  # it came first, and so it went on
     _, before = play(alone, skill)
     half = {k: r for k, r in before.items() if (r.arm, r.seed) not in {("attention", 1), ("average", 2)}}
 
-    _, after = play(agenda(asked, all_cells(asked, cells(asked)), half), skill, workers=4)
+    _, after = play(queue(asked, all_cells(asked, cells(asked)), half), skill, workers=4)
 
     of_worst = [r for r in {**half, **after}.values() if r.cell == worst]
     assert Counter((r.arm, r.seed) for r in of_worst) == Counter((r.arm, r.seed) for r in before.values())
@@ -119,7 +119,7 @@ def test_more_seeds_that_are_wanted_of_a_cell_that_went_on_are_run_whatever_the_
         yield [Wanted(worst, 1)]
         yield [Wanted(cell, 2) for cell in cells(asked)]
 
-    _, records = play(agenda(asked, proposals()), skill, workers=12)
+    _, records = play(queue(asked, proposals()), skill, workers=12)
 
     assert [r.status for r in records.values() if r.cell == worst] == ["finished"] * 4
 
@@ -133,56 +133,56 @@ def test_where_all_rates_of_an_arm_diverge_other_seeds_go_to_arms_that_can_be_co
     arms: list[str], without: str, expected: set[str]
 ) -> None:
     asked = six(axes={"depth": [2], "width": [32]}, arms={"pooling": arms}, seeds=2, tune={"lr": 3})
-    made = agenda(asked, all_cells(asked, cells(asked)))
-    for leg in begun(made):
-        end = finished(leg.trial, 50)
-        if leg.trial.arm == without:
-            end = Record.of(leg.trial, status="diverged", reason="as told")
-        made.ended(leg.trial, end)
+    made = queue(asked, all_cells(asked, cells(asked)))
+    for segment in begun(made):
+        end = finished(segment.trial, 50)
+        if segment.trial.arm == without:
+            end = Record.of(segment.trial, status="diverged", reason="as told")
+        made.ended(segment.trial, end)
 
-    assert {leg.trial.arm for leg in begun(made)} == expected
+    assert {segment.trial.arm for segment in begun(made)} == expected
 
 
 def test_a_pair_that_a_kill_has_halved_is_made_whole_though_the_budget_is_spent() -> None:
     asked = six()
     spent = Purse(Budget(trials=5), Resources()).spent
-    _, undisturbed = play(agenda(asked, all_cells(asked, cells(asked)), spent=spent), skill)
+    _, undisturbed = play(queue(asked, all_cells(asked, cells(asked)), spent=spent), skill)
     assert len(undisturbed) == 6
 
     before = dict(list(undisturbed.items())[:5])
-    legs, after = play(agenda(asked, all_cells(asked, cells(asked)), before, spent), skill)
+    segments, after = play(queue(asked, all_cells(asked, cells(asked)), before, spent), skill)
 
     assert {**before, **after}.keys() == undisturbed.keys()
-    assert len(legs) == 1
+    assert len(segments) == 1
 
 
 def test_a_budget_that_ends_between_two_arms_of_a_later_seed_does_not_part_them() -> None:
     asked = six(axes={"depth": [2, 4], "width": [32]}, seeds=2, tune={"lr": 1})
     spent = Purse(Budget(trials=5), Resources()).spent
-    made = agenda(asked, all_cells(asked, cells(asked)), spent=spent)
+    made = queue(asked, all_cells(asked, cells(asked)), spent=spent)
     first = begun(made)
-    late = [leg for leg in first if leg.trial.cell == first[0].trial.cell]
-    for leg in first:
-        if leg not in late:
-            made.ended(leg.trial, finished(leg.trial, 50))
+    late = [segment for segment in first if segment.trial.cell == first[0].trial.cell]
+    for segment in first:
+        if segment not in late:
+            made.ended(segment.trial, finished(segment.trial, 50))
     one = made.next()  # an arm of the second cell's second seed
     assert one is not None
-    for leg in late:
-        made.ended(leg.trial, finished(leg.trial, 50))
+    for segment in late:
+        made.ended(segment.trial, finished(segment.trial, 50))
 
     after = begun(made)  # the first cell's comes first, and is more than is left
 
-    assert [(leg.trial.cell, leg.trial.config.seed) for leg in after] == [(one.trial.cell, 1)]
+    assert [(segment.trial.cell, segment.trial.config.seed) for segment in after] == [(one.trial.cell, 1)]
     assert after[0].trial.arm != one.trial.arm
 
 
 def test_trials_of_an_earlier_command_and_trials_that_run_count_together() -> None:
     asked = six()
-    _, before = play(agenda(asked, all_cells(asked, cells(asked))), skill, stop_after=4)
+    _, before = play(queue(asked, all_cells(asked, cells(asked))), skill, stop_after=4)
     assert len(before) == 4
 
     spent = Purse(Budget(trials=8), Resources()).spent
-    made = agenda(asked, all_cells(asked, cells(asked)), before, spent)
+    made = queue(asked, all_cells(asked, cells(asked)), before, spent)
 
     assert len(begun(made)) == 4
     assert made.out_of == "its budget of 8 trials"
@@ -192,7 +192,7 @@ def test_a_budget_of_trials_lets_what_has_begun_be_judged_and_go_on() -> None:
     asked = six(search=HALVING)
     spent = Purse(Budget(trials=7), Resources()).spent
 
-    made = agenda(asked, all_cells(asked, cells(asked)), spent=spent)
+    made = queue(asked, all_cells(asked, cells(asked)), spent=spent)
     _, records = play(made, skill, workers=12)
 
     assert made.out_of == "its budget of 7 trials"
@@ -203,20 +203,20 @@ def test_a_budget_of_time_is_held_between_rungs_too() -> None:
     asked = six(search=HALVING)  # 12 s at the first rung, 6 at the next
     spent = Purse(Budget(device_hours=17 / 3600), Resources()).spent
 
-    made = agenda(asked, all_cells(asked, cells(asked)), spent=spent)
-    legs, _ = play(made, skill)
+    made = queue(asked, all_cells(asked, cells(asked)), spent=spent)
+    segments, _ = play(made, skill)
 
-    assert max(leg.until or 9 for leg in legs) == 2
+    assert max(segment.until or 9 for segment in segments) == 2
     assert made.out_of
     assert made.is_over
-    _, records = play(agenda(asked, all_cells(asked, cells(asked))), skill)  # with more it goes on
+    _, records = play(queue(asked, all_cells(asked, cells(asked))), skill)  # with more it goes on
     assert len(records) == 12
 
 
 def test_what_stopped_trials_took_is_spent_on_the_device_that_the_others_name() -> None:
     asked = six(search=HALVING)
-    _, records = play(agenda(asked, all_cells(asked, cells(asked))), skill)
-    brief = agenda(asked, all_cells(asked, cells(asked)), records)
+    _, records = play(queue(asked, all_cells(asked, cells(asked))), skill)
+    brief = queue(asked, all_cells(asked, cells(asked)), records)
     brief.move()
 
     seconds = sum(10 if r.status == "finished" else len(r.curve) for r in records.values())
@@ -230,7 +230,7 @@ def test_what_stopped_trials_took_is_spent_on_the_device_that_the_others_name() 
 def test_curves_that_nothing_looks_at_are_not_kept() -> None:
     for search, kept in (({}, 0), (HALVING, 5)):
         asked = six(search=search)
-        made = agenda(asked, all_cells(asked, cells(asked)))
+        made = queue(asked, all_cells(asked, cells(asked)))
         play(made, skill)
 
         assert max(len(outcome.curve) for outcome in made._outcomes.values()) == kept
@@ -242,7 +242,7 @@ points = st.tuples(st.sampled_from([10.0, 20.0, 20.5, 30.0]), st.integers(1, 4))
 
 @given(st.lists(points, min_size=1, max_size=12))
 def test_places_are_those_of_the_definition(drawn: list[tuple[float, int]]) -> None:
-    here = [Standing(f"c{n}", 0, 1, {"a": x, "b": x}, {"a": c, "b": c}) for n, (x, c) in enumerate(drawn)]
+    here = [RungResult(f"c{n}", 0, 1, {"a": x, "b": x}, {"a": c, "b": c}) for n, (x, c) in enumerate(drawn)]
 
     def order(number: int) -> tuple[int, float, str]:
         x, c = drawn[number]
@@ -254,15 +254,15 @@ def test_places_are_those_of_the_definition(drawn: list[tuple[float, int]]) -> N
 
 
 def test_a_ladder_counts_who_may_still_come() -> None:
-    ladder = Ladder()
+    rungs = Rungs()
     for number in range(4):
-        ladder.climbs(number)
-    assert ladder.stands(0, Standing("c0", 0, 1, {"a": 1.0}, {"a": 1})) == {0}
-    assert ladder.stands(1, Standing("c1", 0, 1, {"a": 2.0}, {"a": 1})) == {0, 1}
-    assert ladder.coming(0) == 2
-    ladder.decided(1)
-    ladder.climbs(1)
-    assert (ladder.here(0), ladder.coming(0), ladder.waiting) == (2, 2, 1)
-    assert ladder.leaves(2) == {0}
-    assert ladder.coming(0) == 1
-    assert ladder.leaves(2) == set()
+        rungs.climbs(number)
+    assert rungs.stands(0, RungResult("c0", 0, 1, {"a": 1.0}, {"a": 1})) == {0}
+    assert rungs.stands(1, RungResult("c1", 0, 1, {"a": 2.0}, {"a": 1})) == {0, 1}
+    assert rungs.coming(0) == 2
+    rungs.decided(1)
+    rungs.climbs(1)
+    assert (rungs.here(0), rungs.coming(0), rungs.waiting) == (2, 2, 1)
+    assert rungs.leaves(2) == {0}
+    assert rungs.coming(0) == 1
+    assert rungs.leaves(2) == set()

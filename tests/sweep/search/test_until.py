@@ -9,9 +9,9 @@ from scaling.statistics.looks import GROWTH, LOOK_LEVEL, MOST_LOOKS, look_level
 from scaling.study.config import Resources, Trial
 from scaling.sweep.search.budget import Purse
 from scaling.sweep.search.propose import propose
-from scaling.sweep.search.trial_queue import Agenda
+from scaling.sweep.search.trial_queue import TrialQueue
 from scaling.sweep.search.until import Place, Spread, allocate, squared_width
-from tests.support.queues import FakeAdmission, play, space
+from tests.support.queues import FakeFeasibility, play, space
 
 SPACE = {
     "axes": {"depth": {"low": 1, "high": 40}, "width": {"low": 8, "high": 256, "step": 8}},
@@ -37,16 +37,16 @@ class Nature:
         return 70 + (of_cell if arm else 0.0) + noise
 
 
-class Admission(FakeAdmission):
+class Feasibility(FakeFeasibility):
     def feasible(self, points: list) -> list:
         return list(points)
 
 
-def run(asked: Space, nature: Nature, budget: Budget | None = None) -> tuple[Agenda, dict[str, int], int]:
+def run(asked: Space, nature: Nature, budget: Budget | None = None) -> tuple[TrialQueue, dict[str, int], int]:
     """Play a study; return its agenda, the seeds of each cell, and the number of trials."""
-    admission = Admission(asked)
+    feasibility = Feasibility(asked)
     spent = Purse(budget or Budget(), Resources()).spent
-    made = Agenda("study", admission, propose(asked, admission), {}, spent)  # pyright: ignore[reportArgumentType]
+    made = TrialQueue("study", feasibility, propose(asked, feasibility), {}, spent)  # pyright: ignore[reportArgumentType]
     _, records = play(made, nature)
     seeds: dict[str, set[int]] = {}
     for record in records.values():
@@ -113,8 +113,8 @@ def test_arms_that_do_not_differ_are_seldom_called_different() -> None:
     runs = 60
     for number in range(runs):
         asked = study(cells=4)
-        admission = Admission(asked)
-        made = Agenda("study", admission, propose(asked, admission), {})  # pyright: ignore[reportArgumentType]
+        feasibility = Feasibility(asked)
+        made = TrialQueue("study", feasibility, propose(asked, feasibility), {})  # pyright: ignore[reportArgumentType]
         _, records = play(made, Nature(0.0, number=number, cell=0.8, seed=0.8))
         difference = comparisons(asked, list(records.values()))[0].difference
         wrong += difference.is_above_zero or difference.is_below_zero
@@ -127,8 +127,8 @@ def test_the_report_of_such_a_study_uses_the_level_of_its_looks() -> None:
     from scaling.sweep.study_folder import describe
 
     asked = study()
-    admission = Admission(asked)
-    made = Agenda("study", admission, propose(asked, admission), {})  # pyright: ignore[reportArgumentType]
+    feasibility = Feasibility(asked)
+    made = TrialQueue("study", feasibility, propose(asked, feasibility), {})  # pyright: ignore[reportArgumentType]
     _, records = play(made, Nature(0.6))
 
     said = analyse(describe("s", asked, list(made.planned.values()), None), list(records.values()))

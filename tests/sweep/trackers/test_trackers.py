@@ -15,16 +15,16 @@ from scaling.space.design import Design, cells
 from scaling.study.config import Trial
 from scaling.study.errors import ScalingError
 from scaling.study.records import Epoch, Record
-from scaling.sweep.trackers import TRACKERS, Told, open_trackers
+from scaling.sweep.trackers import TRACKERS, StudyInfo, open_trackers
 from scaling.sweep.trackers.registry import Guarded, Tracker, check_names
 from tests.support.queues import finished, space
 
 
-def told(folder: Path, **parts: object) -> tuple[Told, list[Trial]]:
+def told(folder: Path, **parts: object) -> tuple[StudyInfo, list[Trial]]:
     asked = space(**{"seeds": 1, "recipe": {"epochs": 3}, "axes": {"depth": [2, 4], "stem": ["hard", "soft"]}, **parts})
     design = Design(asked)
     trials = [design.trial("s", cell, arm, 0) for cell in cells(asked) for arm in asked.arm_values]
-    return Told("s", folder, asked, {}), trials
+    return StudyInfo("s", folder, asked, {}), trials
 
 
 def epochs(accuracy: float = 30.0) -> list[Epoch]:
@@ -70,7 +70,7 @@ def test_the_journal_of_a_study_that_continues_has_every_trial_once(tmp_path: Pa
         mirror.started(trials[1])  # and then the sweep was killed
     settled = {trial.key: finished(trial, 55) for trial in (trials[0], trials[2])}  # one ran when nobody looked
 
-    with open_trackers(["optuna"], Told("s", tmp_path, what.space, settled)):
+    with open_trackers(["optuna"], StudyInfo("s", tmp_path, what.space, settled)):
         pass
 
     states = [(t.user_attrs["key"], t.state.name) for t in journal(tmp_path).trials]
@@ -95,7 +95,7 @@ def test_a_diverged_trial_is_told_once_however_often_the_study_continues(tmp_pat
     what, trials = told(tmp_path)
     record = Record.of(trials[0], status="diverged", reason="the loss was nan at step 3")
     for _ in range(3):
-        with open_trackers(["optuna"], Told("s", tmp_path, what.space, {record.key: record})):
+        with open_trackers(["optuna"], StudyInfo("s", tmp_path, what.space, {record.key: record})):
             pass
     assert [t.state.name for t in journal(tmp_path).trials] == ["FAIL"]
 
@@ -115,7 +115,7 @@ def test_a_journal_torn_at_any_byte_or_locked_by_the_dead_is_mended(
     for cut in [0, 1, *range(17, len(whole), 83), len(whole) - 1]:
         Path("optuna.journal").write_bytes(whole[:cut])
         Path("optuna.journal.lock").symlink_to("optuna.journal")
-        with open_trackers(["optuna"], Told("s", Path("."), what.space, settled)) as (mirror,):
+        with open_trackers(["optuna"], StudyInfo("s", Path("."), what.space, settled)) as (mirror,):
             mirror.started(trials[2])
             mirror.ended(trials[2], finished(trials[2], 61))
         complete = [t.user_attrs["key"] for t in journal(tmp_path).trials if t.state.name == "COMPLETE"]
@@ -125,18 +125,18 @@ def test_a_journal_torn_at_any_byte_or_locked_by_the_dead_is_mended(
 def test_a_journal_damaged_in_its_middle_is_written_anew(tmp_path: Path) -> None:
     what, trials = told(tmp_path)
     settled = {trial.key: finished(trial, 60) for trial in trials}
-    with open_trackers(["optuna"], Told("s", tmp_path, what.space, settled)):
+    with open_trackers(["optuna"], StudyInfo("s", tmp_path, what.space, settled)):
         pass
     lines = (tmp_path / "optuna.journal").read_bytes().splitlines(keepends=True)
     for damage in (b"\xff\x00 no json\n", b"[]\n", b'{"op_code": 99}\n'):
         (tmp_path / "optuna.journal").write_bytes(b"".join([lines[0], damage, *lines[1:]]))
-        with open_trackers(["optuna"], Told("s", tmp_path, what.space, settled)):
+        with open_trackers(["optuna"], StudyInfo("s", tmp_path, what.space, settled)):
             pass
         assert [t.user_attrs["key"] for t in journal(tmp_path).trials] == [t.key for t in trials]
 
 
 def test_a_tracker_that_cannot_start_does_not_stop_the_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(told: Told) -> Tracker:
+    def broken(told: StudyInfo) -> Tracker:
         raise RuntimeError("the server is down")
 
     monkeypatch.setitem(TRACKERS, "broken", broken)
@@ -149,11 +149,11 @@ def test_a_tracker_that_cannot_start_does_not_stop_the_sweep(tmp_path: Path, mon
 def test_a_journal_whose_axes_have_grown_is_written_anew(tmp_path: Path) -> None:
     what, trials = told(tmp_path)
     settled = {trial.key: finished(trial, 55) for trial in trials}
-    with open_trackers(["optuna"], Told("s", tmp_path, what.space, settled)):
+    with open_trackers(["optuna"], StudyInfo("s", tmp_path, what.space, settled)):
         pass
     larger, _ = told(tmp_path, axes={"depth": [2, 4, 6], "stem": ["hard", "soft", "none"]})
 
-    with open_trackers(["optuna"], Told("s", tmp_path, larger.space, settled)):
+    with open_trackers(["optuna"], StudyInfo("s", tmp_path, larger.space, settled)):
         pass
 
     assert len(journal(tmp_path).trials) == len(trials)
@@ -162,11 +162,11 @@ def test_a_journal_whose_axes_have_grown_is_written_anew(tmp_path: Path) -> None
 def test_a_journal_keeps_trials_of_arms_and_values_that_a_study_no_longer_has(tmp_path: Path) -> None:
     what, trials = told(tmp_path)
     settled = {trial.key: finished(trial, 55) for trial in trials}
-    with open_trackers(["optuna"], Told("s", tmp_path, what.space, settled)):
+    with open_trackers(["optuna"], StudyInfo("s", tmp_path, what.space, settled)):
         pass
     smaller, few = told(tmp_path, axes={"depth": [2], "stem": ["hard", "soft"]}, arms={"pooling": ["average", "max"]})
 
-    with open_trackers(["optuna"], Told("s", tmp_path, smaller.space, settled)) as (mirror,):
+    with open_trackers(["optuna"], StudyInfo("s", tmp_path, smaller.space, settled)) as (mirror,):
         mirror.started(few[1])
         mirror.ended(few[1], finished(few[1], 60))
 

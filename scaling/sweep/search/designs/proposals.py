@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from scaling.space.design import Cell, cells
 from scaling.space.schema import Space
 from scaling.study.records import Record
-from scaling.sweep.search.feasibility import Admission
+from scaling.sweep.search.feasibility import Feasibility
 from scaling.sweep.search.sampling import sample_cells, size_of
 
 
@@ -24,7 +24,7 @@ class Wanted:
 
 
 Proposals = Generator[list[Wanted], Sequence[Record], None]
-DesignFunction = Callable[[Space, Admission], Proposals]
+DesignFunction = Callable[[Space, Feasibility], Proposals]
 MOST_DRAWS = 16  # times the wanted cells, to find as many within the limits
 DESIGNS: dict[str, DesignFunction] = {}
 SAMPLED = {"random", "sobol", "tpe", "gp", "nsga2"}  # designs that take as many cells as they are told
@@ -38,22 +38,22 @@ def design(function: DesignFunction) -> DesignFunction:
 
 
 @design
-def grid(space: Space, admission: Admission) -> Proposals:
+def grid(space: Space, feasibility: Feasibility) -> Proposals:
     """All cells within the limits; `search.cells` or --samples take some of them, spread evenly."""
     points = cells(space) if space.search.cells is None else sample_cells(space.axes, space.search.cells)
-    yield [Wanted(cell, space.seeds) for cell in admission.admit(points)]
+    yield [Wanted(cell, space.seeds) for cell in feasibility.admit(points)]
 
 
 @design
-def sobol(space: Space, admission: Admission) -> Proposals:
+def sobol(space: Space, feasibility: Feasibility) -> Proposals:
     """Cells spread evenly over the space: scrambled Sobol points. More of them keep the earlier ones."""
     wanted = space.search.cells
     assert wanted is not None  # held by the check of the space
     drawn, size = wanted, size_of(space.axes)
     while True:
         points = sample_cells(space.axes, int(min(drawn, size)), space.search.seed)
-        kept = admission.feasible(points)
+        kept = feasibility.feasible(points)
         if len(kept) >= wanted or drawn >= min(size, MOST_DRAWS * wanted):
             break
         drawn *= 2
-    yield [Wanted(cell, space.seeds) for cell in kept[:wanted] or admission.admit(points)]
+    yield [Wanted(cell, space.seeds) for cell in kept[:wanted] or feasibility.admit(points)]

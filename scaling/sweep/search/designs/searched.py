@@ -22,7 +22,7 @@ from scaling.study.config import cell_label
 from scaling.study.learning_rates import without_rejected
 from scaling.study.records import Record
 from scaling.sweep.search.designs.proposals import Proposals, Wanted, design
-from scaling.sweep.search.feasibility import Admission
+from scaling.sweep.search.feasibility import Feasibility
 from scaling.sweep.search.sampling import distribution, members_of, size_of
 
 ACCURACY = "val_accuracy"
@@ -47,11 +47,11 @@ def _startup(cells: int) -> int:
 
 
 @design
-def tpe(space: Space, admission: Admission) -> Proposals:
+def tpe(space: Space, feasibility: Feasibility) -> Proposals:
     """Tree-structured Parzen estimator. Bergstra et al., "Algorithms for Hyper-Parameter Optimization", 2011."""
     return _searched(
         space,
-        admission,
+        feasibility,
         lambda seed, cells: optuna.samplers.TPESampler(
             seed=seed,
             n_startup_trials=_startup(cells),
@@ -62,11 +62,11 @@ def tpe(space: Space, admission: Admission) -> Proposals:
 
 
 @design
-def gp(space: Space, admission: Admission) -> Proposals:
+def gp(space: Space, feasibility: Feasibility) -> Proposals:
     """Gaussian process; with several objectives, expected improvement of the hypervolume."""
     return _searched(
         space,
-        admission,
+        feasibility,
         lambda seed, cells: optuna.samplers.GPSampler(
             seed=seed, n_startup_trials=_startup(cells), constraints_func=CONSTRAINTS, warn_independent_sampling=False
         ),
@@ -74,11 +74,11 @@ def gp(space: Space, admission: Admission) -> Proposals:
 
 
 @design
-def nsga2(space: Space, admission: Admission) -> Proposals:
+def nsga2(space: Space, feasibility: Feasibility) -> Proposals:
     """Evolution towards the front. Deb et al., "A Fast and Elitist Multiobjective Genetic Algorithm", 2002."""
     return _searched(
         space,
-        admission,
+        feasibility,
         lambda seed, cells: optuna.samplers.NSGAIISampler(
             seed=seed, population_size=max(4, min(50, cells // 4)), constraints_func=CONSTRAINTS
         ),
@@ -86,13 +86,13 @@ def nsga2(space: Space, admission: Admission) -> Proposals:
 
 
 @design
-def random(space: Space, admission: Admission) -> Proposals:
+def random(space: Space, feasibility: Feasibility) -> Proposals:
     """Cells drawn independently and evenly (numbers on a logarithmic range: their logarithms)."""
-    return _searched(space, admission, lambda seed, cells: optuna.samplers.RandomSampler(seed), in_one_batch=True)
+    return _searched(space, feasibility, lambda seed, cells: optuna.samplers.RandomSampler(seed), in_one_batch=True)
 
 
 def _searched(
-    space: Space, admission: Admission, make_sampler: MakeSampler, *, in_one_batch: bool = False
+    space: Space, feasibility: Feasibility, make_sampler: MakeSampler, *, in_one_batch: bool = False
 ) -> Proposals:
     search = space.search
     assert search.cells is not None  # held by the check of the space
@@ -101,26 +101,26 @@ def _searched(
             sampler=make_sampler(search.seed, search.cells),
             directions=["maximize" if name == ACCURACY else "minimize" for name in search.objectives],
         )
-    drawn = _Drawn(space, admission, study)
+    drawn = _Drawn(space, feasibility, study)
     while len(drawn.cells) < search.cells:
         batch = drawn.more(search.cells - len(drawn.cells) if in_one_batch else search.batch)
         if not batch:
             if not drawn.cells:
-                admission.admit(drawn.refused)  # says which limit excludes them all
+                feasibility.admit(drawn.refused)  # says which limit excludes them all
             return
         records = yield [Wanted(cell, space.seeds) for _, cell in batch]
         of_cells = _by_cell(records)
         with _quiet():
             for trial, cell in batch:
-                _tell(study, trial, cell, space, admission, of_cells.get(cell_label(cell), []))
+                _tell(study, trial, cell, space, feasibility, of_cells.get(cell_label(cell), []))
 
 
 class _Drawn:
     """The cells that a sampler has proposed so far."""
 
-    def __init__(self, space: Space, admission: Admission, study: optuna.Study) -> None:
+    def __init__(self, space: Space, feasibility: Feasibility, study: optuna.Study) -> None:
         self.space = space
-        self.admission = admission
+        self.feasibility = feasibility
         self.study = study
         self.cells: list[Cell] = []
         self.refused: list[Cell] = []  # for exceeding a limit
@@ -153,7 +153,7 @@ class _Drawn:
             self.study.tell(trial, state=TrialState.FAIL)  # samplers leave these out; the cell has spoken
             return False
         self._seen.add(label)
-        excess = self.admission.excess(cell)
+        excess = self.feasibility.excess(cell)
         trial.set_user_attr(EXCESS, excess)
         if TAKES_CONSTRAINTS:
             for name, value in excess.items():
@@ -197,7 +197,12 @@ def _by_cell(records: Sequence[Record]) -> dict[str, list[Record]]:
 
 
 def _tell(
-    study: optuna.Study, trial: optuna.Trial, cell: Cell, space: Space, admission: Admission, records: Sequence[Record]
+    study: optuna.Study,
+    trial: optuna.Trial,
+    cell: Cell,
+    space: Space,
+    feasibility: Feasibility,
+    records: Sequence[Record],
 ) -> None:
     """Tell a sampler of a cell; `records` are the cell's."""
     curves = _mean_curve(records)
@@ -223,7 +228,8 @@ def _tell(
             ]
         else:
             of_arms = [
-                admission.prices.limited(admission.design.config(cell, arm, 0), objective) for arm in space.arm_values
+                feasibility.cost_table.limited(feasibility.design.config(cell, arm, 0), objective)
+                for arm in space.arm_values
             ]
         values.append(_mean(of_arms))
     if all(math.isfinite(value) for value in values):

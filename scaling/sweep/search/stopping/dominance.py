@@ -13,22 +13,22 @@ import numpy as np
 from scaling.space.search_settings import Stop
 from scaling.statistics.intervals import t_quantile
 from scaling.study.records import Record
-from scaling.sweep.search.stopping.rules import Decision, Field, Standing, stopping
+from scaling.sweep.search.stopping.rules import Decision, RungResult, RungState, stopping
 
 FEW = 4  # finished trials, below which no bound is made
 CONFIDENCE = 0.99  # of the prediction, one-sided
 
 
 @stopping
-def dominance(stop: Stop, standing: Standing, field: Field) -> Decision:
+def dominance(stop: Stop, rung_result: RungResult, field: RungState) -> Decision:
     """Stop a cell all of whose arms are dominated at their cost by finished trials of the same arm."""
-    factor = most_gain(standing.epoch, field.finished)
+    factor = most_gain(rung_result.epoch, field.finished)
     if factor is None:
         return "go on"
     beaten = []
-    for arm, accuracy in standing.accuracy.items():
+    for arm, accuracy in rung_result.accuracy.items():
         best = 100 - (100 - accuracy) * factor
-        rival = best_at_cost(arm, standing.macs[arm], field.finished)
+        rival = best_at_cost(arm, rung_result.macs[arm], field.finished)
         if rival is None or rival < best:
             return "go on"
         beaten.append(f"{arm} may come to {best:.2f} %, {rival:.2f} % is there at its cost")

@@ -15,7 +15,7 @@ Decision = Literal["go on", "wait"] | str  # anything else is the reason why the
 
 
 @dataclass(frozen=True)
-class Standing:
+class RungResult:
     """A cell at a rung."""
 
     cell: str  # its label
@@ -27,17 +27,17 @@ class Standing:
 
 
 @dataclass(frozen=True)
-class Field:
+class RungState:
     """What a rule may look at."""
 
     here: int  # cells that have come to this rung so far, the one in question among them
-    place: int  # of the cell in question among them, from 0; see `scaling.sweep.search.rungs`
+    place: int  # of the cell in question among them, from 0; see `scaling.sweep.search.rung_epochs`
     coming: int  # cells that may still come to this rung
     finished: Sequence[Record]
     is_last: bool  # nothing else is running or will come: a rule that waits now, stops the cell
 
 
-StoppingRule = Callable[[Stop, Standing, Field], Decision]
+StoppingRule = Callable[[Stop, RungResult, RungState], Decision]
 RULES: dict[str, StoppingRule] = {}
 
 
@@ -47,7 +47,7 @@ def stopping(function: StoppingRule) -> StoppingRule:
     return function
 
 
-def rungs(stop: Stop, epochs: int) -> list[int]:
+def rung_epochs(stop: Stop, epochs: int) -> list[int]:
     """Epochs at which cells are judged: first, first · factor, first · factor², … below the last one."""
     found, epoch = [], stop.first
     while epoch < epochs:
@@ -57,7 +57,7 @@ def rungs(stop: Stop, epochs: int) -> list[int]:
 
 
 @stopping
-def asha(stop: Stop, standing: Standing, field: Field) -> Decision:
+def asha(stop: Stop, rung_result: RungResult, field: RungState) -> Decision:
     """Go on with the best 1/factor of the cells that have come to the rung so far; the others wait for their turn.
 
     Li et al., "A System for Massively Parallel Hyperparameter Tuning", arXiv 1810.05934, algorithm 2, with cells
@@ -66,22 +66,22 @@ def asha(stop: Stop, standing: Standing, field: Field) -> Decision:
     best = field.here // stop.factor
     if field.place < (max(1, best) if field.is_last else best):
         return "go on"
-    return _behind(standing, field) if field.is_last else "wait"
+    return _behind(rung_result, field) if field.is_last else "wait"
 
 
 @stopping
-def halving(stop: Stop, standing: Standing, field: Field) -> Decision:
+def halving(stop: Stop, rung_result: RungResult, field: RungState) -> Decision:
     """Wait until all cells have come to the rung, then go on with the best 1/factor: the same whatever the order.
 
     Jamieson and Talwalkar, "Non-stochastic Best Arm Identification", arXiv 1502.07943.
     """
     if field.coming and not field.is_last:
         return "wait"
-    return "go on" if field.place < max(1, field.here // stop.factor) else _behind(standing, field)
+    return "go on" if field.place < max(1, field.here // stop.factor) else _behind(rung_result, field)
 
 
-def _behind(standing: Standing, field: Field) -> str:
-    return f"{field.place + 1}. of {field.here} cells at epoch {standing.epoch}"
+def _behind(rung_result: RungResult, field: RungState) -> str:
+    return f"{field.place + 1}. of {field.here} cells at epoch {rung_result.epoch}"
 
 
 def mean(values: Mapping[str, float]) -> float:
