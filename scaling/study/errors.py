@@ -47,6 +47,10 @@ class StorageError(ScalingError):
     """A place that cannot be read or written, such as a full disk or a store that does not answer."""
 
 
+class PluginError(ScalingError):
+    """A plugin that cannot be loaded, or that defines what is there already."""
+
+
 class RecordError(ScalingError):
     """Results that cannot be read, or that belong to another study."""
 

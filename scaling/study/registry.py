@@ -1,0 +1,86 @@
+"""The one mechanism for additions: things of a kind by name, defined in the files of the kind's folder or in a plugin.
+
+A kind (poolings, figures, designs, …) is one `Registry`. Its decorator calls `add`; its folder is scanned at the first
+look-up, so that a file placed there is found without an edit elsewhere, and nothing is imported before it is needed.
+"""
+
+import importlib
+import pkgutil
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from typing import Any, Generic, TypeVar
+
+from scaling.study.errors import PluginError
+
+T = TypeVar("T")
+KINDS: dict[str, "Registry[Any]"] = {}  # every registry that was made, by kind
+
+
+class Registry(Mapping[str, T], Generic[T]):
+    """Things of one kind by name, in the order of their files and of their definitions.
+
+    Args:
+        kind: what one of them is called in a message, such as `pooling`.
+        folder: the package whose modules define them, such as `scaling.models.poolings`.
+    """
+
+    def __init__(self, kind: str, folder: str) -> None:
+        self.kind = kind
+        self.folder = folder
+        self._things: dict[str, T] = {}
+        self._modules: dict[str, str] = {}  # name → module that defines it
+        self._is_scanned = False
+        self._lock = threading.RLock()  # a thread that looks up while another scans waits; the scan may look up too
+        KINDS[kind] = self
+
+    def add(self, name: str, thing: T, *, module: str) -> None:
+        """Register `thing` under `name`; `module` is the `__module__` of what defines it.
+
+        Raises:
+            PluginError: the name is taken; names both files.
+        """
+        if name in self._things:
+            raise PluginError(
+                f"{self.kind} '{name}' is defined twice, in {_file(self._modules[name])} and in {_file(module)};"
+                " rename one of them"
+            )
+        self._things[name] = thing
+        self._modules[name] = module
+
+    def module(self, name: str) -> str:
+        """Name of the module that defines `name`."""
+        self._scan()
+        return self._modules[name]
+
+    def forget(self, module: str) -> None:
+        """Remove what `module` has registered, where its import failed half-way."""
+        for name in [name for name, owner in self._modules.items() if owner == module]:
+            del self._things[name], self._modules[name]
+
+    def __getitem__(self, name: str) -> T:
+        self._scan()
+        return self._things[name]
+
+    def __iter__(self) -> Iterator[str]:
+        self._scan()
+        return iter(self._things)
+
+    def __len__(self) -> int:
+        self._scan()
+        return len(self._things)
+
+    def _scan(self) -> None:
+        with self._lock:
+            if self._is_scanned:
+                return
+            self._is_scanned = True
+            package = importlib.import_module(self.folder)
+            for found in pkgutil.iter_modules(package.__path__):
+                importlib.import_module(f"{self.folder}.{found.name}")
+
+
+def _file(module: str) -> str:
+    """File of a module as a reader knows it."""
+    loaded = sys.modules.get(module)
+    return getattr(loaded, "__file__", None) or module
