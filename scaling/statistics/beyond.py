@@ -80,9 +80,7 @@ def has_one_size(cost: np.ndarray) -> bool:
     return bool(np.ptp(np.log(cost)) < 1e-9)
 
 
-def interval_beyond(
-    here: Mean, scatter: Scatter | None, differences: Differences, level: float
-) -> Interval | None:
+def interval_beyond(here: Mean, scatter: Scatter | None, differences: Differences, level: float) -> Interval | None:
     """Interval of the mean for other models between these sizes: ± max(t(C − p) s / √C, half-width HERE).
 
     None with fewer than three cells, where all cells have one size, and where neither costs nor two numeric axes say
@@ -107,8 +105,7 @@ def interval_of_other_levels(mean: np.ndarray, axes: Mapping[str, np.ndarray], l
     if len(axes) != 2:
         return None
     (first, d), (second, w) = (
-        (places, len(levels))
-        for levels, places in (np.unique(values, return_inverse=True) for values in axes.values())
+        (places, len(levels)) for levels, places in (np.unique(values, return_inverse=True) for values in axes.values())
     )
     if min(d, w) < FEW_LEVELS or len(mean) != d * w or len(np.unique(first * w + second)) != d * w:
         return None

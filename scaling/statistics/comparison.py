@@ -143,7 +143,7 @@ def assess(contrast: Contrast, settings: Settings, cells: np.ndarray | None = No
 
 
 def _nothing(settings: Settings, losses: Losses) -> Assessment:
-    unknown = Interval(*(math.nan,) * 3, settings.level, math.nan)
+    unknown = Interval(math.nan, math.nan, math.nan, settings.level, math.nan)
     return Assessment(Kind.UNKNOWN, unknown, None, None, [], settings.margin, losses, None, False, None, None)
 
 
@@ -219,5 +219,3 @@ def plan_of(found: Assessment, settings: Settings) -> FurtherRuns | None:
     unit = scatter.mean(own.mean.estimate, 1) if scatter is not None and found.beyond is not None else None
     cells = len(own.differences)
     return plan_further(own.mean, own.cells.harmonic_count, cells, found.margin, detect, alpha, unit)
-
-

@@ -99,6 +99,4 @@ def known_costs(cost: np.ndarray | None) -> np.ndarray | None:
 
 def with_levels(axes: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The axes that are numbers throughout, with at least two levels."""
-    return {
-        name: values for name, values in axes.items() if np.isfinite(values).all() and len(np.unique(values)) > 1
-    }
+    return {name: values for name, values in axes.items() if np.isfinite(values).all() and len(np.unique(values)) > 1}

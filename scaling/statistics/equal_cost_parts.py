@@ -54,7 +54,7 @@ class Polyline:
         return rows / np.sqrt(1 + w**2 + (1 - w) ** 2)[:, None]
 
     def residuals(self) -> np.ndarray:
-        """Points by which each inner cell is off the line through its neighbours on the logit scale; NaN at the ends."""
+        """Points by which inner cells are off the line through their neighbours on the logit scale; NaN at the ends."""
         logit = np.log(self.p / (1 - self.p))
         values = np.full(len(self.x), math.nan)
         values[1:-1] = self.triples() @ logit * self.slope[1:-1] * 100
@@ -95,13 +95,11 @@ def polyline(cost: np.ndarray, accuracy: np.ndarray, names: Sequence[str]) -> Po
         known = np.flatnonzero((cost > 0) & np.isfinite(accuracy))
     levels, place = np.unique(cost[known], return_inverse=True)
     means = np.bincount(place, accuracy[known], len(levels)) / np.bincount(place, minlength=len(levels))
-    groups = tuple(frozenset(names[i] for i in known[place == level]) for level in range(len(levels)))
+    groups = tuple(frozenset(str(names[i]) for i in known[place == level]) for level in range(len(levels)))
     return Polyline(np.log(levels), np.clip(means / 100, LOWEST, HIGHEST), means, groups)
 
 
-def compare_at_equal_cost(
-    baseline: Polyline, arm: Polyline, margin: float, level: float
-) -> EqualCostParts | Missing:
+def compare_at_equal_cost(baseline: Polyline, arm: Polyline, margin: float, level: float) -> EqualCostParts | Missing:
     """Compare two arms over the costs that both have.
 
     θ is the mean over 120 points of h(x) = 100 (p_arm − p_baseline), θ_g that over a half (fewer than nine cells in an
@@ -132,7 +130,10 @@ def compare_at_equal_cost(
     for places in np.array_split(np.arange(POINTS), count):
         weights = [own[places].mean(axis=0) for own in effects]
         mean = Mean(float(difference[places].mean()), max(noise.pooled(weights), noise.local(weights)), df)
-        ends = (math.exp(low + places[0] / POINTS * (high - low)), math.exp(low + (places[-1] + 1) / POINTS * (high - low)))
+        ends = (
+            math.exp(low + places[0] / POINTS * (high - low)),
+            math.exp(low + (places[-1] + 1) / POINTS * (high - low)),
+        )
         interval = mean.interval(part_level(level, count))
         parts.append(Part(*ends, interval, interval, variance=mean.variance))
     weights = np.full(count, 1 / count)
@@ -177,9 +178,7 @@ class _Noise:
 
     def pooled(self, weights: list[np.ndarray]) -> float:
         """V = Σ W_a² mean r_a² + Σ W_b² mean r_b² + 2 Σ W_a W_b mean r_a r_b, the last of paired cells; not below 0."""
-        total = sum(
-            float((own**2).sum() * np.nanmean(r**2)) for own, r in zip(weights, self.residuals, strict=True)
-        )
+        total = sum(float((own**2).sum() * np.nanmean(r**2)) for own, r in zip(weights, self.residuals, strict=True))
         if len(self.pairs):
             a, b = self.pairs.T
             products = self.residuals[0][a] * self.residuals[1][b]
@@ -198,7 +197,5 @@ class _Noise:
             alone[a] = 0.0
         squares = float((together**2).sum() + (alone**2).sum())
         every = sum(float((own**2).sum()) for own in weights)
-        inner = sum(
-            float((own[np.isfinite(r)] ** 2).sum()) for own, r in zip(weights, self.residuals, strict=True)
-        )
+        inner = sum(float((own[np.isfinite(r)] ** 2).sum()) for own, r in zip(weights, self.residuals, strict=True))
         return squares * every / inner if inner > 0 else 0.0

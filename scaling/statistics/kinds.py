@@ -105,7 +105,12 @@ def part_signs(parts: Sequence[Part], wide: bool) -> bool:
 
 
 def decide(
-    here: Interval, parts: Sequence[Part], sizes: Sizes, margin: float, cells: CellMeans | None, can_be_equal: bool = True
+    here: Interval,
+    parts: Sequence[Part],
+    sizes: Sizes,
+    margin: float,
+    cells: CellMeans | None,
+    can_be_equal: bool = True,
 ) -> Kind:
     """The kind: depends on size, mixed, practically equal, better or worse, or inconclusive, the first that holds.
 
@@ -133,5 +138,3 @@ def is_equal(here: Interval, sizes: Sizes, margin: float, cells: CellMeans | Non
     if not rms_is_within(margin, sizes):
         return False
     return cells is None or cells_are_small(cells, sizes.df, margin)
-
-

@@ -31,8 +31,8 @@ def image_variance(gains: Sequence[np.ndarray], images: int) -> ImageVariance | 
     in points². Two-way clustering, Cameron, Gelbach and Miller (2011).
 
     Args:
-        gains: for each cell (repetitions, images): 1 where the arm alone was right, −1 where the baseline alone was. May
-            hold an even sample of the images.
+        gains: for each cell (repetitions, images): 1 where the arm alone was right, −1 where the baseline alone was.
+            An even sample of the images will do.
         images: n, in the test set.
     """
     kept = gains[0].shape[1] if gains else 0

@@ -54,8 +54,8 @@ def parts_of(
 ) -> list[Part]:
     """Estimate the mean of each part with its two half-widths.
 
-    The first is that of its own cells' v_i and df (`here.mean_here`), or without repetitions t(C − p) s / √n; the second
-    is max(first, t(C − p) s / √n).
+    The first is that of its own cells' v_i and df (`here.mean_here`), or without repetitions t(C − p) s / √n. The
+    second is max(first, t(C − p) s / √n).
 
     Args:
         level: of the parts together, 1 − α/k.

@@ -35,7 +35,7 @@ class OddCell:
 
 
 def deciding_cell(contrast: Contrast, settings: Settings, found: Assessment) -> DecidingCell | None:
-    """The cell that decides alone: it is the farthest from the mean, cells are seen to differ, and the kind hangs on it.
+    """The cell that decides alone: the farthest from the mean, where cells are seen to differ and the kind hangs on it.
 
     A close call changes its kind without any of several cells; so cells must be seen to differ by the F test of
     `kinds.cells_differ` at 5 %, or without repetitions the cell be odd among the others at 5 % / C.

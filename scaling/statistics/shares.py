@@ -5,18 +5,17 @@ attention without the MLP that holds most of its parameters. The two shares add 
 concluded from a difference that was not seen.
 """
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
+from scaling.statistics.comparison import Settings, estimate_here
+from scaling.statistics.contrast import Contrast
 from scaling.statistics.estimates import Interval, only_finite
-from scaling.statistics.here import cell_means
-from scaling.statistics.contrast import Differences, known_costs, with_levels
-from scaling.statistics.beyond import scatter_about
 from scaling.statistics.kinds import usable_margin
-from scaling.statistics.parts import mean_of
 
 PLAIN, TREATED, CAPACITY, MECHANISM = "average", "attention", "average_mlp", "attention_no_mlp"
 Cause = Literal["both", "attention", "capacity", "attention at least", "capacity at least", "open", "unknown"]
@@ -64,12 +63,7 @@ def contrasts(arms: set[str]) -> dict[str, Weights] | None:
 
 
 def share_the_gain(
-    scores: Mapping[str, np.ndarray],
-    margin: float,
-    alpha: float = 0.05,
-    images: int | None = None,
-    cost: np.ndarray | None = None,
-    axes: Mapping[str, np.ndarray] | None = None,
+    scores: Mapping[str, np.ndarray], settings: Settings, frame: Contrast | None = None
 ) -> Shares | None:
     """Divide the gain; None where the arms do not allow it.
 
@@ -78,8 +72,9 @@ def share_the_gain(
 
     Args:
         scores: arm → (cells, repetitions) in percent, NaN where there is none.
-        margin: points within which a share counts as none; not above a tenth of the plain arm's mean error.
-        cost: (cells,) and `axes`: as in `Contrast`; used where cells have one repetition.
+        settings: those of the study; a share counts as none within their margin, which is not above a tenth of the
+            plain arm's mean error.
+        frame: a contrast of the same cells with their names, costs and axes, for cells with one repetition.
     """
     wanted = contrasts(set(scores))
     if wanted is None:
@@ -87,33 +82,37 @@ def share_the_gain(
     used = {arm: only_finite(scores[arm]) for arm in dict.fromkeys(arm for w in wanted.values() for arm in w)}
     complete = np.isfinite(np.sum(list(used.values()), axis=0))
     cells = np.flatnonzero(complete.any(axis=1))
-    kept = {arm: np.where(complete, values, np.nan)[cells] for arm, values in used.items()}
-    costs = known_costs(None if cost is None else np.asarray(cost, dtype=float)[cells])
-    own_axes = with_levels({name: np.asarray(values, dtype=float)[cells] for name, values in (axes or {}).items()})
+    if len(cells) == 0:
+        none = Interval(math.nan, math.nan, math.nan, 1 - settings.alpha, math.nan)
+        return Shares("unknown", None, none, none, none, none, None, settings.margin, 0)
 
     def interval(weights: Weights, level: float) -> Interval:
-        if len(cells) == 0:
-            return Interval(*(float("nan"),) * 3, level, float("nan"))
-        values = np.sum([weight * kept[arm] for arm, weight in weights.items()], axis=0)
-        means = cell_means(values, images)
-        place = Differences(values, tuple(map(str, cells)), costs, own_axes)
-        scatter = None if means.is_repeated else scatter_about(means.mean, place)
-        return mean_of(means, scatter).interval(level)
+        values = np.sum([weight * used[arm] for arm, weight in weights.items()], axis=0)
+        values = np.where(complete, values, math.nan)
+        place = replace(frame, arm=values, baseline=np.zeros_like(values)) if frame else Contrast(0 * values, values)
+        return estimate_here(place.differences(cells), settings, level).mean.interval(level)
 
+    alpha = settings.alpha
     difference = {arm: wanted["attention"].get(arm, 0) - wanted["capacity"].get(arm, 0) for arm in used}
-    plain = float(np.nanmean(kept[PLAIN], axis=1).mean()) if len(cells) else float("nan")
+    plain = np.where(complete, used[PLAIN], math.nan)[cells]
     found = _Found(
         interval(wanted["gain"], 1 - alpha),
         interval(wanted["attention"], 1 - alpha / 2),
         interval(wanted["capacity"], 1 - alpha / 2),
         interval(difference, 1 - alpha),
     )
-    least = usable_margin(margin, plain)
-    interaction = interval(wanted["interaction"], 1 - alpha) if "interaction" in wanted else None
+    margin = usable_margin(settings.margin, float(np.nanmean(plain, axis=1).mean()))
     return Shares(
-        found.cause(least), found.mostly(), found.gain, found.attention, found.capacity, found.difference,
-        interaction, least, len(cells),
-    )  # fmt: skip
+        cause=found.cause(margin),
+        mostly=found.mostly(),
+        gain=found.gain,
+        attention=found.attention,
+        capacity=found.capacity,
+        difference=found.difference,
+        interaction=interval(wanted["interaction"], 1 - alpha) if "interaction" in wanted else None,
+        margin=margin,
+        cells=len(cells),
+    )
 
 
 @dataclass(frozen=True)
