@@ -99,7 +99,7 @@ class Comparison:
 def estimate_here(differences: Differences, settings: Settings, level: float) -> Estimate:
     """Mean over the cells that were run, by the repetitions or, without them, by the scatter of the cells."""
     cells = cell_means(differences.values, settings.images)
-    least = rounding_variance(settings.images) / cells.harmonic_count
+    least = 0.0 if cells.is_repeated else rounding_variance(settings.images) / cells.harmonic_count
     scatter = scatter_about(cells.mean, differences, least)
     mean = mean_of(cells, scatter)
     if settings.shared_seeds:

@@ -95,7 +95,8 @@ def _is_small(f: float, count: int, df: float, ratio: float) -> bool:
     noncentrality = count * ratio
     if noncentrality > LARGEST_NONCENTRALITY:  # the numerator is as good as fixed
         return bool(special.chdtrc(df, noncentrality * df / max(count * f, 1e-300)) <= RMS_LEVEL)
-    return bool(special.ncfdtr(count, df, noncentrality, f) <= RMS_LEVEL)
+    p = float(special.ncfdtr(count, df, noncentrality, f))
+    return not p > RMS_LEVEL  # NaN stands for what is too far in the lower tail to compute
 
 
 def part_signs(parts: Sequence[Part], wide: bool) -> bool:
