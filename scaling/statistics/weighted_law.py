@@ -232,6 +232,10 @@ class _Likelihood:
 
 
 def _root(function: Callable[[float], float], low: float, high: float) -> float:
+    """Where a function changes its sign; where rounding hides that it does, the end that is nearer to it."""
+    ends = function(low), function(high)
+    if ends[0] * ends[1] >= 0:
+        return low if abs(ends[0]) <= abs(ends[1]) else high
     return float(optimize.brentq(function, low, high))  # pyright: ignore[reportArgumentType] # without full_output
 
 

@@ -83,10 +83,10 @@ def reference(
         max(float(np.var([a - b for b, a in cell], ddof=1)), floor) if len(cell) > 1 else math.nan for _, cell in pairs
     ]
     level = 1 - alpha / arms
-    order_cost = None if cost is None else np.array([cost[i] for i, _ in pairs])
-    x = None if order_cost is None else np.log(order_cost)
+    order_cost = np.array([math.nan if cost is None else cost[i] for i, _ in pairs])
+    x = None if cost is None else np.log(order_cost)
     kept_axes = [np.array([axis[i] for i, _ in pairs]) for axis in axes or []]
-    scatter = smooth(d, x, kept_axes) if count > 1 else None
+    scatter = smooth(d, x, kept_axes) if count > 1 else (math.nan, 0)
     theta = float(d.mean())
     mean_error = 100 - float(np.mean([np.mean([b for b, _ in cell]) for _, cell in pairs]))
     m = max(0.0, min(margin, mean_error / 10))
@@ -96,7 +96,7 @@ def reference(
         s2 = [s if n else pooled for n, s in zip(nu, s2, strict=True)]
         v = [s / n / count**2 for s, n in zip(s2, reps, strict=True)]
         variance, df = sum(v), satterthwaite(v, nu)
-    elif scatter:
+    elif count > 1:
         scatter = (max(scatter[0], floor * float(np.mean([1 / n for n in reps]))), scatter[1])
         variance, df = scatter[0] / count, float(scatter[1])
     else:
@@ -124,7 +124,7 @@ def reference(
             variances.append(scatter[0] / n)
             first = float(stats.t.ppf((1 + each) / 2, scatter[1])) * math.sqrt(scatter[0] / n)
         wide = first
-        if scatter:
+        if count > 1:
             wide = max(first, float(stats.t.ppf((1 + each) / 2, scatter[1])) * math.sqrt(scatter[0] / n))
         parts.append((float(d[group].mean()), first, wide))
 

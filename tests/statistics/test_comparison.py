@@ -10,7 +10,9 @@ from scaling.statistics.contrast import Contrast
 from scaling.statistics.further_runs import LookRule
 from tests.statistics.reference_verdict import Reference, reference
 
-CLOSE = {"rel": 1e-9, "abs": 1e-9}
+
+def close(value: object) -> object:
+    return pytest.approx(value, rel=1e-9, abs=1e-9, nan_ok=True)
 
 
 def random_study(rng: np.random.Generator) -> Contrast:
@@ -22,7 +24,9 @@ def random_study(rng: np.random.Generator) -> Contrast:
     course = rng.choice([0, 0, 1]) * np.linspace(-1, 1, cells) * rng.choice([0.3, 1.5])
     effect = rng.choice([0, 0.05, 0.4]) + course + rng.normal(0, rng.choice([0.01, 0.3]), cells)
     arm = base + effect[:, None] + rng.normal(0, rng.choice([0.02, 0.4]), shape) * rng.uniform(0.2, 2, (cells, 1))
-    cost = np.exp(rng.normal(15, 1, cells)) if rng.random() < 0.7 else rng.integers(1, 6, cells) * 1e6
+    cost = np.exp(rng.normal(15, 1, cells)) if rng.random() < 0.7 else 1e6 * rng.integers(1, 6, cells)
+    if rng.random() < 0.6:
+        cost = np.sort(cost)
     axes: dict[str, np.ndarray] = {}
     if rng.random() < 0.4:
         axes = {"depth": rng.choice([2.0, 4, 8, 16], cells), "width": rng.choice([0.0, 32, 64, 100], cells)}
@@ -49,22 +53,22 @@ def check(contrast: Contrast, settings: Settings) -> str:
         arms=settings.contrasts,
         images=settings.images,
     )
-    assert found.margin == pytest.approx(expected.margin, **CLOSE)
-    assert found.here.estimate == pytest.approx(expected.theta, **CLOSE)
+    assert found.margin == close(expected.margin)
+    assert found.here.estimate == close(expected.theta)
     if expected.kind == "unknown":
         assert found.kind == "unknown"
         return "unknown"
     _check_numbers(found.here.df, found.here.half_width, expected)
     assert len(found.parts) == len(expected.parts)
     for part, (mean, own, wide) in zip(found.parts, expected.parts, strict=True):
-        assert part.interval.estimate == pytest.approx(mean, **CLOSE)
-        assert part.interval.half_width == pytest.approx(own, **CLOSE)
-        assert part.wide.half_width == pytest.approx(wide, **CLOSE)
+        assert part.interval.estimate == close(mean)
+        assert part.interval.half_width == close(own)
+        assert part.wide.half_width == close(wide)
     if expected.beyond_half is None:
         assert found.beyond is None
     else:
         assert found.beyond is not None
-        assert found.beyond.half_width == pytest.approx(expected.beyond_half, **CLOSE)
+        assert found.beyond.half_width == close(expected.beyond_half)
     if found.withheld is None:
         assert found.kind == expected.kind
     else:
@@ -73,20 +77,20 @@ def check(contrast: Contrast, settings: Settings) -> str:
 
 
 def _check_numbers(df: float, half: float, expected: Reference) -> None:
-    assert df == pytest.approx(expected.df, **CLOSE)
-    assert half == pytest.approx(expected.half, **CLOSE)
+    assert df == close(expected.df)
+    assert half == close(expected.half)
 
 
 def test_random_studies_give_the_numbers_of_a_second_implementation() -> None:
     rng = np.random.default_rng(0)
-    kinds = [check(random_study(rng), Settings()) for _ in range(400)]
+    kinds = [check(random_study(rng), Settings()) for _ in range(250)]
 
     assert {"better", "worse", "practically equal", "depends on size", "mixed", "inconclusive"} <= set(kinds)
 
 
 def test_several_arms_looks_and_images_change_the_levels_and_the_floor() -> None:
     rng = np.random.default_rng(1)
-    for _ in range(60):
+    for _ in range(30):
         study = random_study(rng)
         check(study, Settings(contrasts=int(rng.integers(2, 8)), margin=0.3))
         check(study, settings_at(int(rng.integers(1, 9)), contrasts=2))
@@ -104,14 +108,14 @@ def test_the_order_of_cells_and_repetitions_does_not_matter() -> None:
         turned = Contrast(
             study.baseline[order][:, turn],
             study.arm[order][:, turn],
-            [study.names[i] for i in order],
+            [str(study.names[i]) for i in order],
             np.asarray(study.cost)[order],
             {name: values[order] for name, values in study.axes.items()},
         )
         one, other = assess(study, Settings()), assess(turned, Settings())
         assert one.kind == other.kind
-        assert one.here.low == pytest.approx(other.here.low, **CLOSE, nan_ok=True)
-        assert [p.wide.low for p in one.parts] == pytest.approx([p.wide.low for p in other.parts], **CLOSE, nan_ok=True)
+        assert one.here.low == close(other.here.low)
+        assert [p.wide.low for p in one.parts] == close([p.wide.low for p in other.parts])
 
 
 def test_exchanging_the_arms_mirrors_the_answer() -> None:
@@ -125,7 +129,7 @@ def test_exchanging_the_arms_mirrors_the_answer() -> None:
         if one.withheld or other.withheld or one.losses.any:
             continue
         assert other.kind == mirrored.get(one.kind, one.kind)
-        assert one.here.low == pytest.approx(-other.here.high, **CLOSE, nan_ok=True)
+        assert one.here.low == close(-other.here.high)
 
 
 def test_beyond_is_never_narrower_and_never_says_more() -> None:
@@ -138,8 +142,8 @@ def test_beyond_is_never_narrower_and_never_says_more() -> None:
 
 
 def test_a_level_of_a_look_and_of_an_arm() -> None:
-    assert settings_at(1, contrasts=2).level == pytest.approx(1 - 0.04 / 2)
-    assert settings_at(3).alpha == pytest.approx(0.06 / math.pi**2 / 4)
+    assert settings_at(1, contrasts=2).level == close(1 - 0.04 / 2)
+    assert settings_at(3).alpha == close(0.06 / math.pi**2 / 4)
     assert settings_at(1, LookRule.ONE).alpha == 0.05
-    assert settings_at(4, LookRule.UNTIL_DECIDED).alpha == pytest.approx(0.0131)
+    assert settings_at(4, LookRule.UNTIL_DECIDED).alpha == close(0.0131)
     assert settings_at(None).level == 0.95

@@ -1,0 +1,103 @@
+"""Laws with weights: coverage whatever the noise does, and floors that are not bends."""
+
+import math
+
+import numpy as np
+import pytest
+
+from scaling.statistics.missing import Missing
+from scaling.statistics.weighted_law import LawFit, fit_law
+
+COST = np.geomspace(1e6, 3e8, 9)
+
+
+def law(floor: float, amplitude: float, alpha: float) -> np.ndarray:
+    return floor + amplitude * (COST / 1e6) ** -alpha
+
+
+def broken() -> np.ndarray:
+    late = 35 * 20**-0.4 * (COST / 2e7) ** -0.1
+    return np.where(COST < 2e7, 35 * (COST / 1e6) ** -0.4, late)
+
+
+def fitted(error: np.ndarray, cost: np.ndarray = COST) -> LawFit:
+    found = fit_law(cost, error)
+    assert isinstance(found, LawFit)
+    return found
+
+
+def test_a_law_without_noise_is_found() -> None:
+    found = fitted(law(5, 30, 0.3) * (1 + 1e-6 * np.array([1, -1, 1, -1, 1, -1, 1, -1, 1])))
+
+    assert found.alpha.estimate == pytest.approx(0.3, rel=0.05)
+    assert found.floor.estimate == pytest.approx(5, rel=0.1)
+    assert found.alpha.low < 0.3 < found.alpha.high
+    assert found.alpha.df == 5
+    assert found.at(COST) == pytest.approx(law(5, 30, 0.3), rel=0.01)
+
+
+@pytest.mark.parametrize("power", [-1.0, 0.0, 1.0])
+def test_the_exponent_is_covered_whatever_the_noise_does_with_the_error(power: float) -> None:
+    rng, hits, studies = np.random.default_rng(0), 0, 120
+    mean = law(5, 30, 0.3)
+    sd = 0.3 * (mean / 15) ** power
+    for _ in range(studies):
+        found = fitted(mean + sd * rng.normal(size=9))
+        hits += found.alpha.low <= 0.3 <= found.alpha.high
+    assert hits / studies >= 0.9
+
+
+def test_a_bend_is_seldom_called_a_floor() -> None:
+    rng, called, studies = np.random.default_rng(1), 0, 60
+    for _ in range(studies):
+        called += fitted(broken() + 0.3 * rng.normal(size=9)).floor_is_known
+    assert called / studies <= 0.18
+
+
+def test_a_law_without_a_floor_has_none() -> None:
+    rng, called, studies = np.random.default_rng(2), 0, 60
+    for _ in range(studies):
+        found = fitted(law(0, 35, 0.3) + 0.3 * rng.normal(size=9))
+        called += found.floor_is_known
+    assert called / studies <= 0.05
+
+
+def test_the_most_expensive_third_is_predicted() -> None:
+    rng, inside, studies = np.random.default_rng(3), [], 60
+    for _ in range(studies):
+        error = law(5, 30, 0.3) * (1 + 0.02 * rng.normal(size=9))
+        low, high = fitted(error[:6], COST[:6]).predict(COST[6:])
+        inside.append((low <= error[6:]) & (error[6:] <= high))
+    assert np.mean(inside) >= 0.92
+
+
+def test_the_interval_of_alpha_is_where_the_profile_crosses() -> None:
+    error = law(5, 30, 0.3) + 0.3 * np.random.default_rng(4).normal(size=9)
+    found = fitted(error)
+    from scipy import stats
+
+    room = 9 * math.log1p(stats.t.ppf(0.975, 5) ** 2 / 5)
+    for end in (found.alpha.low, found.alpha.high):
+        if 0 < end < math.inf:
+            assert found.likelihood._profile_alpha(math.log(end)) == pytest.approx(found.likelihood.least + room)
+
+
+@pytest.mark.parametrize(
+    ("cost", "error", "why"),
+    [
+        (np.full(9, math.nan), np.full(9, 30.0), "unknown cost"),
+        (COST[:5], np.full(5, 30.0), "too few costs"),
+        (np.repeat(COST[:3], 3), np.full(9, 30.0), "too few costs"),
+        (np.linspace(1e6, 2e6, 9), np.full(9, 30.0), "narrow range"),
+    ],
+)
+def test_what_cannot_carry_a_law_says_why(cost: np.ndarray, error: np.ndarray, why: str) -> None:
+    found = fit_law(cost, error)
+
+    assert isinstance(found, Missing)
+    assert found.why == why
+
+
+def test_errors_of_nothing_and_equal_errors_do_not_break_it() -> None:
+    for error in (np.zeros(9), np.full(9, 20.0), np.r_[np.full(8, 5.0), 0.0]):
+        assert math.isfinite(fitted(error).alpha.estimate)
