@@ -6,6 +6,7 @@ score holds NaN.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -60,17 +61,28 @@ class Contrast:
 
     def scores(self) -> tuple[np.ndarray, np.ndarray]:
         """Scores of baseline and arm, NaN in place of whatever is not finite."""
-        return only_finite(self.baseline), only_finite(self.arm)
+        return self._scores
 
     def lost(self) -> tuple[np.ndarray, np.ndarray]:
         """Which trials of baseline and arm ended without a score: two (cells, repetitions) of booleans."""
-        missing = [np.isnan(scores) for scores in self.scores()]
-        given = (self.baseline_lost, self.arm_lost)
-        by_default = (missing[0] & ~missing[1], missing[1] & ~missing[0])
-        return tuple(  # pyright: ignore[reportReturnType] # of two
-            default if own is None else np.asarray(own, dtype=bool) & absent
-            for own, default, absent in zip(given, by_default, missing, strict=True)
-        )
+        missing = [np.isnan(scores) for scores in self._scores]
+        own = [None if lost is None else np.asarray(lost, dtype=bool) for lost in (self.baseline_lost, self.arm_lost)]
+        baseline = missing[0] & ~missing[1] if own[0] is None else own[0] & missing[0]
+        arm = missing[1] & ~missing[0] if own[1] is None else own[1] & missing[1]
+        return baseline, arm
+
+    def paired(self) -> np.ndarray:
+        """Places of the cells that have a pair."""
+        return self._paired
+
+    @cached_property
+    def _scores(self) -> tuple[np.ndarray, np.ndarray]:
+        return only_finite(self.baseline), only_finite(self.arm)
+
+    @cached_property
+    def _paired(self) -> np.ndarray:
+        baseline, arm = self._scores
+        return np.flatnonzero(np.isfinite(arm - baseline).any(axis=1)) if arm.size else np.zeros(0, dtype=int)
 
     def all_differences(self) -> Differences:
         """Differences of all cells, whether they have a pair or not."""
@@ -78,11 +90,6 @@ class Contrast:
         names = tuple(str(name) for name in self.names) or tuple(f"cell {i + 1}" for i in range(len(arm)))
         axes = {name: np.asarray(values, dtype=float) for name, values in self.axes.items()}
         return Differences(arm - baseline, names, self.cost, axes)
-
-    def paired(self) -> np.ndarray:
-        """Places of the cells that have a pair."""
-        baseline, arm = self.scores()
-        return np.flatnonzero(np.isfinite(arm - baseline).any(axis=1)) if arm.size else np.zeros(0, dtype=int)
 
     def differences(self, cells: np.ndarray | None = None) -> Differences:
         """Differences of the paired cells, or of the given ones."""

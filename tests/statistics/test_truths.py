@@ -31,8 +31,8 @@ def test_low_runs_that_are_lost_do_not_make_an_arm_better(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "kind", "least"),
     [
-        ("crossing, 24 × 5", "depends on size", 0.95),
-        ("crossing, 50 × 1", "depends on size", 0.95),
+        ("crossing by 0.5, 24 × 5", "depends on size", 0.95),
+        ("crossing by 0.8, 50 × 1", "depends on size", 0.95),
         ("grows from 0 to 1, 6 × 3", "better", 0.95),
         ("+0.4, cells differ by 0.3, 6 × 3", "better", 0.75),
         ("no difference, 24 × 5", "practically equal", 0.75),

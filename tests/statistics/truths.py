@@ -265,11 +265,25 @@ def alternating(by: float) -> Callable[[Rng, int], np.ndarray]:
     return lambda rng, cells: by * (-1.0) ** np.arange(cells) * (cells % 2 == 0)
 
 
-GROWING: Course = lambda place: place
-CROSSING: Course = lambda place: place - 0.5
-U: Course = lambda place: 4 * (place - 0.5) ** 2 - 0.37
-HOCKEY: Course = lambda place: np.maximum(place - 0.7, 0) * 4
-STEP: Course = lambda place: np.where(place < 0.5, 0.0, 0.8)
+def growing(place: np.ndarray) -> np.ndarray:
+    return place
+
+
+def crossing(ends: float) -> Course:
+    """From minus to plus so many points."""
+    return lambda place: ends * (2 * place - 1)
+
+
+def u(place: np.ndarray) -> np.ndarray:
+    return 4 * (place - 0.5) ** 2 - 0.37
+
+
+def hockey(place: np.ndarray) -> np.ndarray:
+    return np.maximum(place - 0.7, 0) * 4
+
+
+def step(place: np.ndarray) -> np.ndarray:
+    return np.where(place < 0.5, 0.0, 0.8)
 
 
 def flat(effect: float) -> Course:
@@ -283,16 +297,17 @@ TRUTHS = [
     Truth("+0.4, cells differ by 0.3, 6 × 3", 6, 3, flat(0.4), 0.3),
     Truth("+0.3, 24 × 1", 24, 1, flat(0.3)),
     Truth("at the margin, 24 × 5", 24, 5, flat(0.21)),
-    Truth("grows from 0 to 1, 6 × 3", 6, 3, GROWING),
-    Truth("grows from 0 to 1, 50 × 1", 50, 1, GROWING),
-    *[Truth(f"crossing, {c} × {s}", c, s, CROSSING) for c, s in ((6, 3), (24, 5), (50, 1))],
-    Truth("U, 12 × 3", 12, 3, U),
-    Truth("hockey stick, 15 × 3", 15, 3, HOCKEY, claims_beyond=False),
-    Truth("step, 12 × 3", 12, 3, STEP, claims_beyond=False),
+    Truth("grows from 0 to 1, 6 × 3", 6, 3, growing),
+    Truth("grows from 0 to 1, 50 × 1", 50, 1, growing),
+    *[Truth(f"crossing by {e}, {c} × {s}", c, s, crossing(e)) for e, c, s in ((0.5, 6, 3), (0.5, 24, 5), (0.8, 50, 1))],
+    Truth("U, 12 × 3", 12, 3, u),
+    Truth("hockey stick, 15 × 3", 15, 3, hockey, claims_beyond=False),
+    Truth("step, 12 × 3", 12, 3, step, claims_beyond=False),
     Truth("alternating ± 0.4, 12 × 3", 12, 3, pattern=alternating(0.4), claims_beyond=False),
-    Truth("grid 3 × 2 with axis effects, 3 repetitions", 6, 3, pattern=crossed(3, 2, 0.3), axes=(3, 2), claims_beyond=False),
-    Truth("grid 4 × 4 with axis effects, 3 repetitions", 16, 3, pattern=crossed(4, 4, 0.3), axes=(4, 4), claims_beyond=False),
-    Truth("grid 2 × 10 with axis effects, 2 repetitions", 20, 2, pattern=crossed(2, 10, 0.3), axes=(2, 10), claims_beyond=False),
+    *[
+        Truth(f"grid {d} × {w}, axis effects", d * w, s, pattern=crossed(d, w, 0.3), axes=(d, w), claims_beyond=False)
+        for d, w, s in ((3, 2, 3), (4, 4, 3), (2, 10, 2))
+    ],
     Truth("one cell of +3, 6 × 3", 6, 3, pattern=outliers(1, 3.0), claims_beyond=False),
     Truth("a tenth of the cells at −3, 20 × 3", 20, 3, pattern=outliers(2, -3.0), claims_beyond=False),
     Truth("noise uneven twelvefold over cells, 6 × 3", 6, 3, noise=uneven(12)),
