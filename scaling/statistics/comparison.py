@@ -121,7 +121,7 @@ def assess(contrast: Contrast, settings: Settings, cells: np.ndarray | None = No
     sizes = sizes_of(parts, len(chosen), found.mean.df)
     repeated = found.cells if found.cells.is_repeated else None
     images = None
-    if contrast.image_variance is not None and cells is None:
+    if contrast.image_variance is not None:
         images = over_other_images(found.mean, contrast.image_variance, level)
     resolved = _images_resolve(margin, settings.images, images)
     kind = decide(here, parts, sizes, margin, repeated, resolved)

@@ -39,32 +39,39 @@ class Polyline:
         return self.p * (1 - self.p)
 
     def hats(self, x: np.ndarray) -> np.ndarray:
-        """B(x, c): the weight of each cell in the polyline at `x`: (x, cells)."""
-        return np.stack([np.interp(x, self.x, row) for row in np.eye(len(self.x))], axis=1)
+        """B(x, c): the weight of each cell in the polyline at `x`, which lies in its range: (x, cells)."""
+        left = np.clip(np.searchsorted(self.x, x, side="right") - 1, 0, len(self.x) - 2)
+        share = (x - self.x[left]) / (self.x[left + 1] - self.x[left])
+        values, rows = np.zeros((len(x), len(self.x))), np.arange(len(x))
+        values[rows, left], values[rows, left + 1] = 1 - share, share
+        return values
 
     def triples(self) -> np.ndarray:
-        """Weights of each inner cell against the line through its neighbours, of length 1: (cells − 2, cells).
+        """Weights of each inner cell against the line through its neighbours, of length 1: (cells − 2, 3).
 
         (−(1 − w), 1, −w) / √(1 + w² + (1 − w)²), w the cell's place between its neighbours.
         """
-        count = len(self.x)
         w = (self.x[1:-1] - self.x[:-2]) / (self.x[2:] - self.x[:-2])
-        rows, inner = np.zeros((count - 2, count)), np.arange(count - 2)
-        rows[inner, inner], rows[inner, inner + 1], rows[inner, inner + 2] = w - 1, 1.0, -w
-        return rows / np.sqrt(1 + w**2 + (1 - w) ** 2)[:, None]
+        return np.stack([w - 1, np.ones_like(w), -w], axis=1) / np.sqrt(1 + w**2 + (1 - w) ** 2)[:, None]
 
     def residuals(self) -> np.ndarray:
         """Points by which inner cells are off the line through their neighbours on the logit scale; NaN at the ends."""
         logit = np.log(self.p / (1 - self.p))
         values = np.full(len(self.x), math.nan)
-        values[1:-1] = self.triples() @ logit * self.slope[1:-1] * 100
+        neighbours = np.stack([logit[:-2], logit[1:-1], logit[2:]], axis=1)
+        values[1:-1] = (self.triples() * neighbours).sum(axis=1) * self.slope[1:-1] * 100
         return values
 
     @property
     def freedom(self) -> float:
-        """tr(A)² / tr(A²) with A = TᵀT of the triples' weights T: about half the inner cells."""
-        gram = self.triples() @ self.triples().T
-        return float(np.trace(gram) ** 2 / (gram**2).sum())
+        """tr(A)² / tr(A²) with A = TᵀT of the triples' weights T: about half the inner cells.
+
+        T Tᵀ has ones on its diagonal, and differs from zero on the two next to it on either side alone.
+        """
+        before, own, after = self.triples().T
+        next_one = own[:-1] * before[1:] + after[:-1] * own[1:]
+        next_but_one = after[:-2] * before[2:]
+        return len(own) ** 2 / (len(own) + 2 * float((next_one**2).sum() + (next_but_one**2).sum()))
 
 
 @dataclass(frozen=True)
@@ -95,7 +102,8 @@ def polyline(cost: np.ndarray, accuracy: np.ndarray, names: Sequence[str]) -> Po
         known = np.flatnonzero((cost > 0) & np.isfinite(accuracy))
     levels, place = np.unique(cost[known], return_inverse=True)
     means = np.bincount(place, accuracy[known], len(levels)) / np.bincount(place, minlength=len(levels))
-    groups = tuple(frozenset(str(names[i]) for i in known[place == level]) for level in range(len(levels)))
+    members = np.split(known[np.argsort(place, kind="stable")], np.cumsum(np.bincount(place, minlength=1))[:-1])
+    groups = tuple(frozenset(str(names[i]) for i in cells) for cells in members[: len(levels)])
     return Polyline(np.log(levels), np.clip(means / 100, LOWEST, HIGHEST), means, groups)
 
 

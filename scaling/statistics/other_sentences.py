@@ -1,4 +1,6 @@
-"""Sentences for the difference at equal cost, and for the shares of attention and capacity."""
+"""Sentences for the difference at equal cost, for the shares of attention and capacity, and for scaling laws."""
+
+import math
 
 from scaling.statistics.equal_cost_parts import EqualCostParts
 from scaling.statistics.estimates import Interval
@@ -6,6 +8,7 @@ from scaling.statistics.kinds import Kind
 from scaling.statistics.missing import Missing
 from scaling.statistics.sentences import Words, bare, ends
 from scaling.statistics.shares import Shares
+from scaling.statistics.weighted_law import LawFit
 from scaling.wording import points
 
 SHORT_PARTS = {
@@ -26,6 +29,18 @@ def equal_cost_sentence(found: EqualCostParts | Missing, words: Words) -> str:
         for name, part in zip(names, found.parts, strict=True)
     )
     return f"{at} {_mean(found, words)} {over}; {each}."
+
+
+def law_sentence(found: LawFit | Missing, words: Words) -> str:
+    """`α 0.30 (0.24 to 0.37) over 1 M to 300 M MACs; whether the curve flattens to a floor or bends, …`"""
+    if isinstance(found, Missing):
+        return f"No law of {words.arm}: {found.said}."
+    alpha, over = found.alpha, words.span(found.low_cost, found.high_cost, "to")
+    high = points(alpha.high) if math.isfinite(alpha.high) else "open"
+    start = f"α {points(alpha.estimate)} ({points(alpha.low)} to {high}) over {over}"
+    if found.floor_is_known:
+        return f"{start}; it flattens to a floor of {bare(found.floor)} % error."
+    return f"{start}; whether the curve flattens to a floor or bends, these costs do not tell."
 
 
 def _mean(found: EqualCostParts, words: Words) -> str:

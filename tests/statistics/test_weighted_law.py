@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from scaling.statistics.missing import Missing
+from scaling.statistics.other_sentences import law_sentence
+from scaling.statistics.sentences import Words
 from scaling.statistics.weighted_law import LawFit, fit_law
 
 COST = np.geomspace(1e6, 3e8, 9)
@@ -80,6 +82,17 @@ def test_the_interval_of_alpha_is_where_the_profile_crosses() -> None:
     for end in (found.alpha.low, found.alpha.high):
         if 0 < end < math.inf:
             assert found.likelihood._profile_alpha(math.log(end)) == pytest.approx(found.likelihood.least + room)
+
+
+def test_the_sentence_says_what_these_costs_do_not_tell() -> None:
+    words = Words("average", "attention", "MACs")
+    sure = fitted(law(5, 30, 0.3) + 0.01 * np.array([1, -1, 1, 1, -1, 1, -1, 1, -1]))
+    open_ended = fitted(broken() + 0.3 * np.random.default_rng(0).normal(size=9))
+
+    assert law_sentence(sure, words).startswith("α 0.30 (")
+    assert " over 1 M to 300 M MACs; it flattens to a floor of " in law_sentence(sure, words)
+    assert "whether the curve flattens to a floor or bends, these costs do not tell." in law_sentence(open_ended, words)
+    assert law_sentence(fit_law(COST[:3], COST[:3]), words).startswith("No law of attention: ")
 
 
 @pytest.mark.parametrize(
