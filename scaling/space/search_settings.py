@@ -1,11 +1,33 @@
 """How a study looks for its answer: which cells, which of them are given up, when it is enough, what it may spend."""
 
-from typing import Literal
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from scaling.statistics import MARGIN
 from scaling.study.config import Settings
+from scaling.study.registry import Registry
+
+
+@dataclass(frozen=True)
+class SearchDesign:
+    """A registered design: the function that proposes cells, and what it needs.
+
+    Attributes:
+        function: takes the space and its feasibility, and yields batches of cells.
+        samples: whether it runs as many cells as `search.cells` says, and so needs that number.
+        searches: whether it looks at results between batches.
+    """
+
+    function: Callable[..., Any]
+    samples: bool = False
+    searches: bool = False
+
+
+DESIGNS: Registry[SearchDesign] = Registry("design", "scaling.sweep.search.designs")
+STOPPING_RULES: Registry[Callable[..., Any]] = Registry("stopping rule", "scaling.sweep.search.stopping")
 
 
 class Stop(Settings):
