@@ -5,7 +5,18 @@ import json
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    field_validator,
+    model_validator,
+)
+
+from scaling.study.errors import ModelError
 
 # Part of every content key. Raise it when a default below changes its value or a setting its meaning:
 # keys leave defaults out, so that a new setting does not orphan the records made before it existed.
@@ -145,6 +156,11 @@ class TrialConfig(Settings):
     recipe: Recipe = Recipe()
     seed: int = Field(default=0, ge=0, description="of initialisation, data order and augmentation")
 
+    @field_validator("arch", mode="before")
+    @classmethod
+    def _has_flat_pooling(cls, arch: Any) -> Any:
+        return flat_pooling(arch) if isinstance(arch, Mapping) else arch
+
     @property
     def key(self) -> str:
         """Content key: 16 hexadecimal digits of the SHA-256 of the settings that differ from the defaults."""
@@ -193,4 +209,34 @@ def flatten(tree: Mapping[str, Any], separator: str = ".", prefix: str = "") -> 
     for key, value in tree.items():
         name = f"{prefix}{key}"
         flat |= flatten(value, separator, f"{name}{separator}") if isinstance(value, Mapping) else {name: value}
+    return flat
+
+
+def flat_pooling(arch: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `arch` with `pooling: {name: attention, heads: 4}` as `pooling: attention, pooling_heads: 4`.
+
+    Keys and records hold the flat form. Whether the pooling has such an option is not checked here but by
+    `scaling.models.check_arch`, which must be given the nested form for that: a flat option of another pooling has no
+    effect, a nested one is a mistake.
+
+    Raises:
+        ModelError: the mapping has no name, or an option has different values in the two forms.
+    """
+    nested = arch.get("pooling")
+    if not isinstance(nested, Mapping):
+        return dict(arch)
+    if not isinstance(nested.get("name"), str):
+        raise ModelError(
+            f"pooling {dict(nested)} has no name; write it as {{name: attention, heads: 4}}, or as attention alone"
+        )
+    options = {f"pooling_{option}": value for option, value in nested.items() if option != "name"}
+    if problems := [
+        f"{key} is {arch[key]!r} and, inside pooling, {value!r}; keep one of them"
+        for key, value in options.items()
+        if key in arch and arch[key] != value
+    ]:
+        raise ModelError(problems)
+    flat: dict[str, Any] = {}
+    for key, value in arch.items():
+        flat |= {"pooling": nested["name"], **options} if key == "pooling" else {key: value}
     return flat
