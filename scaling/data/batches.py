@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from scaling.data.dataset import AnySplit, Split, StreamSplit
-from scaling.data.streaming import Step as Step
+from scaling.data.streaming import BatchIndices as BatchIndices
 from scaling.data.streaming import in_processes, in_threads
 from scaling.study.errors import DataError
 from scaling.study.notes import Notes
@@ -26,7 +26,7 @@ class UnreadableImageWarning(UserWarning):
     """An image of a large data set that was left out because it cannot be read."""
 
 
-def batches(split: AnySplit, plan: Iterable[Step], device: torch.device, notes: Notes | None = None) -> Iterator[Batch]:
+def batches(split: AnySplit, plan: Iterable[BatchIndices], device: torch.device, notes: Notes | None = None) -> Iterator[Batch]:
     """Serve the batches of `plan`, in order, on `device`.
 
     Unreadable images of a stream are left out of training, with a warning and a line in `notes` each; at evaluation,
@@ -40,7 +40,7 @@ def batches(split: AnySplit, plan: Iterable[Step], device: torch.device, notes: 
     return from_files(split, plan, device, notes or Notes())
 
 
-def from_memory(split: Split, plan: Iterable[Step], device: torch.device) -> Iterator[Batch]:
+def from_memory(split: Split, plan: Iterable[BatchIndices], device: torch.device) -> Iterator[Batch]:
     """Serve decoded images, which are put onto the device once, as bytes; batch by batch, where they are too many."""
     images, labels = _tensor(split.images), _tensor(split.labels).to(device)
     resident = fits(split.images.nbytes, device)
@@ -53,7 +53,7 @@ def from_memory(split: Split, plan: Iterable[Step], device: torch.device) -> Ite
         yield chosen, labels[there]
 
 
-def from_files(split: StreamSplit, plan: Iterable[Step], device: torch.device, notes: Notes) -> Iterator[Batch]:
+def from_files(split: StreamSplit, plan: Iterable[BatchIndices], device: torch.device, notes: Notes) -> Iterator[Batch]:
     """Serve images that as many workers as the trial has cores decode and crop in advance."""
     workers = torch.get_num_threads()
     labels = _tensor(split.labels)

@@ -8,7 +8,7 @@ import numpy as np
 
 from scaling.data.decoding import told
 from scaling.data.images import FileImages
-from scaling.data.registry import Examples, Found, Spec, source
+from scaling.data.registry import Examples, SourceContent, Spec, source
 from scaling.data.splits import ALIASES
 from scaling.study.config import DataConfig
 from scaling.study.errors import DataError, unknown
@@ -28,7 +28,7 @@ def existing(path: str) -> Path:
 
 
 @source("folder", argument="PATH")
-def folder(spec: Spec, config: DataConfig) -> Found:
+def folder(spec: Spec, config: DataConfig) -> SourceContent:
     """List a folder of class folders, or of sets of class folders; nothing is decoded."""
     root = existing(spec.argument)
     if not root.is_dir():
@@ -43,7 +43,7 @@ def folder(spec: Spec, config: DataConfig) -> Found:
     ]
     if strangers:
         raise told(strangers)
-    return Found({name: _examples(path, classes[name], names) for name, path in roots.items()}, tuple(names))
+    return SourceContent({name: _examples(path, classes[name], names) for name, path in roots.items()}, tuple(names))
 
 
 def _sets(root: Path) -> dict[str, Path]:

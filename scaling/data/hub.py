@@ -10,7 +10,7 @@ from PIL import Image
 from scaling.data.images import StreamedImages
 from scaling.data.labels import is_secret, numbered
 from scaling.data.parquet import check_columns, common_names, image_and_label, label_values
-from scaling.data.registry import Examples, Found, Spec, source
+from scaling.data.registry import Examples, SourceContent, Spec, source
 from scaling.data.splits import ALIASES
 from scaling.study.config import DataConfig
 from scaling.study.errors import DataError
@@ -39,7 +39,7 @@ class HubImages(StreamedImages):
 
 
 @source("hf", argument="NAME")
-def hf(spec: Spec, config: DataConfig) -> Found:
+def hf(spec: Spec, config: DataConfig) -> SourceContent:
     """Download a data set, or read it from the cache of `datasets`; what follows is the same as for parquet:PATH."""
     try:
         datasets: Any = importlib.import_module("datasets")
@@ -68,4 +68,4 @@ def hf(spec: Spec, config: DataConfig) -> Found:
         for name in sets
         if not is_secret(name, labels[name])
     }
-    return Found(found, class_names)
+    return SourceContent(found, class_names)

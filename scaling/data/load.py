@@ -8,7 +8,7 @@ import numpy as np
 from scaling.data.dataset import AnySplit, Dataset, Split, StreamSplit
 from scaling.data.decoding import Form, NotGreyError, decode, first_form, told
 from scaling.data.images import StreamedImages
-from scaling.data.registry import Found, find
+from scaling.data.registry import SourceContent, find
 from scaling.data.row_groups import window_bytes
 from scaling.data.splits import Part, three_sets, with_limit
 from scaling.study.config import DataConfig
@@ -72,7 +72,7 @@ def _decoded(parts: Mapping[str, Part], form: Form) -> dict[str, Split]:
     return splits
 
 
-def _streamed(found: Found, parts: Mapping[str, Part], form: Form, config: DataConfig) -> Dataset:
+def _streamed(found: SourceContent, parts: Mapping[str, Part], form: Form, config: DataConfig) -> Dataset:
     """Leave the images in their files; those of a sample are decoded, for the statistics."""
     if config.image_size is None:
         raise DataError(f"{config.source} is too large for memory, so its images are read from files; set"
@@ -115,7 +115,7 @@ def _sample_statistics(
 
 
 def _dataset(
-    found: Found, splits: Mapping[str, AnySplit], mean: tuple[float, ...], std: tuple[float, ...], shift: float
+    found: SourceContent, splits: Mapping[str, AnySplit], mean: tuple[float, ...], std: tuple[float, ...], shift: float
 ) -> Dataset:
     return Dataset(
         train=splits["train"],

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from scaling.data.folder import existing
 from scaling.data.labels import is_secret, numbered
-from scaling.data.registry import Examples, Found, Spec, source
+from scaling.data.registry import Examples, SourceContent, Spec, source
 from scaling.data.row_groups import RowGroupImages, layout_of, window_bytes
 from scaling.data.shards import files_of_sets
 from scaling.study.config import DataConfig
@@ -22,7 +22,7 @@ LABEL_COLUMNS = ("label", "labels", "fine_label")
 
 
 @source("parquet", argument="PATH")
-def parquet(spec: Spec, config: DataConfig) -> Found:
+def parquet(spec: Spec, config: DataConfig) -> SourceContent:
     """Find train-*.parquet, validation-*.parquet and test-*.parquet in PATH or PATH/data, or one file.
 
     Labels are read; images are left in the files, and read a row group at a time when they are wanted.
@@ -44,7 +44,7 @@ def parquet(spec: Spec, config: DataConfig) -> Found:
         for name in files
         if not is_secret(name, labels[name])
     }
-    return Found(sets, class_names)
+    return SourceContent(sets, class_names)
 
 
 def image_and_label(schema: pa.Schema, config: DataConfig, origin: str) -> tuple[str, str]:

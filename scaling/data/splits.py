@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from scaling.data.registry import Examples, Found
+from scaling.data.registry import Examples, SourceContent
 from scaling.study.config import DataConfig
 from scaling.study.errors import DataError
 
@@ -18,7 +18,7 @@ ALIASES = {
 }  # fmt: skip
 
 
-def three_sets(found: Found, config: DataConfig) -> dict[str, Part]:
+def three_sets(found: SourceContent, config: DataConfig) -> dict[str, Part]:
     """Divide a source into train, validation and test.
 
     Three sets are taken as they are. Of two, the one beside train is the test set and validation is a part of train.
@@ -51,7 +51,7 @@ def three_sets(found: Found, config: DataConfig) -> dict[str, Part]:
     return {"train": (train, rest), **parts}
 
 
-def with_limit(parts: Mapping[str, Part], found: Found, config: DataConfig) -> dict[str, Part]:
+def with_limit(parts: Mapping[str, Part], found: SourceContent, config: DataConfig) -> dict[str, Part]:
     """Take `train_limit` images for training; what is held out is the same whatever the limit is.
 
     Raises:
@@ -97,7 +97,7 @@ def stratified_order(labels: np.ndarray, seed: int) -> np.ndarray:
     return shuffled[np.argsort(place[shuffled], kind="stable")]
 
 
-def _check_classes(train_labels: np.ndarray, found: Found, name: str) -> None:
+def _check_classes(train_labels: np.ndarray, found: SourceContent, name: str) -> None:
     """Refuse classes that cannot be learnt: no example of them is left in train."""
     missing = np.setdiff1d(np.arange(len(found.class_names)), train_labels)
     if len(missing):

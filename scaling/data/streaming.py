@@ -30,17 +30,17 @@ NICENESS = 0  # of the threads: they decode while the network's threads wait, an
 
 
 @dataclass(frozen=True)
-class Step:
+class BatchIndices:
     """The images of one batch, in their order."""
 
     indices: np.ndarray  # int64 (B,)
     seed: tuple[int, ...] | None = None  # of random crops from files; None: evaluation, which cuts the middle out
     places: np.ndarray | None = None  # int64 (B,), where this is a share of a batch: the place of each in the whole
 
-    def part(self, share: slice) -> "Step":
+    def part(self, share: slice) -> "BatchIndices":
         """These images alone, cropped as they are in the whole batch."""
         places = np.arange(len(self.indices)) if self.places is None else self.places
-        return Step(self.indices[share], self.seed, places[share])
+        return BatchIndices(self.indices[share], self.seed, places[share])
 
 
 @dataclass(frozen=True)
@@ -56,12 +56,12 @@ class Piece:
 class Served(NamedTuple):
     """A step, decoded."""
 
-    step: Step
+    step: BatchIndices
     images: torch.Tensor  # uint8 (B, H, W, C); black where unreadable
     problems: list[tuple[int, str]]  # row of an unreadable image, and what is wrong with it
 
 
-def pieces(step: Step, workers: int, split: StreamSplit) -> list[Piece]:
+def pieces(step: BatchIndices, workers: int, split: StreamSplit) -> list[Piece]:
     """Divide a step among workers such that each has what lies together, the same one nearly the same row groups."""
     blocks = split.images.blocks()
     by_place = step.indices if blocks is None else blocks.numbers[step.indices] * len(split) + step.indices
@@ -100,11 +100,11 @@ class Reader(Dataset):
         return problems
 
 
-def in_threads(split: StreamSplit, plan: Iterable[Step], workers: int) -> Iterator[Served]:
+def in_threads(split: StreamSplit, plan: Iterable[BatchIndices], workers: int) -> Iterator[Served]:
     """Decode in threads of this process, straight into the batches."""
     reader = Reader(split)
     pool = ThreadPoolExecutor(workers, "decoder", _give_way)
-    waiting: deque[tuple[Step, torch.Tensor, list[Future[list[tuple[int, str]]]]]] = deque()
+    waiting: deque[tuple[BatchIndices, torch.Tensor, list[Future[list[tuple[int, str]]]]]] = deque()
 
     def served() -> Served:
         step, images, parts = waiting.popleft()
@@ -123,11 +123,11 @@ def in_threads(split: StreamSplit, plan: Iterable[Step], workers: int) -> Iterat
         pool.shutdown(cancel_futures=True)
 
 
-def in_processes(split: StreamSplit, plan: Iterable[Step], workers: int, device: torch.device) -> Iterator[Served]:
+def in_processes(split: StreamSplit, plan: Iterable[BatchIndices], workers: int, device: torch.device) -> Iterator[Served]:
     """Decode in processes; a CUDA device is given its images from pinned memory, while it works on earlier ones."""
     context = multiprocessing.get_context("forkserver")  # plain forks inherit the locks of CUDA's and Ray's threads
     context.set_forkserver_preload(["scaling.data.streaming"])
-    begun: deque[tuple[Step, list[Piece]]] = deque()
+    begun: deque[tuple[BatchIndices, list[Piece]]] = deque()
 
     def work() -> Iterator[Piece]:
         for step in plan:

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from scaling.data.images import Images
-from scaling.data.registry import Examples, Found, Spec, source
+from scaling.data.registry import Examples, SourceContent, Spec, source
 from scaling.study.config import DataConfig
 from scaling.study.errors import DataError
 
@@ -20,7 +20,7 @@ PATIENCE_SECONDS = 20.0  # with a server that does not answer
 
 
 @dataclass(frozen=True)
-class Kind:
+class TorchvisionSet:
     """How torchvision spells a data set, and whether its mirror images are of the same class."""
 
     name: str  # of the class in torchvision.datasets
@@ -32,14 +32,14 @@ class Kind:
 
 _TRAIN = {"split": "train"}
 _TEST = {"split": "test"}
-KINDS = {
-    "cifar10": Kind("CIFAR10", flip=True),
-    "cifar100": Kind("CIFAR100", flip=True),
-    "fashion_mnist": Kind("FashionMNIST", flip=True),
-    "kmnist": Kind("KMNIST", flip=False),
-    "mnist": Kind("MNIST", flip=False),
-    "stl10": Kind("STL10", flip=True, train=_TRAIN, test=_TEST, labels="labels"),
-    "svhn": Kind("SVHN", flip=False, train=_TRAIN, test=_TEST, labels="labels"),
+DATA_SETS = {
+    "cifar10": TorchvisionSet("CIFAR10", flip=True),
+    "cifar100": TorchvisionSet("CIFAR100", flip=True),
+    "fashion_mnist": TorchvisionSet("FashionMNIST", flip=True),
+    "kmnist": TorchvisionSet("KMNIST", flip=False),
+    "mnist": TorchvisionSet("MNIST", flip=False),
+    "stl10": TorchvisionSet("STL10", flip=True, train=_TRAIN, test=_TEST, labels="labels"),
+    "svhn": TorchvisionSet("SVHN", flip=False, train=_TRAIN, test=_TEST, labels="labels"),
 }
 
 
@@ -65,10 +65,10 @@ def data_root() -> Path:
     return Path(os.environ.get("SCALING_DATA", "~/.cache/scaling/data")).expanduser()
 
 
-@source(*KINDS)
-def torchvision(spec: Spec, config: DataConfig) -> Found:
+@source(*DATA_SETS)
+def torchvision(spec: Spec, config: DataConfig) -> SourceContent:
     """Read a data set from $SCALING_DATA (default ~/.cache/scaling/data), where it is downloaded if it is missing."""
-    kind = KINDS[spec.name]
+    kind = DATA_SETS[spec.name]
     root = data_root()
     sets = {"train": _load(kind, kind.train, spec.name, root), "test": _load(kind, kind.test, spec.name, root)}
     examples = {
@@ -81,10 +81,10 @@ def torchvision(spec: Spec, config: DataConfig) -> Found:
     }
     known = getattr(sets["train"], "classes", None)
     names = known or range(int(examples["train"].labels.max()) + 1)
-    return Found(examples, tuple(map(str, names)), flip=kind.flip)
+    return SourceContent(examples, tuple(map(str, names)), flip=kind.flip)
 
 
-def _load(kind: Kind, which: Mapping[str, Any], name: str, root: Path) -> Any:
+def _load(kind: TorchvisionSet, which: Mapping[str, Any], name: str, root: Path) -> Any:
     build = getattr(
         importlib.import_module("torchvision.datasets"), kind.name
     )  # an import of seconds, made when needed

@@ -13,7 +13,7 @@ import numpy as np
 from scaling.data.decoding import MOST_PROBLEMS, told
 from scaling.data.folder import existing
 from scaling.data.labels import is_secret, numbered
-from scaling.data.registry import Examples, Found, Spec, source
+from scaling.data.registry import Examples, SourceContent, Spec, source
 from scaling.data.shards import files_of_sets
 from scaling.data.tar_index import TarImages, TarIndex, indexed
 from scaling.data.torchvision import data_root
@@ -25,7 +25,7 @@ CLASS_NAMES = "classnames.txt"  # one a line, beside the shards, where there is 
 
 
 @source("wds", argument="PATH-OR-PATTERN")
-def wds(spec: Spec, config: DataConfig) -> Found:
+def wds(spec: Spec, config: DataConfig) -> SourceContent:
     """Index the *.tar files of a folder or pattern, such as `shards/train-{0000..0146}.tar`; nothing is decoded."""
     files = _files(spec.argument)
     cache = data_root() / "index"
@@ -46,7 +46,7 @@ def wds(spec: Spec, config: DataConfig) -> Found:
         for name in found
         if not is_secret(name, labels[name])
     }
-    return Found(sets, names)
+    return SourceContent(sets, names)
 
 
 def expanded(pattern: str) -> list[str]:

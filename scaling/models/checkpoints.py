@@ -15,7 +15,7 @@ from torch import nn
 
 from scaling.models.registry import build_model
 from scaling.study.errors import ModelError
-from scaling.study.storage import Place, place, write_atomically
+from scaling.study.storage import RemotePath, place, write_atomically
 
 State = dict[str, torch.Tensor]
 
@@ -196,7 +196,7 @@ class SavedModel:
 
 def save_model(
     model: nn.Module,
-    path: str | Path | Place,
+    path: str | Path | RemotePath,
     *,
     family: str,
     arch: Mapping[str, Any],

@@ -17,14 +17,14 @@ from scaling.study.storage import Where, read_all
 
 
 @dataclass(frozen=True)
-class Reading:
+class StudyRecords:
     """What could be read of a study's records."""
 
     records: list[Record]  # sorted by cell, arm and seed
     left_out: list[str]  # what could not, one line a file
 
 
-def read_what_can_be(folder: Where) -> Reading:
+def read_what_can_be(folder: Where) -> StudyRecords:
     """Read the records of the study at `folder`; those that are torn, or of a newer version, are named and left out."""
     files = sorted((folder / "records").glob("*.json"), key=str)
     records: list[Record] = []
@@ -36,7 +36,7 @@ def read_what_can_be(folder: Where) -> Reading:
                 records.append(_sharing(_read(path, content), shared))
             except ScalingError as mistake:
                 left_out += [problem.removeprefix(f"{folder}/") for problem in mistake.problems]
-    return Reading(in_order(records), left_out)
+    return StudyRecords(in_order(records), left_out)
 
 
 def _read(path: Where, content: bytes | Exception) -> Record:

@@ -174,7 +174,7 @@ class Study(Entry):
 
 
 LARGEST_SEED = 2**63 - 1  # what a column of whole numbers holds
-Kind = TypeVar("Kind", Record, Study)
+Stored = TypeVar("Stored", Record, Study)
 PERCENTAGES = [name for name in Scores.model_fields if name.endswith(("accuracy", "top5", "calibration_error"))]
 
 
@@ -270,7 +270,7 @@ def _sortable(value: object) -> tuple[bool, float, str]:
     return (not number, float(value) if number else 0.0, str(value))
 
 
-def parsed(path: Where, read: bytes | Exception, kind: type[Kind]) -> Kind:
+def parsed(path: Where, read: bytes | Exception, kind: type[Stored]) -> Stored:
     """The record or study in what was read from `path`.
 
     Raises:

@@ -1,6 +1,6 @@
 """Storage: where results live: a folder on this machine, one that machines share, or an object store.
 
-`place(text)` gives a `pathlib.Path`, or for a URI such as `s3://bucket/prefix` a `Place`, which has those of Path's
+`place(text)` gives a `pathlib.Path`, or for a URI such as `s3://bucket/prefix` a `RemotePath`, which has those of Path's
 methods that results need. Both are written through `write_atomically` and removed through `remove_tree`.
 """
 
@@ -46,7 +46,7 @@ SCHEMES = {
 
 
 @dataclass(frozen=True, order=True)
-class Place:
+class RemotePath:
     """A file or folder in a store that pyarrow reaches; it holds no connection, so that it travels to other machines.
 
     Its methods mean what Path's of the same name mean, and raise `StorageError` where the store does not answer.
@@ -61,11 +61,11 @@ class Place:
         base = f"{self.scheme}://{self.authority}/{self.path}"
         return f"{base}?{self.query}" if self.query else base
 
-    def __truediv__(self, inner: str) -> "Place":
+    def __truediv__(self, inner: str) -> "RemotePath":
         return self._at("/".join(part for part in (self.path, inner.strip("/")) if part))
 
-    def _at(self, path: str) -> "Place":
-        return Place(self.scheme, self.authority, path, self.query)
+    def _at(self, path: str) -> "RemotePath":
+        return RemotePath(self.scheme, self.authority, path, self.query)
 
     @property
     def name(self) -> str:
@@ -76,10 +76,10 @@ class Place:
         return self.name.rpartition(".")[0] or self.name
 
     @property
-    def parent(self) -> "Place":
+    def parent(self) -> "RemotePath":
         return self._at(self.path.rpartition("/")[0])
 
-    def resolve(self) -> "Place":
+    def resolve(self) -> "RemotePath":
         return self
 
     def exists(self) -> bool:
@@ -120,7 +120,7 @@ class Place:
                 if not missing_ok:
                     raise
 
-    def glob(self, pattern: str) -> Iterator["Place"]:
+    def glob(self, pattern: str) -> Iterator["RemotePath"]:
         """What matches `pattern`, such as `*.json` or `*/study.json`; each * stands within one name."""
         first, _, rest = pattern.partition("/")
         found = sorted((name, is_folder) for name, is_folder in self._names() if fnmatch.fnmatchcase(name, first))
@@ -168,11 +168,11 @@ class Place:
             raise StorageError(f"{self} cannot be {done}: {cause(error)}") from None
 
 
-Where: TypeAlias = Path | Place
+Where: TypeAlias = Path | RemotePath
 
 
-def place(where: str | Path | Place) -> Where:
-    """A path, or a `Place` where `where` is a URI. Nothing is asked of the store yet.
+def place(where: str | Path | RemotePath) -> Where:
+    """A path, or a `RemotePath` where `where` is a URI. Nothing is asked of the store yet.
 
     Raises:
         StorageError: a scheme that is not known, or a URI with a password in it, which would end up in records.
@@ -192,7 +192,7 @@ def place(where: str | Path | Place) -> Where:
         )
     if scheme in {"s3", "gs"} and not authority:
         raise StorageError(f"{where}: names no bucket; write {scheme}://BUCKET/PREFIX")
-    return Place(scheme, authority, match["path"].strip("/"), query)
+    return RemotePath(scheme, authority, match["path"].strip("/"), query)
 
 
 def write_atomically(where: Where, content: bytes) -> None:
@@ -201,7 +201,7 @@ def write_atomically(where: Where, content: bytes) -> None:
     Raises:
         StorageError: it cannot be written, as where the disk is full; the old file, if any, is as it was.
     """
-    if isinstance(where, Place):
+    if isinstance(where, RemotePath):
         where.write_bytes(content)
         return
     # Not tempfile.mkstemp: its files are the owner's alone, and results and pages are for sharing.
@@ -224,7 +224,7 @@ def write_atomically(where: Where, content: bytes) -> None:
 def read_all(files: Iterable[Where]) -> Iterator[tuple[Where, bytes | OSError | StorageError]]:
     """Read whole files, in their order; from a store many at a time. A file that cannot be read comes as its error."""
     files = list(files)
-    if not any(isinstance(file, Place) for file in files):
+    if not any(isinstance(file, RemotePath) for file in files):
         yield from ((file, _read(file)) for file in files)
         return
     with ThreadPoolExecutor(AT_ONCE) as pool:
@@ -233,7 +233,7 @@ def read_all(files: Iterable[Where]) -> Iterator[tuple[Where, bytes | OSError | 
 
 def remove_tree(where: Where) -> None:
     """Remove a folder and all in it, as far as that can be done; nothing happens where there is none."""
-    if isinstance(where, Place):
+    if isinstance(where, RemotePath):
         with contextlib.suppress(StorageError):
             where.remove_tree()
     else:

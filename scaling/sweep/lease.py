@@ -22,7 +22,7 @@ from typing import IO, NoReturn
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from scaling.study.errors import ScalingError, StorageError
-from scaling.study.storage import Place, Where, write_atomically
+from scaling.study.storage import RemotePath, Where, write_atomically
 
 REFRESH = 20.0  # seconds
 DEAD = 120.0  # seconds without a word; several refreshes may fail before a sweep is taken for dead
@@ -75,14 +75,14 @@ def locked(folder: Where) -> Iterator[None]:
     with contextlib.ExitStack() as held:
         if isinstance(folder, Path):
             held.enter_context(_kernel_lock(folder, me))
-        if isinstance(folder, Place) or is_shared(folder):
+        if isinstance(folder, RemotePath) or is_shared(folder):
             held.enter_context(_lease(folder, me))
         yield
 
 
 def holder(folder: Where) -> Holder | None:
     """The sweep that holds the study at `folder` now, if any does."""
-    if isinstance(folder, Place) or is_shared(folder):
+    if isinstance(folder, RemotePath) or is_shared(folder):
         found = _read(folder / ".lease")
         return None if found is None or found.is_dead else found
     with contextlib.suppress(FileNotFoundError), (folder / ".lock").open() as lock:

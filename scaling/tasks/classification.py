@@ -13,7 +13,7 @@ from torch import nn
 
 from scaling.data import AnySplit, Dataset
 from scaling.data.augment import Normalisation
-from scaling.data.batches import Step, batches, unreadable_lines
+from scaling.data.batches import BatchIndices, batches, unreadable_lines
 from scaling.study.errors import TrainingError
 from scaling.study.notes import Notes
 from scaling.study.records import Scores
@@ -180,6 +180,6 @@ def _logits(
         notes.add(f"out of memory: evaluation took fewer than {BATCH} images at a time")
 
 
-def _in_order(count: int) -> Iterator[Step]:
+def _in_order(count: int) -> Iterator[BatchIndices]:
     for start in range(0, count, BATCH):
-        yield Step(np.arange(start, min(start + BATCH, count)))
+        yield BatchIndices(np.arange(start, min(start + BATCH, count)))

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from scaling.data import AnySplit, Dataset
-from scaling.data.batches import Step, batches
+from scaling.data.batches import BatchIndices, batches
 from scaling.models import save_model
 from scaling.models.attention_pooling import AttendingPool
 from scaling.study.config import TrialConfig
@@ -53,5 +53,5 @@ def examples(split: AnySplit, count: int = IMAGES) -> np.ndarray:
     for label in np.unique(labels):
         rank_in_class[labels == label] = np.arange(np.count_nonzero(labels == label))
     chosen = np.lexsort((labels, rank_in_class))[:count]
-    found = [images for images, _ in batches(split, [Step(np.sort(chosen))], torch.device("cpu"))]
+    found = [images for images, _ in batches(split, [BatchIndices(np.sort(chosen))], torch.device("cpu"))]
     return torch.cat(found).numpy()

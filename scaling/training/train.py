@@ -19,7 +19,7 @@ from torch import nn
 
 from scaling.data import AnySplit, Dataset, Split
 from scaling.data.augment import Augmentation
-from scaling.data.batches import Batch, Step, batches, left_out, refuse_too_many
+from scaling.data.batches import Batch, BatchIndices, batches, left_out, refuse_too_many
 from scaling.models.activation_checkpointing import checkpoint_gradients
 from scaling.study.config import Recipe
 from scaling.study.errors import StorageError
@@ -166,7 +166,7 @@ def fit(
 
 
 def shared_batches(
-    split: AnySplit, plan: Iterator[Step], device: torch.device, workers: Workers, notes: Notes
+    split: AnySplit, plan: Iterator[BatchIndices], device: torch.device, workers: Workers, notes: Notes
 ) -> Iterator[Batch]:
     """Batches of `plan`, whole for every worker; of images that are decoded anew, each worker decodes its share."""
     if workers.count == 1 or isinstance(split, Split):
@@ -180,7 +180,7 @@ def steps_per_epoch(images: int, recipe: Recipe) -> int:
     return max(1, images // recipe.batch_size)
 
 
-def epoch_plan(split: AnySplit, recipe: Recipe, *, seed: int, epoch: int) -> Iterator[Step]:
+def epoch_plan(split: AnySplit, recipe: Recipe, *, seed: int, epoch: int) -> Iterator[BatchIndices]:
     """Batches of one epoch: a function of its arguments and nothing else.
 
     Repeated images come in a row, in one batch. Hoffer et al., "Augment your batch", arXiv 1901.09335.
@@ -188,7 +188,7 @@ def epoch_plan(split: AnySplit, recipe: Recipe, *, seed: int, epoch: int) -> Ite
     order = split.order(np.random.default_rng((seed, epoch, ORDER))).repeat(recipe.repeats)
     size = min(recipe.batch_size, len(split))
     for step in range(steps_per_epoch(len(split), recipe)):
-        yield Step(order[step * size : (step + 1) * size], seed=(seed, epoch, AUGMENTATION))
+        yield BatchIndices(order[step * size : (step + 1) * size], seed=(seed, epoch, AUGMENTATION))
 
 
 class Pace:

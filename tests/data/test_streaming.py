@@ -15,7 +15,7 @@ from PIL import Image
 from torch import nn
 
 from scaling.data import Dataset, StreamSplit, load_data, row_groups, streaming
-from scaling.data.batches import Step, UnreadableImageWarning, batches
+from scaling.data.batches import BatchIndices, UnreadableImageWarning, batches
 from scaling.data.images import Blocks, StreamedImages
 from scaling.models import build_model
 from scaling.study.config import DataConfig, Recipe
@@ -34,12 +34,12 @@ def streamed(source: str, memory_gib: float = 1e-9, **settings) -> StreamSplit:
     return data.train
 
 
-def epoch_of(split: StreamSplit, size: int, seed: int = 0) -> list[Step]:
+def epoch_of(split: StreamSplit, size: int, seed: int = 0) -> list[BatchIndices]:
     order = split.order(np.random.default_rng(seed))
-    return [Step(order[start : start + size], seed=(seed,)) for start in range(0, len(order), size)]
+    return [BatchIndices(order[start : start + size], seed=(seed,)) for start in range(0, len(order), size)]
 
 
-def numbers(split: StreamSplit, plan: list[Step]) -> list[int]:
+def numbers(split: StreamSplit, plan: list[BatchIndices]) -> list[int]:
     return [number for pixels, _ in batches(split, plan, CPU) for number in number_of(pixels)]
 
 
@@ -114,7 +114,7 @@ def test_processes_serve_what_threads_do(source: str) -> None:
 
 
 def test_shares_of_a_batch_put_together_are_the_batch(tmp_path: Path) -> None:
-    split, step = photographs(tmp_path).train, Step(np.array([4, 4, *range(30)]), seed=(3,))
+    split, step = photographs(tmp_path).train, BatchIndices(np.array([4, 4, *range(30)]), seed=(3,))
     (whole,) = batches(split, [step], CPU)
 
     shares = [next(batches(split, [step.part(share)], CPU)) for share in (slice(0, 13), slice(13, 32))]
@@ -180,7 +180,7 @@ def test_workers_share_a_batch_without_rest_and_without_overlap(indices: list[in
     images = Laid([10] * 10)
     split = StreamSplit(images, np.zeros(100, np.int64), (8, 8, 3), window_bytes=50, most_unreadable=0)
 
-    parts = streaming.pieces(Step(np.array(indices), seed=(1,)), workers, split)
+    parts = streaming.pieces(BatchIndices(np.array(indices), seed=(1,)), workers, split)
 
     assert sorted(itertools.chain.from_iterable(part.rows for part in parts)) == list(range(len(indices)))
     assert 1 <= len(parts) <= workers
@@ -337,16 +337,16 @@ def test_unreadable_files_are_left_out_with_a_warning_up_to_a_limit(tmp_path: Pa
     data, notes = photographs(tmp_path, broken=11), Notes()
 
     with pytest.warns(UnreadableImageWarning, match=r"left out: .*\.jpg: cannot be read as an image"):
-        ((images, labels),) = batches(data.train, [Step(np.arange(9, 14), seed=(0,))], CPU, notes)
+        ((images, labels),) = batches(data.train, [BatchIndices(np.arange(9, 14), seed=(0,))], CPU, notes)
     assert len(images) == len(labels) == 3
     assert len(notes.lines) == 2  # they are told in the record, too
     with (
         pytest.warns(UnreadableImageWarning),
         pytest.raises(DataError, match=r"11 images cannot be read, more than data\.most_unreadable = 10"),
     ):
-        list(batches(data.train, [Step(np.arange(12), seed=(0,))], CPU))
+        list(batches(data.train, [BatchIndices(np.arange(12), seed=(0,))], CPU))
     with pytest.warns(UnreadableImageWarning):
-        ((images, labels),) = batches(data.train, [Step(np.arange(2, 12))], CPU)
+        ((images, labels),) = batches(data.train, [BatchIndices(np.arange(2, 12))], CPU)
     assert len(labels) == 10  # at evaluation every image has its place
     assert [bool(image.any()) for image in images] == [False] * 9 + [True]
 
@@ -354,7 +354,7 @@ def test_unreadable_files_are_left_out_with_a_warning_up_to_a_limit(tmp_path: Pa
 def test_a_run_that_is_continued_knows_what_was_unreadable_before(tmp_path: Path) -> None:
     data, notes = photographs(tmp_path, broken=11), Notes()
     with pytest.warns(UnreadableImageWarning):
-        list(batches(data.train, [Step(np.arange(8), seed=(0,))], CPU, notes))
+        list(batches(data.train, [BatchIndices(np.arange(8), seed=(0,))], CPU, notes))
     known = Notes()
     for line in notes.lines:  # as a checkpoint has them
         known.add(line)
@@ -363,7 +363,7 @@ def test_a_run_that_is_continued_knows_what_was_unreadable_before(tmp_path: Path
         pytest.warns(UnreadableImageWarning),
         pytest.raises(DataError, match=r"11 images cannot be read, more than data\.most_unreadable = 10"),
     ):
-        list(batches(data.train, [Step(np.arange(6, 12), seed=(1,))], CPU, known))
+        list(batches(data.train, [BatchIndices(np.arange(6, 12), seed=(1,))], CPU, known))
 
 
 def test_a_batch_without_a_readable_image_is_no_step(tmp_path: Path) -> None:

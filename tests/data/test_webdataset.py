@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from scaling.data import StreamSplit, load_data, tar_index, webdataset
-from scaling.data.batches import Step, UnreadableImageWarning, batches
+from scaling.data.batches import BatchIndices, UnreadableImageWarning, batches
 from scaling.study.config import DataConfig
 from scaling.study.errors import DataError
 from tests.support.images import check, encoded, images, number_of, numbered_picture, problems, write_shards, write_tar
@@ -45,7 +45,7 @@ def test_small_shards_are_decoded_into_memory_with_every_image_once(tmp_path: Pa
 
 def test_streamed_shards_give_each_image_with_its_label_across_shard_boundaries(tmp_path: Path) -> None:
     split = stream(write_shards(tmp_path / "shards", 40, per_shard=7))
-    steps = [Step(np.arange(start, min(start + 5, len(split)))) for start in range(0, len(split), 5)]
+    steps = [BatchIndices(np.arange(start, min(start + 5, len(split)))) for start in range(0, len(split), 5)]
 
     served = [(number_of(pixels), labels.tolist()) for pixels, labels in batches(split, steps, CPU)]
 
@@ -157,7 +157,7 @@ def test_one_corrupt_image_in_a_tar_is_named_and_left_out_until_there_are_too_ma
     write_shards(folder, 40, per_shard=7, broken={victim})
 
     split = stream(folder)
-    plan = [Step(np.arange(len(split)), seed=(0,))]
+    plan = [BatchIndices(np.arange(len(split)), seed=(0,))]
     with pytest.warns(UnreadableImageWarning, match=rf"train-00{victim // 7}\.tar member {victim:05}\.png: cannot be"):
         ((pixels, labels),) = batches(split, plan, CPU)
     assert len(labels) == len(split) - 1

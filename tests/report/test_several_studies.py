@@ -10,7 +10,7 @@ from scaling.report import main
 from scaling.report.analysis.analysis import Analysis, analyse
 from scaling.report.analysis.changes import find_changes
 from scaling.report.analysis.joint import Joint, Member, join
-from scaling.study.reading import Reading
+from scaling.study.reading import StudyRecords
 from scaling.study.records import Record
 from tests.support.page_reader import Page
 from tests.support.studies import Truth, describe, simulated_records, write_simulation
@@ -42,8 +42,8 @@ def joined(records: list[Record], others: list[Record]) -> Joint:
     """Two studies of the truth's space as one."""
     study = describe(EVERYTHING, TRUTH, "first")
     members = [
-        Member(study, Reading(records, [])),
-        Member(study.model_copy(update={"name": "second"}), Reading(others, [])),
+        Member(study, StudyRecords(records, [])),
+        Member(study.model_copy(update={"name": "second"}), StudyRecords(others, [])),
     ]
     return join(members)
 
@@ -68,7 +68,7 @@ def test_a_value_that_one_study_fixes_and_another_varies_is_one_cell() -> None:
     study = describe(EVERYTHING, TRUTH, "first")
     other = study.model_copy(update={"name": "second", "axes": ["width"]})
 
-    both = join([Member(study, Reading(EVERYTHING, [])), Member(other, Reading(fixed, []))])
+    both = join([Member(study, StudyRecords(EVERYTHING, [])), Member(other, StudyRecords(fixed, []))])
 
     (verdict,) = analyse(both.study, both.records).verdicts
     assert len(verdict.comparison.cells) == 4  # depth 2, two widths, two arms
@@ -79,7 +79,7 @@ def test_conditions_that_differ_between_studies_are_named() -> None:
     first = describe(EVERYTHING, TRUTH, "first").model_copy(update={"conditions": {"recipe": {"epochs": 10}}})
     second = first.model_copy(update={"name": "second", "conditions": {"recipe": {"epochs": 30}}})
 
-    both = join([Member(first, Reading(EVERYTHING, [])), Member(second, Reading(EVERYTHING, []))])
+    both = join([Member(first, StudyRecords(EVERYTHING, [])), Member(second, StudyRecords(EVERYTHING, []))])
 
     assert any("recipe.epochs 10 → 30" in note for note in both.notes)
 

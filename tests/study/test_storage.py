@@ -17,7 +17,7 @@ from scaling.data import load_data
 from scaling.study.config import DataConfig, Recipe, Trial, TrialConfig
 from scaling.study.errors import RecordError, StorageError
 from scaling.study.records import Record, load_study, read_records, read_study, write_record, write_study
-from scaling.study.storage import SCHEMES, Place, Where, place, read_all, remove_tree, write_atomically
+from scaling.study.storage import SCHEMES, RemotePath, Where, place, read_all, remove_tree, write_atomically
 from scaling.training import checkpointing
 from scaling.training.checkpointing import Checkpoint
 from scaling.trial import run_trial
@@ -119,7 +119,7 @@ def test_a_place_travels_to_other_processes_and_reads_back_from_its_text() -> No
 
         assert pickle.loads(pickle.dumps(where)) == where  # our own bytes
         assert place(str(where)) == where
-        assert isinstance(where, Place)
+        assert isinstance(where, RemotePath)
     inner = place("s3://bucket/a?region=eu-west-1") / "b" / "c.json"
     assert str(inner) == "s3://bucket/a/b/c.json?region=eu-west-1"
     assert (inner.name, inner.stem, str(inner.parent)) == ("c.json", "c", "s3://bucket/a/b?region=eu-west-1")
@@ -158,7 +158,7 @@ def test_a_store_that_does_not_answer_is_told_in_one_line(tmp_path: Path) -> Non
 
 WRITE_FOR_EVER = """
 import itertools, json, sys
-from scaling.storage import place, write_atomically
+from scaling.study.storage import place, write_atomically
 for number in itertools.count():
     write_atomically(place(sys.argv[1]), json.dumps({"number": number, "filling": "x" * 200_000}).encode())
 """
@@ -194,11 +194,11 @@ def test_a_failed_write_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytes
 
 FILL = """
 import resource, sys
-from scaling.config import DataConfig, Recipe, Trial, TrialConfig
+from scaling.study.config import DataConfig, Recipe, Trial, TrialConfig
 from scaling.data import load_data
-from scaling.errors import StorageError
-from scaling.records import read_records, write_record
-from scaling.storage import place
+from scaling.study.errors import StorageError
+from scaling.study.records import read_records, write_record
+from scaling.study.storage import place
 from tests.study.test_records import record
 folder = place(sys.argv[1])
 write_record(folder, record("a"))

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from scaling.data import Dataset, Split, load_data
-from scaling.data.batches import Step, batches
+from scaling.data.batches import BatchIndices, batches
 from scaling.models import FAMILIES, build_model
 from scaling.models.pooling import POOLINGS
 from scaling.study.config import DataConfig, Recipe
@@ -378,7 +378,7 @@ def test_read_only_arrays_are_used_without_a_copy_or_a_warning() -> None:
     assert isinstance(data.test, Split)
     data.test.images.setflags(write=False)
 
-    ((images, labels),) = batches(data.test, [Step(np.array([3, 1]))], CPU)
+    ((images, labels),) = batches(data.test, [BatchIndices(np.array([3, 1]))], CPU)
 
     assert np.array_equal(images, data.test.images[[3, 1]])
     assert list(labels) == list(data.test.labels[[3, 1]])

@@ -10,7 +10,7 @@ from typing import Any
 
 from scaling.study.config import cell_label, flatten
 from scaling.study.errors import RecordError
-from scaling.study.reading import Reading
+from scaling.study.reading import StudyRecords
 from scaling.study.records import Record, Study, in_order
 from scaling.wording import first_few, plural
 
@@ -23,7 +23,7 @@ class Member:
     """One of the studies with what could be read of it."""
 
     study: Study
-    reading: Reading
+    reading: StudyRecords
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from ray.tune.search import Searcher
 from scaling.data import Dataset
 from scaling.study.config import DataConfig, Trial
 from scaling.study.records import Epoch, Record
-from scaling.study.storage import Place, Where, remove_tree
+from scaling.study.storage import RemotePath, Where, remove_tree
 from scaling.sweep.executor.replay import Replay
 from scaling.sweep.executor.worker import TrialWorker
 from scaling.sweep.search.cell_run import Segment
@@ -106,7 +106,7 @@ def run(
 @contextlib.contextmanager
 def _scratch(folder: Where) -> Iterator[str]:
     """Where Tune keeps what it must, of which nothing is read again: all machines of a cluster must see it."""
-    if isinstance(folder, Place) and len(ray.nodes()) == 1:
+    if isinstance(folder, RemotePath) and len(ray.nodes()) == 1:
         with tempfile.TemporaryDirectory(prefix="scaling-", ignore_cleanup_errors=True) as local:
             yield local
         return

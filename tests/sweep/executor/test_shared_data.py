@@ -8,7 +8,7 @@ import torch
 
 from scaling.data import Dataset, Split, load_data
 from scaling.data import batches as serving
-from scaling.data.batches import Step, batches
+from scaling.data.batches import BatchIndices, batches
 from scaling.models import build_model
 from scaling.study.config import DataConfig, Recipe
 from scaling.training.train import fit
@@ -55,7 +55,7 @@ def test_training_on_shared_images_changes_none_and_copies_none() -> None:
 def test_images_that_do_not_fit_the_device_are_served_from_memory_alike(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
     split = Split(rng.integers(0, 256, (40, 4, 4, 3), dtype=np.uint8), rng.integers(0, 9, 40))
-    plan = [Step(rng.permutation(40)[:7]) for _ in range(3)]
+    plan = [BatchIndices(rng.permutation(40)[:7]) for _ in range(3)]
     whole = list(batches(split, plan, CPU))
     monkeypatch.setattr(serving, "fits", lambda size, device: False)
     monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: tensor)  # which needs a GPU's driver
