@@ -12,8 +12,9 @@ from typing import Any, Literal, Self, TypeVar
 
 import numpy as np
 import pandas as pd
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from scaling.study.aliases import either_name
 from scaling.study.config import Trial, cell_label
 from scaling.study.errors import RecordError, StorageError
 from scaling.study.storage import Where, cause, place, read_all
@@ -123,10 +124,8 @@ class Record(Entry):
     reason: str | None = None  # what went wrong, or why it was stopped, one line
     traceback: str | None = None  # where that happened, for the person who mends it
     notes: list[str] = []  # what a reader should know of the run, one line each, such as a micro-batch that was halved
-    # learning rates tried for this cell and arm; `bracket` in earlier records
-    learning_rate_grid: list[float] | None = Field(
-        default=None, validation_alias=AliasChoices("learning_rate_grid", "bracket")
-    )
+    # learning rates tried for this cell and arm
+    learning_rate_grid: list[float] | None = Field(default=None, validation_alias=either_name("learning_rate_grid"))
     config: dict[str, Any]  # the TrialConfig, whole, so that the trial can be run again
     cost: Cost | None = None
     curve: list[Epoch] = []
