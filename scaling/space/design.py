@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from scaling.space.schema import Range, Space
 from scaling.study.config import DataConfig, Settings, Trial, TrialConfig, cell_label
 from scaling.study.errors import SpaceError
+from scaling.study.plugins import used_by
 
 Cell = dict[str, Any]
 Section = TypeVar("Section", bound=Settings)
@@ -49,13 +50,15 @@ class Design:
         for name, value in varied.items():
             section, _, setting = name.rpartition(".")
             (sections[section] if section else arch)[setting] = value
-        return TrialConfig(
+        config = TrialConfig(
             family=space.family,
             arch=arch,
             data=_changed(space.data, sections["data"]),
             recipe=_changed(space.recipe, sections["recipe"]),
             seed=seed,
         )
+        used = used_by(config)
+        return config.model_copy(update={"plugins": used}) if used else config
 
     def configs(self, points: Iterable[Cell]) -> list[TrialConfig]:
         """Settings of every cell and arm, with the first seed."""

@@ -155,6 +155,9 @@ class TrialConfig(Settings):
     data: DataConfig = DataConfig()
     recipe: Recipe = Recipe()
     seed: int = Field(default=0, ge=0, description="of initialisation, data order and augmentation")
+    plugins: dict[str, str] = Field(
+        default={}, description="name → digest of the plugins that define something used here; see docs/plugins.md"
+    )
 
     @field_validator("arch", mode="before")
     @classmethod
