@@ -11,6 +11,7 @@ from PIL import Image
 from scaling.data.decoding import Form, NotGreyError, decode
 from scaling.data.images import FileImages
 from scaling.models import SavedModel, load_model
+from scaling.study import plugins
 from scaling.study.errors import DataError, command
 from scaling.training.explanations import attending_pooling, drawing, explain
 
@@ -37,7 +38,9 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--out", type=Path, default=Path("attention"), help="folder for the drawings [attention]")
     parser.add_argument("--top", type=int, default=12, help="classes to draw, where each has a map of its own [12]")
+    plugins.add_option(parser)
     options = parser.parse_args(argv)
+    plugins.load(options.plugin)
 
     saved = load_model(options.checkpoint)
     attending_pooling(saved.model)

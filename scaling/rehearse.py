@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from scaling.space.search_settings import Stop
+from scaling.study import plugins
 from scaling.study.errors import command
 from scaling.study.records import read_records, read_study
 from scaling.study.storage import place
@@ -31,6 +32,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--results", type=place, default=Path("results"), metavar="DIR", help="default: results")
     parser.add_argument("--first", type=_epoch, default=1, metavar="EPOCH", help="of the first decision; default: 1")
     parser.add_argument("--factor", type=_factor, default=3, metavar="N", help="see search.stop.factor; default: 3")
+    plugins.add_option(parser)
     return parser
 
 
@@ -48,6 +50,7 @@ _epoch.__name__, _factor.__name__ = "epoch from 1 on", "whole number from 2 on" 
 @command
 def main(argv: list[str] | None = None) -> int:
     options = parser().parse_args(argv)
+    plugins.load(options.plugin)
     folder = options.results / options.study
     folder = folder if (folder / "study.json").is_file() else place(options.study)
     study, records = read_study(folder), read_records(folder)

@@ -21,6 +21,7 @@ from scaling.costs.matching import COSTS
 from scaling.measure.models import Candidate, from_models, from_space
 from scaling.measure.rows import Row, breakdown, measured, solved, timed
 from scaling.space.overrides import parse_overrides
+from scaling.study import plugins
 from scaling.study.errors import CostError, command, unknown
 
 EPILOG = """\
@@ -88,6 +89,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--by", choices=["operator", "module"], help="of one model: where its costs come from")
     parser.add_argument("--sort", metavar="COLUMN", help="of the table, such as macs; smallest first")
     parser.add_argument("--descending", action="store_true", help="with --sort: largest first")
+    plugins.add_option(parser)
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--csv", action="store_true", help="print CSV, whole numbers")
     form.add_argument("--json", action="store_true", help="print JSON, whole numbers")
@@ -106,6 +108,7 @@ def image_size(text: str) -> ImageSize:
 @command
 def main(argv: list[str] | None = None) -> int:
     options = parser().parse_args(argv)
+    plugins.load(options.plugin)
     options.device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
     show(sorted_rows(rows_for(options), options.sort, options.descending), options)
     return 0

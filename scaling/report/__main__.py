@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scaling.statistics import MARGIN
+from scaling.study import plugins
 from scaling.study.errors import RecordError, ScalingError, command
 from scaling.study.storage import Where, place
 
@@ -70,6 +71,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="COLUMN[=VALUE,…]",
         help="of --import: what arms differ in, the first value the baseline; for timm also family, tag, architecture",
     )
+    plugins.add_option(parser)
     return parser
 
 
@@ -86,6 +88,7 @@ _positive.__name__ = "number above 0"  # what argparse says was expected
 @command
 def main(argv: list[str] | None = None) -> int:
     asked = parser().parse_args(argv)
+    plugins.load(asked.plugin)
     if asked.imported is None and (asked.name or asked.arm):
         raise RecordError("--name and --arm belong to --import KIND:PATH; a study is named by its folder")
     folders = find_studies(asked.studies, asked.results) if asked.studies or asked.imported is None else []

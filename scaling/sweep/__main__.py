@@ -8,6 +8,7 @@ from rich.console import Console
 
 from scaling.console import Terminal
 from scaling.space.overrides import parse_overrides
+from scaling.study import plugins
 from scaling.study.errors import command
 from scaling.study.storage import Where, place
 from scaling.sweep.authentication import require_token
@@ -63,6 +64,7 @@ def parser() -> argparse.ArgumentParser:
         "--track", default=",".join(USUAL), metavar="NAMES",
         help="tools to tell of trials: optuna, tensorboard, mlflow, wandb, or '' for none; default: %(default)s",
     )  # fmt: skip
+    plugins.add_option(parser)
     parser.add_argument("--dry-run", action="store_true", help="show the trials and what they cost, run nothing")
     return parser
 
@@ -70,6 +72,7 @@ def parser() -> argparse.ArgumentParser:
 @command
 def main(argv: list[str] | None = None) -> int:
     options = parser().parse_args(argv)
+    plugins.load(options.plugin)
     console = Terminal()
     if options.list or options.status is not None:
         for part in listed(options.results) if options.list else status(options.results / options.status):
