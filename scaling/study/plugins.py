@@ -137,6 +137,16 @@ def receive(plugins: Iterable[PluginFile]) -> Shipment:
     return Shipment()
 
 
+def loader() -> Callable[[], None]:
+    """What a worker process calls before anything else, to have the plugins of this process."""
+    shipped = files()
+
+    def load_plugins() -> None:  # not at the top of a module, so that it is pickled whole, with the files
+        receive(shipped)
+
+    return load_plugins
+
+
 def files() -> tuple[PluginFile, ...]:
     """The plugin files of this process."""
     return tuple(_finder().plugins.values())
