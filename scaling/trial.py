@@ -19,6 +19,7 @@ from scaling.models import build_model
 from scaling.models.activation_checkpointing import checkpoint_gradients
 from scaling.study.config import Trial
 from scaling.study.notes import Notes
+from scaling.study.plugins import require
 from scaling.study.records import CountedCost, Epoch, Record
 from scaling.study.storage import Where
 from scaling.tasks.classification import not_finite, score
@@ -59,6 +60,7 @@ def run_trial(
     notes, recipe = Notes(), trial.config.recipe
     checkpoint = folder / "checkpoints" / trial.key if folder else None
     try:
+        require(trial.config.plugins)
         model = build(trial, data)
         scales = follow_width(model, trial.config.family, _complete(trial, data), recipe, trial.config.seed)
         model.to(device)

@@ -167,6 +167,7 @@ class Study(Entry):
     conditions: dict[str, Any]  # what all trials have in common: family, fixed arch, data, recipe
     space: dict[str, Any]  # the space as it was read, overrides included
     planned: list[str]  # keys of all trials of the study
+    plugins: dict[str, str] = {}  # name → digest of those that it needs to go on
     imported: list[str] | None = None  # results of others: where they are from, and what was assumed and left out
 
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)

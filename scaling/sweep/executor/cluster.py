@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import ray
 
+from scaling.study import plugins
+
 
 @dataclass(frozen=True)
 class Cluster:
@@ -41,6 +43,7 @@ def cluster(address: str | None) -> Iterator[Cluster]:
             log_to_driver=False,
             logging_level=logging.ERROR,
             configure_logging=True,
+            runtime_env={"worker_process_setup_hook": plugins.loader()} if plugins.are_there() else None,
         )
     except SystemExit:  # by Ray's own handler of SIGTERM, which it has put in the place of ours
         raise KeyboardInterrupt from None
