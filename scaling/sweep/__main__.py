@@ -9,15 +9,16 @@ from rich.console import Console
 from scaling.console import Terminal
 from scaling.space.overrides import parse_overrides
 from scaling.study import plugins
-from scaling.study.errors import command
+from scaling.study.errors import ScalingError, command
+from scaling.study.records import read_study
 from scaling.study.storage import Where, place
 from scaling.sweep.authentication import require_token
 from scaling.sweep.executor.replay import Replay
 from scaling.sweep.overview import listed, status
-from scaling.sweep.plan import make_plan, shown
+from scaling.sweep.plan import intended_name, make_plan, shown
 from scaling.sweep.run import RunOptions, carry_out
 from scaling.sweep.signals import interrupted_by_sigterm
-from scaling.sweep.study_folder import locked, previous
+from scaling.sweep.study_folder import locked, previous, require_plugins
 from scaling.sweep.trackers.registry import USUAL, check_names
 
 EPILOG = """\
@@ -86,14 +87,18 @@ def sweep(console: Console, options: argparse.Namespace) -> int:
     """Plan a study and run what is missing of it, or show what that would be; return the exit code."""
     trackers = options.track.split(",") if options.track else []
     check_names(trackers)
+    overrides = parse_overrides(options.set, options.data)
+    name = options.name or replayed_name(options.space, options.replay)
     with console.status("reading the space, the data and the costs"):
-        plan = make_plan(
-            options.space,
-            parse_overrides(options.set, options.data),
-            results=options.results,
-            samples=options.samples,
-            name=options.name or replayed_name(options.space, options.replay),
-        )
+        try:
+            plan = make_plan(
+                options.space, overrides, results=options.results, samples=options.samples, name=name
+            )
+        except ScalingError:
+            started = name or intended_name(options.space, overrides)
+            if started and (options.results / started / "study.json").exists():  # it may lack a plugin it was made with
+                require_plugins(options.results / started, read_study(options.results / started))
+            raise
     require_token(options.address)
     if options.dry_run:
         for part in shown(plan):

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import ValidationError
 from rich.console import RenderableType
 from rich.table import Table
 
@@ -11,10 +12,11 @@ from scaling.console import duration
 from scaling.costs.cost_table import CostTable, load_datasets
 from scaling.costs.memory import GIB
 from scaling.space.design import Cell, Design, data_configs, study_name
-from scaling.space.load import find_space, load_space
+from scaling.space.load import find_space, load_space, written_out
 from scaling.space.schema import Space
+from scaling.space.yaml_source import Source
 from scaling.study.config import Trial, cell_label
-from scaling.study.errors import SpaceError
+from scaling.study.errors import ScalingError, SpaceError
 from scaling.study.records import Record
 from scaling.study.storage import Where
 from scaling.sweep.estimate import estimate
@@ -81,6 +83,18 @@ def make_plan(
     known = list(TrialQueue(study, feasibility, propose(space, feasibility), {}).planned.values())
     points = list({cell_label(trial.cell): trial.cell for trial in known}.values())
     return Plan(study, (results / study).resolve(), feasibility, points, known)
+
+
+def intended_name(space_name: str, overrides: Mapping[str, Any]) -> str | None:
+    """Name of the study that a space makes, found without looking up what it names; None if its form is wrong."""
+    try:
+        source = Source.read(find_space(space_name))
+        original, asked = (
+            Space.model_validate(written_out(read)) for read in (source, source.override(dict(overrides)))
+        )
+    except (ScalingError, ValidationError):
+        return None
+    return study_name(find_space(space_name).stem, asked, original, dict(overrides))
 
 
 def in_binary(size: int) -> str:
