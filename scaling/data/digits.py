@@ -15,7 +15,7 @@ BRIGHTEST = 16  # the data set counts inked cells of 4×4 pixels
 @source("digits")
 def digits(spec: Spec, config: DataConfig) -> SourceContent:
     """Read scikit-learn's copy of the UCI optical digits' test set; one set, ten classes, one channel."""
-    # scikit-learn takes a second to import, so it is not imported with this module
+    # Importing scikit-learn takes a second, so it is done here and not at the top.
     bundle: Any = importlib.import_module("sklearn.datasets").load_digits()
     images = np.round(bundle.images * (255 / BRIGHTEST)).astype(np.uint8)
     examples = Examples("digits", ArrayImages(images, "digits"), bundle.target.astype(np.int64))

@@ -17,7 +17,7 @@ from scaling.study.errors import DataError
 
 
 class HubImages(StreamedImages):
-    """Images in the memory-mapped cache of `datasets`, which pickles a data set as the names of its files."""
+    """Images in the memory-mapped cache of `datasets`, which pickles only the names of a data set's files."""
 
     def __init__(self, dataset: Any, column: str, rows: np.ndarray, name: str) -> None:
         self.dataset, self.column, self.rows, self.name = dataset, column, rows, name
@@ -40,18 +40,20 @@ class HubImages(StreamedImages):
 
 @source("hf", argument="NAME")
 def hf(spec: Spec, config: DataConfig) -> SourceContent:
-    """Download a data set, or read it from the cache of `datasets`; what follows is the same as for parquet:PATH."""
+    """Download a data set, or read it from the cache of `datasets`, and continue as for parquet:PATH."""
     try:
         datasets: Any = importlib.import_module("datasets")
     except ImportError:
         raise DataError(f"data source '{spec}' needs the package datasets; run: pip install datasets") from None
     try:
         bundle = datasets.load_dataset(spec.argument)
-    except Exception as error:  # of many kinds: network, names, permissions, formats
+    except Exception as error:  # of many types: network, names, permissions, formats
         raise DataError(f"{spec} cannot be loaded: {' '.join(str(error).split())}") from None
-    sets = {ALIASES[name]: dataset for name, dataset in bundle.items() if name in ALIASES}  # no "unsupervised"
+    sets = {
+        ALIASES[name]: dataset for name, dataset in bundle.items() if name in ALIASES
+    }  # leaves out others, such as "unsupervised"
     if not sets:
-        raise DataError(f"{spec} has none of the sets train, validation and test, only {', '.join(bundle)}")
+        raise DataError(f"{spec} has no set named train, validation or test; its sets are: {', '.join(bundle)}")
     first = sets.get("train") or next(iter(sets.values()))
     schema = first.features.arrow_schema
     image, label = image_and_label(schema, config, str(spec))

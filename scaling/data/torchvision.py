@@ -1,4 +1,4 @@
-"""cifar10, cifar100 and others: small data sets by their torchvision names, downloaded once."""
+"""cifar10, cifar100 and others: small data sets of torchvision, downloaded once."""
 
 import importlib
 import os
@@ -16,12 +16,12 @@ from scaling.data.registry import Examples, SourceContent, Spec, source
 from scaling.study.config import DataConfig
 from scaling.study.errors import DataError
 
-PATIENCE_SECONDS = 20.0  # with a server that does not answer
+TIMEOUT_SECONDS = 20.0  # of a server that does not answer
 
 
 @dataclass(frozen=True)
 class TorchvisionSet:
-    """How torchvision spells a data set, and whether its mirror images are of the same class."""
+    """How torchvision names and loads a data set, and whether mirror images belong to the same class."""
 
     name: str  # of the class in torchvision.datasets
     flip: bool
@@ -45,7 +45,7 @@ DATA_SETS = {
 
 @dataclass(frozen=True)
 class TorchvisionImages(Images):
-    """Images of a torchvision data set, which opens them itself."""
+    """Images of a torchvision data set, opened by torchvision."""
 
     dataset: Any
     name: str
@@ -61,13 +61,13 @@ class TorchvisionImages(Images):
 
 
 def data_root() -> Path:
-    """Folder of what is downloaded or computed once: $SCALING_DATA, default ~/.cache/scaling/data."""
+    """Return the folder of downloads and caches: $SCALING_DATA, default ~/.cache/scaling/data."""
     return Path(os.environ.get("SCALING_DATA", "~/.cache/scaling/data")).expanduser()
 
 
 @source(*DATA_SETS)
 def torchvision(spec: Spec, config: DataConfig) -> SourceContent:
-    """Read a data set from $SCALING_DATA (default ~/.cache/scaling/data), where it is downloaded if it is missing."""
+    """Read a data set from `data_root()`; download it there first if it is missing."""
     kind = DATA_SETS[spec.name]
     root = data_root()
     sets = {"train": _load(kind, kind.train, spec.name, root), "test": _load(kind, kind.test, spec.name, root)}
@@ -85,11 +85,10 @@ def torchvision(spec: Spec, config: DataConfig) -> SourceContent:
 
 
 def _load(kind: TorchvisionSet, which: Mapping[str, Any], name: str, root: Path) -> Any:
-    build = getattr(
-        importlib.import_module("torchvision.datasets"), kind.name
-    )  # an import of seconds, made when needed
+    # torchvision takes seconds to import, so it is imported here and not at the top.
+    build = getattr(importlib.import_module("torchvision.datasets"), kind.name)
     before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(PATIENCE_SECONDS)  # torchvision waits for ever
+    socket.setdefaulttimeout(TIMEOUT_SECONDS)  # torchvision has no timeout of its own
     try:
         root.mkdir(parents=True, exist_ok=True)
         return build(root=str(root), download=True, **which)

@@ -50,7 +50,7 @@ def test_the_limit_leaves_validation_and_test_alone() -> None:
 @pytest.mark.parametrize(
     ("limit", "said"),
     [
-        (100_000, "data.train_limit 100000 is more than the 1294 training images that there are; lower it"),
+        (100_000, "data.train_limit 100000 is more than the 1294 training images; lower it"),
         (3, "digits with data.train_limit 3: no training image of class '0' (label 0)"),
     ],
 )
