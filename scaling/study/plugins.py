@@ -214,8 +214,7 @@ def difference(name: str, digest: str, here: Mapping[str, str]) -> str:
 
 def flag(name: str) -> str:
     """How a user gives the plugin to a command."""
-    package, _, module = name.partition(":")
-    return f"the installed package {package}" if module else f"--plugin {name}"
+    return f"--plugin {name}" if name.endswith(".py") else f"the installed package {name.partition(':')[0]}"
 
 
 def short(digest: str) -> str:
@@ -230,6 +229,7 @@ def _named(config: TrialConfig) -> Iterator[tuple[str, str]]:
     yield "pooling", str(config.arch.get("pooling"))
     yield "data source", config.data.source.partition(":")[0]
     yield "loss", config.recipe.loss
+    yield from (("augmentation", name) for name in getattr(config.recipe, "augmentation", ()))
     if config.recipe.learning_rate_rule:
         yield "learning-rate rule", config.recipe.learning_rate_rule.name
 
@@ -265,7 +265,7 @@ def _read(path: Path) -> PluginFile:
     if not path.exists():
         raise PluginError(f"--plugin {path}: there is no such file")
     if path.suffix != ".py" or not path.is_file():
-        raise PluginError(f"--plugin {path} is no Python file; its name must end in .py")
+        raise PluginError(f"--plugin {path} is not a Python file; its name must end in .py")
     try:
         return PluginFile(path.name, str(path), path.read_bytes())
     except OSError as error:
@@ -306,7 +306,8 @@ def _import(owner: str, title: str, do: Callable[[], Any], path: str | None = No
         if isinstance(error, PluginError):
             raise
         if isinstance(error, Exception | SystemExit):
-            raise PluginError(f"{title} cannot be imported: {_where(error, path)}{_said(error)}") from error
+            said = f"{_where(error, path)}{_said(error)}".replace(owner, path or owner)  # nobody knows a private name
+            raise PluginError(f"{title} cannot be imported: {said}") from error
         raise
 
 
@@ -337,17 +338,15 @@ def _where(error: BaseException, path: str | None) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if frame.filename == path]
     last = (own or frames)[-1]
-    return f"{path} line 1: " if path and not own else f"{last.filename}, line {last.lineno}: "
+    return f"{path}, line 1: " if path and not own else f"{last.filename}, line {last.lineno}: "
 
 
 def _said(error: BaseException) -> str:
     """An error's kind and message in one line."""
-    text = error.msg if isinstance(error, SyntaxError) else "; ".join(_lines(error))
+    if isinstance(error, ScalingError):
+        return "; ".join(error.problems)
+    text = error.msg if isinstance(error, SyntaxError) else " ".join(str(error).split())
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
-
-
-def _lines(error: BaseException) -> list[str]:
-    return error.problems if isinstance(error, ScalingError) else " ".join(str(error).split()).splitlines()
 
 
 def _top(module: str) -> str:
