@@ -23,6 +23,7 @@ from torch.utils.data import DataLoader, Dataset
 from scaling.data.crops import middle_crop, random_crop
 from scaling.data.dataset import StreamSplit
 from scaling.data.decoding import describe_problem
+from scaling.study.plugins import Shipment
 
 AHEAD_BYTES = 256 * 2**20  # most bytes decoded ahead, unless two batches take more
 AHEAD_BATCHES = (2, 16)  # fewest and most batches decoded ahead
@@ -76,6 +77,7 @@ class Reader(Dataset):
     """Read and crop images; runs in the workers."""
 
     def __init__(self, split: StreamSplit, workers: int = 1) -> None:
+        self.plugins = Shipment()  # first: it is unpickled, and so loaded, before images of a plugin's own class
         self.images, self.shape = split.images.for_one_of(workers), split.shape
 
     def __getitem__(self, piece: Piece) -> tuple[torch.Tensor, list[tuple[int, str]]]:
