@@ -4,12 +4,11 @@ import argparse
 import sys
 from pathlib import Path
 
-from scaling.space.search_settings import Stop
+from scaling.space.search_settings import STOPPING_RULES, Stop
 from scaling.study import plugins
 from scaling.study.errors import command
 from scaling.study.records import read_records, read_study
 from scaling.study.storage import place
-from scaling.sweep.search.propose import RULES
 from scaling.sweep.search.rehearsal import rehearse
 
 EPILOG = """\
@@ -54,7 +53,7 @@ def main(argv: list[str] | None = None) -> int:
     folder = options.results / options.study
     folder = folder if (folder / "study.json").is_file() else place(options.study)
     study, records = read_study(folder), read_records(folder)
-    for rule in sorted(RULES):
+    for rule in sorted(STOPPING_RULES):
         print(rehearse(study, records, Stop(rule=rule, first=options.first, factor=options.factor)))
     return 0
 

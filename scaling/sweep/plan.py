@@ -14,14 +14,13 @@ from scaling.costs.memory import GIB
 from scaling.space.design import Cell, Design, data_configs, study_name
 from scaling.space.load import find_space, load_space, written_out
 from scaling.space.schema import Space
+from scaling.space.search_settings import DESIGNS
 from scaling.space.yaml_source import Source
 from scaling.study.config import Trial, cell_label
 from scaling.study.errors import ScalingError, SpaceError
 from scaling.study.records import Record
 from scaling.study.storage import Where
 from scaling.sweep.estimate import estimate
-from scaling.sweep.search.budget import Purse
-from scaling.sweep.search.designs.proposals import SEARCHED
 from scaling.sweep.search.feasibility import Feasibility
 from scaling.sweep.search.propose import propose
 from scaling.sweep.search.trial_queue import TrialQueue
@@ -51,9 +50,8 @@ class Plan:
 
     def queue(self, settled: Mapping[str, Record]) -> TrialQueue:
         """What is to run, given what need not run again."""
-        space = self.space
-        spent = Purse(space.budget, space.resources).spent
-        return TrialQueue(self.study, self.feasibility, propose(space, self.feasibility), settled, spent)
+        proposals = propose(self.space, self.feasibility)
+        return TrialQueue(self.study, self.feasibility, proposals, settled, self.space.budget)
 
 
 def make_plan(
@@ -114,7 +112,7 @@ def extent(plan: Plan) -> str:
     else:
         trials = len(plan.cells) * len(space.arm_values) * space.seeds
         text = f"{product} × {space.seeds} seeds = {trials} trials"
-    if space.search.design in SEARCHED:
+    if DESIGNS[space.search.design].searches:
         text = f"{text} at first; {space.search.design} proposes up to {space.search.cells} cells"
     if stop is not None:
         text += f", unless {stop.rule} stops their cells"

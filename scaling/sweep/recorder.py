@@ -114,5 +114,5 @@ class Recorder:
         """Leave word of how far the sweep is."""
         running = [running.trial.label for running in self.progress.running.values()]
         with contextlib.suppress(StorageError):  # it is no part of the study
-            beat(self.plan.folder, running, self.progress.seconds_left(), self.queue.out_of)
+            beat(self.plan.folder, running, self.progress.seconds_left(), self.queue.spent)
         self._beaten = time.monotonic()

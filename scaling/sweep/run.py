@@ -117,9 +117,9 @@ def conclude(console: Console, folder: Where, recorder: Recorder) -> int:
     stopped = f", {progress.stopped} stopped with their cells" if progress.stopped else ""
     failed = f", {progress.failed} failed (the same command runs them again)" if progress.failed else ""
     console.print(f"{progress.finished} of {progress.total} trials finished{stopped}{failed}", highlight=False)
-    if recorder.queue.out_of:
+    if recorder.queue.spent:
         console.print(
-            f"the study has spent {recorder.queue.out_of}; with more the same command goes on", highlight=False
+            f"the study has spent {recorder.queue.spent}; with more the same command goes on", highlight=False
         )
     console.print(
         f"next: python -m scaling.report {shlex.quote(folder.name)} --results {shlex.quote(str(folder.parent))}",

@@ -8,14 +8,16 @@ import pytest
 
 from scaling.space.design import Cell
 from scaling.space.schema import Space
+from scaling.space.search_settings import DESIGNS
 from scaling.study.config import Trial
 from scaling.study.errors import SpaceError
 from scaling.study.records import Record
-from scaling.sweep.search.designs.proposals import SAMPLED, SEARCHED
-from scaling.sweep.search.propose import DESIGNS, propose
+from scaling.sweep.search.propose import propose
 from scaling.sweep.search.trial_queue import TrialQueue
 from tests.support.queues import FakeFeasibility, play, space
 
+SAMPLED = sorted(name for name, design in DESIGNS.items() if design.samples)
+SEARCHED = sorted(name for name, design in DESIGNS.items() if design.searches)
 AXES = {"depth": {"low": 1, "high": 12}, "width": {"low": 8, "high": 128, "step": 8}}
 
 
@@ -51,7 +53,7 @@ def made(wanted: Space, settled: dict[str, Record] | None = None) -> TrialQueue:
     return TrialQueue("study", feasibility, propose(wanted, feasibility), settled or {})  # pyright: ignore[reportArgumentType]
 
 
-@pytest.mark.parametrize("design", sorted(SAMPLED))
+@pytest.mark.parametrize("design", SAMPLED)
 def test_every_cell_is_new_whole_and_within_the_limits(design: str) -> None:
     wanted = asked(design)
 
@@ -64,7 +66,7 @@ def test_every_cell_is_new_whole_and_within_the_limits(design: str) -> None:
     assert all(segment.trial.cell["width"] <= 72 for segment in segments)
 
 
-@pytest.mark.parametrize("design", sorted(SEARCHED))
+@pytest.mark.parametrize("design", SEARCHED)
 def test_an_interrupted_search_proposes_what_an_undisturbed_one_does(design: str) -> None:
     wanted = asked(design)
     _, whole = play(made(wanted), skill, workers=2)
@@ -145,5 +147,7 @@ def test_optuna_hears_what_became_of_each_cell(monkeypatch: pytest.MonkeyPatch) 
     assert {r.status for r in records.values()} == {"finished", "stopped"}
 
 
-def test_all_designs_are_known_by_name() -> None:
-    assert set(DESIGNS) == SAMPLED | {"grid"}
+def test_designs_are_found_by_name_with_their_needs() -> None:
+    assert {"grid", "random", "sobol", "tpe", "gp", "nsga2"} <= set(DESIGNS)
+    assert not DESIGNS["grid"].samples
+    assert {"tpe", "gp", "nsga2"} <= set(SEARCHED) <= set(SAMPLED)

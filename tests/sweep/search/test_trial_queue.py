@@ -7,14 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scaling.space.design import cells
-from scaling.space.search_settings import Budget, Tune
-from scaling.study.config import Resources, Trial
+from scaling.space.search_settings import STOPPING_RULES, Budget, Tune
+from scaling.study.config import Trial
 from scaling.study.errors import SpaceError
 from scaling.study.learning_rates import at_edge, chosen_rates, without_rejected
-from scaling.sweep.search.budget import Purse
 from scaling.sweep.search.cell_run import Segment
-from scaling.sweep.search.designs.proposals import Wanted
-from scaling.sweep.search.propose import RULES
+from scaling.sweep.search.proposals import Wanted
 from tests.support.queues import FakeCostTable, all_cells, play, queue, space
 
 
@@ -118,7 +116,7 @@ def test_halving_does_not_hang_on_the_order_in_which_trials_end() -> None:
     assert all(outcome == outcomes[0] for outcome in outcomes)
 
 
-@pytest.mark.parametrize("rule", [None, *sorted(RULES)])
+@pytest.mark.parametrize("rule", [None, *sorted(STOPPING_RULES)])
 @pytest.mark.parametrize("tune", [None, {"lr": 3}])
 @pytest.mark.parametrize("killed_after", [1, 4, 9, 17, 30])
 def test_a_study_that_is_killed_and_run_again_has_the_trials_of_an_undisturbed_one(
@@ -154,17 +152,16 @@ def test_a_design_is_asked_again_when_its_batch_is_done_and_sees_the_records() -
 
 def test_a_budget_is_held_and_no_pair_is_begun_that_it_cannot_finish() -> None:
     asked = space(seeds=2)
-    purse = Purse(Budget(trials=7), Resources())
 
-    made = queue(asked, all_cells(asked, cells(asked)), spent=purse.spent)
+    made = queue(asked, all_cells(asked, cells(asked)), budget=Budget(trials=7))
     segments, _ = play(made, skill)
 
     assert len(segments) == 8  # four whole pairs
-    assert made.out_of == "its budget of 7 trials"
-    made = queue(asked, all_cells(asked, cells(asked)), spent=Purse(Budget(device_hours=1 / 60), Resources()).spent)
+    assert made.spent == "its budget of 7 trials"
+    made = queue(asked, all_cells(asked, cells(asked)), budget=Budget(device_hours=1 / 60))
     segments, _ = play(made, skill)
     assert len(segments) == 6  # of ten seconds each, on one core
-    assert made.out_of == "its budget of 0.0166667 device-hours"
+    assert made.spent == "its budget of 0.0166667 device-hours"
 
 
 def test_two_trials_that_are_the_same_run_are_refused() -> None:

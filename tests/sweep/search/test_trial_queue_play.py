@@ -15,21 +15,15 @@ from hypothesis import strategies as st
 
 from scaling.space.schema import Space
 from scaling.space.search_settings import Budget
-from scaling.study.config import Resources, Trial, cell_label
+from scaling.study.config import Trial, cell_label
 from scaling.study.records import Cost, Epoch, Record
-from scaling.sweep.search.budget import Purse
 from scaling.sweep.search.cell_run import Segment
 from scaling.sweep.search.propose import propose
-from scaling.sweep.search.trial_queue import Spent, TrialQueue
+from scaling.sweep.search.trial_queue import TrialQueue
 from tests.support.queues import FakeFeasibility, finished
 from tests.support.queues import space as space_of
 
 EPOCHS = 5
-
-
-class Feasibility(FakeFeasibility):
-    def feasible(self, points: list) -> list:
-        return list(points)
 
 
 @dataclass(frozen=True)
@@ -96,10 +90,9 @@ def play(
         before: records of earlier commands.
         killed_after: events after which all but the records is lost.
     """
-    feasibility = Feasibility(asked)
+    feasibility = FakeFeasibility(asked)
     settled = {key: one for key, one in (before or {}).items() if one.status != "failed"}
-    spent: Spent = Purse(budget or Budget(), Resources()).spent
-    queue = TrialQueue("study", feasibility, propose(asked, feasibility), settled, spent)  # pyright: ignore[reportArgumentType]
+    queue = TrialQueue("study", feasibility, propose(asked, feasibility), settled, budget)  # pyright: ignore[reportArgumentType]
     played, running, rested, events = Played(), [], {}, 0
     while True:
         while len(running) < slots and (segment := queue.next()) is not None:
@@ -141,7 +134,7 @@ def play(
     for other, left in queue.take_stopped():
         assert other.key not in played.records
         played.records[other.key] = left
-    if queue.out_of is None:
+    if queue.spent is None:
         recorded = settled.keys() | played.records.keys()
         assert queue.planned.keys() <= recorded, "a planned trial has no record"
     return played

@@ -12,11 +12,11 @@ from scaling.space.schema import Space
 from scaling.space.search_settings import Budget
 from scaling.study.config import Resources, Trial
 from scaling.study.records import Record
-from scaling.sweep.search.budget import Purse, device_hours
+from scaling.sweep.search.budget import device_hours
 from scaling.sweep.search.cell_run import Segment
-from scaling.sweep.search.designs.proposals import Wanted
-from scaling.sweep.search.rungs import Rungs, places
-from scaling.sweep.search.stopping.rules import RungResult
+from scaling.sweep.search.decisions import RungResult
+from scaling.sweep.search.proposals import Wanted
+from scaling.sweep.search.rungs import Rungs, ranks
 from scaling.sweep.search.trial_queue import TrialQueue
 from tests.support.queues import all_cells, curve, finished, play, queue, space
 
@@ -145,12 +145,12 @@ def test_where_all_rates_of_an_arm_diverge_other_seeds_go_to_arms_that_can_be_co
 
 def test_a_pair_that_a_kill_has_halved_is_made_whole_though_the_budget_is_spent() -> None:
     asked = six()
-    spent = Purse(Budget(trials=5), Resources()).spent
-    _, undisturbed = play(queue(asked, all_cells(asked, cells(asked)), spent=spent), skill)
+    budget = Budget(trials=5)
+    _, undisturbed = play(queue(asked, all_cells(asked, cells(asked)), budget=budget), skill)
     assert len(undisturbed) == 6
 
     before = dict(list(undisturbed.items())[:5])
-    segments, after = play(queue(asked, all_cells(asked, cells(asked)), before, spent), skill)
+    segments, after = play(queue(asked, all_cells(asked, cells(asked)), before, budget), skill)
 
     assert {**before, **after}.keys() == undisturbed.keys()
     assert len(segments) == 1
@@ -158,8 +158,8 @@ def test_a_pair_that_a_kill_has_halved_is_made_whole_though_the_budget_is_spent(
 
 def test_a_budget_that_ends_between_two_arms_of_a_later_seed_does_not_part_them() -> None:
     asked = six(axes={"depth": [2, 4], "width": [32]}, seeds=2, tune={"lr": 1})
-    spent = Purse(Budget(trials=5), Resources()).spent
-    made = queue(asked, all_cells(asked, cells(asked)), spent=spent)
+    budget = Budget(trials=5)
+    made = queue(asked, all_cells(asked, cells(asked)), budget=budget)
     first = begun(made)
     late = [segment for segment in first if segment.trial.cell == first[0].trial.cell]
     for segment in first:
@@ -181,33 +181,33 @@ def test_trials_of_an_earlier_command_and_trials_that_run_count_together() -> No
     _, before = play(queue(asked, all_cells(asked, cells(asked))), skill, stop_after=4)
     assert len(before) == 4
 
-    spent = Purse(Budget(trials=8), Resources()).spent
-    made = queue(asked, all_cells(asked, cells(asked)), before, spent)
+    budget = Budget(trials=8)
+    made = queue(asked, all_cells(asked, cells(asked)), before, budget)
 
     assert len(begun(made)) == 4
-    assert made.out_of == "its budget of 8 trials"
+    assert made.spent == "its budget of 8 trials"
 
 
 def test_a_budget_of_trials_lets_what_has_begun_be_judged_and_go_on() -> None:
     asked = six(search=HALVING)
-    spent = Purse(Budget(trials=7), Resources()).spent
+    budget = Budget(trials=7)
 
-    made = queue(asked, all_cells(asked, cells(asked)), spent=spent)
+    made = queue(asked, all_cells(asked, cells(asked)), budget=budget)
     _, records = play(made, skill, workers=12)
 
-    assert made.out_of == "its budget of 7 trials"
+    assert made.spent == "its budget of 7 trials"
     assert Counter(record.status for record in records.values()) == {"finished": 2, "stopped": 6}
 
 
 def test_a_budget_of_time_is_held_between_rungs_too() -> None:
     asked = six(search=HALVING)  # 12 s at the first rung, 6 at the next
-    spent = Purse(Budget(device_hours=17 / 3600), Resources()).spent
+    budget = Budget(device_hours=17 / 3600)
 
-    made = queue(asked, all_cells(asked, cells(asked)), spent=spent)
+    made = queue(asked, all_cells(asked, cells(asked)), budget=budget)
     segments, _ = play(made, skill)
 
     assert max(segment.until or 9 for segment in segments) == 2
-    assert made.out_of
+    assert made.spent
     assert made.is_over
     _, records = play(queue(asked, all_cells(asked, cells(asked))), skill)  # with more it goes on
     assert len(records) == 12
@@ -220,10 +220,10 @@ def test_what_stopped_trials_took_is_spent_on_the_device_that_the_others_name() 
     brief.move()
 
     seconds = sum(10 if r.status == "finished" else len(r.curve) for r in records.values())
-    assert device_hours(brief._each_record(), Resources(cpus=2)) == pytest.approx(2 * seconds / 3600)
+    assert device_hours(brief.outcomes.records(), Resources(cpus=2)) == pytest.approx(2 * seconds / 3600)
 
     named = {"environment": {"device": "cuda"}}
-    on_gpu = [r.model_copy(update=named if r.scores else {}) for r in brief._each_record()]
+    on_gpu = [r.model_copy(update=named if r.scores else {}) for r in brief.outcomes.records()]
     assert device_hours(on_gpu, Resources(cpus=2, gpus=0.25)) == pytest.approx(seconds / 4 / 3600)
 
 
@@ -233,8 +233,8 @@ def test_curves_that_nothing_looks_at_are_not_kept() -> None:
         made = queue(asked, all_cells(asked, cells(asked)))
         play(made, skill)
 
-        assert max(len(outcome.curve) for outcome in made._outcomes.values()) == kept
-        assert max(len(record.curve) for record in made._each_record()) == kept
+        assert max(len(made.outcomes[key].curve) for key in made.planned) == kept
+        assert max(len(record.curve) for record in made.outcomes.records()) == kept
 
 
 points = st.tuples(st.sampled_from([10.0, 20.0, 20.5, 30.0]), st.integers(1, 4))
@@ -250,19 +250,19 @@ def test_places_are_those_of_the_definition(drawn: list[tuple[float, int]]) -> N
         return beaten, -x, f"c{number}"
 
     expected = sorted(range(len(drawn)), key=order)
-    assert places(here) == {f"c{number}": place for place, number in enumerate(expected)}
+    assert ranks(here) == {f"c{number}": rank for rank, number in enumerate(expected)}
 
 
 def test_a_ladder_counts_who_may_still_come() -> None:
     rungs = Rungs()
     for number in range(4):
-        rungs.climbs(number)
-    assert rungs.stands(0, RungResult("c0", 0, 1, {"a": 1.0}, {"a": 1})) == {0}
-    assert rungs.stands(1, RungResult("c1", 0, 1, {"a": 2.0}, {"a": 1})) == {0, 1}
+        rungs.starts(number)
+    assert rungs.arrives(0, RungResult("c0", 0, 1, {"a": 1.0}, {"a": 1})) == {0}
+    assert rungs.arrives(1, RungResult("c1", 0, 1, {"a": 2.0}, {"a": 1})) == {0, 1}
     assert rungs.coming(0) == 2
     rungs.decided(1)
-    rungs.climbs(1)
-    assert (rungs.here(0), rungs.coming(0), rungs.waiting) == (2, 2, 1)
+    rungs.starts(1)
+    assert (rungs.arrived(0), rungs.coming(0), rungs.waiting) == (2, 2, 1)
     assert rungs.leaves(2) == {0}
     assert rungs.coming(0) == 1
     assert rungs.leaves(2) == set()
