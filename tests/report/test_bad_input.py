@@ -71,21 +71,21 @@ DAMAGE: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "torn": (lambda content: content[: len(content) // 2], "cannot be read"),
     "empty": (lambda _: b"", "cannot be read"),
     "no text": (lambda _: b"\x80\x00\xff" * 9, "cannot be read"),
-    "a list": (lambda _: b"[1, 2]", "is not a whole record"),
+    "a list": (lambda _: b"[1, 2]", "is not a complete record"),
     "newer": (change(schema=99), "has schema 99, this version reads up to"),
-    "words for numbers": (change(scores={"test_accuracy": "high"}), "is not a whole record: scores"),
-    "an infinite score": (change_scores(test_accuracy="Infinity"), "says what cannot be: test_accuracy inf is no"),
-    "a score above all": (change_scores(val_top5=250), "says what cannot be: val_top5 250 is no percentage"),
-    "a score below nothing": (change_scores(test_accuracy=-3), "says what cannot be: test_accuracy -3 is no"),
+    "words for numbers": (change(scores={"test_accuracy": "high"}), "is not a complete record: scores"),
+    "an infinite score": (change_scores(test_accuracy="Infinity"), "has an impossible value: test_accuracy inf is not"),
+    "a score above all": (change_scores(val_top5=250), "has an impossible value: val_top5 250 is not a percentage"),
+    "a score below nothing": (change_scores(test_accuracy=-3), "has an impossible value: test_accuracy -3 is not"),
     "a cost below nothing": (
         lambda content: change(cost=json.loads(content)["cost"] | {"macs": -5})(content),
-        "says what cannot be: macs is -5",
+        "has an impossible value: macs is -5",
     ),
-    "endless time": (change(train_seconds="Infinity"), "says what cannot be: train_seconds is inf"),
-    "a seed of 80 bits": (change(seed=2**80), "says what cannot be: seed 1208925819614629174706176"),
+    "endless time": (change(train_seconds="Infinity"), "has an impossible value: train_seconds is inf"),
+    "a seed of 80 bits": (change(seed=2**80), "has an impossible value: seed 1208925819614629174706176"),
     "brackets": (lambda _: b"[" * 100_000, "cannot be read"),
-    "no key": (change(key=None), "is not a whole record: key"),
-    "a status nobody knows": (change(status="paused"), "is not a whole record: status"),
+    "no key": (change(key=None), "is not a complete record: key"),
+    "a status nobody knows": (change(status="paused"), "is not a complete record: status"),
 }
 
 
@@ -151,8 +151,8 @@ def test_the_page_and_the_terminal_name_what_was_left_out(tmp_path: Path, capsys
     [
         ('{"schema": 99}', "has schema 99, this version reads up to"),
         ("{", "the study cannot be reported without it"),
-        ("[]", "is not a whole study: Input should be"),
-        ('{"schema": 1, "name": "pools"}', "is not a whole study"),
+        ("[]", "is not a complete study: Input should be"),
+        ('{"schema": 1, "name": "pools"}', "is not a complete study"),
     ],
 )
 def test_a_study_file_that_cannot_be_read_is_one_line(

@@ -103,7 +103,7 @@ def test_a_damaged_record_is_named(tmp_path: Path, content: str) -> None:
 def test_a_folder_without_a_study_names_the_studies_beside_it(tmp_path: Path) -> None:
     write_study(tmp_path / "other", STUDY)
 
-    with pytest.raises(RecordError, match=r"holds no study .*known in .*: other; run"):
+    with pytest.raises(RecordError, match=r"is not a study .*studies in .*: other; run"):
         read_study(tmp_path / "none")
 
 

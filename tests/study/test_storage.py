@@ -84,7 +84,7 @@ def test_a_study_reads_the_same_wherever_it_lives(root: Where) -> None:
     assert read_study(folder) == STUDY
     assert [r.key for r in read_records(folder)] == [f"k{number:02}" for number in range(40)]
     assert len(load_study(folder)) == 40
-    with pytest.raises(RecordError, match=r"holds no study .*: study; run"):
+    with pytest.raises(RecordError, match=r"is not a study .*: study; run"):
         read_study(root / "none")
     write_atomically(folder / "records" / "k07.json", b"{")
     with pytest.raises(RecordError, match=r"k07\.json cannot be read"):
@@ -132,7 +132,7 @@ def test_a_place_travels_to_other_processes_and_reads_back_from_its_text() -> No
         ("S4://bucket", "unknown store 's4'"),
         ("s4://bucket/x", "unknown store 's4'"),
         ("hdfs://node/x", "unknown store 'hdfs'"),
-        ("s3:///x", "names no bucket"),
+        ("s3:///x", "the bucket is missing"),
         ("s3://KEY:PASSWORD@bucket/x", "no keys in the address"),
         ("s3://bucket/x?secret_key=hidden", "no keys in the address"),
     ],
@@ -226,8 +226,8 @@ def test_a_record_too_large_for_its_disk_names_its_trial_and_leaves_the_old_one(
     said = fill(form.format(tmp_path), "limit")
 
     assert len(said.splitlines()) == 1
-    assert said.startswith("the record of depth=2 average seed 0 is not kept: ")
-    assert "File too large; mend that and run the same command again" in said
+    assert said.startswith("the record of depth=2 average seed 0 was not saved: ")
+    assert "File too large; fix that and run the same command again" in said
     assert read_records(tmp_path) == [record("a")]
     assert [path.name for path in (tmp_path / "records").iterdir()] == ["a.json"]
 
@@ -242,7 +242,7 @@ def test_on_a_full_disk_every_record_is_whole(tmp_path: Path) -> None:
 
     said = fill(str(disk), "full", *private, script, "sh")
 
-    assert "No space left on device; mend that and run the same command again" in said
+    assert "No space left on device; fix that and run the same command again" in said
     assert len(said.splitlines()) == 1
     assert len(read_records(copy)) > 20
     assert all(path.suffix == ".json" for path in (copy / "records").iterdir())

@@ -35,7 +35,7 @@ if "scaling.sweep" in " ".join(sys.orig_argv):
     def write_record(folder, record):
         calls.append(record.key)
         if len(calls) == 2:
-            raise StorageError(f"the record of {record.arm} seed {record.seed} is not kept: No space left on device")
+            raise StorageError(f"the record of {record.arm} seed {record.seed} was not saved: No space left on device")
         return whole(folder, record)
     keeper.write_record = write_record
 """
