@@ -205,6 +205,16 @@ def require(plugins: Mapping[str, str]) -> None:
         raise PluginError([f"this trial needs {problem}" for problem in problems])
 
 
+def blame(error: BaseException) -> str | None:
+    """One line on an error that was raised in or below the code of a plugin file; None for any other error."""
+    frames = list(traceback.walk_tb(error.__traceback__))
+    own = [(frame, line) for frame, line in frames if str(frame.f_globals.get("__name__")).startswith(PREFIX)]
+    if not own:
+        return None
+    frame, line = own[-1]
+    return f"--plugin {frame.f_code.co_filename} failed: {frame.f_code.co_filename}, line {line}: {_said(error)}"
+
+
 def difference(name: str, digest: str, here: Mapping[str, str]) -> str:
     """What keeps something that was made with a plugin from being continued here, to follow `needs`."""
     if name not in here:
