@@ -77,5 +77,12 @@ def command(main: Callable[Arguments, int]) -> Callable[Arguments, int]:
         except KeyboardInterrupt:
             print("interrupted", file=sys.stderr)
             return 130
+        except Exception as error:
+            from scaling.study.plugins import blame  # here, as plugins need this module
+
+            if (line := blame(error)) is None:
+                raise
+            print(f"error: {line}", file=sys.stderr)
+            return 2
 
     return wrapped
