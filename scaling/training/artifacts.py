@@ -9,7 +9,7 @@ from torch import nn
 from scaling.data import AnySplit, Dataset
 from scaling.data.batches import BatchIndices, batches
 from scaling.models import save_model
-from scaling.models.attention_pooling import AttendingPool
+from scaling.models.pool import AttendingPool
 from scaling.study.config import TrialConfig
 from scaling.study.storage import Where, write_atomically
 from scaling.training.explanations import explain, gallery

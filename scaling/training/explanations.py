@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import nn
 
-from scaling.models.attention_pooling import AttendingPool
+from scaling.models.pool import AttendingPool
 from scaling.study.errors import ModelError
 
 BATCH = 32

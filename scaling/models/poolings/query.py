@@ -1,6 +1,7 @@
-"""Further poolings by attention of one query: each maps (N, H, W, C), channels last, to (N, C').
+"""Poolings by attention of a single query: SigLIP's, CLIP's and SimPool.
 
-Only that query is computed, which timm's pool after CLIP does for every position; and the attention can be read.
+Only that query is computed, where timm's version of CLIP's pooling computes one per position, and the attention can be
+drawn.
 """
 
 import functools
@@ -10,14 +11,8 @@ from timm.layers.attention_pool import AttentionPoolLatent
 from timm.layers.pos_embed import resample_abs_pos_embed
 from torch import nn
 
-from scaling.models.attention_pooling import (
-    NORM_EPS,
-    AttendingPool,
-    AttentionPool,
-    check_heads,
-    init_linears,
-    split_heads,
-)
+from scaling.models.layers import NORM_EPS, check_heads, init_linears, split_heads
+from scaling.models.pooling import AttendingPool, Exponent, Heads, Ratio, pooling
 
 
 def attend(query: torch.Tensor, key: torch.Tensor, heads: int) -> torch.Tensor:
@@ -26,13 +21,13 @@ def attend(query: torch.Tensor, key: torch.Tensor, heads: int) -> torch.Tensor:
     return (query @ split_heads(key, heads).transpose(-2, -1)).softmax(dim=-1)
 
 
-def answer(weights: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
+def attended(weights: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
     """Return the values (N, keys, C) weighted by the attention (N, h, 1, keys) of one query: (N, C)."""
     return (weights @ split_heads(value, weights.shape[1])).flatten(1)
 
 
 class QueryPool(AttendingPool):
-    """Base of the pools of this module: `weights` (N, h, 1, keys), the last keys being the positions by rows."""
+    """Base of the poolings in this file: `weights` are (N, h, 1, keys), and the last keys are the positions by rows."""
 
     def weights(self, x: torch.Tensor) -> torch.Tensor:
         """Return the attention of a map (N, H, W, C)."""
@@ -44,7 +39,7 @@ class QueryPool(AttendingPool):
 
 
 class LatentPool(QueryPool):
-    """A learned latent asks, positions answer, an MLP follows: timm's `AttentionPoolLatent`."""
+    """A learned latent queries the positions, then passes through an MLP: timm's `AttentionPoolLatent`."""
 
     def __init__(self, channels: int, *, heads: int, mlp_ratio: float) -> None:
         check_heads(channels, heads)
@@ -55,7 +50,7 @@ class LatentPool(QueryPool):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         weights, value = self._attend(x)
-        x = self.pool.proj(answer(weights, value))
+        x = self.pool.proj(attended(weights, value))
         return x + self.pool.mlp(self.pool.norm(x)) if self.pool.mlp is not None else x
 
     def weights(self, x: torch.Tensor) -> torch.Tensor:
@@ -70,7 +65,7 @@ class LatentPool(QueryPool):
 
 
 class ClipPool(QueryPool):
-    """The mean position asks, itself and the positions answer, all with position embeddings."""
+    """The mean position queries itself and the positions, all with position embeddings."""
 
     def __init__(self, channels: int, *, map_size: tuple[int, int], heads: int | None) -> None:
         heads = heads or max(1, channels // 64)
@@ -88,7 +83,7 @@ class ClipPool(QueryPool):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         weights, value = self._attend(x)
-        return self.out(answer(weights, value))
+        return self.out(attended(weights, value))
 
     def weights(self, x: torch.Tensor) -> torch.Tensor:
         return self._attend(x)[0]
@@ -105,7 +100,7 @@ class ClipPool(QueryPool):
 
 
 class SimPool(QueryPool):
-    """The mean position asks; the answer is the attention-weighted generalized mean of normalised positions."""
+    """The mean position queries; the result is the attention-weighted generalized mean of normalised positions."""
 
     def __init__(self, channels: int, *, heads: int, exponent: float) -> None:
         check_heads(channels, heads)
@@ -119,9 +114,9 @@ class SimPool(QueryPool):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         weights, value = self._attend(x)
-        # Powers need values above zero: the smallest of the image becomes ε, as in the authors' code.
+        # powers need values above zero: the smallest of the image becomes ε, as in the authors' code
         value = value - value.amin(dim=(1, 2), keepdim=True) + 1e-6
-        return answer(weights, value.pow(self.exponent)).pow(1 / self.exponent)
+        return attended(weights, value.pow(self.exponent)).pow(1 / self.exponent)
 
     def weights(self, x: torch.Tensor) -> torch.Tensor:
         return self._attend(x)[0]
@@ -132,21 +127,48 @@ class SimPool(QueryPool):
         return attend(self.q(x.mean(dim=1, keepdim=True)), self.k(value), self.heads), value
 
 
-class AttentionAveragePool(AttendingPool):
-    """The result of `AttentionPool` and the mean, each normalised, one after the other: (N, w + C)."""
+@pooling(name="map")
+def latent_pool(
+    channels: int,
+    *,
+    heads: Heads = 8,
+    mlp_ratio: Ratio = 4.0,
+) -> nn.Module:
+    """timm's latent attention pool, the multi-head attention pooling of SigLIP: (N, H, W, C) to (N, C).
 
-    def __init__(self, channels: int, attention: AttentionPool) -> None:
-        super().__init__(attention.out_features + channels)
-        self.attention = attention
-        self.attention_norm = nn.LayerNorm(attention.out_features, eps=NORM_EPS)
-        self.average_norm = nn.LayerNorm(channels, eps=NORM_EPS)
+    Adds (4 + 2 r) C² + (8 + r) C params and (2 P + 2 + 2 r) C² + 2 P C MACs for an MLP ratio r. Zhai et al., "Scaling
+    Vision Transformers", arXiv 2106.04560; after Lee et al., "Set Transformer", arXiv 1810.00825.
+    """
+    return LatentPool(channels, heads=heads, mlp_ratio=mlp_ratio)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        attended = self.attention_norm(self.attention(x))
-        return torch.cat([attended, self.average_norm(x.mean(dim=(1, 2)))], dim=-1)
 
-    def maps(self, x: torch.Tensor) -> torch.Tensor:
-        return self.attention.maps(x)
+@pooling
+def attention_pool2d(channels: int, *, map_size: tuple[int, int], heads: Heads | None = None) -> nn.Module:
+    """CLIP's attention pool: the average, with position embeddings, queries the positions: (N, H, W, C) to (N, C).
 
-    def no_weight_decay(self) -> set[str]:
-        return {f"attention.{name}" for name in self.attention.no_weight_decay()}
+    Adds 4 C² + (P + 5) C params and (2 P + 4) C² + 2 (P + 1) C MACs. For maps of another size the position embeddings
+    are interpolated. Radford et al., "Learning Transferable Visual Models From Natural Language Supervision",
+    arXiv 2103.00020, section 2.4.
+
+    Args:
+        heads: None makes heads of 64 channels, as in the paper (one head for fewer channels).
+    """
+    return ClipPool(channels, map_size=map_size, heads=heads)
+
+
+@pooling
+def simpool(
+    channels: int,
+    *,
+    heads: Heads = 1,
+    exponent: Exponent = 2.0,
+) -> nn.Module:
+    """SimPool: the average queries a generalized mean of the positions: (N, H, W, C) to (N, C).
+
+    Adds 2 C² + 2 C params and (P + 1) C² + 2 P C MACs. Psomas et al., "Keep It SimPool", arXiv 2309.06891, ICCV 2023.
+    The smallest value, which the exponent needs, is taken per image, not over the batch as in the authors' code.
+
+    Args:
+        exponent: γ of the paper, 2 for convolutional networks and 1.25 for transformers; not learned.
+    """
+    return SimPool(channels, heads=heads, exponent=exponent)
