@@ -18,10 +18,10 @@ from scaling.costs.live_tensors import Step
 from scaling.costs.memory import inference_memory, training_memory
 from scaling.models import check_arch, parameters
 from scaling.study.errors import CostError, ModelError, unknown
+from scaling.study.metrics import METRICS, counted_costs
+from scaling.study.records import CountedCost
 
-COUNTS = ("params", "macs", "fvcore_flops", "activations", "training_macs")
 MEMORIES = {"training_memory": training_memory, "inference_memory": inference_memory}  # need a `Step`
-COSTS = (*COUNTS, *MEMORIES)
 FRACTION = 1 / 64  # step of parameters that are no whole numbers, such as a width multiplier
 LARGEST = 2**16  # steps above zero: no wider or deeper network is tried
 
@@ -31,7 +31,7 @@ class Matched:
     """A member of a family that costs about what it should."""
 
     arch: dict[str, Any]
-    cost: int  # what it costs
+    cost: float  # what it costs
     target: float  # what it should cost
 
     @property
@@ -57,7 +57,7 @@ def match(
 
     Args:
         arch: the other parameters; a value of `vary` in it is ignored.
-        cost: one of `COSTS`.
+        cost: one of `match_costs`.
         step: of training or evaluation, for costs in bytes.
         tolerance: the largest gap to accept, as a part of the target; none: whatever is nearest.
 
@@ -95,16 +95,26 @@ def match_arms(
     return matched
 
 
-def cost_function(family: str, cost: str, step: Step | None) -> Callable[[Arch], int]:
+def counted(cost: str, counts: CountedCost) -> float:
+    """Return a cost that follows from the counts of a model: one of them, or a metric that is computed from them."""
+    return getattr(counts, cost) if cost in CountedCost.model_fields else METRICS[cost].of(counts.model_dump())
+
+
+def match_costs() -> list[str]:
+    """Costs that can be made equal: those that are counted, and the predicted memory."""
+    return [*counted_costs(), *MEMORIES]
+
+
+def cost_function(family: str, cost: str, step: Step | None) -> Callable[[Arch], float]:
     """Function from an architecture to one of its costs.
 
     Raises:
         CostError: there is no such cost, or it needs a step and none is given.
     """
-    if cost in COUNTS:
-        return lambda arch: getattr(quick_cost(family, arch), cost)
+    if cost in counted_costs():
+        return lambda arch: counted(cost, quick_cost(family, arch))
     if cost not in MEMORIES:
-        raise CostError(unknown("cost", cost, COSTS))
+        raise CostError(unknown("cost", cost, match_costs()))
     if step is None:
         raise CostError(f"{cost} depends on the batch; give a batch size")
     return functools.partial(_memory, cost, family, step)
@@ -118,7 +128,7 @@ def _nearest(
     family: str,
     fixed: Arch,
     vary: str,
-    price: Callable[[Arch], int],
+    price: Callable[[Arch], float],
     cost: str,
     target: float,
     tolerance: float | None,
@@ -126,9 +136,9 @@ def _nearest(
     if target <= 0:
         raise CostError(f"{cost} cannot be {target:g}; give a number above 0")
     grid = _Grid(family, fixed, vary)
-    paid: dict[int, int] = {}
+    paid: dict[int, float] = {}
 
-    def costs(number: int) -> int:
+    def costs(number: int) -> float:
         if number not in paid:
             paid[number] = price({**fixed, vary: grid.value(number)})
         return paid[number]

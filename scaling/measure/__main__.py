@@ -17,7 +17,7 @@ from rich.text import Text
 from scaling.console import Terminal
 from scaling.costs.counting.quick import ImageSize
 from scaling.costs.live_tensors import Step
-from scaling.costs.matching import COSTS
+from scaling.costs.matching import match_costs
 from scaling.measure.models import Candidate, from_models, from_space
 from scaling.measure.rows import Row, breakdown, measured, solved, timed
 from scaling.space.overrides import parse_overrides
@@ -84,7 +84,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--compiled", action="store_true", help="time what torch.compile makes of each, too")
     parser.add_argument("--seconds", type=float, default=2.0, help="for how long to repeat each that is timed [2]")
     parser.add_argument("--allow-busy", action="store_true", help="time even while other processes use the device")
-    parser.add_argument("--match", metavar="COST=VALUE", help=f"solve for a cost; one of {', '.join(COSTS)}")
+    parser.add_argument("--match", metavar="COST=VALUE", help=f"solve for a cost; one of {', '.join(match_costs())}")
     parser.add_argument("--vary", default="width", metavar="KEY", help="parameter that --match solves for [width]")
     parser.add_argument("--by", choices=["operator", "module"], help="of one model: where its costs come from")
     parser.add_argument("--sort", metavar="COLUMN", help="of the table, such as macs; smallest first")

@@ -25,14 +25,12 @@ def mistakes(space: Space, file: SpaceFile, *, is_whole: bool) -> Iterator[str]:
     """Yield one line per mistake, each with file and place.
 
     Args:
-        is_whole: whether the space was read without mistakes. Otherwise parts are missing from it, and what only the
-            whole can be blamed for is not checked.
+        space: may lack parts whose form is wrong; these are not checked again.
+        is_whole: whether it lacks none. Only then can something be missing, or wrong with the parameters together.
     """
-    if space.family not in FAMILIES:
-        yield file.place("family") + unknown("family", space.family, FAMILIES)
-        return
     found = [file.place(path) + problem for path, problem in [*_clashes(space), *_names(space, file), *_needs(space)]]
-    found += list(_parameters(space, file))
+    if space.family in FAMILIES:
+        found += list(_parameters(space, file))
     yield from found
     if is_whole and not found:
         yield from _together(space, file)
@@ -40,19 +38,19 @@ def mistakes(space: Space, file: SpaceFile, *, is_whole: bool) -> Iterator[str]:
 
 def _clashes(space: Space) -> Iterator[Mistake]:
     """Names that are given in two places."""
+    varied = {*space.axes, *space.arms}
     for name in space.axes:
         if name in space.arch:
             yield ("axes", name), f"'{name}' is fixed in arch too; keep one of the two"
-    if space.match and space.match.vary not in parameters(space.family):
-        yield ("match", "vary"), unknown("parameter", space.match.vary, parameters(space.family))
-    if space.match and space.match.vary == space.factor:
-        yield ("match", "vary"), f"'{space.factor}' is what the arms differ in; vary another parameter"
-    if space.tune and "recipe.learning_rate" in {*space.axes, space.factor}:
+    if space.match and space.match.vary in space.arms:
+        yield ("match", "vary"), f"'{space.match.vary}' is what the arms differ in; vary another parameter"
+    if space.tune and "recipe.learning_rate" in varied:
         yield ("tune",), "learning rates are an axis or the arms already; keep one of the two"
-    if space.factor in space.arch:
-        yield ("arms", space.factor), f"'{space.factor}' is fixed in arch too; keep one of the two"
-    if space.factor in space.axes:
-        yield ("arms", space.factor), f"'{space.factor}' is an axis too; keep one of the two"
+    for name in space.arms:
+        if name in space.arch:
+            yield ("arms", name), f"'{name}' is fixed in arch too; keep one of the two"
+        if name in space.axes:
+            yield ("arms", name), f"'{name}' is an axis too; keep one of the two"
     for section, name, values in [*_varied(space), *(("arch", name, [value]) for name, value in space.arch.items())]:
         for option in sorted({o for value in values if isinstance(value, PoolingSetting) for o in value.options}):
             flat = f"pooling_{option}"
@@ -64,6 +62,11 @@ def _clashes(space: Space) -> Iterator[Mistake]:
 def _names(space: Space, file: SpaceFile) -> Iterator[Mistake]:
     """Names of registered things and of costs that do not exist."""
     search = space.search
+    if space.family not in FAMILIES:
+        if space.family:  # else it is missing, or its form is wrong
+            yield ("family",), unknown("family", space.family, FAMILIES)
+    elif space.match and space.match.vary not in parameters(space.family):
+        yield ("match", "vary"), unknown("parameter", space.match.vary, parameters(space.family))
     if search.design not in DESIGNS:
         yield ("search", "design"), unknown(DESIGNS.kind, search.design, DESIGNS)
     if search.stop and search.stop.rule not in STOPPING_RULES:

@@ -60,7 +60,7 @@ def unknown(kind: str, name: object, known: Iterable[object]) -> str:
     names = sorted(str(k) for k in known)
     meant = difflib.get_close_matches(str(name), names, n=1)
     hint = f"; did you mean '{meant[0]}'?" if meant else ""
-    return f"unknown {kind} '{name}'{hint} (known: {', '.join(names)})"
+    return f"unknown {kind} '{name}'{hint} (known: {', '.join(names) or 'none'})"
 
 
 def command(main: Callable[Arguments, int]) -> Callable[Arguments, int]:

@@ -111,7 +111,7 @@ def test_a_wrong_override_is_blamed_on_the_command_line(tmp_path: Path) -> None:
         ("- 1\n- 2", ": holds no settings"),
         ("family: [", r":\d: not valid YAML"),
         (GOOD + "famly: x", r":8: unknown setting 'famly'; did you mean 'family'\? \(known: arch, arms"),
-        (GOOD + "family: patchconvnet", ":8: family: said twice"),
+        (GOOD + "family: patchconvnet", ":8: family: given twice"),
         (GOOD.replace("family: patchconvnet\n", ""), ": family is missing"),
         (
             GOOD.replace("family: patchconvnet", "family: patchconvnt"),
