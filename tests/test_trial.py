@@ -17,9 +17,9 @@ from scaling.study.records import Epoch, Record, Scores
 from scaling.tasks.classification import evaluate, score
 from scaling.training.artifacts import examples
 from scaling.trial import build, run_trial
+from tests.support.training import CPU, ON_CPU
 
 DATA = DataConfig(source="digits", train_limit=200)
-CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +119,7 @@ def test_a_score_that_is_no_number_is_a_record(digits: Dataset, monkeypatch: pyt
     def wrong(*args: Any) -> Scores:
         return score(*args).model_copy(update={"test_loss": math.inf})
 
-    monkeypatch.setattr("scaling.trial.score", wrong)
+    monkeypatch.setattr("scaling.tasks.classification.score", wrong)
     record = last(trial(), digits)
 
     assert record.status == "diverged"
@@ -198,7 +198,7 @@ def test_kept_weights_load_into_the_model_that_was_scored(digits: Dataset, tmp_p
     record = last(trial().model_copy(update={"keeps_weights": True}), digits, folder=tmp_path)
 
     saved = load_model(tmp_path / "weights" / f"{record.key}.safetensors")
-    score = evaluate(saved.model, digits.test, digits, CPU)
+    score = evaluate(saved.model, digits.test, digits, ON_CPU)
     assert record.scores is not None
     assert score.accuracy == record.scores.test_accuracy
     assert saved.class_names == list(digits.class_names)

@@ -22,10 +22,8 @@ from scaling.study.config import DataConfig, Recipe
 from scaling.study.errors import DataError
 from scaling.study.notes import Notes
 from scaling.tasks.classification import evaluate
-from scaling.training.train import fit
 from tests.support.images import number_of, write_numbered_parquet, write_shards
-
-CPU = torch.device("cpu")
+from tests.support.training import CPU, ON_CPU, fit_classifier
 
 
 def streamed(source: str, memory_gib: float = 1e-9, **settings) -> StreamSplit:
@@ -279,10 +277,10 @@ def test_large_folders_are_trained_from_their_files_as_repeatably(tmp_path: Path
     nets = [Watched(model()), Watched(model("average"))]
 
     for net in nets:
-        list(fit(net, data, recipe, seed=0, device=CPU))
+        list(fit_classifier(net, data, recipe))
 
     assert all(torch.equal(a, b) for a, b in zip(nets[0].seen, nets[1].seen, strict=True))
-    assert evaluate(nets[0], data.test, data, CPU).accuracy > 90
+    assert evaluate(nets[0], data.test, data, ON_CPU).accuracy > 90
 
 
 def test_a_run_that_is_resumed_from_files_ends_with_the_same_weights(tmp_path: Path) -> None:
@@ -290,11 +288,11 @@ def test_a_run_that_is_resumed_from_files_ends_with_the_same_weights(tmp_path: P
     data, recipe = photographs(tmp_path / "images"), Recipe(epochs=3, batch_size=8)
     whole, begun, resumed = model(), model(), model()
 
-    list(fit(whole, data, recipe, seed=0, device=CPU))
-    first = fit(begun, data, recipe, seed=0, device=CPU, checkpoint=tmp_path / "state")
+    list(fit_classifier(whole, data, recipe))
+    first = fit_classifier(begun, data, recipe, checkpoints=tmp_path / "state")
     next(first)
     del first
-    list(fit(resumed, data, recipe, seed=0, device=CPU, checkpoint=tmp_path / "state"))
+    list(fit_classifier(resumed, data, recipe, checkpoints=tmp_path / "state"))
 
     for ours, theirs in zip(resumed.parameters(), whole.parameters(), strict=True):
         assert torch.equal(ours, theirs)
@@ -370,7 +368,7 @@ def test_a_batch_without_a_readable_image_is_no_step(tmp_path: Path) -> None:
     data, notes, net = photographs(tmp_path, broken=3), Notes(), Watched(model())
 
     with pytest.warns(UnreadableImageWarning):
-        (epoch,) = fit(net, data, Recipe(epochs=1, batch_size=1, warmup_epochs=0), seed=0, device=CPU, notes=notes)
+        (epoch,) = fit_classifier(net, data, Recipe(epochs=1, batch_size=1, warmup_epochs=0), notes=notes)
 
     assert len(net.seen) == len(data.train) - 3
     assert len(notes.lines) == 3

@@ -1,6 +1,6 @@
 """What the processes of one group do in the tests of data parallelism.
 
-    python tests/make_workers.py RANK COUNT FOLDER SCENARIO…
+    python tests/support/workers.py RANK COUNT FOLDER SCENARIO…
 
 Each leaves what it saw in FOLDER/SCENARIO-RANK.pt.
 """
@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import nn
 
-import scaling.training.train
+import scaling.tasks.classification
 import scaling.trial
 from scaling.data import StreamSplit, load_data
 from scaling.models import build_model
@@ -28,7 +28,7 @@ from scaling.study.config import DataConfig, Recipe, Trial, TrialConfig
 from scaling.study.errors import DataError
 from scaling.study.records import Record
 from scaling.training.parallel import Group
-from scaling.training.shared_layers import Place, share_draws
+from scaling.training.shared_layers import BatchPosition, share_draws
 from scaling.training.workers import Workers
 from scaling.trial import run_trial
 
@@ -110,12 +110,12 @@ def gradients(network: str, workers: Workers) -> dict[str, torch.Tensor]:
     seen = {"num_classes": 10, "in_chans": 1, "image_size": 32}
     model = build_model(family, **arch, **seen, seed=0).train()
     workers.prepare(model)
-    place = Place()
-    share_draws(model, place)
+    position = BatchPosition()
+    share_draws(model, position)
     draw = torch.Generator().manual_seed(0)
     images, labels = torch.randn(33, 1, 32, 32, generator=draw), torch.randint(10, (33,), generator=draw)
     share = workers.share(33)
-    place.whole, place.start, place.images = 33, share.start, share.stop - share.start
+    position.whole, position.start, position.images = 33, share.start, share.stop - share.start
     torch.manual_seed(5)
     (F.cross_entropy(model(images[share]), labels[share], reduction="sum") / 33).backward()
     found = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
@@ -161,19 +161,19 @@ def broken(folder: Path, group: Group) -> Any:
         raise DataError("the disk is gone")
 
     if group.rank == 1:
-        scaling.training.train.evaluate = evaluate
+        scaling.tasks.classification.evaluate = evaluate
     return run("broken", folder, group)
 
 
-def told(folder: Path, group: Group) -> Any:
+def gathered(folder: Path, group: Group) -> Any:
     """What the small functions say."""
     few = torch.full((group.rank + 1, 2), group.rank)
     return {
         "anyone": (group.anyone(group.rank == 1), group.anyone(False)),
-        "whole": group.whole(few, few[:, 0]),
+        "whole": group.whole_batch(few, few[:, 0]),
         "parts": [list(range(n))[group.part(n)] for n in (0, 1, 5)],
         "share": list(range(33))[group.share(33)],
-        "told": group.told([f"worker {group.rank}"] * group.rank),
+        "lines": group.gathered_lines([f"worker {group.rank}"] * group.rank),
     }
 
 
@@ -187,7 +187,7 @@ SCENARIOS: dict[str, Callable[[Path, Group], Any]] = {
     "unreadable": unreadable,
     "too many": lambda folder, group: unreadable(folder, group, most=5),
     "broken": broken,
-    "told": told,
+    "gathered": gathered,
 }
 
 
@@ -218,7 +218,7 @@ def main() -> None:
             seen = [(type(e).__name__, e.model_dump_json(by_alias=True)) for e in seen]
         torch.save(seen, folder / f"{name}-{rank}.pt")
         if isinstance(seen, list) and rank == 0 and seen[-1][0] == Record.__name__ and name in FAILING:
-            group.ended()
+            group.release()
 
 
 if __name__ == "__main__":

@@ -21,15 +21,15 @@ from scaling.models import build_model
 from scaling.study.config import Recipe
 from scaling.study.errors import TrainingError
 from scaling.study.notes import Notes
-from scaling.study.records import Epoch
 from scaling.tasks.classification import evaluate, score
 from scaling.training import compiling
 from scaling.training.compiling import WORTHWHILE_STEPS, is_worthwhile
 from scaling.training.micro_batches import MicroBatches, is_out_of_memory
 from scaling.training.precision import float32_products
-from scaling.training.train import fit, moving_average
+from scaling.training.train import moving_average
+from scaling.training.training_run import TrainingRun
+from tests.support.training import CPU, ON_CPU, fit_classifier, timeless
 
-CPU = torch.device("cpu")
 # as the allocators say it
 FAILURES: list[Callable[[], Exception]] = [
     lambda: torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
@@ -102,16 +102,11 @@ def recipe(**changes: Any) -> Recipe:
 
 
 def train(net: nn.Module, how: Recipe, notes: Notes | None = None, data: Dataset | None = None, **where: Any):
-    return list(fit(net, data or toy_data(), how, seed=3, device=CPU, notes=notes, **where))
+    return list(fit_classifier(net, data or toy_data(), how, seed=3, notes=notes or Notes(), **where))
 
 
 def weights(net: nn.Module) -> dict[str, torch.Tensor]:
     return {name.removeprefix("inner."): tensor for name, tensor in net.state_dict().items()}
-
-
-def timeless(curve: list[Epoch]) -> list[Epoch]:
-    times = [name for name in Epoch.model_fields if name.endswith("_seconds")]
-    return [epoch.model_copy(update=dict.fromkeys(times)) for epoch in curve]
 
 
 @given(st.integers(1, 600), st.one_of(st.none(), st.integers(1, 600)))
@@ -259,9 +254,9 @@ def test_the_checkpoint_keeps_the_micro_batch_and_the_notes(tmp_path: Path) -> N
     whole, first, resumed = Small(network(), 10), Small(network(), 10), Small(network(), 32)
     expected = train(whole, how)
 
-    running = fit(first, toy_data(), how, seed=3, device=CPU, checkpoint=tmp_path, notes=notes)
+    running = fit_classifier(first, toy_data(), how, seed=3, checkpoints=tmp_path, notes=notes)
     list(itertools.islice(running, 2))
-    curve = train(resumed, how, again, checkpoint=tmp_path)
+    curve = train(resumed, how, again, checkpoints=tmp_path)
 
     assert timeless(curve) == timeless(expected)
     assert max(size for size in resumed.sizes if size != 30) == 8  # it never meets the whole batch; 30 are evaluated
@@ -273,14 +268,14 @@ def test_the_checkpoint_keeps_the_micro_batch_and_the_notes(tmp_path: Path) -> N
 def test_evaluation_goes_on_in_smaller_parts() -> None:
     data, net, notes = toy_data(), network(), Notes()
 
-    expected = evaluate(net, data.test, data, CPU)
-    found = evaluate(Small(net, 4), data.test, data, CPU, notes)
+    expected = evaluate(net, data.test, data, ON_CPU)
+    found = evaluate(Small(net, 4), data.test, data, TrainingRun(CPU, notes=notes))
 
     assert found.accuracy == expected.accuracy
     assert found.loss == pytest.approx(expected.loss, rel=1e-5)
     assert notes.lines[-1] == "out of memory: evaluation took fewer than 256 images at a time"
     with pytest.raises(TrainingError, match="out of memory in the evaluation of one image"):
-        score(Small(net, 0), data, CPU)
+        score(Small(net, 0), data, ON_CPU)
 
 
 @pytest.mark.slow
@@ -334,14 +329,14 @@ def test_compiled_steps_train_alike_under_the_same_names(graphs: list[int], tmp_
     average = moving_average(net, how)
 
     expected = train(plain, how)
-    curve = train(net, how, average=average, compiles=True, checkpoint=tmp_path)
+    curve = train(net, how, average=average, compiles=True, checkpoints=tmp_path)
 
     assert graphs
     assert list(net.state_dict()) == names
     assert [epoch.train_loss for epoch in curve] == pytest.approx([epoch.train_loss for epoch in expected], rel=1e-5)
     for name, tensor in net.state_dict().items():
         torch.testing.assert_close(tensor, plain.state_dict()[name], rtol=1e-4, atol=1e-6)
-    assert timeless(train(network(drop_path=0.3), how, average=average, checkpoint=tmp_path)) == timeless(curve)
+    assert timeless(train(network(drop_path=0.3), how, average=average, checkpoints=tmp_path)) == timeless(curve)
 
 
 @pytest.mark.slow

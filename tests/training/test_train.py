@@ -22,17 +22,15 @@ from scaling.models import FAMILIES, build_model
 from scaling.models.pooling import POOLINGS
 from scaling.study.config import DataConfig, Recipe
 from scaling.study.records import Epoch
-from scaling.tasks.classification import Outcome, evaluate, examine, score
+from scaling.tasks.classification import Predictions, evaluate, predict, score
 from scaling.training.divergence import Diverged
 from scaling.training.optimisation import LONGEST_WARMUP, OPTIMIZERS, build_optimizer, learning_rate
-from scaling.training.stepping import LOSSES
 from scaling.training.stopwatch import Stopwatch
-from scaling.training.train import epoch_plan, fit, moving_average
+from scaling.training.train import epoch_plan, moving_average
 from tests.support import ROOT
+from tests.support.training import CPU, ON_CPU, fit_classifier, timeless
 
 RECIPES = sorted((ROOT / "search_spaces" / "recipes").glob("*.yaml"))
-CPU = torch.device("cpu")
-TIMES = [name for name in Epoch.model_fields if name.endswith("_seconds")]
 
 
 def toy_data(count: int = 96, classes: int = 3, size: int = 8, seed: int = 0) -> Dataset:
@@ -61,11 +59,7 @@ def digit_model() -> nn.Module:
 
 
 def train(net: nn.Module, data: Dataset, recipe: Recipe, seed: int = 0, **where) -> list[Epoch]:
-    return list(fit(net, data, recipe, seed=seed, device=CPU, **where))
-
-
-def timeless(curve: list[Epoch]) -> list[Epoch]:
-    return [epoch.model_copy(update=dict.fromkeys(TIMES)) for epoch in curve]
+    return list(fit_classifier(net, data, recipe, seed=seed, **where))
 
 
 @pytest.mark.parametrize("precision", get_args(Recipe.model_fields["precision"].annotation))
@@ -75,7 +69,7 @@ def test_training_separates_what_can_be_separated(precision: Any) -> None:
     curve = train(net, data, Recipe(epochs=10, batch_size=16, learning_rate=1e-2, precision=precision))
 
     assert [epoch.epoch for epoch in curve] == list(range(1, 11))
-    assert evaluate(net, data.test, data, CPU).accuracy > 90
+    assert evaluate(net, data.test, data, ON_CPU).accuracy > 90
     assert all(parameter.dtype == torch.float32 for parameter in net.parameters())
 
 
@@ -88,8 +82,7 @@ def test_every_optimiser_trains_a_network_with_batch_norm(optimizer: Any, rate: 
     train(net, data, Recipe(epochs=10, batch_size=16, optimizer=optimizer, learning_rate=rate, clip_grad_norm=1.0))
 
     assert set(OPTIMIZERS) == set(get_args(Recipe.model_fields["optimizer"].annotation))
-    assert set(LOSSES) == set(get_args(Recipe.model_fields["loss"].annotation))
-    assert evaluate(net, data.test, data, CPU).accuracy > 90
+    assert evaluate(net, data.test, data, ON_CPU).accuracy > 90
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_does_not() -> None:
@@ -255,7 +248,7 @@ def test_an_evaluation_that_is_no_number_ends_training_too() -> None:
 def test_evaluation_agrees_with_counting_by_hand_and_leaves_the_mode() -> None:
     data, net = toy_data(), model().train()
 
-    accuracy, loss, examples = evaluate(net, data.test, data, CPU)
+    accuracy, loss, examples = evaluate(net, data.test, data, ON_CPU)
 
     assert net.training
     net.eval()
@@ -272,7 +265,7 @@ def test_evaluation_agrees_with_counting_by_hand_and_leaves_the_mode() -> None:
 def test_scores_agree_with_a_second_count() -> None:
     data, net = load_data(DataConfig(train_limit=50)), digit_model()
 
-    scores, outcome = score(net, data, CPU), examine(net, data.test, data, CPU)
+    scores, predicted = score(net, data, ON_CPU), predict(net, data.test, data, ON_CPU)
 
     assert isinstance(data.test, Split)
     x = (torch.from_numpy(data.test.images).double() - data.mean[0]) / data.std[0]
@@ -291,7 +284,7 @@ def test_scores_agree_with_a_second_count() -> None:
     assert scores.test_accuracy == pytest.approx(100 * float(right.double().mean()))
     assert scores.test_top5 == pytest.approx(100 * float(top5.double().mean()))
     assert scores.test_calibration_error == pytest.approx(100 * error, abs=1e-4)
-    assert outcome.loss == pytest.approx(-chances.log()[range(len(labels)), labels].numpy(), abs=1e-5)
+    assert predicted.loss == pytest.approx(-chances.log()[range(len(labels)), labels].numpy(), abs=1e-5)
     bits = scores.correct_examples()
     assert bits is not None
     assert np.array_equal(bits, right.numpy())
@@ -299,8 +292,8 @@ def test_scores_agree_with_a_second_count() -> None:
 
 
 def test_a_confident_network_that_is_always_right_is_calibrated() -> None:
-    sure = Outcome(np.ones(9, bool), np.ones(9, bool), np.ones(9), np.zeros(9))
-    wrong = Outcome(np.zeros(9, bool), np.ones(9, bool), np.ones(9), np.ones(9))
+    sure = Predictions(np.ones(9, bool), np.ones(9, bool), np.ones(9), np.zeros(9))
+    wrong = Predictions(np.zeros(9, bool), np.ones(9, bool), np.ones(9), np.ones(9))
 
     assert sure.calibration_error == 0
     assert wrong.calibration_error == 100
@@ -313,13 +306,13 @@ def test_a_blank_network_is_at_chance() -> None:
             parameter.zero_()
     blank = Split(np.zeros((100, 8, 8, 1), np.uint8), np.arange(100) % 10)
 
-    scores = score(net, replace(load_data(DataConfig()), validation=blank, test=blank), CPU)
+    scores = score(net, replace(load_data(DataConfig()), validation=blank, test=blank), ON_CPU)
 
     assert (scores.test_accuracy, scores.test_top5) == (10, 50)
 
 
 def test_top5_of_few_classes_is_missing() -> None:
-    assert score(model(), toy_data(), CPU).test_top5 is None
+    assert score(model(), toy_data(), ON_CPU).test_top5 is None
 
 
 def test_the_average_of_the_weights_follows_them_and_is_scored_beside_them() -> None:
@@ -338,7 +331,7 @@ def test_the_average_of_the_weights_follows_them_and_is_scored_beside_them() -> 
     average = moving_average(net, recipe)
     assert average
     train(net, data, recipe, average=average)
-    scores = score(net, data, CPU, average.module)
+    scores = score(net, data, ON_CPU, average.module)
 
     weights = [*net.seen[1:], weights_of(net)]
     expected = weights[0]
@@ -346,9 +339,9 @@ def test_the_average_of_the_weights_follows_them_and_is_scored_beside_them() -> 
         decay = min(0.9, 1 - (1 + step) ** (-2 / 3))
         expected = decay * expected + (1 - decay) * new
     torch.testing.assert_close(weights_of(average.module), expected)
-    assert scores.ema_test_accuracy == evaluate(average.module, data.test, data, CPU).accuracy
+    assert scores.ema_test_accuracy == evaluate(average.module, data.test, data, ON_CPU).accuracy
     assert scores.ema_test_loss != scores.test_loss
-    assert scores.ema_test_calibration_error == examine(average.module, data.test, data, CPU).calibration_error
+    assert scores.ema_test_calibration_error == predict(average.module, data.test, data, ON_CPU).calibration_error
     assert moving_average(net, Recipe()) is None
 
 
@@ -359,13 +352,13 @@ def test_a_modern_recipe_learns() -> None:
 
     train(net, data, recipe)
 
-    assert evaluate(net, data.test, data, CPU).accuracy > 80
+    assert evaluate(net, data.test, data, ON_CPU).accuracy > 80
 
 
 def test_every_second_of_a_run_is_booked_once(tmp_path: Path) -> None:
     watch, begin = Stopwatch(), time.perf_counter()
 
-    curve = train(model(), toy_data(), Recipe(epochs=2, batch_size=16), watch=watch, checkpoint=tmp_path)
+    curve = train(model(), toy_data(), Recipe(epochs=2, batch_size=16), watch=watch, checkpoints=tmp_path)
     watch.book("waiting")
 
     assert set(watch.seconds) == {"setup", "data", "training", "evaluation", "checkpointing", "waiting"}

@@ -11,10 +11,8 @@ from scaling.data import batches as serving
 from scaling.data.batches import BatchIndices, batches
 from scaling.models import build_model
 from scaling.study.config import DataConfig, Recipe
-from scaling.training.train import fit
 from tests.support.images import images
-
-CPU = torch.device("cpu")
+from tests.support.training import CPU, fit_classifier
 
 
 def as_workers_receive(data: Dataset) -> tuple[Dataset, int, list[pickle.PickleBuffer]]:
@@ -46,7 +44,7 @@ def test_training_on_shared_images_changes_none_and_copies_none() -> None:
                       image_size=(8, 8), seed=0)  # fmt: skip
     recipe = Recipe(epochs=2, batch_size=25, flip=True, crop_padding=1, rand_augment=9, random_erasing=0.5, mixup=0.2)
 
-    list(fit(net, received, recipe, seed=0, device=CPU))
+    list(fit_classifier(net, received, recipe))
 
     assert all(np.array_equal(a, images(split)) for a, (_, split) in zip(before, received.splits(), strict=True))
     assert serving._tensor(images(received.train)).data_ptr() == images(data.train).ctypes.data
