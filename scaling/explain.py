@@ -12,7 +12,8 @@ from scaling.data.decoding import Form, NotGreyError, decode
 from scaling.data.images import FileImages
 from scaling.models import SavedModel, load_model
 from scaling.study import plugins
-from scaling.study.errors import DataError, command
+from scaling.study.command import command
+from scaling.study.errors import DataError
 from scaling.training.explanations import attending_pooling, drawing, explain
 
 SUFFIXES = set(Image.registered_extensions())

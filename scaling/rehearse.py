@@ -6,7 +6,7 @@ from pathlib import Path
 
 from scaling.space.search_settings import STOPPING_RULES, Stop
 from scaling.study import plugins
-from scaling.study.errors import command
+from scaling.study.command import command
 from scaling.study.records import read_records, read_study
 from scaling.study.storage import place
 from scaling.sweep.search.rehearsal import rehearse

@@ -22,7 +22,8 @@ from scaling.measure.models import Candidate, from_models, from_space
 from scaling.measure.rows import Row, breakdown, measured, solved, timed
 from scaling.space.overrides import parse_overrides
 from scaling.study import plugins
-from scaling.study.errors import CostError, command, unknown
+from scaling.study.command import command
+from scaling.study.errors import CostError, unknown
 
 EPILOG = """\
 examples:

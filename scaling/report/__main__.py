@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from scaling.statistics import MARGIN
 from scaling.study import plugins
-from scaling.study.errors import RecordError, ScalingError, command
+from scaling.study.command import command
+from scaling.study.errors import RecordError, ScalingError
 from scaling.study.storage import Where, place
 
 if TYPE_CHECKING:

@@ -1,12 +1,7 @@
 """Errors that a user can fix: reported as one clear line each, never as a traceback."""
 
 import difflib
-import functools
-import sys
-from collections.abc import Callable, Iterable, Sequence
-from typing import ParamSpec
-
-Arguments = ParamSpec("Arguments")
+from collections.abc import Iterable, Sequence
 
 
 class ScalingError(Exception):
@@ -61,28 +56,3 @@ def unknown(kind: str, name: object, known: Iterable[object]) -> str:
     meant = difflib.get_close_matches(str(name), names, n=1)
     hint = f"; did you mean '{meant[0]}'?" if meant else ""
     return f"unknown {kind} '{name}'{hint} (known: {', '.join(names) or 'none'})"
-
-
-def command(main: Callable[Arguments, int]) -> Callable[Arguments, int]:
-    """Wrap a command's `main(argv)`: `ScalingError` prints its lines to stderr and exits with 2, Ctrl-C with 130."""
-
-    @functools.wraps(main)
-    def wrapped(*args: Arguments.args, **kwargs: Arguments.kwargs) -> int:
-        try:
-            return main(*args, **kwargs)
-        except ScalingError as mistake:
-            for problem in mistake.problems:
-                print(f"error: {problem}", file=sys.stderr)
-            return 2
-        except KeyboardInterrupt:
-            print("interrupted", file=sys.stderr)
-            return 130
-        except Exception as error:
-            from scaling.study.plugins import blame  # here, as plugins need this module
-
-            if (line := blame(error)) is None:
-                raise
-            print(f"error: {line}", file=sys.stderr)
-            return 2
-
-    return wrapped

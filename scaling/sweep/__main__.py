@@ -9,7 +9,8 @@ from rich.console import Console
 from scaling.console import Terminal
 from scaling.space.overrides import parse_overrides
 from scaling.study import plugins
-from scaling.study.errors import ScalingError, command
+from scaling.study.command import command
+from scaling.study.errors import ScalingError
 from scaling.study.records import read_study
 from scaling.study.storage import Where, place
 from scaling.sweep.authentication import require_token

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from scaling.space.design import Design, cells
-from scaling.study.errors import command
+from scaling.study.command import command
 from scaling.study.records import Record, write_record, write_study
 from scaling.sweep import main
 from scaling.sweep.heartbeat import beat
