@@ -15,7 +15,7 @@ from scaling.space.design import Cell, Design, data_configs, study_name
 from scaling.space.load import find_space, load_space, written_out
 from scaling.space.schema import Space
 from scaling.space.search_settings import DESIGNS
-from scaling.space.yaml_source import Source
+from scaling.space.yaml_source import SpaceFile
 from scaling.study.config import Trial, cell_label
 from scaling.study.errors import ScalingError, SpaceError
 from scaling.study.records import Record
@@ -86,7 +86,7 @@ def make_plan(
 def intended_name(space_name: str, overrides: Mapping[str, Any]) -> str | None:
     """Name of the study that a space makes, found without looking up what it names; None if its form is wrong."""
     try:
-        source = Source.read(find_space(space_name))
+        source = SpaceFile.read(find_space(space_name))
         original, asked = (
             Space.model_validate(written_out(read)) for read in (source, source.override(dict(overrides)))
         )
