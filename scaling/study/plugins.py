@@ -239,7 +239,7 @@ def _named(config: TrialConfig) -> Iterator[tuple[str, str]]:
     yield "pooling", str(config.arch.get("pooling"))
     yield "data source", config.data.source.partition(":")[0]
     yield "loss", config.recipe.loss
-    yield from (("augmentation", name) for name in getattr(config.recipe, "augmentation", ()))
+    yield from (("augmentation", name) for name in config.recipe.augmentation)
     if config.recipe.learning_rate_rule:
         yield "learning-rate rule", config.recipe.learning_rate_rule.name
 
