@@ -29,21 +29,41 @@ if TYPE_CHECKING:
     from scaling.training.width_rules import rule as rule
 
 __version__ = "0.1.0"
+__all__ = [
+    "__version__",
+    "augmentation",
+    "build_model",
+    "caveat",
+    "design",
+    "family",
+    "figure",
+    "importer",
+    "load_pretrained",
+    "load_study",
+    "loss",
+    "measure",
+    "metric",
+    "pooling",
+    "rule",
+    "source",
+    "stopping",
+    "table",
+    "task",
+    "tracker",
+]
 
-_HOMES = {
-    "build_model": "scaling.models",
-    "load_pretrained": "scaling.models",
-    "load_study": "scaling.study.records",
-    "measure": "scaling.costs.complexity",
-}
-_DECORATORS = {
+_HOMES = {  # name → module that defines it
     "augmentation": "scaling.data.augment",
+    "build_model": "scaling.models",
     "caveat": "scaling.report.caveats.caveat",
     "design": "scaling.sweep.search.proposals",
     "family": "scaling.models.registry",
     "figure": "scaling.report.figures.figure",
     "importer": "scaling.report.imports.importer",
+    "load_pretrained": "scaling.models",
+    "load_study": "scaling.study.records",
     "loss": "scaling.training.losses",
+    "measure": "scaling.costs.complexity",
     "metric": "scaling.study.metrics",
     "pooling": "scaling.models.pooling",
     "rule": "scaling.training.width_rules",
@@ -53,14 +73,12 @@ _DECORATORS = {
     "task": "scaling.tasks",
     "tracker": "scaling.sweep.tracking",
 }
-__all__ = ["__version__", *_HOMES, *_DECORATORS]
 
 
 def __getattr__(name: str) -> Any:
-    home = _HOMES.get(name) or _DECORATORS.get(name)
-    if home is None:
+    if name not in _HOMES:
         raise AttributeError(f"module 'scaling' has no attribute '{name}'")
-    return getattr(importlib.import_module(home), name)
+    return getattr(importlib.import_module(_HOMES[name]), name)
 
 
 def __dir__() -> list[str]:
