@@ -143,7 +143,7 @@ def costs(
     model: nn.Module, trial: Trial, data: Dataset, device: torch.device, notes: Notes, workers: int = 1
 ) -> CountedCost:
     """Count the model's costs; predict a worker's training memory, and measure it over two steps of a copy."""
-    config, checkpointing = trial.config, trial.checkpoints_gradients
+    config, checkpointing = trial.config, trial.activation_checkpointing
     step = Step.of(config.recipe, len(data.train), device.type, checkpointing=checkpointing, workers=workers)
     copied = copy.deepcopy(model)
     if checkpointing:

@@ -84,7 +84,7 @@ class Design:
             config=config,
             keeps_weights=keep == "all" or (keep == "first_seed" and seed == 0),
             compiles=self.space.resources.compile,
-            checkpoints_gradients=self.space.resources.activation_checkpointing,
+            activation_checkpointing=self.space.resources.activation_checkpointing,
             learning_rate_grid=rates,
         )
 

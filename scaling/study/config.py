@@ -204,7 +204,7 @@ class Trial(Settings):
     config: TrialConfig
     keeps_weights: bool = False
     compiles: bool | None = Field(default=None, description="as in Resources")
-    checkpoints_gradients: bool = Field(default=False, description="as in Resources")
+    activation_checkpointing: bool = Field(default=False, description="as in Resources")
     learning_rate_grid: list[float] | None = Field(
         default=None, description="learning rates tried for this cell and arm, with `tune`"
     )
@@ -237,6 +237,12 @@ def flatten(tree: Mapping[str, Any], separator: str = ".", prefix: str = "") -> 
         name = f"{prefix}{key}"
         flat |= flatten(value, separator, f"{name}{separator}") if isinstance(value, Mapping) else {name: value}
     return flat
+
+
+def pooling_text(nested: Mapping[str, Any]) -> str:
+    """Name of a pooling with options, in records and tables: `attention heads=4`, options in alphabetical order."""
+    options = sorted((option, value) for option, value in nested.items() if option != "name")
+    return " ".join([str(nested.get("name")), *(f"{option}={value}" for option, value in options)])
 
 
 def flat_pooling(arch: Mapping[str, Any]) -> dict[str, Any]:

@@ -44,6 +44,6 @@ class TrainingRun:
             checkpoints=folder / "checkpoints" / trial.key if folder else None,
             until=until,
             compiles=trial.compiles,
-            activation_checkpointing=trial.checkpoints_gradients,
+            activation_checkpointing=trial.activation_checkpointing,
             workers=workers or SingleWorker(),
         )
