@@ -7,13 +7,14 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from scaling.models.registry import FAMILIES, check_arch, parameters
-from scaling.space.names import REGISTRIES, is_in_bytes, limit_names, match_costs, objective_names, unknown_in_recipe
+from scaling.space.names import REGISTRIES, is_in_bytes, limit_names, match_costs, objective_names
 from scaling.space.pooling_setting import PoolingSetting, as_arch
 from scaling.space.schema import Range, Space, Value, is_number
 from scaling.space.search_settings import DESIGNS, STOPPING_RULES
 from scaling.space.yaml_source import KeyPath, SpaceFile
 from scaling.study.config import DataConfig, Recipe
 from scaling.study.errors import ModelError, unknown
+from scaling.study.recipe_registries import unknown_in_recipe
 
 SECTIONS: dict[str, type[BaseModel]] = {"recipe": Recipe, "data": DataConfig}  # what an axis may vary besides arch
 GIVEN = {"num_classes", "in_chans", "image_size", "seed"}  # arch parameters that the data and the trial decide

@@ -6,7 +6,6 @@ from typing import Any
 from scaling.space.search_settings import ACCURACY, DESIGNS, STOPPING_RULES
 from scaling.study.metrics import METRICS, Role, counted_costs
 from scaling.study.recipe_registries import AUGMENTATIONS, LOSSES, WIDTH_RULES
-from scaling.study.recipe_registries import unknown_in_recipe as unknown_in_recipe
 from scaling.study.registry import Registry
 
 

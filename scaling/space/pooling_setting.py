@@ -5,6 +5,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from scaling.study.config import pooling_text
+
 Scalar = bool | int | float | str
 
 
@@ -18,8 +20,7 @@ class PoolingSetting(BaseModel):
     name: str = Field(description="a registered pooling, such as attention")
 
     def __str__(self) -> str:
-        """Return the name and the options in alphabetical order, whatever their order in the file."""
-        return " ".join([self.name, *(f"{option}={value}" for option, value in sorted(self.options.items()))])
+        return pooling_text({"name": self.name, **self.options})
 
     def __hash__(self) -> int:
         return hash(self.name)
