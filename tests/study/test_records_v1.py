@@ -5,13 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import BaseModel, ValidationError
 
 from scaling.report.analysis.analysis import analyse_study
 from scaling.report.verdict_file import verdict_document
+from scaling.space.schema import Space
 from scaling.study.aliases import EARLIER_NAMES
-from scaling.study.config import TrialConfig
+from scaling.study.config import DataConfig, Recipe, Resources, Trial, TrialConfig
 from scaling.study.reading import read_what_can_be
-from scaling.study.records import Record, load_study, read_records, read_study, write_record, write_study
+from scaling.study.records import Record, Study, load_study, read_records, read_study, write_record, write_study
 from tests.support import RECORDS_V1
 
 STUDIES = sorted(path.parent for path in RECORDS_V1.glob("*/study.json"))
@@ -92,11 +94,22 @@ def test_a_learning_rate_grid_has_two_names(name: str, tmp_path: Path) -> None:
     assert "bracket" not in written
 
 
-@pytest.mark.parametrize("new", EARLIER_NAMES)
-def test_every_earlier_name_is_read(new: str) -> None:
-    stored = {name: value for name, value in json.loads(FILES[0].read_bytes()).items() if name != new}
-    for old in EARLIER_NAMES[new]:
-        assert getattr(Record.model_validate({**stored, old: [0.5]}), new) == [0.5]
+@pytest.mark.parametrize("model", [Record, Study, Resources, Recipe, DataConfig, TrialConfig, Trial])
+def test_a_renamed_field_is_read_by_any_name(model: type[BaseModel]) -> None:
+    for new in EARLIER_NAMES.keys() & model.model_fields.keys():
+        for name in (new, *EARLIER_NAMES[new]):
+            with pytest.raises(
+                ValidationError
+            ) as caught:  # a value of the wrong type is a mistake where a name is known
+                model.model_validate({name: object()})
+
+            assert any({name, new} & set(map(str, error["loc"])) for error in caught.value.errors())
+
+
+def test_every_earlier_name_belongs_to_a_field() -> None:
+    fields = {name for model in (Record, Study, Resources, Recipe, DataConfig, Space) for name in model.model_fields}
+
+    assert EARLIER_NAMES.keys() <= fields
 
 
 def test_the_example_has_the_same_verdict() -> None:
