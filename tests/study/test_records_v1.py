@@ -11,7 +11,7 @@ from scaling.report.analysis.analysis import analyse_study
 from scaling.report.verdict_file import verdict_document
 from scaling.space.schema import Space
 from scaling.study.aliases import EARLIER_NAMES
-from scaling.study.config import DataConfig, Recipe, Resources, Trial, TrialConfig
+from scaling.study.config import DataConfig, Recipe, Resources, TrialConfig
 from scaling.study.reading import read_what_can_be
 from scaling.study.records import Record, Study, load_study, read_records, read_study, write_record, write_study
 from tests.support import RECORDS_V1
@@ -94,22 +94,27 @@ def test_a_learning_rate_grid_has_two_names(name: str, tmp_path: Path) -> None:
     assert "bracket" not in written
 
 
-@pytest.mark.parametrize("model", [Record, Study, Resources, Recipe, DataConfig, TrialConfig, Trial])
-def test_a_renamed_field_is_read_by_any_name(model: type[BaseModel]) -> None:
-    for new in EARLIER_NAMES.keys() & model.model_fields.keys():
-        for name in (new, *EARLIER_NAMES[new]):
-            with pytest.raises(
-                ValidationError
-            ) as caught:  # a value of the wrong type is a mistake where a name is known
-                model.model_validate({name: object()})
+MODELS = [Record, Study, Space, Resources, Recipe, DataConfig, TrialConfig]
+RENAMED = [
+    (model, new, name)
+    for model in MODELS
+    for new, names in EARLIER_NAMES.items()
+    for name in (new, *names)
+    if new in model.model_fields
+]
 
-            assert any({name, new} & set(map(str, error["loc"])) for error in caught.value.errors())
+
+@pytest.mark.parametrize(("model", "new", "name"), RENAMED)
+def test_a_renamed_field_is_read_by_any_name(model: type[BaseModel], new: str, name: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        model.model_validate({name: object()})
+
+    wrong = [error for error in caught.value.errors() if {name, new} & set(map(str, error["loc"]))]
+    assert [error["type"] for error in wrong if error["type"] != "extra_forbidden"]  # its value is wrong, not its name
 
 
 def test_every_earlier_name_belongs_to_a_field() -> None:
-    fields = {name for model in (Record, Study, Resources, Recipe, DataConfig, Space) for name in model.model_fields}
-
-    assert EARLIER_NAMES.keys() <= fields
+    assert EARLIER_NAMES.keys() <= {new for _, new, _ in RENAMED}
 
 
 def test_the_example_has_the_same_verdict() -> None:
