@@ -290,8 +290,8 @@ def test_memory_is_measured_in_parts_that_fit_or_not_at_all() -> None:
     assert whole
     assert small < whole
     assert none is None
-    assert "out of memory: what a training step occupies was measured in micro-batches of 8" in notes.lines
-    assert notes.lines[-1] == "out of memory: what a training step occupies was not measured"
+    assert "out of memory: the memory of a training step was measured in micro-batches of 8" in notes.lines
+    assert notes.lines[-1] == "out of memory: the memory of a training step was not measured"
 
 
 @pytest.mark.slow
