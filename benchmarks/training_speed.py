@@ -34,9 +34,11 @@ from torch import nn
 from scaling.data import Dataset, Split, load_data
 from scaling.models import build_model
 from scaling.study.config import DataConfig, Recipe
+from scaling.tasks.classification import Classification
 from scaling.training.optimisation import build_optimizer
 from scaling.training.stopwatch import Stopwatch
 from scaling.training.train import fit
+from scaling.training.training_run import TrainingRun
 
 CLASSES = 10
 MODERN = {"rand_augment": 9, "random_erasing": 0.25, "mixup": 0.2, "cutmix": 1.0}
@@ -44,7 +46,7 @@ MODERN = {"rand_augment": 9, "random_erasing": 0.25, "mixup": 0.2, "cutmix": 1.0
 
 @dataclass(frozen=True)
 class Case:
-    """What is trained, on what."""
+    """A model and its training data."""
 
     write: Callable[[Path, int, int], str] | None  # folder, images, side in pixels → source; None: images in memory
     stored: int  # side in pixels of the images as they are stored
@@ -57,7 +59,7 @@ class Case:
 
 
 def photograph(number: int, side: int) -> Image.Image:
-    """Shapes and grain that a JPEG file of 224×224 pixels and quality 90 holds in about 25 kB, as photographs do."""
+    """Draw shapes and grain; as a JPEG of 224×224 pixels and quality 90 it has about 25 kB, like a photograph."""
     rng = np.random.default_rng(number)
     coarse = Image.fromarray(rng.integers(0, 256, (12, 12, 3), dtype=np.uint8)).resize(
         (side, side), Image.Resampling.BICUBIC
@@ -67,7 +69,7 @@ def photograph(number: int, side: int) -> Image.Image:
 
 
 def jpeg(number: int, side: int) -> bytes:
-    """Bytes of a photograph as a JPEG file."""
+    """Return a photograph as the bytes of a JPEG file."""
     buffer = io.BytesIO()
     photograph(number, side).save(buffer, "JPEG", quality=90)
     return buffer.getvalue()
@@ -114,7 +116,7 @@ CASES = {
 
 
 def data_of(case: Case, folder: Path) -> Dataset:
-    """Training images for the steps of one turn, and a few to evaluate."""
+    """Load training images for the steps of one turn, and a few for the evaluation."""
     count = case.batch * case.steps
     if case.write is None:
         rng = np.random.default_rng(0)
@@ -148,7 +150,7 @@ def network(case: Case) -> nn.Module:
 
 @dataclass(frozen=True)
 class Taken:
-    """What one turn took."""
+    """Time of one turn."""
 
     seconds: float
     processor_seconds: float  # of all threads of this process
@@ -164,7 +166,9 @@ class Whole:
 
     def turn(self) -> Taken:
         watch = ProcessorToo()
-        for _ in fit(self.model, self.data, self.recipe, seed=0, device=self.device, watch=watch):
+        run = TrainingRun(self.device, watch=watch)
+        task = Classification(self.data, self.recipe, run)
+        for _ in fit(self.model, task, self.data, self.recipe, run, seed=0):
             pass
         of_steps = ("data", "training")
         return Taken(
@@ -211,7 +215,7 @@ class Bare:
 
 
 def measure(case: Case, folder: Path, turns: int, device: torch.device) -> str:
-    """One row: images per second of both, and their ratio."""
+    """Return one row: images per second of both loops, and their ratio."""
     os.environ["SCALING_DATA"] = str(folder / "cache")
     (folder / "images").mkdir()
     data = data_of(case, folder / "images")
@@ -231,7 +235,7 @@ def measure(case: Case, folder: Path, turns: int, device: torch.device) -> str:
 
 
 def ratio(values: Iterable[float]) -> str:
-    """Median and quartiles."""
+    """Format the median and quartiles."""
     low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
     return f"{middle:.1%} ({low:.1%} to {high:.1%})"
 

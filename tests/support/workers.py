@@ -1,8 +1,8 @@
-"""What the processes of one group do in the tests of data parallelism.
+"""The processes of one group in the tests of data parallelism.
 
     python tests/support/workers.py RANK COUNT FOLDER SCENARIO…
 
-Each leaves what it saw in FOLDER/SCENARIO-RANK.pt.
+Each writes its results to FOLDER/SCENARIO-RANK.pt.
 """
 
 import os
@@ -68,7 +68,7 @@ def run(name: str, folder: Path, workers: Workers) -> list[Any]:
 
 
 def decoded(folder: Path, workers: Workers) -> list[Any]:
-    """A trial on photographs that are decoded anew in every epoch, of which each worker decodes its share."""
+    """Train on photographs that are decoded in every epoch, each worker decoding its share."""
     data = DataConfig(source=f"folder:{folder / 'photographs'}", image_size=8, memory_gib=1e-9)
     trial = trial_of("patchconvnet", MODERN.model_copy(update={"epochs": 2, "batch_size": 13}))
     trial = trial.model_copy(update={"config": trial.config.model_copy(update={"data": data})})
@@ -76,7 +76,7 @@ def decoded(folder: Path, workers: Workers) -> list[Any]:
 
 
 def unreadable(folder: Path, workers: Workers, most: int = 10) -> list[Any]:
-    """As `decoded`, where six training images cannot be read."""
+    """Train as `decoded` does, with six training images that cannot be read."""
     data = DataConfig(source=f"folder:{folder / 'damaged'}", image_size=8, memory_gib=1e-9, most_unreadable=most)
     trial = trial_of("patchconvnet", PLAIN.model_copy(update={"epochs": 2, "batch_size": 13}))
     trial = trial.model_copy(update={"config": trial.config.model_copy(update={"data": data})})
@@ -84,7 +84,7 @@ def unreadable(folder: Path, workers: Workers, most: int = 10) -> list[Any]:
 
 
 def photographs(root: Path) -> None:
-    """Larger images than are asked for, one colour a class."""
+    """Write images larger than the requested size, one colour per class."""
     draw = np.random.default_rng(0)
     for label in range(3):
         (root / f"{label}").mkdir(parents=True)
@@ -95,7 +95,7 @@ def photographs(root: Path) -> None:
 
 
 def damaged_photographs(root: Path) -> None:
-    """Of which six cannot be read in training, two of each class."""
+    """Write photographs of which six training images cannot be read, two of each class."""
     photographs(root)
     train = load_data(DataConfig(source=f"folder:{root}", image_size=8, memory_gib=1e-9)).train
     assert isinstance(train, StreamSplit)
@@ -105,7 +105,7 @@ def damaged_photographs(root: Path) -> None:
 
 
 def gradients(network: str, workers: Workers) -> dict[str, torch.Tensor]:
-    """Gradient of a batch of 33, of which each worker sees its share, and the statistics that it leaves."""
+    """Return the gradient of a batch of 33 shared by the workers, and the running statistics."""
     family, arch = NETWORKS[network]
     seen = {"num_classes": 10, "in_chans": 1, "image_size": 32}
     model = build_model(family, **arch, **seen, seed=0).train()
@@ -134,7 +134,7 @@ def killed(folder: Path, group: Group) -> Any:
 
 
 def short_of_memory(folder: Path, group: Group) -> Any:
-    """The second worker has no room for more than six images at once."""
+    """The second worker has memory for at most six images at once."""
     build = scaling.trial.build
 
     class Small(nn.Module):
@@ -144,7 +144,7 @@ def short_of_memory(folder: Path, group: Group) -> Any:
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             if self.training and group.rank == 1 and len(x) > 6:
-                raise torch.OutOfMemoryError("out of memory, says the test")
+                raise torch.OutOfMemoryError("out of memory, in a test")
             return self.inner(x)
 
     scaling.trial.build = lambda trial, data: Small(build(trial, data))
@@ -155,7 +155,7 @@ def short_of_memory(folder: Path, group: Group) -> Any:
 
 
 def broken(folder: Path, group: Group) -> Any:
-    """The second worker cannot read what it is to evaluate."""
+    """The second worker cannot read the validation images."""
 
     def evaluate(*_: Any) -> Any:
         raise DataError("the disk is gone")
@@ -166,7 +166,7 @@ def broken(folder: Path, group: Group) -> Any:
 
 
 def gathered(folder: Path, group: Group) -> Any:
-    """What the small functions say."""
+    """Return the results of the small functions of a group."""
     few = torch.full((group.rank + 1, 2), group.rank)
     return {
         "anyone": (group.anyone(group.rank == 1), group.anyone(False)),
@@ -195,7 +195,7 @@ FAILING = ("broken", "too many")  # after which the group is gone
 
 
 def launch(folder: Path, *scenarios: str, count: int = 2) -> list[int]:
-    """Run scenarios in so many processes; return their exit codes."""
+    """Run scenarios in `count` processes; return their exit codes."""
     folder.mkdir(exist_ok=True, parents=True)
     (folder / "meeting").unlink(missing_ok=True)
     command = [sys.executable, __file__]

@@ -1,4 +1,4 @@
-"""Several real processes train one network as one does, whatever becomes of them."""
+"""Several real processes train one network as one process does, even if some die or fail."""
 
 from pathlib import Path
 from typing import Any
@@ -111,7 +111,7 @@ def test_a_trial_whose_worker_was_killed_resumes_from_its_checkpoint(folder: Pat
     assert_same(record_of(folder, "resumed"), alone("killed", tmp_path))
 
 
-def test_all_halve_their_parts_where_one_is_short_of_memory(folder: Path, tmp_path: Path) -> None:
+def test_all_halve_their_parts_if_one_lacks_memory(folder: Path, tmp_path: Path) -> None:
     record = record_of(folder, "memory")
 
     assert_same(record, alone("memory", tmp_path))
@@ -154,7 +154,7 @@ def test_only_the_first_worker_counts_costs(folder: Path) -> None:
     assert record_of(folder, "modern", rank=1).cost is None
 
 
-def test_what_workers_tell_each_other(folder: Path) -> None:
+def test_workers_exchange_what_each_has(folder: Path) -> None:
     for rank in range(2):
         found = seen(folder, "gathered", rank)
         assert found["anyone"] == (True, False)

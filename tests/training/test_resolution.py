@@ -1,4 +1,4 @@
-"""Networks are trained at the recipe's resolutions and judged at the data's; those that cannot are refused."""
+"""Networks are trained at the recipe's resolutions and evaluated at the data's; unsuitable ones are refused."""
 
 import itertools
 from pathlib import Path
@@ -79,7 +79,7 @@ def test_hand_counted_sizes() -> None:
     assert largest([(8, 8), None], (16, 16)) == (16, 16)
 
 
-def test_training_is_at_the_recipe_s_sizes_and_evaluation_at_the_data_s() -> None:
+def test_training_uses_the_recipe_s_sizes_and_evaluation_the_data_s() -> None:
     net, notes = Watched(network()), Notes()
     net.forward_features = net.inner.forward_features  # pyright: ignore # as every network of the house shows it
 

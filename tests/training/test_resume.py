@@ -1,4 +1,4 @@
-"""A run that was stopped goes on as if nothing had happened, whatever became of its last checkpoint."""
+"""A stopped run resumes as if it had not stopped, even if its last checkpoint is damaged."""
 
 import itertools
 import os
@@ -61,7 +61,7 @@ def assert_equal_weights(one: nn.Module, other: nn.Module) -> None:
 
 @pytest.mark.parametrize("optimizer", ["adamw", "lamb", "sgd"])
 @pytest.mark.parametrize("after", [1, 4, 5])
-def test_a_stopped_run_ends_bit_for_bit_like_one_that_was_not(tmp_path: Path, after: int, optimizer: str) -> None:
+def test_a_stopped_run_ends_bit_for_bit_like_a_whole_one(tmp_path: Path, after: int, optimizer: str) -> None:
     recipe = RECIPE.model_copy(update={"optimizer": optimizer})
     whole, resumed = model(), model()
     expected = epochs(whole, None, recipe)
@@ -147,7 +147,7 @@ def test_a_damaged_checkpoint_is_skipped_for_the_one_before(tmp_path: Path, dama
     assert_equal_weights(whole, resumed)
 
 
-def test_unusable_checkpoints_of_later_epochs_do_not_push_out_new_ones(tmp_path: Path) -> None:
+def test_unusable_later_checkpoints_do_not_replace_new_ones(tmp_path: Path) -> None:
     interrupted(tmp_path, 4)
     for path in tmp_path.iterdir():
         empty(path)
@@ -210,7 +210,7 @@ list(fit_classifier(model(), data(), RECIPE, seed=3, checkpoints=Path(sys.argv[1
 
 
 @pytest.mark.slow
-def test_a_run_killed_while_it_writes_a_checkpoint_continues_from_the_one_before(tmp_path: Path) -> None:
+def test_a_kill_while_writing_leaves_the_checkpoint_before(tmp_path: Path) -> None:
     root = ROOT
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(root)}
     ended = subprocess.run(
@@ -233,7 +233,7 @@ def test_a_run_killed_while_it_writes_a_checkpoint_continues_from_the_one_before
     assert sorted(path.name for path in tmp_path.iterdir()) == [f"epoch-00000{n}.safetensors" for n in (4, 5)]
 
 
-def test_a_checkpoint_that_cannot_be_written_costs_a_note_and_not_the_run(tmp_path: Path) -> None:
+def test_a_checkpoint_that_cannot_be_written_is_a_note(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("a file where the folder should be")
     notes = Notes()
 
@@ -245,7 +245,7 @@ def test_a_checkpoint_that_cannot_be_written_costs_a_note_and_not_the_run(tmp_pa
 
 
 @pytest.mark.slow
-def test_a_run_killed_in_the_middle_of_an_epoch_continues_in_another_process(tmp_path: Path) -> None:
+def test_a_run_killed_within_an_epoch_resumes_in_another_process(tmp_path: Path) -> None:
     root = ROOT
     command = [sys.executable, "-c", PROGRAM, str(tmp_path)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(root)}
@@ -271,9 +271,7 @@ def test_a_run_killed_in_the_middle_of_an_epoch_continues_in_another_process(tmp
     assert_equal_weights(whole, resumed)
 
 
-def test_checkpoints_take_a_small_share_of_the_time_but_where_a_trial_rests_one_is_kept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_checkpoints_are_rare_but_one_is_kept_before_a_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     now = [100.0]
     monkeypatch.setattr("time.monotonic", lambda: now[0])

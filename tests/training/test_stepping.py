@@ -1,4 +1,4 @@
-"""A step that runs out of memory is the same step in smaller parts; one that cannot be compiled is taken as it is."""
+"""A step that runs out of memory is retried in smaller parts, one that cannot be compiled without compiling."""
 
 import copy
 import gc
@@ -110,7 +110,7 @@ def weights(net: nn.Module) -> dict[str, torch.Tensor]:
 
 
 @given(st.integers(1, 600), st.one_of(st.none(), st.integers(1, 600)))
-def test_parts_cover_a_batch_once_and_differ_by_one_image_at_most(images: int, size: int | None) -> None:
+def test_parts_cover_a_batch_once_in_nearly_equal_sizes(images: int, size: int | None) -> None:
     parts = MicroBatches(size).parts(images)
 
     assert [i for part in parts for i in range(images)[part]] == list(range(images))
@@ -155,7 +155,7 @@ def test_weights_after_running_out_of_memory_equal_the_full_batch_s(failure: int
     ]
 
 
-def test_a_step_is_taken_again_from_the_state_it_began_with() -> None:
+def test_a_step_is_retried_from_the_state_before_it() -> None:
     """What ran before memory ran out leaves no trace in running statistics and random numbers."""
     fails, split = Small(network(norm=True), 16, backward=True), network(norm=True)
 
@@ -186,7 +186,7 @@ def test_stochastic_depth_drops_the_same_blocks_however_often_a_step_fails() -> 
     assert all(torch.equal(tensor, split.state_dict()[name]) for name, tensor in weights(fails).items())
 
 
-def test_dropout_draws_for_the_whole_batch_whatever_its_parts() -> None:
+def test_dropout_draws_for_the_whole_batch() -> None:
     def dropping() -> nn.Module:
         with torch.random.fork_rng():
             torch.manual_seed(0)
@@ -202,7 +202,7 @@ def test_dropout_draws_for_the_whole_batch_whatever_its_parts() -> None:
         torch.testing.assert_close(tensor, whole.state_dict()[name], rtol=1e-4, atol=1e-6)
 
 
-def test_a_micro_batch_that_was_asked_for_is_the_largest_that_the_network_sees() -> None:
+def test_the_network_sees_no_more_than_the_recipe_s_micro_batch() -> None:
     net, whole = Small(network(), 1000), network()
 
     train(net, recipe(micro_batch=12))
@@ -222,7 +222,7 @@ def test_a_single_image_that_does_not_fit_fails_with_one_line() -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_memory_that_runs_out_in_the_update_is_no_reason_for_smaller_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_running_out_of_memory_in_the_update_does_not_halve_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
@@ -265,7 +265,7 @@ def test_the_checkpoint_keeps_the_micro_batch_and_the_notes(tmp_path: Path) -> N
     assert len(notes.lines) >= 2
 
 
-def test_evaluation_goes_on_in_smaller_parts() -> None:
+def test_evaluation_continues_in_smaller_parts() -> None:
     data, net, notes = toy_data(), network(), Notes()
 
     expected = evaluate(net, data.test, data, ON_CPU)
@@ -322,7 +322,7 @@ def graphs(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
 
 
 @TORCH_2_11
-def test_compiled_steps_train_alike_under_the_same_names(graphs: list[int], tmp_path: Path) -> None:
+def test_compiled_steps_train_equally_under_the_same_names(graphs: list[int], tmp_path: Path) -> None:
     plain, net = network(drop_path=0.3), network(drop_path=0.3)
     names = list(net.state_dict())
     how = recipe(ema_decay=0.9)
@@ -376,7 +376,7 @@ def test_a_failing_compiler_is_a_note_and_the_run_goes_on(monkeypatch: pytest.Mo
     assert "\n" not in note
 
 
-def test_compiling_is_left_to_long_runs_on_a_gpu_unless_it_is_asked_for() -> None:
+def test_only_long_runs_on_a_gpu_compile_by_default() -> None:
     cuda = torch.device("cuda")
     assert is_worthwhile(None, cuda, WORTHWHILE_STEPS)
     assert not is_worthwhile(None, cuda, WORTHWHILE_STEPS - 1)
@@ -385,7 +385,7 @@ def test_compiling_is_left_to_long_runs_on_a_gpu_unless_it_is_asked_for() -> Non
     assert not is_worthwhile(False, cuda, 10 * WORTHWHILE_STEPS)
 
 
-def test_only_tf32_lets_a_gpu_round_factors_and_what_was_set_comes_back() -> None:
+def test_only_tf32_rounds_factors_and_settings_are_restored() -> None:
     def set_now() -> tuple[str, bool]:
         return torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
 

@@ -1,4 +1,4 @@
-"""Training learns, is a function of its seed, and shows both arms the same images."""
+"""Training learns, is a function of its seed, and gives both arms the same images."""
 
 import math
 import random
@@ -111,7 +111,7 @@ def test_no_global_generator_moves() -> None:
 
 
 class Watched(nn.Module):
-    """A network that keeps what it was trained on."""
+    """A network that records its training images."""
 
     def __init__(self, inner: nn.Module) -> None:
         super().__init__()
@@ -124,7 +124,7 @@ class Watched(nn.Module):
         return self.inner(x)
 
 
-def test_both_arms_see_the_same_images_in_the_same_order_moved_alike() -> None:
+def test_both_arms_see_the_same_augmented_images_in_order() -> None:
     data, recipe = toy_data(), Recipe(epochs=2, batch_size=16, crop_padding=2)
     arms = [Watched(model("average")), Watched(model("attention", depth=3, drop_path=0.5))]
 
@@ -149,7 +149,7 @@ def test_an_epoch_serves_every_image_at_most_once_in_whole_batches(n: int, batch
     assert all(np.array_equal(a, b) for a, b in zip(steps, again, strict=True))
 
 
-def test_repeated_images_come_in_a_row_and_the_epoch_keeps_its_length() -> None:
+def test_repeats_follow_one_another_and_epochs_keep_their_length() -> None:
     images = Split(np.zeros((30, 1, 1, 1), np.uint8), np.zeros(30, np.int64))
     steps = list(epoch_plan(images, Recipe(batch_size=6, repeats=3), seed=0, epoch=1))
 
@@ -220,7 +220,7 @@ def test_every_shipped_recipe_is_one_and_ends_its_warm_up(path: Path) -> None:
     assert learning_rate(999, 1000, recipe) < 0.01 * recipe.learning_rate
 
 
-def test_a_loss_that_is_no_number_ends_training_with_its_step() -> None:
+def test_a_loss_that_is_not_finite_ends_training() -> None:
     class Breaks(Watched):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             broken = self.training and len(self.seen) >= 7
@@ -233,7 +233,7 @@ def test_a_loss_that_is_no_number_ends_training_with_its_step() -> None:
     assert str(caught.value) == "the loss is not a finite number at step 8 (epoch 2)"
 
 
-def test_an_evaluation_that_is_no_number_ends_training_too() -> None:
+def test_a_validation_loss_that_is_not_finite_ends_training() -> None:
     class BreaksLater(Watched):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             broken = not self.training and len(self.seen) >= 12
@@ -315,7 +315,7 @@ def test_top5_of_few_classes_is_missing() -> None:
     assert score(model(), toy_data(), ON_CPU).test_top5 is None
 
 
-def test_the_average_of_the_weights_follows_them_and_is_scored_beside_them() -> None:
+def test_the_average_follows_the_weights_and_is_scored() -> None:
     def weights_of(net: nn.Module) -> torch.Tensor:
         return torch.cat([parameter.detach().flatten() for parameter in net.parameters()])
 

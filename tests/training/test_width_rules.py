@@ -1,4 +1,4 @@
-"""Learning rates that follow width: the coordinate check, and the tables by hand."""
+"""Learning-rate rules: the coordinate check, and the tables by hand."""
 
 from typing import Any
 
@@ -58,7 +58,7 @@ def slopes(rule: str | None, optimizer: str, pooling: str) -> dict[str, float]:
     return {n: float(np.polyfit(np.log(WIDTHS), np.log([row[n] for row in rows]), 1)[0]) for n in WATCHED}
 
 
-def test_under_mup_activations_change_by_the_same_at_any_width_and_otherwise_by_more() -> None:
+def test_only_under_mup_changes_of_activations_ignore_width() -> None:
     flat, growing = slopes("mup", "adamw", "average"), slopes(None, "adamw", "average")
 
     assert max(map(abs, flat.values())) < 0.1
@@ -77,7 +77,7 @@ def test_the_coordinate_check_holds_for_every_optimiser_and_with_attention(optim
 
 
 @pytest.mark.slow
-def test_rules_of_thumb_lie_between_and_the_standard_one_keeps_the_trunk_flat() -> None:
+def test_rules_of_thumb_lie_between_none_and_the_standard_one() -> None:
     trunk = {rule: slopes(rule, "adamw", "average")["blocks.1"] for rule in (None, "sqrt_width", "inverse_width")}
 
     assert trunk[None] > trunk["sqrt_width"] > trunk["inverse_width"]
@@ -176,7 +176,7 @@ def test_multipliers_are_widths_too(family: str, arch: dict[str, Any]) -> None:
     assert scales["head.classifier.weight"].rate == pytest.approx(0.5, rel=0.2)
 
 
-def test_mistakes_are_told_in_one_line(request: pytest.FixtureRequest) -> None:
+def test_mistakes_are_one_line_each(request: pytest.FixtureRequest) -> None:
     def narrow(*, pooling: PoolingChoice = AVERAGE, seed: int | None = None) -> Any: ...
 
     arch, model = arch_of(64), build_model("patchconvnet", **arch_of(64))
@@ -192,7 +192,7 @@ def test_mistakes_are_told_in_one_line(request: pytest.FixtureRequest) -> None:
         follow_width(model, "patchconvnet", arch, recipe_of("mup", 30), seed=0)
 
 
-def test_a_rule_that_cannot_be_followed_is_refused_before_anything_runs() -> None:
+def test_a_rule_that_cannot_apply_is_refused_before_training() -> None:
     refuse_rule("patchconvnet", {"width": 64, "depth": 1, "patch_size": 4}, recipe_of("mup", 32))
     with pytest.raises(ModelError, match="at reference_width 30: patchconvnet: width 30 is not a multiple of 8"):
         refuse_rule("patchconvnet", {"width": 64, "depth": 1, "patch_size": 4}, recipe_of("mup", 30))

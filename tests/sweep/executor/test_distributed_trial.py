@@ -1,4 +1,4 @@
-"""A sweep whose trials are trained by two workers each: real commands, real Ray."""
+"""A sweep of trials with two workers each: real commands, real Ray."""
 
 import subprocess
 import sys

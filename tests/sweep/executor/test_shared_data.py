@@ -1,4 +1,4 @@
-"""Trials of a machine share one copy of the images, and none of them writes into it."""
+"""Trials on one machine share one copy of the images and do not write to it."""
 
 import pickle
 
@@ -50,7 +50,7 @@ def test_training_on_shared_images_changes_none_and_copies_none() -> None:
     assert serving._tensor(images(received.train)).data_ptr() == images(data.train).ctypes.data
 
 
-def test_images_that_do_not_fit_the_device_are_served_from_memory_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_images_too_large_for_the_device_are_served_equally(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
     split = Split(rng.integers(0, 256, (40, 4, 4, 3), dtype=np.uint8), rng.integers(0, 9, 40))
     plan = [BatchIndices(rng.permutation(40)[:7]) for _ in range(3)]
@@ -65,7 +65,7 @@ def test_images_that_do_not_fit_the_device_are_served_from_memory_alike(monkeypa
         assert torch.equal(labels, same_labels)
 
 
-def test_a_set_may_take_a_quarter_of_what_a_gpu_has_free(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_set_may_use_a_quarter_of_free_gpu_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (1000, 4000))
 
     assert serving.fits(250, torch.device("cuda"))
