@@ -1,4 +1,4 @@
-"""`python -m scaling.rehearse STUDY`: what each stopping rule would have done to a study that ran to its end."""
+"""`python -m scaling.rehearse STUDY` shows what each stopping rule would have done to a finished study."""
 
 import argparse
 import sys
@@ -23,7 +23,7 @@ A stop is wrong if the cell, run to its end, would have been on the front of one
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m scaling.rehearse",
-        description="Play a finished study again under each stopping rule, and count the wrong stops.",
+        description="Replay a finished study under each stopping rule and count the wrong stops.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -43,7 +43,7 @@ def _factor(text: str) -> int:
     return Stop(rule="asha", factor=int(text)).factor
 
 
-_epoch.__name__, _factor.__name__ = "epoch from 1 on", "whole number from 2 on"  # what argparse says was expected
+_epoch.__name__, _factor.__name__ = "epoch from 1 on", "whole number from 2 on"  # shown by argparse as what it expected
 
 
 @command

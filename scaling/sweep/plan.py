@@ -1,4 +1,4 @@
-"""Plan: everything about a sweep that is decided before anything runs, and how a dry run shows it."""
+"""Plan: everything about a sweep that is decided before anything runs, and the output of a dry run."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -28,13 +28,13 @@ from scaling.sweep.search.trial_queue import TrialQueue
 
 @dataclass(frozen=True)
 class Plan:
-    """A study as it is to be run."""
+    """A study that is ready to run."""
 
     study: str
-    folder: Where  # absolute, for workers start elsewhere
+    folder: Where  # absolute, because workers start in another folder
     feasibility: Feasibility
-    cells: list[Cell]  # known beforehand: all of them, or the first batch of a design that looks at results
-    trials: list[Trial]  # likewise
+    cells: list[Cell]  # known before the start: all, or the first batch of a design that looks at results
+    trials: list[Trial]  # known before the start
 
     @property
     def space(self) -> Space:
@@ -49,7 +49,7 @@ class Plan:
         return self.feasibility.cost_table
 
     def queue(self, settled: Mapping[str, Record]) -> TrialQueue:
-        """What is to run, given what need not run again."""
+        """Make the trial queue, given the records of trials that need not run again."""
         proposals = propose(self.space, self.feasibility)
         return TrialQueue(self.study, self.feasibility, proposals, settled, self.space.budget)
 
@@ -62,12 +62,12 @@ def make_plan(
     samples: int | None = None,
     name: str | None = None,
 ) -> Plan:
-    """Read the space, load the data, cost every cell and leave out what exceeds the limits. Nothing is written.
+    """Read the space, load the data, compute the costs and drop cells above the limits. Writes nothing.
 
     Args:
         results: folder of all studies.
-        samples: cells to run, in place of the space's `search.cells`.
-        name: of the study; None makes one of the space's and what was overridden.
+        samples: number of cells, in place of the space's `search.cells`.
+        name: of the study; None makes one from the space's name and the overrides.
 
     Raises:
         ScalingError: a mistake in the space, the data or the limits.
@@ -84,7 +84,7 @@ def make_plan(
 
 
 def intended_name(space_name: str, overrides: Mapping[str, Any]) -> str | None:
-    """Name of the study that a space makes, found without looking up what it names; None if its form is wrong."""
+    """Name of the study of a space, without looking up the names in it; None if its form is invalid."""
     try:
         source = SpaceFile.read(find_space(space_name))
         original, asked = (
@@ -96,12 +96,12 @@ def intended_name(space_name: str, overrides: Mapping[str, Any]) -> str | None:
 
 
 def in_binary(size: int) -> str:
-    """Bytes as GiB, or as MiB where that reads better."""
+    """Format bytes as GiB, or below that as MiB."""
     return f"{size / GIB:.2f} GiB" if size >= GIB else f"{size / 2**20:.1f} MiB"
 
 
 def extent(plan: Plan) -> str:
-    """How large a study is, in one line."""
+    """Describe the size of a study in one line."""
     space, trials = plan.space, len(plan.trials)
     tune, stop = space.tune, space.search.stop
     product = f"{len(plan.cells)} cells × {len(space.arm_values)} arms"
@@ -122,7 +122,7 @@ def extent(plan: Plan) -> str:
 
 
 def shown(plan: Plan) -> Iterator[RenderableType]:
-    """What a dry run shows: the cells with what each costs in each arm, then how long it will all take."""
+    """Show a plan: the costs of each cell and arm, then the expected time."""
     space, cost_table = plan.space, plan.cost_table
     table = Table(title=f"{plan.study}: {extent(plan)}")
     for axis in space.axes:
@@ -147,9 +147,9 @@ def shown(plan: Plan) -> Iterator[RenderableType]:
     )
     expected = estimate(plan.trials, cost_table)
     if expected is None:
-        yield "time: one step of the largest model is too long to be timed on this machine"
+        yield "time: unknown; one step of the largest model takes too long to time on this machine"
     else:
         yield (
             f"time: about {expected.seconds / 3600:.2g} device-hours ({duration(expected.seconds)} on one"
-            f" {expected.device}), from timing training steps here"
+            f" {expected.device}), estimated from training steps timed here"
         )

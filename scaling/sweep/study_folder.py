@@ -1,4 +1,4 @@
-"""The study's folder while it is being asked: whose it is, and what it plans. Who holds it: `scaling.sweep.lease`."""
+"""The folder of a study that is about to run: which study it holds and what it plans. For locks see `lease`."""
 
 from collections.abc import Sequence
 
@@ -8,15 +8,14 @@ from scaling.study.errors import PluginError, RecordError
 from scaling.study.plugins import difference, loaded, used
 from scaling.study.records import Study, read_study
 from scaling.study.storage import Where
-from scaling.sweep.lease import locked as locked
 
 
 def previous(folder: Where, space: Space) -> Study | None:
-    """The study that stands at `folder`.
+    """Read the study in `folder`; None if there is none.
 
     Raises:
         RecordError: it was made under other conditions.
-        PluginError: it was made with a plugin that is not here, or with another version of one.
+        PluginError: it was made with a plugin that is missing here, or with another version of one.
     """
     if not (folder / "study.json").exists():
         return None
@@ -38,13 +37,11 @@ def require_plugins(folder: Where, study: Study) -> None:
     here = loaded()
     problems = [difference(name, digest, here) for name, digest in study.plugins.items() if here.get(name) != digest]
     if problems:
-        raise PluginError(
-            [f"{folder} needs {problem}; --name NAME starts a new study instead" for problem in problems]
-        )
+        raise PluginError([f"{folder} needs {problem}; --name NAME starts a new study instead" for problem in problems])
 
 
 def describe(name: str, space: Space, planned: Sequence[Trial], before: Study | None) -> Study:
-    """What is asked, for the answering half; a study that is continued in part keeps what it had planned."""
+    """Describe a study for the report. A study that continues in part keeps the trials that it had planned."""
     keys = [trial.key for trial in planned]
     ours = set(keys)
     earlier = [key for key in before.planned if key not in ours] if before else []

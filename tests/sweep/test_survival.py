@@ -1,4 +1,4 @@
-"""Sweeps that are disturbed end with the trials of an undisturbed one, each exactly once."""
+"""A disturbed sweep ends with the trials of an undisturbed one, each exactly once."""
 
 import os
 import re
@@ -25,21 +25,21 @@ data: {source: digits, train_limit: 300}
 recipe: {epochs: 40, batch_size: 50}
 keep_weights: none
 """
-# In the sweep's own process: the record of one trial finds the disk full, once
+# In the sweep's own process: the disk is full when one record is written, once
 FULL = """\
 import sys
 if "scaling.sweep" in " ".join(sys.orig_argv):
-    import scaling.running.keeper as keeper
-    from scaling.errors import StorageError
-    whole, calls = keeper.write_record, []
+    import scaling.sweep.recorder as recorder
+    from scaling.study.errors import StorageError
+    whole, calls = recorder.write_record, []
     def write_record(folder, record):
         calls.append(record.key)
         if len(calls) == 2:
             raise StorageError(f"the record of {record.arm} seed {record.seed} was not saved: No space left on device")
         return whole(folder, record)
-    keeper.write_record = write_record
+    recorder.write_record = write_record
 """
-# Likewise: killed when a record is written and not yet in its place
+# In the sweep's own process: killed when a record is written and not yet renamed into place
 KILLED = """\
 import os, signal, sys
 if "scaling.sweep" in " ".join(sys.orig_argv):
@@ -84,7 +84,7 @@ def end(process: subprocess.Popen[str]) -> tuple[int, str]:
 
 
 def assert_whole(records: list[Record], trials: int = 4) -> None:
-    """Every trial once, finished, and every cell in both arms."""
+    """Check that every trial finished once, and every cell in both arms."""
     assert len({record.key for record in records}) == len(records) == trials
     assert {record.status for record in records} == {"finished"}
     assert set(Counter((str(r.cell), r.seed) for r in records).values()) == {2}
@@ -92,7 +92,7 @@ def assert_whole(records: list[Record], trials: int = 4) -> None:
 
 
 def workers_of(sweep: subprocess.Popen[str]) -> list[int]:
-    """Processes that train for this sweep: of its own session's descendants, those that Ray says to `train`."""
+    """Processes that train for this sweep: its descendants that Ray has named `train`."""
     parents, names = {}, {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -112,7 +112,7 @@ def workers_of(sweep: subprocess.Popen[str]) -> list[int]:
     return [pid for pid, name in names.items() if name.startswith("ray::") and ".train" in name and is_ours(pid)]
 
 
-def test_a_killed_worker_costs_no_trial_and_it_goes_on_from_its_checkpoint(folder: Path) -> None:
+def test_a_killed_worker_resumes_from_its_checkpoint(folder: Path) -> None:
     process = start(folder)
     deadline = time.monotonic() + 120
     while not list(folder.glob("results/tiny/checkpoints/*/epoch-*")):
@@ -129,7 +129,7 @@ def test_a_killed_worker_costs_no_trial_and_it_goes_on_from_its_checkpoint(folde
     assert_whole(read_records(folder / "results" / "tiny"))
 
 
-def test_a_full_disk_stops_the_sweep_with_one_line_and_the_same_command_continues(folder: Path) -> None:
+def test_a_sweep_continues_after_a_full_disk(folder: Path) -> None:
     code, output = end(start(folder, hook=FULL))
 
     assert code == 2, output
@@ -146,7 +146,7 @@ def test_a_full_disk_stops_the_sweep_with_one_line_and_the_same_command_continue
     assert all(record == before[record.key] for record in after if record.key in before)
 
 
-def test_a_kill_while_a_record_is_written_loses_nothing_and_a_moved_study_continues_and_grows(folder: Path) -> None:
+def test_a_study_killed_while_writing_can_move_and_grow(folder: Path) -> None:
     code, _ = end(start(folder, hook=KILLED))
     assert code == -signal.SIGKILL
     records = folder / "results" / "tiny" / "records"
@@ -161,7 +161,7 @@ def test_a_kill_while_a_record_is_written_loses_nothing_and_a_moved_study_contin
     assert_whole(read_records(folder / "elsewhere" / "results" / "tiny"), trials=6)
 
 
-def test_sigterm_stops_cleanly_and_results_may_lie_in_a_store(folder: Path) -> None:
+def test_sigterm_stops_cleanly_with_results_in_a_store(folder: Path) -> None:
     where = f"file://{folder}/store"
     process = start(folder, "--results", where)
     deadline = time.monotonic() + 120
@@ -172,7 +172,7 @@ def test_sigterm_stops_cleanly_and_results_may_lie_in_a_store(folder: Path) -> N
     process.terminate()
     code, output = end(process)
     assert code == 130, output
-    assert "the same command continues" in output
+    assert "run the same command again to continue" in output
 
     code, output = end(start(folder, "--results", where))
     assert code == 0, output

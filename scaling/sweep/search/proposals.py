@@ -7,7 +7,7 @@ records must give equal proposals, because an interrupted study repeats them.
 
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, overload
 
 from scaling.space.design import Cell
 from scaling.space.schema import Space
@@ -31,8 +31,12 @@ Proposals = Generator[list[Wanted], Sequence[Record], None]
 DesignFunction = Callable[[Space, "Feasibility"], Proposals]
 
 
-def design(*, samples: bool = False, searches: bool = False) -> Callable[[DesignFunction], DesignFunction]:
-    """Register a design under its function's name.
+@overload
+def design(function: DesignFunction) -> DesignFunction: ...
+@overload
+def design(*, samples: bool = False, searches: bool = False) -> Callable[[DesignFunction], DesignFunction]: ...
+def design(function: DesignFunction | None = None, *, samples: bool = False, searches: bool = False) -> Any:
+    """Register a design under its function's name, as `@design` or `@design(samples=True)`.
 
     Args:
         samples: it runs `search.cells` cells, and so needs that number.
@@ -44,7 +48,7 @@ def design(*, samples: bool = False, searches: bool = False) -> Callable[[Design
         DESIGNS.add(function.__name__, made, module=function.__module__)
         return function
 
-    return register
+    return register if function is None else register(function)
 
 
 class Batches:

@@ -1,4 +1,4 @@
-"""Searched designs keep every cell whole, propose none twice and nothing above a limit, and repeat themselves."""
+"""Designs keep every cell whole, propose none twice, respect limits and repeat their proposals."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ def skill(trial: Trial) -> float:
 
 
 class Limited(FakeFeasibility):
-    """Wide models are above the limit."""
+    """Wide models exceed the limit."""
 
     def excess(self, cell: Cell) -> dict[str, float]:
         return {"width": cell["width"] / 72 - 1}
@@ -67,7 +67,7 @@ def test_every_cell_is_new_whole_and_within_the_limits(design: str) -> None:
 
 
 @pytest.mark.parametrize("design", SEARCHED)
-def test_an_interrupted_search_proposes_what_an_undisturbed_one_does(design: str) -> None:
+def test_an_interrupted_search_repeats_its_proposals(design: str) -> None:
     wanted = asked(design)
     _, whole = play(made(wanted), skill, workers=2)
 
@@ -95,7 +95,7 @@ def test_a_search_for_accuracy_finds_better_cells_than_chance(design: str) -> No
     assert sum(found) / len(found) > sum(by_chance) / len(by_chance)
 
 
-def test_a_space_with_fewer_cells_than_wanted_is_used_up() -> None:
+def test_a_space_with_too_few_cells_is_used_up() -> None:
     wanted = space(axes={"depth": [1, 2], "width": [8, 16]}, seeds=1, search={"design": "gp", "cells": 9})
 
     segments, _ = play(made(wanted), skill)
@@ -103,7 +103,7 @@ def test_a_space_with_fewer_cells_than_wanted_is_used_up() -> None:
     assert len({tuple(segment.trial.cell.items()) for segment in segments}) == 4
 
 
-def test_limits_that_exclude_every_cell_are_a_mistake_with_a_name() -> None:
+def test_limits_that_exclude_every_cell_are_an_error() -> None:
     with pytest.raises(SpaceError, match="the limit excludes all"):
         made(space(axes={"width": [80, 96]}, search={"design": "tpe", "cells": 2}))
 
@@ -118,8 +118,8 @@ def test_words_on_an_axis_are_categories() -> None:
     assert len({tuple(segment.trial.cell.items()) for segment in segments}) == 9
 
 
-def test_optuna_hears_what_became_of_each_cell(monkeypatch: pytest.MonkeyPatch) -> None:
-    """COMPLETE with whole scores, PRUNED with its curve, FAIL for a failure; never a partial score as a final one."""
+def test_optuna_receives_the_result_of_each_cell(monkeypatch: pytest.MonkeyPatch) -> None:
+    """COMPLETE with the final score, PRUNED with the curve, FAIL for a failure; never a partial score as final."""
     studies = []
     create = optuna.create_study
     monkeypatch.setattr("optuna.create_study", lambda **given: studies.append(create(**given)) or studies[-1])

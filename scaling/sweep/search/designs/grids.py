@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 MOST_DRAWS = 16  # times the wanted cells, to find as many within the limits
 
 
-@design()
+@design
 def grid(space: Space, feasibility: "Feasibility") -> Proposals:
     """Propose all cells within the limits, or as many as `search.cells` or --samples ask for, spread evenly."""
     points = cells(space) if space.search.cells is None else sample_cells(space.axes, space.search.cells)
