@@ -119,9 +119,8 @@ def test_equal_arms_are_rarely_called_different() -> None:
 
 
 def test_the_report_uses_the_level_of_a_look() -> None:
-    from scaling.report.caveats.caveat import caveats
-
     from scaling.report.analysis.analysis import analyse
+    from scaling.report.caveats.caveat import caveats
     from scaling.sweep.study_folder import describe
 
     asked = study()
