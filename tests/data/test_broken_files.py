@@ -1,4 +1,4 @@
-"""What is wrong with files is said in one line that names them."""
+"""A problem in the files is reported in one line that names them."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -81,7 +81,7 @@ def test_a_broken_source_is_named_in_one_line(case: str, tmp_path: Path) -> None
         assert part in text
 
 
-def test_several_broken_images_are_told_at_once_up_to_ten(tmp_path: Path) -> None:
+def test_up_to_ten_broken_images_are_listed_at_once(tmp_path: Path) -> None:
     for path in list(write_folder(tmp_path).glob("*/*"))[:15]:
         path.write_bytes(b"no image")
 

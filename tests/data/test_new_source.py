@@ -42,7 +42,7 @@ recipe: {epochs: 1, batch_size: 20}
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A copy of the package and its tests of data, with one more file."""
+    """Return a copy of the package and its tests with one more file."""
     ignored = shutil.ignore_patterns("__pycache__", "records_v1")
     shutil.copytree(ROOT / "scaling", tmp_path / "scaling", ignore=ignored)
     shutil.copytree(ROOT / "tests", tmp_path / "tests", ignore=ignored)

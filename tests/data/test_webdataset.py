@@ -43,7 +43,7 @@ def test_small_shards_are_decoded_into_memory_with_every_image_once(tmp_path: Pa
         assert [n % 2 for n in number_of(torch.from_numpy(images(split)))] == list(split.labels)
 
 
-def test_streamed_shards_give_each_image_with_its_label_across_shard_boundaries(tmp_path: Path) -> None:
+def test_streamed_shards_give_each_image_with_its_label(tmp_path: Path) -> None:
     split = stream(write_shards(tmp_path / "shards", 40, per_shard=7))
     steps = [BatchIndices(np.arange(start, min(start + 5, len(split)))) for start in range(0, len(split), 5)]
 
@@ -72,7 +72,7 @@ def test_braces_expand_in_order_and_keep_leading_zeros() -> None:
     assert webdataset.expanded("plain.tar") == ["plain.tar"]
 
 
-def test_sets_are_told_by_a_word_anywhere_in_the_name(tmp_path: Path) -> None:
+def test_a_word_anywhere_in_its_name_gives_a_file_its_set(tmp_path: Path) -> None:
     for name, start in (("imagenet1k-train-0000", 0), ("imagenet1k-validation-00", 50), ("imagenet1k-test-00", 90)):
         members = [member for i in range(start, start + 20) for member in numbered_member(i, str(i % 2))]
         write_tar(tmp_path / "shards" / f"{name}.tar", members)
@@ -83,7 +83,7 @@ def test_sets_are_told_by_a_word_anywhere_in_the_name(tmp_path: Path) -> None:
     assert firsts == [0, 50, 90]
 
 
-def test_labels_come_from_cls_or_json_or_the_folder_of_the_member(tmp_path: Path) -> None:
+def test_labels_come_from_cls_or_json_or_the_folder(tmp_path: Path) -> None:
     shards = {
         "cls": [member for i in range(20) for member in numbered_member(i, "ab"[i % 2])],
         "json": [m for i in range(20) for m in numbered_member(i, json.dumps({"label": "ab"[i % 2]}), "json")],
@@ -111,9 +111,7 @@ def test_class_names_lie_beside_the_shards(tmp_path: Path) -> None:
     assert load_data(DataConfig(source=f"wds:{tmp_path}/shards")).class_names == ("cat", "dog")
 
 
-def test_a_tar_file_is_read_through_once_and_again_when_it_changes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_tar_file_is_indexed_again_when_it_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder, read = write_shards(tmp_path / "shards", 21, per_shard=7), []
     index_file = tar_index._read
     monkeypatch.setattr(tar_index, "_read", lambda file, field: read.append(file.name) or index_file(file, field))
@@ -127,7 +125,7 @@ def test_a_tar_file_is_read_through_once_and_again_when_it_changes(
     assert any("member 10" in third.images.place(i) for i in range(len(third)))
 
 
-def test_other_views_beside_a_sample_s_image_are_passed_over(tmp_path: Path) -> None:
+def test_other_views_of_a_sample_are_ignored(tmp_path: Path) -> None:
     members = [m for i in range(20) for m in numbered_member(i, str(i % 2))]
     views = [(f"{i}.left.png", encoded(numbered_picture(99))) for i in range(20)]
     write_tar(tmp_path / "train.tar", members + views)
@@ -139,7 +137,7 @@ def test_other_views_beside_a_sample_s_image_are_passed_over(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("damage", [lambda content: content[: len(content) // 2], lambda content: content[:-40]])
-def test_a_damaged_index_is_made_anew(tmp_path: Path, cache: Path, damage: Callable[[bytes], bytes]) -> None:
+def test_a_damaged_index_is_rebuilt(tmp_path: Path, cache: Path, damage: Callable[[bytes], bytes]) -> None:
     folder = write_shards(tmp_path / "shards", 21, per_shard=7)
     whole = stream(folder)
     for kept in (cache / "index").iterdir():
@@ -150,7 +148,7 @@ def test_a_damaged_index_is_made_anew(tmp_path: Path, cache: Path, damage: Calla
     assert [whole.images.place(i) for i in range(len(whole))] == [again.images.place(i) for i in range(len(again))]
 
 
-def test_one_corrupt_image_in_a_tar_is_named_and_left_out_until_there_are_too_many(tmp_path: Path) -> None:
+def test_corrupt_images_in_a_tar_are_named_up_to_a_limit(tmp_path: Path) -> None:
     folder = write_shards(tmp_path / "shards", 40, per_shard=7)
     split = stream(folder)
     victim = int(split.images.place(3).rsplit("member ", 1)[1].removesuffix(".png"))
@@ -168,7 +166,7 @@ def test_one_corrupt_image_in_a_tar_is_named_and_left_out_until_there_are_too_ma
         list(batches(strict, plan, CPU))
 
 
-def test_what_is_wrong_with_a_tar_file_is_said_in_one_line(tmp_path: Path) -> None:
+def test_a_broken_tar_file_is_named_in_one_line(tmp_path: Path) -> None:
     whole = write_shards(tmp_path / "whole", 14, per_shard=14) / "train-000.tar"
     for name, keep in (("cut", 3 * 2048 + 700), ("header", 2048 * 2 + 100)):
         (tmp_path / name).mkdir()

@@ -1,4 +1,4 @@
-"""Results live on a path, a shared path or an object store, whole or not at all, and one sweep holds a study."""
+"""Results are written whole or not at all, to a path, a shared path or an object store."""
 
 import errno
 import json
@@ -27,7 +27,7 @@ from tests.support import ROOT
 
 @pytest.fixture(params=["path", *(scheme for scheme in SCHEMES if scheme not in {"s3", "gs"})])
 def root(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Where]:
-    """A folder of each kind that needs no network."""
+    """A folder in each store that needs no network."""
     where = place(str(tmp_path) if request.param == "path" else f"{request.param}://{tmp_path}/results")
     yield where
     remove_tree(where)
@@ -61,7 +61,7 @@ def test_a_glob_finds_what_pathlib_finds(root: Where) -> None:
     assert found("none/*") == found("*.none") == []
 
 
-def test_removing_what_is_not_there_is_nothing(root: Where) -> None:
+def test_removing_what_does_not_exist_does_nothing(root: Where) -> None:
     file = root / "a" / "b"
     write_atomically(file, b"x")
 
@@ -113,11 +113,11 @@ def test_checkpoints_resume_from_anywhere_and_skip_a_damaged_one(root: Where) ->
     assert before.modules["model"]["steps"].item() == 2
 
 
-def test_a_place_travels_to_other_processes_and_reads_back_from_its_text() -> None:
+def test_a_remote_path_survives_pickling_and_printing() -> None:
     for text in ("s3://bucket/a/b", "s3://bucket/a?region=eu-west-1&endpoint_override=host:9000", "gs://bucket"):
         where = place(text)
 
-        assert pickle.loads(pickle.dumps(where)) == where  # our own bytes
+        assert pickle.loads(pickle.dumps(where)) == where  # bytes written here
         assert place(str(where)) == where
         assert isinstance(where, RemotePath)
     inner = place("s3://bucket/a?region=eu-west-1") / "b" / "c.json"
@@ -137,7 +137,7 @@ def test_a_place_travels_to_other_processes_and_reads_back_from_its_text() -> No
         ("s3://bucket/x?secret_key=hidden", "no keys in the address"),
     ],
 )
-def test_an_address_that_cannot_be_meant_is_refused_in_one_line(text: str, says: str) -> None:
+def test_an_invalid_address_is_refused_in_one_line(text: str, says: str) -> None:
     with pytest.raises(StorageError, match=says) as refused:
         place(text)
 
@@ -145,7 +145,7 @@ def test_an_address_that_cannot_be_meant_is_refused_in_one_line(text: str, says:
     assert not re.search("PASSWORD|hidden", str(refused.value))
 
 
-def test_a_store_that_does_not_answer_is_told_in_one_line(tmp_path: Path) -> None:
+def test_a_store_that_does_not_answer_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     where = place(f"file://{tmp_path}/file/inner")
 
@@ -214,7 +214,7 @@ except StorageError as error:
 
 
 def fill(folder: str, how: str, *before: str) -> str:
-    """Write records until there is no room; return what is said of it."""
+    """Write records until the disk is full; return the message."""
     command = [*before, sys.executable, "-c", FILL, folder, how]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=120)
     assert done.returncode == 0, done.stderr
@@ -222,7 +222,7 @@ def fill(folder: str, how: str, *before: str) -> str:
 
 
 @pytest.mark.parametrize("form", ["{}", "file://{}"])
-def test_a_record_too_large_for_its_disk_names_its_trial_and_leaves_the_old_one(tmp_path: Path, form: str) -> None:
+def test_a_record_too_large_for_its_disk_leaves_the_old_one(tmp_path: Path, form: str) -> None:
     said = fill(form.format(tmp_path), "limit")
 
     assert len(said.splitlines()) == 1
@@ -248,9 +248,7 @@ def test_on_a_full_disk_every_record_is_whole(tmp_path: Path) -> None:
     assert all(path.suffix == ".json" for path in (copy / "records").iterdir())
 
 
-def test_a_trial_goes_on_after_its_results_were_moved_for_nothing_in_them_says_where_they_are(
-    root: Where, tmp_path: Path
-) -> None:
+def test_a_trial_resumes_after_its_results_were_moved(root: Where, tmp_path: Path) -> None:
     config = TrialConfig(
         family="patchconvnet", arch={"depth": 1, "width": 16, "patch_size": 2, "pooling": "average"},
         data=DataConfig(source="digits", train_limit=100), recipe=Recipe(epochs=3, batch_size=50), seed=0,
