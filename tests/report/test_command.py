@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from scaling.report import main
-from scaling.report.figures import PLOTS
+from scaling.report.figures import FIGURES
 from scaling.report.references import known_references, read_references
 from scaling.report.tables import TABLES
 from scaling.report.write import write_report
@@ -39,7 +39,7 @@ def reported(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_report_is_a_page_with_every_figure_and_table_beside_it(reported: Path) -> None:
     files = {str(path.relative_to(reported)) for path in reported.rglob("*") if path.is_file()}
 
-    figures = {f"figures/{name}.{kind}" for name in PLOTS for kind in ("png", "svg", "pdf")}
+    figures = {f"figures/{name}.{kind}" for name in FIGURES for kind in ("png", "svg", "pdf")}
     tables = {f"tables/{name}.{kind}" for name in TABLES for kind in ("csv", "md", "tex")}
     assert files == {"index.html", "space.yaml", "verdict.json", *figures, *tables}
 

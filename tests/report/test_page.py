@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from scaling.report.analysis.analysis import Analysis, analyse
-from scaling.report.figures import PLOTS
+from scaling.report.figures import FIGURES
 from scaling.report.page import coded, inline, tied, words
 from scaling.report.page.data import page_data
 from scaling.report.page.packing import fingerprint, numbers, pack
@@ -92,8 +92,8 @@ def test_every_figure_in_the_page_has_a_description_and_every_colour_a_meaning(r
 
     labels = [value or "" for name, value in page.attributes if name == "aria-label"]
     drawn = re.findall(r"<svg[^>]*role=\"img\" aria-label=\"[^\"]+\"", page.source)
-    assert len(drawn) == len(PLOTS)
-    assert sum(value == "img" for name, value in page.attributes if name == "role") >= len(PLOTS)
+    assert len(drawn) == len(FIGURES)
+    assert sum(value == "img" for name, value in page.attributes if name == "role") >= len(FIGURES)
     assert all(labels)
     used = set(re.findall(r"var\((--[a-z0-9-]+)\)", page.source))
     defined = set(re.findall(r"(--[a-z0-9-]+):", page.source))

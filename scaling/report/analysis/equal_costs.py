@@ -1,4 +1,4 @@
-"""Equal costs: what is left of the difference between two arms where both cost the same, for every known cost."""
+"""Equal costs: the difference between two arms when both cost the same, for every known cost."""
 
 import math
 from collections.abc import Sequence
@@ -15,16 +15,13 @@ from scaling.statistics.missing import Missing
 from scaling.statistics.paired import LEVEL
 from scaling.statistics.planning import more_cells
 from scaling.statistics.verdict import Kind, arm_name, interval_text, judge
-from scaling.study.metrics import METRICS, Metric
+from scaling.study.metrics import METRICS, Metric, analysed_costs
 from scaling.wording import listing, plural, points
-
-EVERY_COST = ("macs", "params", "activations", "training_memory", "inference_memory", "latency", "train_seconds")
-DIFFERS = 2.0  # percent; smaller differences in another cost are not worth a word
 
 
 @dataclass(frozen=True)
 class EqualCostAnswer:
-    """One arm against the baseline at equal cost."""
+    """One arm compared with the baseline at equal cost."""
 
     cost: str  # name of the metric
     baseline: str
@@ -32,24 +29,24 @@ class EqualCostAnswer:
     result: EqualCost | Missing
     kind: Kind  # judged by the interval of the mean over the range
     sentence: str  # without a full stop
-    more_cells: int | None  # about so many would settle it, where it is inconclusive
-    runs: int | None  # trials of both arms that these are
-    others: dict[str, float]  # other cost → percent that the arm has more of it at equal cost
+    more_cells: int | None  # about how many would settle it, if it is inconclusive
+    runs: int | None  # trials of both arms in those cells
+    others: dict[str, float]  # other cost → percent more of it that the arm has at equal cost
 
 
 def at_equal_costs(
     cells: pd.DataFrame, trials: TrialScores, factor: str, margin: float, resolution: float, bits: CellBits | None
 ) -> list[EqualCostAnswer]:
-    """Every arm against the baseline, over every cost that the records know.
+    """Compare every arm with the baseline over every cost in the records.
 
-    Each cost is a question of its own, asked at the level of the study; arms share it (Bonferroni), costs do not.
+    Each cost is a separate question at the level of the study; the level is divided among arms (Bonferroni), not costs.
 
     Args:
-        cells: a row a cell and arm, from `analysis.summarise`.
+        cells: a row per cell and arm, from `analysis.summarise`.
         margin: percentage points within which a difference counts as none.
-        resolution: smallest step of the accuracy, 100 / test images; 0 where unknown.
+        resolution: smallest step of the accuracy, 100 / test images; 0 if unknown.
     """
-    known = [name for name in EVERY_COST if np.isfinite(cells[name].to_numpy(dtype=float)).any()]
+    known = [name for name in analysed_costs() if np.isfinite(cells[name].to_numpy(dtype=float)).any()]
     wide = {name: _wide(cells, name, trials) for name in [*known, "n", "test_accuracy"]}
     level = 1 - (1 - LEVEL) / max(1, len(trials.arms) - 1)
     return [
@@ -60,7 +57,7 @@ def at_equal_costs(
 
 
 def _wide(cells: pd.DataFrame, name: str, trials: TrialScores) -> np.ndarray:
-    """A column of the cells by cell and arm, NaN where there is none: (cells, arms)."""
+    """A column of the cells by cell and arm, NaN where missing: (cells, arms)."""
     values = np.full((len(trials.cells), len(trials.arms)), np.nan)
     values[places(trials.cells, cells["cell"]), places(trials.arms, cells["arm"])] = cells[name].to_numpy(dtype=float)
     return values
@@ -103,7 +100,7 @@ def _answer(
 
 
 def _image_variances(fit: Fit, bits: CellBits, place: int) -> tuple[np.ndarray, np.ndarray]:
-    """What the test images add to the variances of the band and of the mean."""
+    """Variances of the band and of the mean due to the test images."""
     used = np.flatnonzero((fit.band.at != 0).any(axis=0))  # coefficients of the difference
     flat = fit.design.reshape(-1, fit.design.shape[2])
     weights = (fit.inverse[used] @ flat.T).reshape(len(used), -1, 2)
@@ -113,7 +110,7 @@ def _image_variances(fit: Fit, bits: CellBits, place: int) -> tuple[np.ndarray, 
 
 
 def _other_costs(fit: Fit, wide: dict[str, np.ndarray], names: Sequence[str], both: list[int]) -> dict[str, float]:
-    """How much more of every other cost the arm has at equal cost, in percent, by curves through its log."""
+    """Percent more of every other cost that the arm has at equal cost, by curves through its logarithm."""
     found = {}
     for name in names:
         values = wide[name][:, both]
@@ -160,7 +157,7 @@ def _sentence(
 
 
 def _where(result: EqualCost, metric: Metric) -> str:
-    """Where the band leaves out zero: `, surely better between 1.2 M and 5.1 M MACs`."""
+    """Where the band excludes zero: `, by the simultaneous band better between 1.2 M and 5.1 M MACs`."""
     said = [
         f"{word} {span(metric, low, high)}"
         for word, ranges in (("better", result.above), ("worse", result.below))

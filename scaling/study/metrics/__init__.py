@@ -13,6 +13,7 @@ from scaling.study.metrics.metric import Role as Role
 from scaling.study.metrics.metric import Use as Use
 from scaling.study.metrics.metric import analysed_costs as analysed_costs
 from scaling.study.metrics.metric import column_costs as column_costs
+from scaling.study.metrics.metric import column_scores as column_scores
 from scaling.study.metrics.metric import costs as costs
 from scaling.study.metrics.metric import counted_costs as counted_costs
 from scaling.study.metrics.metric import get_metric as get_metric

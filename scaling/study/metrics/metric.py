@@ -34,9 +34,10 @@ class Role(StrEnum):
 class Use(IntEnum):
     """Where a metric is shown; each level includes those before it."""
 
-    AXIS = 1  # an axis of the page's explorer
-    ANALYSIS = 2  # a cost: fronts, differences at equal cost, scaling fits, the design space
-    COLUMN = 3  # a column in the tables of cells and trials
+    AXIS = 1  # an axis on the page, and the details of a trial
+    PAGE_TABLE = 2  # a column in the page's interactive table of trials
+    ANALYSIS = 3  # a cost in fronts, differences at equal cost, scaling fits and the design space
+    COLUMN = 4  # a column in the tables of cells and trials, and a figure of accuracy against it
 
 
 @dataclass(frozen=True)
@@ -174,6 +175,13 @@ def analysed_costs() -> list[str]:
 def column_costs() -> list[str]:
     """Costs that are columns of the tables of cells and trials."""
     return costs(use=Use.COLUMN)
+
+
+def column_scores() -> list[str]:
+    """Scores that are columns of those tables beside test and validation accuracy."""
+    accuracies = ("test_accuracy", "val_accuracy")
+    scores = [one for one in METRICS.values() if one.role is Role.SCORE and one.use is Use.COLUMN]
+    return [one.name for one in scores if one.name not in accuracies]
 
 
 def counted_costs() -> list[str]:

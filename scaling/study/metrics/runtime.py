@@ -26,7 +26,7 @@ def latency(trials: Columns) -> np.ndarray:
     direction="higher",
     role="time",
     fields="images_per_second",
-    use=Use.AXIS,
+    use=Use.PAGE_TABLE,
 )
 def throughput(trials: Columns) -> np.ndarray:
     """Images evaluated per second, at the largest batch that fits the device of the trial."""

@@ -4,12 +4,12 @@ import re
 from pathlib import Path
 
 import pytest
+from scaling.report.figures.memory_prediction import arm_memory
 
 import scaling
 from scaling.report.analysis.accounts import MEANINGS, check_memory, memory_note, time_note, time_spent
 from scaling.report.analysis.analysis import Analysis, analyse
-from scaling.report.figures import PLOTS
-from scaling.report.figures.memory_check import memory
+from scaling.report.figures import FIGURES
 from scaling.report.tables import TABLES
 from scaling.study.records import Record
 from tests.support.studies import Truth, describe, failed, simulated_records
@@ -67,21 +67,21 @@ def test_a_study_without_measured_memory_shows_none() -> None:
 
     assert memory_note(analysis) is None
     assert memory(analysis) is None
-    assert PLOTS["memory_prediction"](analysis) is None
+    assert FIGURES["memory_prediction"](analysis) is None
 
 
 def test_the_figure_has_a_point_for_every_cell_of_every_arm() -> None:
-    shown = memory(analysis_of(EVERYTHING))
+    shown = arm_memory(analysis_of(EVERYTHING))
 
     assert shown is not None
-    assert [cloud.label for cloud in shown.clouds] == ["average (4 cells)", "attention (4 cells)"]
-    for cloud in shown.clouds:  # the simulation measures 65 bytes a parameter and predicts 64
+    assert [cloud.label for cloud in shown.arms] == ["average (4 cells)", "attention (4 cells)"]
+    for cloud in shown.arms:  # the simulation measures 65 bytes a parameter and predicts 64
         params = (cloud.measured - 4e6) / 65
         assert cloud.predicted == pytest.approx(64 * params + 4e6)
 
 
 def test_both_axes_of_the_memory_figure_have_one_range() -> None:
-    drawing = PLOTS["memory_prediction"](analysis_of(EVERYTHING))
+    drawing = FIGURES["memory_prediction"](analysis_of(EVERYTHING))
 
     assert drawing is not None
     [axes] = drawing.figure.axes

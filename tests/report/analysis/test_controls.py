@@ -8,7 +8,7 @@ import pytest
 
 from scaling.report.analysis.analysis import Analysis, analyse
 from scaling.report.analysis.controls import attention_or_capacity
-from scaling.report.caveats.all import CAVEATS
+from scaling.report.caveats import CAVEATS
 from scaling.report.verdict_file import verdict_document
 from scaling.study.records import Record
 from tests.support.studies import Truth, describe, failed, simulated_records, simulated_table, with_learning_rate_grid

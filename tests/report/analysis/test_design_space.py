@@ -8,10 +8,10 @@ import pytest
 from scipy import stats
 
 from scaling.report.analysis.design_space import PLAIN, describe_space
-from scaling.report.analysis.equal_costs import EVERY_COST
 from scaling.statistics.distributions import Distribution, Separation, complexity_weights, distribution, separation
 from scaling.statistics.missing import Missing
 from scaling.statistics.ranks import agreement, movers
+from scaling.study.metrics import analysed_costs
 
 ONES = np.ones(6)
 
@@ -106,14 +106,14 @@ def cells(n: int, seed: int = 0) -> pd.DataFrame:
             "test_accuracy": 90 - 20 / size + rng.normal(0, 0.3, 2 * n),
         }
     )
-    return frame.assign(**{cost: size * rng.uniform(0.5, 2, 2 * n) for cost in EVERY_COST})
+    return frame.assign(**{cost: size * rng.uniform(0.5, 2, 2 * n) for cost in analysed_costs()})
 
 
 def test_a_space_is_described_and_gaps_are_reasons() -> None:
     whole = describe_space(cells(40), ["average", "attention"])
 
-    assert set(whole.spreads) == {PLAIN, *EVERY_COST}
-    assert len(whole.agreement) == len(EVERY_COST) * (len(EVERY_COST) - 1) // 2
+    assert set(whole.spreads) == {PLAIN, *analysed_costs()}
+    assert len(whole.agreement) == len(analysed_costs()) * (len(analysed_costs()) - 1) // 2
     assert len(whole.movers) == 10
     few = describe_space(cells(2).assign(latency_ms=np.nan), ["average", "attention"])
     assert isinstance(few.spreads["macs"], Missing)

@@ -7,7 +7,7 @@ import pytest
 from scaling.report.analysis.analysis import Analysis, analyse
 from scaling.report.analysis.changes import find_changes
 from scaling.report.analysis.context import Context
-from scaling.report.caveats.all import CAVEATS, caveats
+from scaling.report.caveats import CAVEATS, caveats
 from scaling.report.references import read_references
 from scaling.study.records import Record
 from tests.support.studies import Truth, describe, failed, simulated_records, with_learning_rate_grid

@@ -15,10 +15,11 @@ from scaling.report.analysis.analysis import (
     summarise,
     trials_overlap,
 )
-from scaling.report.figures import PLOTS, THEME
-from scaling.report.figures.accuracy_by_cost import accuracy
-from scaling.report.figures.learning_curves import curves
-from scaling.report.figures.paired_difference import differences
+from scaling.report.figures import FIGURES
+from scaling.report.figures.accuracy_by_cost import arm_accuracy
+from scaling.report.figures.learning_curves import arm_curves
+from scaling.report.figures.paired_difference import arm_differences
+from scaling.report.figures.theme import THEME
 from scaling.report.figures.thinning import sample
 from scaling.study.records import Record
 from tests.support.studies import Truth, describe, failed, simulated_records
@@ -47,10 +48,10 @@ STUDIES = {
 }
 
 
-@pytest.mark.parametrize("name", PLOTS)
+@pytest.mark.parametrize("name", FIGURES)
 @pytest.mark.parametrize("study", STUDIES)
 def test_every_plot_draws_every_study_or_has_nothing_to_draw(name: str, study: str) -> None:
-    drawing = PLOTS[name](STUDIES[study])
+    drawing = FIGURES[name](STUDIES[study])
 
     if drawing is None:
         assert study not in {"whole", "three arms"}
@@ -60,9 +61,9 @@ def test_every_plot_draws_every_study_or_has_nothing_to_draw(name: str, study: s
     assert drawing.text.description
 
 
-@pytest.mark.parametrize("name", PLOTS)
+@pytest.mark.parametrize("name", FIGURES)
 def test_every_plot_is_a_png_and_an_svg_with_its_n_in_the_picture(name: str) -> None:
-    drawing = PLOTS[name](STUDIES["odd names"])
+    drawing = FIGURES[name](STUDIES["odd names"])
     assert drawing is not None
 
     png, svg = drawing.render()
@@ -75,7 +76,7 @@ def test_every_plot_is_a_png_and_an_svg_with_its_n_in_the_picture(name: str) -> 
 
 
 def test_every_colour_of_a_plot_follows_the_theme() -> None:
-    drawing = PLOTS["paired_difference"](STUDIES["three arms"])
+    drawing = FIGURES["paired_difference"](STUDIES["three arms"])
     assert drawing is not None
 
     svg = drawing.render()[1].decode()
@@ -85,17 +86,17 @@ def test_every_colour_of_a_plot_follows_the_theme() -> None:
 
 
 def test_accuracy_shows_cell_means_and_every_trial() -> None:
-    shown = accuracy(WHOLE, "macs")
+    shown = arm_accuracy(WHOLE, "macs")
     assert shown is not None
     table = WHOLE.table
 
-    for cloud in shown.clouds:
-        trials = table[table["arm"] == cloud.arm]
+    for one in shown.arms:
+        trials = table[table["arm"] == one.arm]
         means = trials.pivot_table(index="cell", values="test_accuracy", aggfunc="mean")["test_accuracy"].to_numpy()
-        assert np.sort(cloud.accuracy) == pytest.approx(np.sort(means))
-        assert (np.diff(cloud.cost) >= 0).all()
-        assert len(cloud.trial_cost) == 18
-        assert cloud.label == f"{cloud.arm} (6 cells, 18 trials)"
+        assert np.sort(one.accuracy) == pytest.approx(np.sort(means))
+        assert (np.diff(one.cost) >= 0).all()
+        assert len(one.trial_cost) == 18
+        assert one.label == f"{one.arm} (6 cells, 18 trials)"
 
 
 def test_fronts_are_chosen_on_validation() -> None:
@@ -124,17 +125,17 @@ def test_the_joint_front_is_shared_out_among_the_arms() -> None:
 
 
 def test_differences_hold_a_row_for_each_paired_cell_and_the_mean() -> None:
-    shown = differences(STUDIES["three arms"])
+    shown = arm_differences(STUDIES["three arms"])
     assert shown is not None
 
-    assert [forest.arm for forest in shown.forests] == ["attention", "max"]
-    for forest, verdict in zip(shown.forests, STUDIES["three arms"].verdicts, strict=True):
-        assert forest.estimate.mean() == pytest.approx(forest.mean.estimate)
-        assert forest.mean == verdict.comparison.difference
+    assert [one.arm for one in shown.arms] == ["attention", "max"]
+    for one, verdict in zip(shown.arms, STUDIES["three arms"].verdicts, strict=True):
+        assert one.estimate.mean() == pytest.approx(one.mean.estimate)
+        assert one.mean == verdict.comparison.difference
 
 
 def test_cells_with_unequal_pairs_are_labelled_with_their_number() -> None:
-    shown = differences(analysis_of(records=simulated_records(TRUTH)[:-2]))
+    shown = arm_differences(analysis_of(records=simulated_records(TRUTH)[:-2]))
     assert shown is not None
 
     assert shown.labels[0] == "depth=2 width=32 (3)"
@@ -143,10 +144,10 @@ def test_cells_with_unequal_pairs_are_labelled_with_their_number() -> None:
 
 
 def test_curves_are_means_over_seeds_then_over_cells() -> None:
-    shown = curves(WHOLE)
+    shown = arm_curves(WHOLE)
     assert shown is not None
 
-    for curve in shown.curves:
+    for curve in shown.arms:
         last = WHOLE.cells.loc[WHOLE.cells["arm"] == curve.arm, "val_accuracy"]
         assert curve.mean[-1] == pytest.approx(last.mean())
         assert len(curve.cells) == 6
@@ -173,7 +174,7 @@ def test_training_seconds_are_marked_as_bookkeeping_where_trials_overlapped() ->
     ]
     assert not trials_overlap(elsewhere)
 
-    drawing = PLOTS["accuracy_by_train_seconds"](analysis_of(records=together))
+    drawing = FIGURES["accuracy_by_train_seconds"](analysis_of(records=together))
 
     assert drawing is not None
     assert "bookkeeping" in drawing.text.caption

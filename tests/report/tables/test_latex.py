@@ -3,11 +3,11 @@
 import re
 
 import pytest
+from scaling.report.tables.table import PAGE_ROWS
 
 from scaling.report.analysis.analysis import analyse
-from scaling.report.figures import PLOTS
+from scaling.report.figures import FIGURES
 from scaling.report.tables import TABLES, Column, Table
-from scaling.report.tables.registry import PAGE_ROWS
 from tests.support.studies import Truth, describe, simulated_records
 
 TRUTH = Truth(arms=("a$b_c & d", "100 % {x}\\y#"))
@@ -46,7 +46,7 @@ def test_words_that_latex_would_obey_are_printed() -> None:
 
 
 def test_a_figure_is_a_pdf_and_the_same_one_twice() -> None:
-    drawing = PLOTS["accuracy_by_macs"](ODD)
+    drawing = FIGURES["accuracy_by_macs"](ODD)
     assert drawing is not None
 
     assert drawing.pdf().startswith(b"%PDF")

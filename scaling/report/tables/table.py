@@ -1,4 +1,6 @@
-"""Registry: a table is a decorated function from an analysis to rows; its name is the file it writes."""
+"""The table of tables: how one is added, and how tables are written as CSV, Markdown and LaTeX."""
+
+from __future__ import annotations
 
 import csv
 import io
@@ -6,29 +8,36 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from scaling.report.analysis.analysis import Analysis
 from scaling.report.tables.latex import escape
+from scaling.statistics.intervals import Interval
+from scaling.study.metrics import METRICS
+from scaling.study.registry import Registry
 from scaling.wording import points
 
-PAGE_ROWS = 40  # that a page of LaTeX has room for
+if TYPE_CHECKING:
+    from scaling.report.analysis.analysis import Analysis
+
+    Build = Callable[[Analysis], "Table"]
+
+PAGE_ROWS = 40  # fit on one page of LaTeX
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column: its name in the CSV, its heading with unit, and how its values are written."""
+    """A column: its name in the CSV, its heading with unit, and how to write its values."""
 
     name: str
     heading: str
-    text: Callable[[Any], str] | None = None  # of a number; None for words
+    text: Callable[[Any], str] | None = None  # writes a number; None for text
 
     @property
     def is_number(self) -> bool:
         return self.text is not None
 
     def cell(self, value: Any) -> str:
-        """`value` as a reader wants it; what is missing is a dash."""
+        """`value` for a reader; a missing value is a dash."""
         if value is None or (isinstance(value, float) and math.isnan(value)):
             return "–"
         return self.text(value) if self.text else str(value)
@@ -36,7 +45,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows with what is said about them."""
+    """Rows with a title and a caption."""
 
     title: str
     caption: str
@@ -45,11 +54,11 @@ class Table:
 
     @cached_property
     def texts(self) -> list[list[str]]:
-        """The rows as a reader wants them, written once for all the files that hold them."""
+        """The rows for a reader, computed once for all files that hold them."""
         return [[column.cell(value) for column, value in zip(self.columns, row, strict=True)] for row in self.rows]
 
     def csv(self) -> str:
-        """Comma-separated values (RFC 4180) with ten digits; what is missing is empty."""
+        """Comma-separated values (RFC 4180) with ten digits; missing values are empty."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow([column.name for column in self.columns])
@@ -64,7 +73,7 @@ class Table:
         return f"## {self.title}\n\n{self.caption}\n\n{body}\n"
 
     def latex(self) -> str:
-        """A table for booktabs, numbers to the right; one of many rows goes on over pages, with longtable."""
+        """A table for booktabs, numbers right-aligned; a long one continues over pages with longtable."""
         line = "  " + " & ".join(["{}"] * len(self.columns)) + " \\\\"
         head = line.format(*(escape(column.heading) for column in self.columns))
         rows = [line.format(*map(escape, row)) for row in self.texts]
@@ -80,7 +89,7 @@ class Table:
 
 
 def _stored(value: Any) -> Any:
-    """`value` for the CSV: ten digits are more than any of these numbers has."""
+    """`value` for the CSV; ten digits exceed the precision of all these numbers."""
     if isinstance(value, float):
         return None if math.isnan(value) else f"{value:.10g}"
     return value
@@ -90,16 +99,33 @@ def _escaped(text: str) -> str:
     return " ".join(text.replace("|", "\\|").split())
 
 
-TABLES: dict[str, Callable[[Analysis], Table]] = {}
+TABLES: Registry[Build] = Registry("table", "scaling.report.tables")
 
 
-def table(build: Callable[[Analysis], Table]) -> Callable[[Analysis], Table]:
-    """Register a function as a table under its own name; to be used as a decorator."""
-    name = build.__name__
-    if name in TABLES:
-        raise ValueError(f"a table named '{name}' is registered already")
-    TABLES[name] = build
+def table(build: Build) -> Build:
+    """Register a function as a table under its own name, which is also the name of its files.
+
+    The function receives an `Analysis` and returns a `Table`: title, caption, columns, rows with an entry per column.
+    It must return a table for every study, without rows if there is nothing to show. Names of columns must be unique,
+    and numbers plain Python numbers or None (`plain` converts them).
+    """
+    TABLES.add(build.__name__, build, module=build.__module__)
     return build
+
+
+def cost_columns(names: Sequence[str]) -> list[Column]:
+    """Columns of metrics, with their labels and units."""
+    return [Column(name, METRICS[name].label, METRICS[name].number) for name in names]
+
+
+def interval_columns(text: Callable[[Any], str], low: str = "low", high: str = "high") -> list[Column]:
+    """The two columns that hold the ends of an interval."""
+    return [Column(low, "from", text), Column(high, "to", text)]
+
+
+def ends(interval: Interval | None) -> list[float | None]:
+    """Estimate and ends of an interval, for an estimate's column and `interval_columns`."""
+    return [interval.estimate, interval.low, interval.high] if interval else [None] * 3
 
 
 def whole(value: float) -> str:
@@ -120,6 +146,6 @@ def extra(value: float) -> str:
 
 
 def plain(values: Iterable[Any]) -> list[Any]:
-    """Values without numpy's types, NaN as None."""
-    plain = [value.item() if hasattr(value, "item") else value for value in values]
-    return [None if isinstance(value, float) and math.isnan(value) else value for value in plain]
+    """Convert numpy's types to Python's, and NaN to None."""
+    converted = [value.item() if hasattr(value, "item") else value for value in values]
+    return [None if isinstance(value, float) and math.isnan(value) else value for value in converted]

@@ -1,4 +1,4 @@
-"""Trends: does the difference grow with the cost?"""
+"""The paired difference over the cost, with its trend."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,8 @@ from matplotlib.figure import Figure
 
 from scaling.report.analysis.analysis import Analysis, costs_of
 from scaling.report.figures.canvas import canvas, legend, log_axis
-from scaling.report.figures.registry import Drawing, drawn, plot
+from scaling.report.figures.drawing import Drawing, drawn
+from scaling.report.figures.figure import Section, figure
 from scaling.report.figures.text import Text
 from scaling.report.figures.theme import INK, PAPER, look
 from scaling.study.metrics import METRICS, Metric
@@ -15,8 +16,8 @@ from scaling.wording import plural, points
 
 
 @dataclass(frozen=True)
-class TrendLine:
-    """The difference of one arm to the baseline over a cost: one point a cell, and the line through them."""
+class ArmTrend:
+    """Difference of one arm to the baseline over a cost: a point per cell, and the line through them."""
 
     arm: str
     colour: int
@@ -29,16 +30,16 @@ class TrendLine:
 
 
 @dataclass(frozen=True)
-class Trends:
-    """Does the difference grow with the cost?"""
+class DifferenceByCost:
+    """Difference of every arm to the baseline over a cost."""
 
     text: Text
     cost: Metric
-    lines: list[TrendLine]
+    arms: list[ArmTrend]
 
 
-def trends(analysis: Analysis, cost_name: str = "macs") -> Trends | None:
-    """Difference over a cost with its least squares line; None where there are too few cells for a line."""
+def arm_trends(analysis: Analysis, cost_name: str = "macs") -> DifferenceByCost | None:
+    """Difference over a cost with its least squares line; None if there are too few cells for a line."""
     lines, words = [], []
     for verdict in analysis.verdicts:
         if verdict.trend is None:
@@ -49,7 +50,7 @@ def trends(analysis: Analysis, cost_name: str = "macs") -> Trends | None:
         grid = np.geomspace(costs[known].min(), costs[known].max(), 50)
         line, half = verdict.trend.at(grid)
         lines.append(
-            TrendLine(
+            ArmTrend(
                 arm=comparison.arm,
                 colour=analysis.arms.index(comparison.arm),
                 label=f"{comparison.arm} − {comparison.baseline} ({plural(int(known.sum()), 'cell')})",
@@ -66,31 +67,32 @@ def trends(analysis: Analysis, cost_name: str = "macs") -> Trends | None:
     if not lines:
         return None
     caption = (
-        "Mean paired difference of each cell against the baseline's MACs, with the least squares line over log MACs and"
-        " its 95 % confidence band (pointwise; cells are the units)."
+        "Mean paired difference of each cell over the baseline's MACs, with the least squares line over log MACs and"
+        " its pointwise 95 % confidence band (cells are the units)."
     )
     description = f"Scatter plot of the difference over MACs with a line. {'; '.join(words)}."
-    return Trends(Text("Does the difference grow with size?", caption, description), METRICS[cost_name], lines)
+    text = Text("Does the difference grow with size?", caption, description)
+    return DifferenceByCost(text, METRICS[cost_name], lines)
 
 
-@plot
+@figure(section=Section.DIFFERENCE)
 def difference_by_macs(analysis: Analysis) -> Drawing | None:
     """The paired difference of each cell over MACs, with its trend."""
-    return drawn(trends(analysis), draw_trends)
+    return drawn(arm_trends(analysis), draw_trends)
 
 
-def draw_trends(info: Trends) -> Figure:
+def draw_trends(info: DifferenceByCost) -> Figure:
     """Draw differences over a cost with their least squares lines."""
-    figure, axes = canvas(3.2, [line.label for line in info.lines])
+    paper, axes = canvas(3.2, [line.label for line in info.arms])
     axes.axhline(0, color=INK, linewidth=0.9, zorder=2)
-    for line in info.lines:
+    for line in info.arms:
         colour, marker = look(line.colour)
         axes.fill_between(line.at, line.line - line.half_width, line.line + line.half_width, color=colour, alpha=0.15,
                           linewidth=0, zorder=1)  # fmt: skip
         axes.plot(line.at, line.line, color=colour, linewidth=1.4, zorder=3)
         axes.scatter(line.cost, line.difference, s=30, marker=marker, color=colour, edgecolors=PAPER, linewidths=0.6,
                      zorder=4)  # fmt: skip
-    log_axis(axes, np.concatenate([line.cost for line in info.lines]), info.cost)
+    log_axis(axes, np.concatenate([line.cost for line in info.arms]), info.cost)
     axes.set(xlabel=info.cost.label, ylabel="Difference in test accuracy (points)")
-    legend(axes, [(line.label, line.colour) for line in info.lines])
-    return figure
+    legend(axes, [(line.label, line.colour) for line in info.arms])
+    return paper

@@ -1,4 +1,6 @@
-"""Front answers: how sure the fronts of a study are, over every cost that is known."""
+"""Uncertainty of the fronts of a study, over every known cost."""
+
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -10,13 +12,13 @@ from scaling.statistics.missing import Missing
 from scaling.statistics.paired import LEVEL
 from scaling.study.metrics import METRICS
 
-SEED = 0  # of all draws: equal records give equal reports
+SEED = 0  # of all draws, so that equal records give equal reports
 
 
 def front_odds(
-    cells: pd.DataFrame, trials: TrialScores, costs: tuple[str, ...], bits: CellBits | None
+    cells: pd.DataFrame, trials: TrialScores, costs: Sequence[str], bits: CellBits | None
 ) -> dict[str, FrontOdds | Missing]:
-    """Fronts with their uncertainty, by cost; arrays have the rows of `cells`. All costs see the same draws."""
+    """Fronts with their uncertainty, by cost; arrays have the rows of `cells`. All costs share the same draws."""
     if len(trials.accuracy) == 0:
         return dict.fromkeys(costs, Missing("no trials", "no trial has finished with a score"))
     noise = pooled_noise(trials.cell, trials.arm, trials.seed, trials.accuracy, len(trials.arms))
