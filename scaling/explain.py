@@ -14,6 +14,7 @@ from scaling.models import SavedModel, load_model
 from scaling.study import plugins
 from scaling.study.command import command
 from scaling.study.errors import DataError
+from scaling.study.records import Record, parsed
 from scaling.training.explanations import attending_pooling, drawing, explain
 
 _SUFFIXES = set(Image.registered_extensions())
@@ -43,6 +44,7 @@ def main(argv: list[str] | None = None) -> int:
     options = parser.parse_args(argv)
     plugins.load(options.plugin)
 
+    _require_plugins(options.checkpoint)
     saved = load_model(options.checkpoint)
     attending_pooling(saved.model)
     paths = _image_paths(options.images)
@@ -59,6 +61,13 @@ def main(argv: list[str] | None = None) -> int:
         drawing(explanation).savefig(options.out / name, dpi=120)
         print(f"{options.out / name}  {explanation.prediction}")
     return 0
+
+
+def _require_plugins(checkpoint: Path) -> None:
+    """Check that the plugins of the trial are loaded, if its record lies where a study keeps it."""
+    path = checkpoint.parent.parent / "records" / f"{checkpoint.stem}.json"
+    if path.is_file():
+        plugins.require(parsed(path, path.read_bytes(), Record).config.get("plugins", {}))
 
 
 def _decoded(path: Path, saved: SavedModel) -> np.ndarray:
