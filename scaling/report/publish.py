@@ -2,7 +2,7 @@
 
 import json
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from scaling.report.page.galleries import find_galleries
 from scaling.report.tables import TABLES
 from scaling.report.verdict_file import verdict_document
 from scaling.study.errors import StorageError
+from scaling.study.plugins import files
 from scaling.study.storage import Where, cause, write_atomically
 
 FIGURE_KINDS = ("png", "svg", "pdf")
@@ -75,21 +76,29 @@ def given_space(analysis: Analysis) -> dict[str, Any]:
     return {name: value for name, value in analysis.study.space.items() if value}
 
 
-def study_commands(folder: Where, target: Path, has_space: bool) -> list[str]:
-    """Commands that run the study and write its report again."""
+def study_commands(folder: Where, target: Path, has_space: bool, plugins: Iterable[str] = ()) -> list[str]:
+    """Commands that run the study, which needs `plugins`, and write its report again."""
     name = shlex.quote(folder.resolve().name)
     results = "" if folder.parent == Path("results") else f" --results {shlex.quote(str(folder.parent))}"
     out = "" if target.parent == Path("reports") else f" --out {shlex.quote(str(target.parent))}"
-    report = f"python -m scaling.report {name}{results}{out}"
+    report = f"python -m scaling.report {name}{results}{out}{_plugin_options(file.name for file in files())}"
     if not has_space:
         return [report]
-    return [f"python -m scaling.sweep --space {shlex.quote(str(target / 'space.yaml'))} --name {name}{results}", report]
+    space = shlex.quote(str(target / "space.yaml"))
+    return [f"python -m scaling.sweep --space {space} --name {name}{results}{_plugin_options(plugins)}", report]
 
 
 def joint_commands(folders: Sequence[Where], target: Path) -> list[str]:
     """Command that writes the report on several studies again."""
     out = "" if target.parent == Path("reports") else f" --out {shlex.quote(str(target.parent))}"
-    return [f"python -m scaling.report {' '.join(shlex.quote(str(folder)) for folder in folders)}{out}"]
+    studies = " ".join(shlex.quote(str(folder)) for folder in folders)
+    return [f"python -m scaling.report {studies}{out}{_plugin_options(file.name for file in files())}"]
+
+
+def _plugin_options(names: Iterable[str]) -> str:
+    """Command-line options for plugin files, with their paths where they are loaded; packages need none."""
+    paths = {file.name: file.path for file in files()}
+    return "".join(f" --plugin {shlex.quote(paths.get(name, name))}" for name in names if name.endswith(".py"))
 
 
 def _space_file(space: Mapping[str, Any]) -> bytes:

@@ -88,7 +88,8 @@ def write_one(folder: Where, out: Path, options: ReportOptions) -> Report:
         changes = find_changes(analysis, earlier)
         context = replace(context, changes=changes, left_out=[*context.left_out, *lines])
     analysis = replace(analysis, context=context)
-    page = publish(analysis, target, folder, study_commands(folder, target, bool(given_space(analysis))))
+    commands = study_commands(folder, target, bool(given_space(analysis)), analysis.study.plugins)
+    page = publish(analysis, target, folder, commands)
     return Report(analysis.headline, page, tuple(context.left_out))
 
 
