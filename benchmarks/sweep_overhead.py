@@ -2,7 +2,7 @@
 
     python benchmarks/sweep_overhead.py                     # 24 trials of 30 s: plain Tune, reused workers, ours
     python benchmarks/sweep_overhead.py --seconds 5 --trials 8
-    python benchmarks/sweep_overhead.py --replay 10000      # recorded curves: time and memory a trial
+    python benchmarks/sweep_overhead.py --replay 10000      # recorded curves: time and memory per trial
 
 Useful seconds are those of training steps, their data and evaluation, as measured in the trials. Paid seconds are slots
 × the time from the request of the first trial to the end of the last one. Starting workers is included, starting Ray is
@@ -57,7 +57,7 @@ USEFUL = ("training", "data", "evaluation")
 
 
 def useful(records: Sequence[Record]) -> float:
-    """Seconds that went into training steps, their data and evaluation."""
+    """Return the seconds that went into training steps, their data and evaluation."""
     return sum(
         record.seconds[name] for record in records if record.seconds for name in USEFUL if name in record.seconds
     )
@@ -65,7 +65,7 @@ def useful(records: Sequence[Record]) -> float:
 
 @dataclass(frozen=True)
 class Overhead:
-    """Where the paid seconds that were not useful went; all but `gaps` are slot-seconds per trial."""
+    """Breakdown of the paid seconds that were not useful; all but `gaps` are slot-seconds per trial."""
 
     starting: float  # until the first trial of each slot started
     gaps: list[float]  # seconds from a trial's end to the first training step of the next one on its slot
@@ -74,7 +74,7 @@ class Overhead:
 
     @classmethod
     def of(cls, records: Sequence[Record], slots: int, taken: float) -> "Overhead":
-        """Follow trials from slot to slot by their own clocks.
+        """Assign trials to slots by their own start and end times.
 
         Args:
             taken: seconds from the request to the end.
@@ -84,7 +84,7 @@ class Overhead:
         times = [(datetime.fromisoformat(r.started or ""), datetime.fromisoformat(r.ended or ""), r) for r in records]
         times.sort(key=lambda one: one[0])
         for number, (start, end, record) in enumerate(times):
-            if number >= slots:  # it runs in the slot that became free last before its start; clocks are rounded
+            if number >= slots:  # uses the slot freed last before its start; times are rounded
                 before = max((t for t in free if t <= start + timedelta(milliseconds=2)), default=min(free))
                 free.remove(before)
                 found.append((start - before).total_seconds() + (record.seconds or {}).get("setup", 0.0))
@@ -110,16 +110,16 @@ def plan_of(text: str, folder: Path, name: str) -> Plan:
 
 
 def seconds_an_epoch(plan: Plan) -> float:
-    """Time an epoch of the first trial, alone on this machine."""
+    """Time an epoch of the first trial, running alone."""
     torch.set_num_threads(1)
     trial = plan.trials[0]
     events = run_trial(trial, plan.cost_table.datasets[trial.config.data], device=torch.device("cpu"))
     epochs = [event for event in events if isinstance(event, Epoch)]
-    return epochs[-1].train_seconds + (epochs[-1].evaluation_seconds or 0.0)  # the first one warms up
+    return epochs[-1].train_seconds + (epochs[-1].evaluation_seconds or 0.0)  # the first one is a warm-up
 
 
 def plain(trials: Sequence[Trial], plan: Plan, folder: Path, *, reuse_actors: bool) -> float:
-    """Run trials as a user of Ray Tune would, as a function that reports; return the seconds it took."""
+    """Run trials as a user of Ray Tune would, as a function that reports; return the seconds taken."""
     from ray import tune
 
     def train(config: dict[str, str], datasets: dict) -> None:
@@ -148,7 +148,7 @@ def plain(trials: Sequence[Trial], plan: Plan, folder: Path, *, reuse_actors: bo
 def ours(
     plan: Plan, *, trackers: Sequence[str], replay: Replay | None = None, callback: Callback | None = None
 ) -> float:
-    """Run a study as a sweep does, with records, checkpoints and trackers; return the seconds it took."""
+    """Run a study as a sweep does, with records, checkpoints and trackers; return the seconds taken."""
     recorder = Recorder(plan, plan.queue({}), Progress(arms=[]), {}, None)
     recorder.follow()  # writes the plan
     with open_trackers(trackers, StudyInfo(plan.study, plan.folder, plan.space, {})) as opened:
@@ -198,7 +198,7 @@ def compare(seconds: float, trials: int, chosen: Sequence[str]) -> None:
             within = ", ".join(f"{what} {seconds:.2f}" for what, seconds in over.in_trials.items())
             print(
                 f"{name:6} useful {good:7.1f} s of {paid:7.1f} s paid: {100 * good / paid:5.1f} %,"
-                f" overhead {(paid - good) / len(records):5.2f} slot-seconds a trial: starting {over.starting:.2f},"
+                f" overhead {(paid - good) / len(records):5.2f} slot-seconds per trial: starting {over.starting:.2f},"
                 f" idle at the end {over.idle:.2f}, in the trials {within};"
                 f" gap {statistics.median(over.gaps):.2f} s (at most {max(over.gaps):.2f})",
                 flush=True,
@@ -206,13 +206,13 @@ def compare(seconds: float, trials: int, chosen: Sequence[str]) -> None:
 
 
 def resident_mib() -> float:
-    """Resident memory of this process (Linux)."""
+    """Return the resident memory of this process in MiB (Linux)."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 class Meter:
-    """Prints time and memory of the driver after every 1000 trials."""
+    """Print time and memory of the driver after every 1000 trials."""
 
     def __init__(self) -> None:
         self.ended_trials = 0
@@ -227,14 +227,14 @@ class Meter:
         if self.ended_trials % 1000 == 0:
             now = time.monotonic()
             print(
-                f"{self.ended_trials:6} trials: {now - self.since:6.1f} ms a trial, driver {resident_mib():6.0f} MiB",
+                f"{self.ended_trials:6} trials: {now - self.since:6.1f} ms per trial, driver {resident_mib():6.0f} MiB",
                 flush=True,
             )
             self.since = now
 
 
 def replayed(trials: int) -> None:
-    """Run a large study on recorded curves in place of training."""
+    """Run a large study on recorded curves instead of training."""
     with tempfile.TemporaryDirectory() as scratch, cluster(None):
         folder = Path(scratch)
         small = plan_of(SPACE.format(seeds=1, epochs=3), folder, "recorded")
@@ -252,7 +252,7 @@ def replayed(trials: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=30, help="of a trial, about; default: 30")
+    parser.add_argument("--seconds", type=float, default=30, help="approximate duration of a trial; default: 30")
     parser.add_argument("--trials", type=int, default=24, help="a multiple of four; default: 24")
     parser.add_argument(
         "--ways",
@@ -261,7 +261,9 @@ def main() -> None:
         default=WAYS,
         help="plain Tune by its defaults, with reuse_actors, this engine; default: all",
     )
-    parser.add_argument("--replay", type=int, metavar="TRIALS", help="run so many trials on recorded curves instead")
+    parser.add_argument(
+        "--replay", type=int, metavar="TRIALS", help="replay recorded curves in this many trials instead"
+    )
     options = parser.parse_args()
     if options.replay:
         replayed(options.replay)
