@@ -6,6 +6,7 @@ N is images, H × W the map, C channels, K classes.
 import copy
 import itertools
 from collections.abc import Callable
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -61,6 +62,14 @@ class OrdinaryPool(Pool):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.module(x)
+
+    def no_weight_decay(self) -> set[str]:
+        """Return what the module declares, or else its tokens and tables: parameters outside torch's own layers."""
+        declared = getattr(self.module, "no_weight_decay", None)
+        if callable(declared):
+            return {f"module.{name}" for name in cast(Any, declared)()}
+        own = [(path, part) for path, part in self.named_modules() if not type(part).__module__.startswith("torch.nn")]
+        return {f"{path}.{name}" for path, part in own for name, _ in part.named_parameters(recurse=False)}
 
     def reset_classes(self, num_classes: int) -> None:
         """Build the module anew for `num_classes`; what has the same shape as before keeps its values."""

@@ -10,10 +10,13 @@ from pydantic import Field
 from torch import nn
 
 import scaling
+from scaling.costs.complexity import measure
+from scaling.costs.counting.quick import quick_cost
 from scaling.models import FAMILIES, POOLINGS, build_model, check_arch, parameters
 from scaling.models.pooling import PAPER_POOLING
 from scaling.models.registry import family, seeded
 from scaling.study.errors import ModelError, PluginError
+from tests.support.families import small_member
 
 TINY: dict[str, Any] = {"width": 32, "depth": 2, "patch_size": 4, "image_size": 16, "num_classes": 5}
 
@@ -193,6 +196,35 @@ def test_every_family_takes_what_the_data_decide(name: str) -> None:
     assert known["image_size"].default == 224
     assert known["in_chans"].default == 3
     assert known["pooling"].annotation is str
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_member_of_every_family_classifies_and_is_paired(name: str) -> None:
+    arch = {**small_member(name), "num_classes": 5, "image_size": 32}
+    average, attention, other = (
+        build_model(name, **arch, pooling=pooling, seed=seed)
+        for pooling, seed in (("average", 3), ("attention", 3), ("average", 4))
+    )
+
+    logits = attention.eval()(torch.randn(2, 3, 32, 32))
+
+    assert logits.shape == (2, 5)
+    ours, theirs, others = (
+        {key: t for key, t in model.state_dict().items() if not key.startswith("head.") and t.is_floating_point()}
+        for model in (attention, average, other)
+    )
+    assert ours.keys() == theirs.keys() == others.keys()
+    assert all(torch.equal(ours[key], theirs[key]) for key in ours)
+    assert not all(torch.equal(ours[key], others[key]) for key in ours)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_member_of_every_family_can_be_counted(name: str) -> None:
+    arch = {**small_member(name), "num_classes": 5}
+
+    counted = measure(build_model(name, **arch, image_size=32), 32)
+
+    assert counted == quick_cost(name, arch, image_size=32)
 
 
 @pytest.fixture

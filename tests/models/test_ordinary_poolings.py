@@ -124,6 +124,23 @@ def test_a_vector_per_class_is_recognised_and_reset() -> None:
     assert torch.equal(model.head.pool.module.project.weight, kept)
 
 
+def test_tokens_and_tables_are_not_decayed() -> None:
+    @pooling
+    def per_class(channels: int, num_classes: int) -> nn.Module:
+        return PerClass(channels, num_classes)
+
+    class Declared(PerClass):
+        def no_weight_decay(self) -> set[str]:
+            return {"project.weight"}
+
+    @pooling
+    def declared(channels: int, num_classes: int) -> nn.Module:
+        return Declared(channels, num_classes)
+
+    assert build("per_class").head.pool.no_weight_decay() == {"module.tokens"}
+    assert build("declared").head.pool.no_weight_decay() == {"module.project.weight"}
+
+
 def test_a_module_survives_copies_pickles_and_other_maps() -> None:
     pooling(median)
     model = build("median").eval()

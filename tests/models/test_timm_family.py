@@ -11,9 +11,9 @@ from torch import nn
 
 from scaling.costs.complexity import measure
 from scaling.models import build_model, check_arch
+from scaling.models.meta import on_meta as meta
 from scaling.models.registry import seeded
 from scaling.models.timm_family import TimmNetwork
-from scaling.models.timm_scaling import on_meta as meta
 from scaling.models.timm_scaling import scaled
 from scaling.study.errors import ModelError
 
@@ -212,7 +212,8 @@ def test_average_costs_the_same_as_timms_network() -> None:
 @pytest.mark.parametrize("name", MULTIPLIED)
 def test_width_and_depth_multiply_what_timm_builds(name: str) -> None:
     def size(width: float, depth: float) -> int:
-        return params(meta(scaled(name, width=width, depth=depth), num_classes=0, in_chans=3))
+        entry = scaled(name, width=width, depth=depth)
+        return params(meta(lambda: entry(num_classes=0, in_chans=3)))
 
     plain = size(1, 1)
 

@@ -28,6 +28,7 @@ from scaling.training.optimisation import LONGEST_WARMUP, OPTIMIZERS, build_opti
 from scaling.training.stopwatch import Stopwatch
 from scaling.training.train import epoch_plan, moving_average
 from tests.support import ROOT
+from tests.support.families import small_member
 from tests.support.training import CPU, ON_CPU, fit_classifier, timeless
 
 RECIPES = sorted((ROOT / "search_spaces" / "recipes").glob("*.yaml"))
@@ -173,19 +174,12 @@ def test_learning_rate_climbs_to_its_peak_and_falls_towards_zero(steps: int, war
         assert rates[-1] <= 0.5 * 0.1
 
 
-SMALL: dict[str, dict[str, Any]] = {
-    "patchconvnet": {"width": 16, "depth": 1, "patch_size": 4},
-    "attention_augmented": {"base": "resnet18"},
-    "timm": {"name": "convnext_atto"},
-}
-
-
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("pooling", POOLINGS)
 @pytest.mark.parametrize("optimizer", get_args(Recipe.model_fields["optimizer"].annotation))
 def test_norms_biases_scales_and_tokens_are_not_decayed(family: str, pooling: str, optimizer: Any) -> None:
     with torch.device("meta"):
-        net = build_model(family, **SMALL[family], pooling=pooling, num_classes=3, image_size=32)
+        net = build_model(family, **small_member(family), pooling=pooling, num_classes=3, image_size=32)
     groups = build_optimizer(net, Recipe(weight_decay=0.3, optimizer=optimizer)).param_groups
 
     decay = {id(p): group["weight_decay"] for group in groups for p in group["params"]}
@@ -193,7 +187,8 @@ def test_norms_biases_scales_and_tokens_are_not_decayed(family: str, pooling: st
     assert set(decay.values()) == {0, 0.3}
     for name, parameter in net.named_parameters():
         owner = net.get_submodule(name.rpartition(".")[0])
-        is_matrix = isinstance(owner, nn.Linear | nn.modules.conv._ConvNd) and name.endswith(".weight")
+        is_torchs = type(owner).__module__.startswith("torch.nn")
+        is_matrix = parameter.ndim > 1 and (is_torchs or isinstance(owner, nn.Linear | nn.modules.conv._ConvNd))
         assert (is_matrix or name == "head.classifier.weight") == (decay[id(parameter)] == 0.3), name
 
 
