@@ -1,5 +1,6 @@
 """The layers of the package: its halves stay apart, libraries have one place each, and imports have no circles."""
 
+import ast
 import subprocess
 import sys
 from collections import defaultdict
@@ -162,6 +163,16 @@ def test_a_fresh_interpreter_loads_neither_torch_nor_ray(modules: list[str], tmp
     done = subprocess.run([sys.executable, "-c", code, *modules], cwd=tmp_path, text=True, capture_output=True)
 
     assert (done.stdout.strip(), done.stderr) == ("[]", "")
+
+
+def test_a_class_name_stands_for_one_class() -> None:
+    homes: dict[str, list[str]] = defaultdict(list)
+    for module, file in MODULES.items():
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.ClassDef):
+                homes[node.name].append(module)
+
+    assert {name: modules for name, modules in homes.items() if len(modules) > 1} == {}
 
 
 def test_the_top_of_the_package_stays_small() -> None:

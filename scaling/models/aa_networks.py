@@ -145,7 +145,7 @@ LargestMap = Annotated[
 
 
 @dataclass(frozen=True)
-class Augmentation:
+class AttentionAugmentation:
     """How the convolutions of a network are augmented: parameters of the family, with the base's defaults."""
 
     kappa: float
@@ -157,7 +157,7 @@ class Augmentation:
     relative: bool
 
     @classmethod
-    def of(cls, arch: Mapping[str, Any]) -> "Augmentation":
+    def of(cls, arch: Mapping[str, Any]) -> "AttentionAugmentation":
         base = BASES[arch["base"]]
         own = {name: arch[name] for name in cls.__dataclass_fields__}
         return cls(**{name: getattr(base, name) if value is None else value for name, value in own.items()})
@@ -211,7 +211,7 @@ def _last_map(trunk: nn.Module, image_size: tuple[int, int]) -> tuple[int, int]:
 
 
 def _broken_rules(arch: Mapping[str, Any]) -> Iterator[str]:
-    base, augmentation = BASES[arch["base"]], Augmentation.of(arch)
+    base, augmentation = BASES[arch["base"]], AttentionAugmentation.of(arch)
     trunk = _on_meta(arch["base"], arch["width"], arch["depth"])
     count = len(base.sites(trunk))
     if augmentation.stages > count:
@@ -253,7 +253,7 @@ def attention_augmented(  # one parameter per setting of the family
     With `upsilon` 0 it is the plain network. The ResNets' stem keeps its 64 channels whatever the width.
     """
     size = image_size if isinstance(image_size, tuple) else (image_size, image_size)
-    augmentation = Augmentation.of(locals())
+    augmentation = AttentionAugmentation.of(locals())
     with seeded(seed, "trunk"):
         trunk = BASES[base].build(width, depth, in_chans)
         if augmentation.upsilon > 0:
