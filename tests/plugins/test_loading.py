@@ -213,7 +213,7 @@ def test_a_trial_that_lacks_its_plugin_is_refused() -> None:
 def test_a_trial_of_another_version_is_refused(tmp_path: Path) -> None:
     plugins.load([write(tmp_path / "mine.py", SHARE)])
     with pytest.raises(
-        PluginError, match=r"this trial needs mine\.py with SHA-256 0{12}…, but it is [0-9a-f]{12}… here"
+        PluginError, match=r"this trial needs mine\.py with SHA-256 0{12}…, but it has SHA-256 [0-9a-f]{12}… here"
     ):
         plugins.require({"mine.py": "0" * 64})
 
@@ -221,5 +221,5 @@ def test_a_trial_of_another_version_is_refused(tmp_path: Path) -> None:
 def test_a_plugin_that_fails_on_arrival_says_so_when_needed(tmp_path: Path) -> None:
     plugin = plugins.PluginFile("mine.py", "mine.py", b"import no_such_module\n")
     plugins.receive([plugin])
-    with pytest.raises(PluginError, match="mine.py, line 1: ModuleNotFoundError"):
+    with pytest.raises(PluginError, match=r"mine\.py, line 1: ModuleNotFoundError"):
         plugins.require({"mine.py": plugin.digest})

@@ -46,6 +46,20 @@ def run(module: str, *arguments: object, cwd: Path, **environment: str) -> subpr
     )
 
 
+def install(site: Path, source: str) -> Path:
+    """Lay out a package whose entry point is a plugin, as pip would install it into the folder `site`."""
+    write(site / "my_package" / "__init__.py", "")
+    write(site / "my_package" / "models.py", source)
+    write(site / "my_package-1.2.0.dist-info" / "METADATA", "Metadata-Version: 2.1\nName: my-package\nVersion: 1.2.0\n")
+    write(site / "my_package-1.2.0.dist-info" / "entry_points.txt", "[scaling.plugins]\nmodels = my_package.models\n")
+    return site
+
+
+def searching(site: Path) -> dict[str, str]:
+    """Environment of a process in which the packages of `site` are installed."""
+    return {"PYTHONPATH": os.pathsep.join(filter(None, [str(site), os.environ.get("PYTHONPATH")]))}
+
+
 def complaint(result: subprocess.CompletedProcess[str]) -> str:
     """The one line in which a command refused what was asked."""
     assert result.returncode == 2, result.stdout + result.stderr

@@ -18,7 +18,7 @@ def absent_plugins(analysis: Analysis) -> str | None:
     if not arms:
         return None
     found = [
-        f"{listing(of)} with `{name}` (SHA-256 {short(digest)}, "
+        f"{listing(of)} with `{name}` ({short(digest)}, "
         + (f"here {short(here[name])})" if name in here else "not loaded here)")
         for (name, digest), of in arms.items()
     ]
