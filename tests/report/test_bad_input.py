@@ -49,7 +49,7 @@ STATES: dict[str, tuple[list[Record], str]] = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("state", STATES)
-def test_a_study_in_any_state_gives_a_page_that_says_what_is_missing(tmp_path: Path, state: str) -> None:
+def test_a_study_in_any_state_gives_a_page(tmp_path: Path, state: str) -> None:
     records, said = STATES[state]
 
     report = write_report(write(tmp_path / "results" / "pools", records), tmp_path / "reports")
@@ -90,7 +90,7 @@ DAMAGE: dict[str, tuple[Callable[[bytes], bytes], str]] = {
 
 
 @pytest.mark.parametrize("kind", DAMAGE)
-def test_a_damaged_record_is_named_and_left_out_of_a_report_and_stops_a_sweep(tmp_path: Path, kind: str) -> None:
+def test_a_report_leaves_a_damaged_record_out_and_a_sweep_stops(tmp_path: Path, kind: str) -> None:
     study = write(tmp_path / "pools", EVERYTHING)
     damage, said = DAMAGE[kind]
     path = study / "records" / f"{EVERYTHING[0].key}.json"
@@ -170,7 +170,7 @@ def test_a_study_file_that_cannot_be_read_is_one_line(
     assert not (tmp_path / "reports").exists()
 
 
-def test_a_place_for_the_report_that_is_a_file_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_output_path_that_is_a_file_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(tmp_path / "results" / "pools", EVERYTHING)
     (tmp_path / "taken").write_text("a file")
 
@@ -178,6 +178,6 @@ def test_a_place_for_the_report_that_is_a_file_is_one_line(tmp_path: Path, capsy
         assert main(["pools", "--results", str(tmp_path / "results"), "--out", str(tmp_path / out)]) == 2
 
         error = capsys.readouterr().err
-        assert error.startswith(f"error: {tmp_path / out / 'pools'} cannot be made: ")
+        assert error.startswith(f"error: {tmp_path / out / 'pools'} cannot be created: ")
         assert error.count("\n") == 1
     assert (tmp_path / "taken").read_text() == "a file"

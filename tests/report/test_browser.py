@@ -71,7 +71,7 @@ def seen(shared: Seen) -> Seen:
     return shared
 
 
-def test_the_page_starts_without_a_request_or_a_complaint_and_draws_all_models(seen: Seen) -> None:
+def test_the_page_starts_without_requests_and_draws_all_models(seen: Seen) -> None:
     assert seen.drawn() == 12
     assert "12 models drawn, 35 single trials drawn" in seen.text("#explore-said")
     assert not seen.page.locator("#accuracy_by_macs").is_visible()  # the drawn one makes way for the live one
@@ -79,7 +79,7 @@ def test_the_page_starts_without_a_request_or_a_complaint_and_draws_all_models(s
     assert seen.page.locator("#predicted-plot .point").count() == 12
 
 
-def test_pointing_at_a_model_shows_its_whole_config_and_its_rows(seen: Seen) -> None:
+def test_pointing_at_a_model_shows_its_config_and_rows(seen: Seen) -> None:
     at = seen.hover()
 
     shown = seen.text("#explore-tip")
@@ -108,7 +108,7 @@ def test_a_row_points_at_its_dot(seen: Seen) -> None:
     assert seen.rows()[4][0] in seen.text("#explore-details")
 
 
-def test_the_legend_hides_an_arm_in_every_figure_and_brings_it_back(seen: Seen) -> None:
+def test_the_legend_hides_and_shows_an_arm_in_every_figure(seen: Seen) -> None:
     arm = seen.page.locator("#explore-legend button").nth(1)
 
     arm.click()
@@ -175,9 +175,7 @@ FILTERS: dict[str, Callable[[Record], object]] = {
 }
 
 
-def test_learning_rates_that_differ_are_a_column_and_sort_as_numbers(
-    chromium: sync_api.Browser, tmp_path: Path
-) -> None:
+def test_different_learning_rates_are_a_column_sorted_by_number(chromium: sync_api.Browser, tmp_path: Path) -> None:
     rates = [0.003, 0.0003, 0.00003]
     records = [
         record.model_copy(update={"config": {**record.config, "recipe": {"learning_rate": rates[number % 3]}}})
@@ -234,7 +232,7 @@ def test_the_whole_data_can_be_kept_as_csv(seen: Seen) -> None:
         assert float(row["test_accuracy"] or "nan") == pytest.approx(accuracy, rel=1e-6, nan_ok=True)
 
 
-def test_the_tab_key_reaches_every_control_and_each_shows_that_it_is_reached(seen: Seen) -> None:
+def test_the_tab_key_reaches_every_control_with_a_visible_focus(seen: Seen) -> None:
     reached, plain = [], []
     seen.page.focus("a.skip")
     for _ in range(140):
@@ -273,7 +271,7 @@ def test_the_arrow_keys_go_through_models_and_rows(seen: Seen) -> None:
     assert int(row.get_attribute("aria-rowindex") or -1) == before + 1
 
 
-def test_nothing_sticks_out_of_a_phone_and_dark_mode_is_dark(seen: Seen) -> None:
+def test_the_page_fits_a_phone_and_has_a_dark_mode(seen: Seen) -> None:
     for width, dark in ((360, True), (360, False), (500, False), (1000, True), (1280, False)):
         seen.page.set_viewport_size({"width": width, "height": 900})
         seen.page.emulate_media(color_scheme="dark" if dark else "light")
@@ -348,7 +346,7 @@ def test_a_page_with_next_to_nothing_starts_all_the_same(chromium: sync_api.Brow
     seen.page.context.close()
 
 
-def test_the_difference_at_equal_cost_follows_the_cost_and_the_legend(seen: Seen) -> None:
+def test_the_difference_at_equal_cost_follows_cost_and_legend(seen: Seen) -> None:
     assert "At equal MACs" in seen.text("#equal-said")
     assert seen.axis("equal") == "MACs per image"
 
@@ -359,7 +357,7 @@ def test_the_difference_at_equal_cost_follows_the_cost_and_the_legend(seen: Seen
     assert seen.text("#equal-said") == ""
 
 
-def test_published_numbers_are_marks_of_their_own_that_tell_their_source_and_can_be_hidden(
+def test_published_numbers_have_marks_with_a_source_and_can_be_hidden(
     chromium: sync_api.Browser, tmp_path: Path
 ) -> None:
     series = read_references("patchconvnet")
@@ -389,9 +387,7 @@ def test_published_numbers_are_marks_of_their_own_that_tell_their_source_and_can
     assert seen.complaints == []
 
 
-def test_of_many_models_a_part_is_drawn_with_all_of_the_fronts_and_the_table_has_every_trial(
-    chromium: sync_api.Browser, tmp_path: Path
-) -> None:
+def test_many_models_are_sampled_but_fronts_and_table_are_whole(chromium: sync_api.Browser, tmp_path: Path) -> None:
     truth = Truth(depths=tuple(range(2, 38)), widths=tuple(range(16, 176, 4)), seeds=1, epochs=2)
     records = simulated_records(truth)
     page = laid_out(tmp_path, records, describe(records, truth, "pools"))

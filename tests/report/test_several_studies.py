@@ -48,7 +48,7 @@ def joined(records: list[Record], others: list[Record]) -> Joint:
     return join(members)
 
 
-def test_studies_are_compared_in_the_cells_and_arms_that_they_share() -> None:
+def test_studies_are_compared_in_their_shared_cells_and_arms() -> None:
     alone = EVERYTHING[:2]  # a cell of the first study that the second has not
 
     both = joined(EVERYTHING, shifted([r for r in EVERYTHING if r.cell != alone[0].cell], 1.5))
@@ -60,10 +60,10 @@ def test_studies_are_compared_in_the_cells_and_arms_that_they_share() -> None:
     assert len(verdict.comparison.cells) == 6  # three cells of two arms
     assert verdict.comparison.difference.estimate == pytest.approx(1.5)
     assert verdict.kind == "better"
-    assert "6 cells with the same arm in all of the studies are compared" in both.notes[0]
+    assert "6 cells with the same arm in all studies are compared" in both.notes[0]
 
 
-def test_a_value_that_one_study_fixes_and_another_varies_is_one_cell() -> None:
+def test_a_value_that_one_study_fixes_matches_an_axis() -> None:
     fixed = [r.model_copy(update={"cell": {"width": r.cell["width"]}}) for r in EVERYTHING if r.cell["depth"] == 2]
     study = describe(EVERYTHING, TRUTH, "first")
     other = study.model_copy(update={"name": "second", "axes": ["width"]})

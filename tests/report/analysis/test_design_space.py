@@ -67,7 +67,7 @@ def test_costs_that_normalise_nothing_say_so(costs: np.ndarray, why: str) -> Non
     assert found.why == why
 
 
-def test_the_distance_is_scipys_and_swaps_find_a_paired_shift_that_its_table_misses() -> None:
+def test_the_distance_is_scipys_and_swaps_find_paired_shifts() -> None:
     rng = np.random.default_rng(2)
     cells = rng.normal(30, 8, 40)
     baseline, arm = cells, cells - 1.5 + rng.normal(0, 0.2, 40)
@@ -132,7 +132,7 @@ def test_ranks_that_all_agree_are_not_certain_to_do_so() -> None:
     assert (turned.low, turned.high) == pytest.approx((-1, -few.low), abs=0.05)
 
 
-def test_an_interval_of_few_models_ends_where_as_many_concordant_pairs_are_an_extreme() -> None:
+def test_an_interval_of_few_models_ends_at_its_exact_quantile() -> None:
     """Second implementation: draw studies at the interval's ends, and count."""
     a, b = np.arange(8.0), np.array([1.0, 0, 2, 4, 3, 5, 7, 6])
     found, rng, studies = agreement(a, b, 0.9), np.random.default_rng(1), 4000
@@ -146,7 +146,7 @@ def test_an_interval_of_few_models_ends_where_as_many_concordant_pairs_are_an_ex
 
 
 @pytest.mark.slow
-def test_bands_tests_and_intervals_keep_their_level_in_a_thousand_studies() -> None:
+def test_bands_tests_and_intervals_keep_their_level() -> None:
     rng = np.random.default_rng(3)
     studies, n = 1000, 30
     inside = weighted_inside = rejected = 0
