@@ -29,7 +29,7 @@ class Gathered:
     """Cells of one arm along one cost, gathered at distinct costs."""
 
     points: Points
-    reference: float  # cost at which A is told: the geometric middle of the range
+    reference: float  # cost at which A is given: the geometric middle of the range
     level: np.ndarray  # (cells known,) place of each cell among the distinct costs
     known: np.ndarray  # (cells,) which cells these are
     counts: np.ndarray  # (costs,) cells
@@ -66,7 +66,7 @@ class ScalingFit:
     amplitude: Interval  # A: points above the floor at `reference`
     plain_alpha: Interval  # of the law without a floor: the slope in log-log over this range
     slopes: tuple[float, float] | None  # before and after the break, where the law is broken
-    floor_is_known: bool  # whether E is told from 0, and α is bounded
+    floor_is_known: bool  # whether E differs from 0 and α is bounded
     reference: float  # cost
     costs: int  # distinct
     cells: int
@@ -125,10 +125,10 @@ def carried(costs: int) -> list[Law]:
 
 
 def choose(points: Points, counts: np.ndarray) -> tuple[Law, dict[Law, float]]:
-    """Choose a law by its error at costs left out, in blocks of neighbours, the cheapest and the dearest among them.
+    """Choose the law of one study by its error at held-out blocks of neighbouring costs, both ends included.
 
-    A law of more parameters is taken where its squared error is smaller by more than one standard error over the
-    blocks. Of one study; returns the law and the root mean square errors in points.
+    A law with more parameters is chosen if its squared error is smaller by more than one standard error over the
+    blocks. Return the law and the root mean square errors in points.
     """
     number = len(points.x)
     block = np.arange(number) * min(number, MOST_FOLDS) // number

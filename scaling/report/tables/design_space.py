@@ -89,8 +89,8 @@ def cost_movers(analysis: Analysis) -> Table:
             str(cells["arm"].iloc[mover.model]),
             METRICS[mover.cheap_by].title,
             mover.cheap_place,
-            METRICS[mover.dear_by].title,
-            mover.dear_place,
+            METRICS[mover.expensive_by].title,
+            mover.expensive_place,
         ]
         for mover in analysis.design_space.movers
     ]

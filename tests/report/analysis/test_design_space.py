@@ -90,7 +90,7 @@ def test_ranks_by_hand() -> None:
     assert tau.low < tau.estimate < tau.high < 1
     assert not agreement(a, np.ones(6), 0.95).is_known
     far = movers({"macs": a, "params": np.array([6.0, 2, 3, 4, 5, 1])}, 10)
-    assert [(m.model, m.cheap_by, m.cheap_place, m.dear_by, m.dear_place) for m in far] == [
+    assert [(m.model, m.cheap_by, m.cheap_place, m.expensive_by, m.expensive_place) for m in far] == [
         (0, "macs", 1, "params", 6),
         (5, "params", 1, "macs", 6),
     ]
