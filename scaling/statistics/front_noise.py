@@ -1,8 +1,8 @@
 """Fronts under noise: the probability that a configuration is on the front, and the area under an arm's front.
 
 Each configuration's mean test accuracy is redrawn many times with the noise of seeds and test images, and the front and
-hypervolume of every draw are computed. A bootstrap over the two or three seeds of a cell would underestimate the noise by
-a third to a half. Deviations are therefore pooled over cells (which should be about equally noisy), drawn from a
+hypervolume of every draw are computed. A bootstrap over the two or three seeds of a cell would underestimate the noise
+by a third to a half. Deviations are therefore pooled over cells (which should be about equally noisy), drawn from a
 multivariate normal over arms, because the arms of one seed share their luck, and scaled by √(df / χ²(df)), so that few
 degrees of freedom widen the result as in Student's t.
 """

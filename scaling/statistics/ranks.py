@@ -18,7 +18,8 @@ def agreement(one: np.ndarray, other: np.ndarray, level: float) -> Interval:
     """Kendall's τ-b of two costs over models (n,), with its interval; NaN where too few models have both.
 
     Up to `FEW` models, the interval contains all τ at which the observed one is not among the extremes. Half of its own
-    probability counts on each side, because τ takes few values; each cost is assumed normal after a monotone scaling. Beyond, it is Fisher's z with the variance 0.437 / (n − 4) of Fieller, Hartley and Pearson, "Tests for rank
+    probability counts on each side, because τ takes few values; each cost is assumed normal after a monotone scaling.
+    Beyond, it is Fisher's z with the variance 0.437 / (n − 4) of Fieller, Hartley and Pearson, "Tests for rank
     correlation coefficients I", 1957, which fails for few models and near 1.
     """
     known = np.isfinite(one) & np.isfinite(other)
