@@ -27,7 +27,7 @@ from scaling.training.precision import float32_products
 from scaling.training.resolution import Size, named, sizes_for
 from scaling.training.state import TrainingState, identity_of
 from scaling.training.stepping import Stepper
-from scaling.training.task import Task
+from scaling.training.task import Evaluation, Task
 from scaling.training.training_run import TrainingRun
 
 # Streams of random numbers that share a seed but must differ.
@@ -93,18 +93,8 @@ def fit(  # eight parameters: what is trained, for what, on what, how, where; th
         refuse_too_many(left_out(run.notes), data.train)  # by all workers together
         if not math.isfinite(validation.loss):
             raise Diverged(number * steps, number, "the loss on the validation set")
-        state.curve.append(
-            Epoch(
-                epoch=number,
-                train_loss=trained.loss,
-                val_loss=validation.loss,
-                val_accuracy=validation.accuracy,
-                learning_rate=learning_rate(number * steps - 1, recipe.epochs * steps, recipe),
-                train_seconds=trained.seconds,
-                data_seconds=trained.data_seconds,
-                evaluation_seconds=run.watch.book("evaluation"),
-            )
-        )
+        rate = learning_rate(number * steps - 1, recipe.epochs * steps, recipe)
+        state.curve.append(trained.with_validation(number, validation, rate, run.watch.book("evaluation")))
         state.save_if_due()
         yield state.curve[-1]
 
@@ -160,6 +150,24 @@ class TrainedEpoch:
     loss: float  # mean over the steps
     data_seconds: float  # spent waiting for batches
     seconds: float  # of all
+
+    def with_validation(self, number: int, validation: Evaluation, rate: float, seconds: float) -> Epoch:
+        """Return epoch `number` of the curve.
+
+        Args:
+            rate: learning rate at the end of the epoch.
+            seconds: spent on the validation.
+        """
+        return Epoch(
+            epoch=number,
+            train_loss=self.loss,
+            val_loss=validation.loss,
+            val_accuracy=validation.accuracy,
+            learning_rate=rate,
+            train_seconds=self.seconds,
+            data_seconds=self.data_seconds,
+            evaluation_seconds=seconds,
+        )
 
 
 @dataclass(frozen=True)
