@@ -47,8 +47,8 @@ def pooling(function: PoolingFunction | None = None, /, *, name: str | None = No
     """Register a function as a pooling, under its own name or `name`; use it as a decorator.
 
     The function takes `channels` and, if it names them, `num_classes` and `map_size` (height and width of the map in
-    training). Its other parameters are its options: each needs a default, and its annotation says which values are
-    allowed, as pydantic reads it. Options of one name mean the same in all poolings.
+    training). Its other parameters are its options: each needs a default, and its annotation defines the allowed
+    values, as pydantic reads it. Options of one name mean the same in all poolings.
 
     The function returns an `nn.Module` that maps (N, H, W, C), channels last, to (N, C'), or, where it takes
     `num_classes`, to (N, K, C'), a vector per class. The module must treat each image alone and accept maps of other
