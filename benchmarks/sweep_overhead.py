@@ -28,7 +28,7 @@ from scaling.study.records import Epoch, Record, read_records, write_record, wri
 from scaling.sweep.executor.cluster import cluster
 from scaling.sweep.executor.replay import Replay
 from scaling.sweep.executor.run import run
-from scaling.sweep.plan import Plan, make_plan
+from scaling.sweep.plan import StudyPlan, make_plan
 from scaling.sweep.progress import Progress
 from scaling.sweep.recorder import Recorder
 from scaling.sweep.study_folder import describe
@@ -103,13 +103,13 @@ class Overhead:
         )
 
 
-def plan_of(text: str, folder: Path, name: str) -> Plan:
+def plan_of(text: str, folder: Path, name: str) -> StudyPlan:
     """Plan a study of the space `text` in `folder`."""
     (folder / f"{name}.yaml").write_text(text)
     return make_plan(str(folder / f"{name}.yaml"), {}, results=folder / "results")
 
 
-def seconds_an_epoch(plan: Plan) -> float:
+def seconds_an_epoch(plan: StudyPlan) -> float:
     """Time an epoch of the first trial, running alone."""
     torch.set_num_threads(1)
     trial = plan.trials[0]
@@ -118,7 +118,7 @@ def seconds_an_epoch(plan: Plan) -> float:
     return epochs[-1].train_seconds + (epochs[-1].evaluation_seconds or 0.0)  # the first one is a warm-up
 
 
-def plain(trials: Sequence[Trial], plan: Plan, folder: Path, *, reuse_actors: bool) -> float:
+def plain(trials: Sequence[Trial], plan: StudyPlan, folder: Path, *, reuse_actors: bool) -> float:
     """Run trials as a user of Ray Tune would, as a function that reports; return the seconds taken."""
     from ray import tune
 
@@ -146,7 +146,7 @@ def plain(trials: Sequence[Trial], plan: Plan, folder: Path, *, reuse_actors: bo
 
 
 def ours(
-    plan: Plan, *, trackers: Sequence[str], replay: Replay | None = None, callback: Callback | None = None
+    plan: StudyPlan, *, trackers: Sequence[str], replay: Replay | None = None, callback: Callback | None = None
 ) -> float:
     """Run a study as a sweep does, with records, checkpoints and trackers; return the seconds taken."""
     recorder = Recorder(plan, plan.queue({}), Progress(arms=[]), {}, None)

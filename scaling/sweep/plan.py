@@ -27,7 +27,7 @@ from scaling.sweep.search.trial_queue import TrialQueue
 
 
 @dataclass(frozen=True)
-class Plan:
+class StudyPlan:
     """A study that is ready to run."""
 
     study: str
@@ -61,7 +61,7 @@ def make_plan(
     results: Where,
     samples: int | None = None,
     name: str | None = None,
-) -> Plan:
+) -> StudyPlan:
     """Read the space, load the data, compute the costs and drop cells above the limits. Writes nothing.
 
     Args:
@@ -80,7 +80,7 @@ def make_plan(
     feasibility = Feasibility(space, load_datasets(data_configs(space)))
     known = list(TrialQueue(study, feasibility, propose(space, feasibility), {}).planned.values())
     points = list({cell_label(trial.cell): trial.cell for trial in known}.values())
-    return Plan(study, (results / study).resolve(), feasibility, points, known)
+    return StudyPlan(study, (results / study).resolve(), feasibility, points, known)
 
 
 def intended_name(space_name: str, overrides: Mapping[str, Any]) -> str | None:
@@ -100,7 +100,7 @@ def in_binary(size: int) -> str:
     return f"{size / GIB:.2f} GiB" if size >= GIB else f"{size / 2**20:.1f} MiB"
 
 
-def extent(plan: Plan) -> str:
+def extent(plan: StudyPlan) -> str:
     """Describe the size of a study in one line."""
     space, trials = plan.space, len(plan.trials)
     tune, stop = space.tune, space.search.stop
@@ -121,7 +121,7 @@ def extent(plan: Plan) -> str:
     return text
 
 
-def shown(plan: Plan) -> Iterator[RenderableType]:
+def shown(plan: StudyPlan) -> Iterator[RenderableType]:
     """Show a plan: the costs of each cell and arm, then the expected time."""
     space, cost_table = plan.space, plan.cost_table
     table = Table(title=f"{plan.study}: {extent(plan)}")

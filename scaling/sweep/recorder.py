@@ -9,7 +9,7 @@ from scaling.study.errors import StorageError
 from scaling.study.records import Epoch, Record, Study, write_record, write_study
 from scaling.study.storage import remove_tree
 from scaling.sweep.heartbeat import beat
-from scaling.sweep.plan import Plan
+from scaling.sweep.plan import StudyPlan
 from scaling.sweep.progress import Progress
 from scaling.sweep.search.trial_queue import TrialQueue
 from scaling.sweep.study_folder import describe
@@ -27,7 +27,12 @@ class Recorder:
     """
 
     def __init__(
-        self, plan: Plan, queue: TrialQueue, progress: Progress, settled: Mapping[str, Record], before: Study | None
+        self,
+        plan: StudyPlan,
+        queue: TrialQueue,
+        progress: Progress,
+        settled: Mapping[str, Record],
+        before: Study | None,
     ) -> None:
         self.plan = plan
         self.queue = queue

@@ -16,7 +16,7 @@ from scaling.sweep.authentication import confine_to_this_machine
 from scaling.sweep.display import Display
 from scaling.sweep.executor.replay import Replay
 from scaling.sweep.placement import gpu_shares, local_gpu_bytes, main_memory_bytes, no_room, refuse_what_cannot_fit
-from scaling.sweep.plan import Plan
+from scaling.sweep.plan import StudyPlan
 from scaling.sweep.progress import Progress
 from scaling.sweep.recorder import Recorder
 from scaling.sweep.signals import interrupted_by_sigterm
@@ -35,7 +35,7 @@ class RunOptions:
     replay: Replay | None  # recorded trials to take curves from, in place of training
 
 
-def carry_out(console: Console, plan: Plan, options: RunOptions, before: Study | None) -> int:
+def carry_out(console: Console, plan: StudyPlan, options: RunOptions, before: Study | None) -> int:
     """Run the trials that have no record yet, write a record as each ends, and report the outcome.
 
     Args:
@@ -59,7 +59,7 @@ def carry_out(console: Console, plan: Plan, options: RunOptions, before: Study |
     return conclude(console, plan.folder, recorder)
 
 
-def settled_records(plan: Plan) -> dict[str, Record]:
+def settled_records(plan: StudyPlan) -> dict[str, Record]:
     """Records of the trials that need not run again, by key.
 
     Without a stopping rule, trials that one has stopped run to their end.
@@ -68,7 +68,7 @@ def settled_records(plan: Plan) -> dict[str, Record]:
     return {record.key: record for record in read_records(plan.folder) if record.status not in repeated}
 
 
-def run_pending(console: Console, plan: Plan, recorder: Recorder, options: RunOptions) -> None:
+def run_pending(console: Console, plan: StudyPlan, recorder: Recorder, options: RunOptions) -> None:
     """Run trials on Ray; raise `KeyboardInterrupt` if that is interrupted."""
     if options.address is None:
         confine_to_this_machine()  # Ray reads this setting when it is imported
@@ -81,7 +81,7 @@ def run_pending(console: Console, plan: Plan, recorder: Recorder, options: RunOp
         run_on(on, console, plan, recorder, options)
 
 
-def run_on(on: "Cluster", console: Console, plan: Plan, recorder: Recorder, options: RunOptions) -> None:
+def run_on(on: "Cluster", console: Console, plan: StudyPlan, recorder: Recorder, options: RunOptions) -> None:
     """Run trials on a cluster until the queue is over.
 
     Raises:

@@ -68,9 +68,7 @@ def test_a_lease_of_another_machine_expires_in_time(
         with locked(folder):
             assert holder(folder) != theirs
     else:
-        with pytest.raises(
-            ScalingError, match=r"process 1 on elsewhere, last refreshed 9\d s ago.* after 120 s"
-        ):
+        with pytest.raises(ScalingError, match=r"process 1 on elsewhere, last refreshed 9\d s ago.* after 120 s"):
             locked(folder).__enter__()
         assert holder(folder) == theirs
 

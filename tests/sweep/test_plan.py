@@ -9,7 +9,7 @@ from scaling.data import load_data
 from scaling.study.config import TrialConfig
 from scaling.study.errors import ScalingError
 from scaling.study.notes import Notes
-from scaling.sweep.plan import Plan, make_plan
+from scaling.sweep.plan import StudyPlan, make_plan
 from scaling.trial import build, costs
 
 SPACE = """\
@@ -32,13 +32,13 @@ def space(tmp_path: Path) -> Path:
     return path
 
 
-def plan(space: Path, **overrides: Any) -> Plan:
+def plan(space: Path, **overrides: Any) -> StudyPlan:
     return make_plan(
         str(space), {k.replace("__", "."): v for k, v in overrides.items()}, results=space.parent / "results"
     )
 
 
-def by_arm(plan: Plan) -> list[tuple[TrialConfig, TrialConfig]]:
+def by_arm(plan: StudyPlan) -> list[tuple[TrialConfig, TrialConfig]]:
     configs = [trial.config for trial in plan.trials]
     return list(zip(configs[::2], configs[1::2], strict=True))
 

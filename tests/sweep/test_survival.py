@@ -4,8 +4,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
-import time
 from collections import Counter
 from pathlib import Path
 
@@ -13,6 +11,7 @@ import pytest
 
 from scaling.study.records import Record, read_records
 from scaling.study.storage import place
+from tests.support.sweeps import end, start, wait_for_files
 
 SPACE = """\
 question: Does it survive?
@@ -62,27 +61,6 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def start(folder: Path, *arguments: str, hook: str = "") -> subprocess.Popen[str]:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    if hook:
-        (folder / "hooks").mkdir(exist_ok=True)
-        (folder / "hooks" / "sitecustomize.py").write_text(hook)
-        environment["PYTHONPATH"] = str(folder / "hooks")
-    return subprocess.Popen(
-        [sys.executable, "-m", "scaling.sweep", "--space", "tiny.yaml", "--track", "", *arguments],
-        cwd=folder,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        env=environment,
-    )
-
-
-def end(process: subprocess.Popen[str]) -> tuple[int, str]:
-    output, _ = process.communicate(timeout=240)
-    return process.returncode, output
-
-
 def assert_whole(records: list[Record], trials: int = 4) -> None:
     """Check that every trial finished once, and every cell in both arms."""
     assert len({record.key for record in records}) == len(records) == trials
@@ -113,12 +91,8 @@ def workers_of(sweep: subprocess.Popen[str]) -> list[int]:
 
 
 def test_a_killed_worker_resumes_from_its_checkpoint(folder: Path) -> None:
-    process = start(folder)
-    deadline = time.monotonic() + 120
-    while not list(folder.glob("results/tiny/checkpoints/*/epoch-*")):
-        assert process.poll() is None, process.communicate()[0]
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    process = start(folder, "--track", "")
+    wait_for_files(folder, "results/tiny/checkpoints/*/epoch-*", process)
     workers = workers_of(process)
     assert workers
     os.kill(workers[0], signal.SIGKILL)
@@ -130,7 +104,7 @@ def test_a_killed_worker_resumes_from_its_checkpoint(folder: Path) -> None:
 
 
 def test_a_sweep_continues_after_a_full_disk(folder: Path) -> None:
-    code, output = end(start(folder, hook=FULL))
+    code, output = end(start(folder, "--track", "", hook=FULL))
 
     assert code == 2, output
     assert "Traceback" not in output
@@ -139,7 +113,7 @@ def test_a_sweep_continues_after_a_full_disk(folder: Path) -> None:
     before = {record.key: record for record in read_records(folder / "results" / "tiny")}
     assert 0 < len(before) < 4
 
-    code, output = end(start(folder))
+    code, output = end(start(folder, "--track", ""))
     assert code == 0, output
     after = read_records(folder / "results" / "tiny")
     assert_whole(after)
@@ -147,14 +121,14 @@ def test_a_sweep_continues_after_a_full_disk(folder: Path) -> None:
 
 
 def test_a_study_killed_while_writing_can_move_and_grow(folder: Path) -> None:
-    code, _ = end(start(folder, hook=KILLED))
+    code, _ = end(start(folder, "--track", "", hook=KILLED))
     assert code == -signal.SIGKILL
     records = folder / "results" / "tiny" / "records"
     assert len(list(records.glob("*.json"))) == 1
     (folder / "elsewhere").mkdir()
     (folder / "results").rename(folder / "elsewhere" / "results")
 
-    code, output = end(start(folder, "--results", "elsewhere/results", "--set", "axes.depth=[1, 2, 3]"))
+    code, output = end(start(folder, "--track", "", "--results", "elsewhere/results", "--set", "axes.depth=[1, 2, 3]"))
 
     assert code == 0, output
     assert "1 of 6 trials are finished; 5 to run" in output
@@ -163,17 +137,13 @@ def test_a_study_killed_while_writing_can_move_and_grow(folder: Path) -> None:
 
 def test_sigterm_stops_cleanly_with_results_in_a_store(folder: Path) -> None:
     where = f"file://{folder}/store"
-    process = start(folder, "--results", where)
-    deadline = time.monotonic() + 120
-    while not list(folder.glob("store/tiny/checkpoints/*/epoch-*")):
-        assert process.poll() is None, process.communicate()[0]
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    process = start(folder, "--track", "", "--results", where)
+    wait_for_files(folder, "store/tiny/checkpoints/*/epoch-*", process)
     process.terminate()
     code, output = end(process)
     assert code == 130, output
     assert "run the same command again to continue" in output
 
-    code, output = end(start(folder, "--results", where))
+    code, output = end(start(folder, "--track", "", "--results", where))
     assert code == 0, output
     assert_whole(read_records(place(where) / "tiny"))

@@ -28,7 +28,7 @@ MOST_NEW = 64  # cells considered as additions in one step
 
 
 @dataclass(frozen=True)
-class Spread:
+class Variances:
     """Variances of the arms' difference, in squared percentage points."""
 
     cell: float  # τ², among cells
@@ -64,7 +64,7 @@ def until_decided(space: Space, feasibility: Feasibility, base: Proposals) -> Pr
         more = allocate(
             [cell for label, cell in known.items() if label in complete],
             additions(space, feasibility, known),
-            max((spread_of(c) for c in undecided), key=lambda s: s.cell + s.seed),
+            max((variances_of(c) for c in undecided), key=lambda s: s.cell + s.seed),
         )
         if not more:
             return
@@ -83,16 +83,16 @@ def comparisons(space: Space, records: Sequence[Record]) -> list[Comparison]:
     ]
 
 
-def spread_of(comparison: Comparison) -> Spread:
+def variances_of(comparison: Comparison) -> Variances:
     """Variances to plan with; if one seed or one cell cannot separate the two, each gets half."""
     seed, cell = comparison.seed_sd**2, comparison.cell_sd**2
     if math.isfinite(seed) and math.isfinite(cell):
-        return Spread(cell, seed)
+        return Variances(cell, seed)
     if math.isfinite(seed):
-        return Spread(seed, seed)
+        return Variances(seed, seed)
     differences = comparison.cells["difference"].to_numpy()
     whole = float(differences.var(ddof=1)) if len(differences) > 1 else 1.0
-    return Spread(whole / 2, whole / 2)
+    return Variances(whole / 2, whole / 2)
 
 
 def additions(space: Space, feasibility: Feasibility, known: dict[str, SeededCell]) -> list[SeededCell]:
@@ -109,7 +109,7 @@ def cost_of(cell: Cell, feasibility: Feasibility) -> float:
     return float(sum(feasibility.cost_table.of(config).macs for config in configs))
 
 
-def allocate(known: Sequence[SeededCell], new: Sequence[SeededCell], spread: Spread) -> list[Wanted]:
+def allocate(known: Sequence[SeededCell], new: Sequence[SeededCell], variances: Variances) -> list[Wanted]:
     """Choose seeds and cells, one after the other, until there are `GROWTH` times as many pairs.
 
     Args:
@@ -122,7 +122,7 @@ def allocate(known: Sequence[SeededCell], new: Sequence[SeededCell], spread: Spr
     goal = math.ceil(GROWTH * max(1, pairs))
     changed: dict[str, SeededCell] = {}
     while pairs < goal:
-        best = _best_addition(chosen, waiting[0] if waiting else None, spread)
+        best = _best_addition(chosen, waiting[0] if waiting else None, variances)
         if best is None:
             return []
         if waiting and best is waiting[0]:
@@ -135,25 +135,25 @@ def allocate(known: Sequence[SeededCell], new: Sequence[SeededCell], spread: Spr
     return [Wanted(one.cell, one.seeds) for one in changed.values()]
 
 
-def _best_addition(chosen: Sequence[SeededCell], new: SeededCell | None, spread: Spread) -> SeededCell | None:
+def _best_addition(chosen: Sequence[SeededCell], new: SeededCell | None, variances: Variances) -> SeededCell | None:
     """The cell that gains most per cost: a chosen one with one more seed, or the new one with all its seeds."""
     best: tuple[float, SeededCell] | None = None
     inverse = sum(1 / one.seeds for one in chosen)
-    now = squared_width(len(chosen), inverse, spread)
+    now = squared_width(len(chosen), inverse, variances)
     for one in chosen:
         more = inverse - 1 / one.seeds + 1 / (one.seeds + 1)
-        gain = (now - squared_width(len(chosen), more, spread)) / one.cost
+        gain = (now - squared_width(len(chosen), more, variances)) / one.cost
         if best is None or gain > best[0]:
             best = gain, one
     if new is not None:
-        wider = squared_width(len(chosen) + 1, inverse + 1 / new.seeds, spread)
+        wider = squared_width(len(chosen) + 1, inverse + 1 / new.seeds, variances)
         gain = (now - wider) / (new.cost * new.seeds)
         if best is None or gain > best[0]:
             best = gain, new
     return best[1] if best else None
 
 
-def squared_width(cells: int, inverse: float, spread: Spread) -> float:
+def squared_width(cells: int, inverse: float, variances: Variances) -> float:
     """Square of half the interval's expected width, in squared percentage points.
 
     Args:
@@ -161,7 +161,7 @@ def squared_width(cells: int, inverse: float, spread: Spread) -> float:
     """
     if cells < 2:  # one cell gives no interval; take that of two such cells
         cells, inverse = 2, 2 * inverse or 2.0
-    return _squared_quantile(cells) * (spread.cell / cells + spread.seed * inverse / cells**2)
+    return _squared_quantile(cells) * (variances.cell / cells + variances.seed * inverse / cells**2)
 
 
 @functools.lru_cache(maxsize=4096)
