@@ -42,7 +42,7 @@ def run(module: str, *arguments: object, cwd: Path, **environment: str) -> subpr
         env={**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "300", **environment},
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=500,
     )
 
 
