@@ -1,6 +1,8 @@
 """Every code block and command of the documents is right: Python runs, YAML is valid, commands parse."""
 
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -98,6 +100,16 @@ def test_commands_in_comments_of_spaces_parse(path: Path) -> None:
     for line in joined.splitlines():
         if line.startswith("python -m"):
             check_command(next(commands_in(line))[1])
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=name_of)
+def test_sweeps_in_deploy_scripts_parse(path: Path) -> None:
+    text = re.sub(r"\\\n#?\s*", " ", path.read_text(encoding="utf-8"))  # one line a command
+    commands = re.findall(r"python -m scaling\.\w+[^'&\n]*(?:\n +--[^\n]*)*", text)
+
+    assert commands
+    for command in commands:
+        check_command([word for word in shlex.split(command) if word != "$STUDY"])
 
 
 @pytest.mark.slow

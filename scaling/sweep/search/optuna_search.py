@@ -17,6 +17,7 @@ from optuna.trial import TrialState
 
 from scaling.space.design import Cell
 from scaling.space.schema import Range, Space
+from scaling.space.search_settings import ACCURACY
 from scaling.study.config import cell_label
 from scaling.study.learning_rates import without_rejected
 from scaling.study.records import Record
@@ -26,7 +27,6 @@ from scaling.sweep.search.sampling import distribution, members_of, quiet_optuna
 if TYPE_CHECKING:
     from scaling.sweep.search.feasibility import Feasibility
 
-ACCURACY = "val_accuracy"
 EXCESS = "excess"  # a trial's attribute: by how much it exceeds each limit
 MOST_TRIES = 20  # consecutive proposals that are known already or exceed a limit before a cell is drawn at random
 
