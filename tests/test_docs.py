@@ -105,11 +105,12 @@ def test_commands_in_comments_of_spaces_parse(path: Path) -> None:
 @pytest.mark.parametrize("path", SCRIPTS, ids=name_of)
 def test_sweeps_in_deploy_scripts_parse(path: Path) -> None:
     text = re.sub(r"\\\n#?\s*", " ", path.read_text(encoding="utf-8"))  # one line a command
+    study = re.search(r"^STUDY=['\"]([^'\"]+)", text, re.MULTILINE)
     commands = re.findall(r"python -m scaling\.\w+[^'&\n]*(?:\n +--[^\n]*)*", text)
 
     assert commands
     for command in commands:
-        check_command([word for word in shlex.split(command) if word != "$STUDY"])
+        check_command(shlex.split(command.replace("$STUDY", study[1] if study else "")))
 
 
 @pytest.mark.slow
