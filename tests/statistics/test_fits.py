@@ -190,5 +190,5 @@ def test_of_a_thousand_studies_intervals_hold_the_truth_as_often_as_they_say(cel
     assert 0.93 <= found.amplitude <= most
     assert 0.93 <= found.difference <= most
     assert found.predicted >= 0.93
-    assert found.told <= 0.05 if floor == 0 else found.told >= 0.95
+    assert found.identified <= 0.05 if floor == 0 else found.identified >= 0.95
     assert found.median == pytest.approx(0.3, abs=0.015)

@@ -45,7 +45,7 @@ class LawShares:
     amplitude: float
     difference: float
     predicted: float  # share of the cells of the largest third within their prediction intervals
-    told: float  # floor told from 0
+    identified: float  # floor distinguished from 0
     open: float  # α without an upper end
     median: float  # of the exponent found
 
@@ -63,7 +63,7 @@ def law_shares(design: LawDesign, studies: int, seed: int) -> LawShares:
         amplitude=_covers(one.amplitude, design.amplitude),
         difference=float(np.mean([_difference_covers(design, fits, errors, study) for study in range(studies)])),
         predicted=_predicted(design, errors[0]),
-        told=float(((one.floor.low > 0) & np.isfinite(one.alpha.high)).mean()),
+        identified=float(((one.floor.low > 0) & np.isfinite(one.alpha.high)).mean()),
         open=float(np.isinf(one.alpha.high).mean()),
         median=float(np.median(one.alpha.estimate)),
     )
