@@ -105,7 +105,7 @@ def test_commands_in_comments_of_spaces_parse(path: Path) -> None:
 @pytest.mark.parametrize("path", SCRIPTS, ids=name_of)
 def test_sweeps_in_deploy_scripts_parse(path: Path) -> None:
     text = re.sub(r"\\\n#?\s*", " ", path.read_text(encoding="utf-8"))  # one line a command
-    study = re.search(r"^STUDY=['\"]([^'\"]+)", text, re.MULTILINE)
+    study = re.search(r'^STUDY=\$\{STUDY:-"([^"]+)', text, re.MULTILINE)
     commands = re.findall(r"python -m scaling\.\w+[^'&\n]*(?:\n +--[^\n]*)*", text)
 
     assert commands
