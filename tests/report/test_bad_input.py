@@ -1,4 +1,4 @@
-"""Bad input: whatever became of a study, the report that is possible is written, and says what is missing and why."""
+"""Bad input: a damaged study gives the report that is possible, with the reasons for what is missing."""
 
 import json
 import math
@@ -32,7 +32,7 @@ def unscored(record: Record) -> Record:
 
 
 def diverging(record: Record) -> Record:
-    """A finished trial whose losses are no numbers, and whose accuracies are."""
+    """A finished trial whose losses are NaN and whose accuracies are numbers."""
     assert record.scores
     curve = [epoch.model_copy(update={"val_loss": NAN, "train_loss": math.inf}) for epoch in record.curve]
     return record.model_copy(update={"curve": curve, "scores": record.scores.model_copy(update={"test_loss": NAN})})
@@ -115,7 +115,7 @@ def test_both_ways_of_reading_agree(tmp_path: Path) -> None:
 
 def test_losses_that_are_no_numbers_come_back_as_they_were(tmp_path: Path) -> None:
     path = write_record(tmp_path, diverging(EVERYTHING[0]))
-    json.loads(path.read_bytes(), parse_constant=pytest.fail)  # NaN is no JSON
+    json.loads(path.read_bytes(), parse_constant=pytest.fail)  # JSON has no NaN
 
     for records in (read_what_can_be(tmp_path).records, read_records(tmp_path)):
         (record,) = records
@@ -124,7 +124,7 @@ def test_losses_that_are_no_numbers_come_back_as_they_were(tmp_path: Path) -> No
         assert record.scores.test_accuracy == EVERYTHING[0].scores.test_accuracy if EVERYTHING[0].scores else False
         assert [epoch.train_loss for epoch in record.curve] == [math.inf] * TRUTH.epochs
     content = json.loads(path.read_bytes())
-    content["scores"]["test_loss"] = content["curve"][0]["val_loss"] = None  # as an earlier version wrote it
+    content["scores"]["test_loss"] = content["curve"][0]["val_loss"] = None  # as written by an earlier version
     path.write_bytes(json.dumps(content).encode())
 
     assert read_what_can_be(tmp_path).left_out == []

@@ -1,4 +1,4 @@
-"""The page in a real browser: it starts without a complaint or a request, and does what its controls promise."""
+"""The page in a real browser: it starts without requests or errors, and its controls work."""
 
 import csv
 import io
@@ -20,7 +20,7 @@ from tests.support.studies import Truth, describe, failed, simulated_records, wr
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.xdist_group("browser"),  # which one process starts
+    pytest.mark.xdist_group("browser"),  # one process runs all of it
     pytest.mark.skipif(BROWSER is None, reason="needs chromium"),
 ]
 TRUTH = Truth(depths=(2, 4, 8), widths=(32, 64), seeds=3, effect=1.0, test_examples=500, epochs=6)
@@ -48,7 +48,7 @@ def reported(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def shared(chromium: sync_api.Browser, reported: Path) -> Iterator[Seen]:
-    """The page of a whole study on a wide screen; whatever the tests do, nothing is asked for or complained of."""
+    """The page of a whole study on a wide screen; no test may cause a request or a console message."""
     seen = opened(chromium, reported)
     yield seen
     asked = [url for url in seen.requests if not url.startswith(("data:", "blob:", reported.as_uri()))]
@@ -59,7 +59,7 @@ def shared(chromium: sync_api.Browser, reported: Path) -> Iterator[Seen]:
 
 @pytest.fixture
 def seen(shared: Seen) -> Seen:
-    """The page as it was when it started: no filter, no arm hidden, the first cost and score."""
+    """The page in its initial state: no filter, no hidden arm, the first cost and score."""
     shared.page.mouse.move(0, 0)
     shared.page.emulate_media(media="screen")
     shared.page.click("#trials-clear")
@@ -74,7 +74,7 @@ def seen(shared: Seen) -> Seen:
 def test_the_page_starts_without_requests_and_draws_all_models(seen: Seen) -> None:
     assert seen.drawn() == 12
     assert "12 models drawn, 35 single trials drawn" in seen.text("#explore-said")
-    assert not seen.page.locator("#accuracy_by_macs").is_visible()  # the drawn one makes way for the live one
+    assert not seen.page.locator("#accuracy_by_macs").is_visible()  # the interactive figure replaces the static one
     assert seen.page.locator("#curves-plot .scatterlayer path.js-line").count() >= 4
     assert seen.page.locator("#predicted-plot .point").count() == 12
 
@@ -159,7 +159,7 @@ def test_the_table_sorts_by_every_column(seen: Seen) -> None:
     seen.page.click("#trials-head th[data-column='test_accuracy'] button")
     assert seen.column("test_accuracy") == [f"{value:.2f}" for value in best[::-1][:25]]
     seen.page.get_by_role("button", name="Next").click()
-    assert seen.column("test_accuracy")[-1] == "–"  # missing comes last, whichever way
+    assert seen.column("test_accuracy")[-1] == "–"  # missing values sort last in both directions
 
 
 FILTERS: dict[str, Callable[[Record], object]] = {
@@ -206,7 +206,7 @@ def test_the_filter_keeps_what_fits_in_table_and_figures(seen: Seen) -> None:
         sync_api.expect(seen.page.locator("#trials-said")).to_contain_text(said)
         assert len(seen.column("key")) == min(25, len(wanted))
         assert set(seen.column("key")) <= {record.key for record in wanted}
-        assert seen.drawn() == len({(record.arm, str(record.cell)) for record in wanted})  # each has another seed
+        assert seen.drawn() == len({(record.arm, str(record.cell)) for record in wanted})  # each has a different seed
 
 
 def test_a_filter_on_an_unknown_column_says_so(seen: Seen) -> None:
@@ -242,7 +242,7 @@ def test_the_tab_key_reaches_every_control_with_a_visible_focus(seen: Seen) -> N
             "e => [e.id || e.getAttribute('href') || e.dataset.column || e.textContent.slice(0, 30),"
             " getComputedStyle(e).outlineStyle !== 'none']", found
         )  # fmt: skip
-        if name.startswith("\nTo the verdict"):  # the page itself: once around
+        if name.startswith("\nSkip to the verdict"):  # back at the start of the page
             break
         reached.append(name)
         if not outline:
@@ -278,7 +278,7 @@ def test_the_page_fits_a_phone_and_has_a_dark_mode(seen: Seen) -> None:
 
         assert seen.page.evaluate("() => document.documentElement.scrollWidth") <= width
         assert (_brightness(seen, "html", "backgroundColor") < 150) == dark
-        for _ in range(40):  # the figures follow at once, but are drawn anew for it
+        for _ in range(40):  # the figures follow after a redraw
             if (_brightness(seen, "#explore-plot .xtitle", "fill") > 450) == dark:
                 break
             seen.page.wait_for_timeout(50)

@@ -1,4 +1,4 @@
-"""Reports: one self-contained page that says what the records say, whatever became of the study."""
+"""Reports: the command, its files and its messages."""
 
 import csv
 import dataclasses
@@ -168,7 +168,7 @@ def test_every_published_series_names_its_source_and_gives_plausible_costs(name:
         assert point.source
         assert point.params
         assert point.macs
-        assert 0.5 < point.macs / point.params < 1000  # a weight is used at least once, or nearly so
+        assert 0.5 < point.macs / point.params < 1000  # nearly every weight is used at least once
 
 
 @pytest.mark.parametrize(

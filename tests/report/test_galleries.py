@@ -1,4 +1,4 @@
-"""The page shows what attention looks at, of trials that were chosen on validation."""
+"""Galleries of attention maps, of trials that are chosen on validation."""
 
 import base64
 import dataclasses
@@ -20,7 +20,7 @@ ARMS = TRUTH.arms
 
 
 def png(width: int, height: int) -> bytes:
-    """A black image, from the format's own rules."""
+    """A black PNG image."""
 
     def chunk(name: bytes, content: bytes) -> bytes:
         return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))

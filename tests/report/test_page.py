@@ -1,4 +1,4 @@
-"""The page without a browser: what it says and in which order, what is in its data, how large it is."""
+"""The page without a browser: its texts and their order, its data, its size."""
 
 import base64
 import gzip
@@ -40,7 +40,7 @@ def analysis_of(records: list[Record]) -> Analysis:
 
 
 def unpack(packed: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """What the scripts make of packed data, written a second time."""
+    """A second implementation of the scripts' unpacking."""
     content = gzip.decompress(base64.b64decode(packed))
     start = 4 + int.from_bytes(content[:4], "little")
     header = json.loads(content[4:start])
@@ -190,7 +190,9 @@ def test_the_page_holds_every_known_metric_and_front() -> None:
         known = np.isfinite(metric(analysis.table)).any()
         assert (name in header["metrics"]) == known
     for name in header["costs"]:
-        assert ((arrays[f"front.{name}"] & 1) >= (arrays[f"front.{name}"] >> 1)).all()  # the joint one is of its arm's
+        assert (
+            (arrays[f"front.{name}"] & 1) >= (arrays[f"front.{name}"] >> 1)
+        ).all()  # the joint front is part of the arms' fronts
         if name in analysis.fronts:
             assert (arrays[f"front.{name}"] & 1 == analysis.fronts[name]["own"].to_numpy()).all()
 

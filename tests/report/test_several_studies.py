@@ -1,4 +1,4 @@
-"""Several studies in one report: compared, held against an earlier one, beside published numbers."""
+"""Several studies in one report: joint, compared with an earlier one, beside published numbers."""
 
 import csv
 import dataclasses
@@ -39,7 +39,7 @@ def shifted(records: list[Record], points: float) -> list[Record]:
 
 
 def joined(records: list[Record], others: list[Record]) -> Joint:
-    """Two studies of the truth's space as one."""
+    """Two studies of the same space, joined."""
     study = describe(EVERYTHING, TRUTH, "first")
     members = [
         Member(study, StudyRecords(records, [])),
@@ -49,7 +49,7 @@ def joined(records: list[Record], others: list[Record]) -> Joint:
 
 
 def test_studies_are_compared_in_their_shared_cells_and_arms() -> None:
-    alone = EVERYTHING[:2]  # a cell of the first study that the second has not
+    alone = EVERYTHING[:2]  # a cell that only the first study has
 
     both = joined(EVERYTHING, shifted([r for r in EVERYTHING if r.cell != alone[0].cell], 1.5))
     analysis = analyse(both.study, both.records)

@@ -49,11 +49,22 @@ def at_equal_costs(
     known = [name for name in analysed_costs() if np.isfinite(cells[name].to_numpy(dtype=float)).any()]
     wide = {name: _wide(cells, name, trials) for name in [*known, "n", "test_accuracy"]}
     level = 1 - (1 - LEVEL) / max(1, len(trials.arms) - 1)
-    return [
-        _answer(wide, known, cost, place, trials, factor, margin, resolution, bits, level)
-        for place in range(1, len(trials.arms))
-        for cost in known
-    ]
+    shared = _Comparisons(wide, known, trials, factor, margin, resolution, bits, level)
+    return [_answer(shared, cost, place) for place in range(1, len(trials.arms)) for cost in known]
+
+
+@dataclass(frozen=True)
+class _Comparisons:
+    """Data and settings that all comparisons of a study share."""
+
+    wide: dict[str, np.ndarray]  # column of the cells → (cells, arms)
+    known: Sequence[str]
+    trials: TrialScores
+    factor: str
+    margin: float
+    resolution: float
+    bits: CellBits | None
+    level: float
 
 
 def _wide(cells: pd.DataFrame, name: str, trials: TrialScores) -> np.ndarray:
@@ -63,18 +74,8 @@ def _wide(cells: pd.DataFrame, name: str, trials: TrialScores) -> np.ndarray:
     return values
 
 
-def _answer(
-    wide: dict[str, np.ndarray],
-    known: Sequence[str],
-    cost: str,
-    place: int,
-    trials: TrialScores,
-    factor: str,
-    margin: float,
-    resolution: float,
-    bits: CellBits | None,
-    level: float,
-) -> EqualCostAnswer:
+def _answer(shared: _Comparisons, cost: str, place: int) -> EqualCostAnswer:
+    wide, trials, margin, level = shared.wide, shared.trials, shared.margin, shared.level
     both = [0, place]
     baseline, arm = trials.arms[0], trials.arms[place]
     fit = prepare(wide[cost][:, 0], wide[cost][:, place], level)
@@ -82,20 +83,17 @@ def _answer(
         sentence = f"at equal {METRICS[cost].title}: no answer, because {fit.said}"
         return EqualCostAnswer(cost, baseline, arm, fit, "unknown", sentence, None, None, {})
     seeds = max(1.0, float(np.nanmean(wide["n"][:, both])))
-    of_images = None
-    if bits is not None:
-        of_images = _image_variances(fit, bits, place)
-    result = at_equal_cost(
-        fit, wide["test_accuracy"][:, both], level, smallest_variance=resolution**2 / 12 / seeds, of_images=of_images
-    )
+    of_images = None if shared.bits is None else _image_variances(fit, shared.bits, place)
+    smallest = shared.resolution**2 / 12 / seeds
+    result = at_equal_cost(fit, wide["test_accuracy"][:, both], level, smallest_variance=smallest, of_images=of_images)
     kind = judge(result.mean, margin)
     needed = None
     if kind == "inconclusive":
         effect = max(abs(result.mean.estimate), margin)
         needed = more_cells(effect, result.spread, result.cells, level, result.freedom, result.image_variance)
     runs = None if needed is None else 2 * needed * round(seeds)
-    sentence = _sentence(kind, result, METRICS[cost], factor, baseline, arm, margin, needed, runs, len(trials.arms) - 1)
-    others = _other_costs(fit, wide, [name for name in known if name != cost], both)
+    sentence = _sentence(shared, kind, result, METRICS[cost], arm, needed, runs)
+    others = _other_costs(fit, wide, [name for name in shared.known if name != cost], both)
     return EqualCostAnswer(cost, baseline, arm, result, kind, sentence, needed, runs, others)
 
 
@@ -124,19 +122,17 @@ def _other_costs(fit: Fit, wide: dict[str, np.ndarray], names: Sequence[str], bo
 
 
 def _sentence(
+    shared: _Comparisons,
     kind: Kind,
     result: EqualCost,
     metric: Metric,
-    factor: str,
-    baseline: str,
     arm: str,
-    margin: float,
     needed: int | None,
     runs: int | None,
-    comparisons: int,
 ) -> str:
+    comparisons = len(shared.trials.arms) - 1
     over = f"at equal {metric.title}, {span(metric, float(result.cost[0]), float(result.cost[-1]))}"
-    one, other = arm_name(factor, arm), arm_name(factor, baseline)
+    one, other = arm_name(shared.factor, arm), arm_name(shared.factor, shared.trials.arms[0])
     mean = result.mean
     evidence = f"({interval_text(mean, comparisons)}; {plural(result.cells, 'cell')})"
     if kind == "better":
@@ -146,7 +142,7 @@ def _sentence(
         evidence = f"({interval_text(turned, comparisons)}; {plural(result.cells, 'cell')})"
         return f"{over}, {one} loses to {other} by {points(turned.estimate)} points {evidence}{_where(result, metric)}"
     if kind == "practically equal":
-        return f"{over}, {one} and {other} show no difference larger than {margin:g} points {evidence}"
+        return f"{over}, {one} and {other} show no difference larger than {shared.margin:g} points {evidence}"
     advice = "no affordable number of runs would settle it"
     if needed is not None and runs is not None:
         advice = f"about {plural(needed, 'more cell')} ({runs} runs) needed"
@@ -158,15 +154,15 @@ def _sentence(
 
 def _where(result: EqualCost, metric: Metric) -> str:
     """Where the band excludes zero: `, by the simultaneous band better between 1.2 M and 5.1 M MACs`."""
-    said = [
+    ranges = [
         f"{word} {span(metric, low, high)}"
-        for word, ranges in (("better", result.above), ("worse", result.below))
-        for low, high in ranges
+        for word, found in (("better", result.above), ("worse", result.below))
+        for low, high in found
     ]
-    whole = len(said) == 1 and [*result.above, *result.below][0] == (result.cost[0], result.cost[-1])
+    whole = len(ranges) == 1 and [*result.above, *result.below][0] == (result.cost[0], result.cost[-1])
     if whole:
         return ", all along that range"
-    return f", by the simultaneous band {listing(said)}" if said else ""
+    return f", by the simultaneous band {listing(ranges)}" if ranges else ""
 
 
 def span(metric: Metric, low: float, high: float) -> str:

@@ -1,4 +1,4 @@
-"""Caveats about what stands beside the study's own trials: machines, imports, other studies, published numbers."""
+"""Caveats about the context: machines, imports, other studies, published numbers."""
 
 from scaling.report.analysis.analysis import Analysis
 from scaling.report.caveats.caveat import caveat

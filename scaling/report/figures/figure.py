@@ -55,7 +55,7 @@ def figure(*, section: Section = Section.DESIGN_SPACE, order: int = 100) -> Call
 
     Args:
         section: section of the page that shows it.
-        order: among the figures of the report, the lowest first; equal ones stand in the order of their files.
+        order: among the figures of the report, the lowest first; equal ones in the order of their files.
     """
 
     def register(draw: Draw) -> Draw:

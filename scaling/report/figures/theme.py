@@ -1,6 +1,6 @@
 """Theme: colours, markers and fonts of every figure.
 
-The palette is fixed and suits colour-blind readers; each arm also has a marker shape. Each colour stands for a variable
+The palette is fixed and suits colour-blind readers; each arm also has a marker shape. Each colour maps to a variable
 of the page's style (`THEME`), so that figures follow the page into dark mode.
 """
 

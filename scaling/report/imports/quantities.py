@@ -1,7 +1,7 @@
 """Quantities: the names and units that others use for what this package measures, and how to parse cells.
 
 A unit is part of a column's name (`gmacs`, `Params (M)`), part of its cells (`25.6M`, `81.5%`), or absent. If absent,
-the size of the numbers decides, and a note says so.
+the size of the numbers decides, with a note.
 """
 
 import math

@@ -149,7 +149,7 @@ def cost_note(analysis: Analysis, verdict: Verdict) -> str | None:
     if not more:
         return None
     name = arm_name(analysis.study.factor, verdict.comparison.arm)
-    return f"Cost: in the same cells, {name} takes {listing(more)} (mean over cells, range in brackets)."
+    return f"Cost: in the same cells, {name} takes {listing(more)}; mean over cells, range in brackets."
 
 
 def trend_note(verdict: Verdict, comparisons: int) -> str | None:

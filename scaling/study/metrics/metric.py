@@ -91,7 +91,7 @@ class Metric:
 METRICS: Registry[Metric] = Registry("metric", "scaling.study.metrics")
 
 
-def metric(
+def metric(  # nine settings, all but the title by keyword
     title: str,
     *,
     label: str,
@@ -107,12 +107,12 @@ def metric(
 
     The function receives the columns named in `fields` as arrays (trials,) of floats and returns one number per trial.
     A column is NaN where a trial did not reach the value, as every score of a crashed trial is, and the metric must be
-    NaN there too; arithmetic on the columns does so by itself. Its docstring says in one sentence what the number is.
+    NaN there too, which arithmetic on the columns gives by itself. Its docstring describes the number in one sentence.
 
     Args:
         title: its name within a sentence, such as `training time`.
-        label: its name on an axis, capitalised, with the unit in brackets where the title does not say it.
-        unit: what stands behind a number, such as `MACs`.
+        label: its name on an axis, capitalised, with the unit in brackets unless the title contains it.
+        unit: written after a number, such as `MACs`.
         direction: which end is better.
         role: `score`, or one of the costs: `cost`, `memory`, `time`. Costs can be the horizontal axis of every figure
             on the page, scores the vertical one.

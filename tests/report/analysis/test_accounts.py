@@ -23,7 +23,7 @@ def analysis_of(records: list[Record]) -> Analysis:
 
 
 def remembering(predicted: list[int], measured: list[int | None]) -> list[Record]:
-    """Trials of one arm and seed, one a cell, whose memory in bytes is known."""
+    """Trials of one arm and seed, one per cell, with known memory in bytes."""
     trials = [record for record in EVERYTHING if record.arm == "attention" and record.seed == 0]
     found = []
     for record, bytes_predicted, bytes_measured in zip(trials, predicted, measured, strict=True):
@@ -75,7 +75,7 @@ def test_the_memory_figure_has_a_point_per_cell_and_arm() -> None:
 
     assert shown is not None
     assert [arm.label for arm in shown.arms] == ["average (4 cells)", "attention (4 cells)"]
-    for arm in shown.arms:  # the simulation measures 65 bytes a parameter and predicts 64
+    for arm in shown.arms:  # the simulation measures 65 bytes per parameter and predicts 64
         params = (arm.measured - 4e6) / 65
         assert arm.predicted == pytest.approx(64 * params + 4e6)
 

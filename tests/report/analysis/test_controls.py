@@ -1,4 +1,4 @@
-"""Attention or capacity, and which trials take part in a verdict."""
+"""Attention or capacity, and which trials a verdict compares."""
 
 import json
 import math

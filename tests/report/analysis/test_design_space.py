@@ -1,4 +1,4 @@
-"""A design space as a population: bands that hold, tests that keep their level, ranks counted by hand."""
+"""The design space as a population: coverage of bands, level of tests, ranks counted by hand."""
 
 import math
 
@@ -49,7 +49,7 @@ def test_under_the_weights_arms_have_the_same_distribution_of_costs() -> None:
     edges = np.linspace(logs.min(), logs.max(), 11)
     masses = [np.histogram(logs[arm == a], edges, weights=weights[arm == a])[0] for a in (0, 1)]
     np.testing.assert_allclose(masses[0], masses[1], rtol=1e-9)
-    assert weights[logs < 0.9].sum() == 0  # where only one arm is there is nothing to compare
+    assert weights[logs < 0.9].sum() == 0  # only one arm is there, so nothing to compare
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_ranks_that_all_agree_are_not_certain_to_do_so() -> None:
 
 
 def test_an_interval_of_few_models_ends_at_its_exact_quantile() -> None:
-    """Second implementation: draw studies at the interval's ends, and count."""
+    """A second implementation: simulate studies at the interval's ends, and count."""
     a, b = np.arange(8.0), np.array([1.0, 0, 2, 4, 3, 5, 7, 6])
     found, rng, studies = agreement(a, b, 0.9), np.random.default_rng(1), 4000
 
@@ -170,7 +170,7 @@ def test_bands_tests_and_intervals_keep_their_level() -> None:
 
 
 def _covers(band: Distribution) -> bool:
-    """Whether the band holds the uniform distribution's F at every error, on both sides of each step."""
+    """Whether the band contains the uniform distribution's F at every error, on both sides of each step."""
     truth = band.errors / 100
     before = np.r_[0, band.share[:-1]]
     return bool(

@@ -30,12 +30,12 @@ def large(records: list[Record]) -> Callable[[], Analysis]:
 
 
 def edited(records: list[Record], **update: object) -> list[Record]:
-    """The records, the first of them with other entries."""
+    """The records, the first one with other fields."""
     return [records[0].model_copy(update=update), *records[1:]]
 
 
 def against_worse() -> Analysis:
-    """The small study, held against one of which half of the trials failed."""
+    """The small study, compared with one in which half of the trials failed."""
     before = of(SMALL, [failed(record) if record.seed else record for record in FEW])
     return of(SMALL, FEW, Context(changes=find_changes(of(SMALL, FEW), before)))
 

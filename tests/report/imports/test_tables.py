@@ -1,4 +1,4 @@
-"""Imports: other people's tables and Tune's folders become studies, whatever their columns are called."""
+"""Imports: tables and Tune's folders become studies, whatever their column names."""
 
 import csv
 import json
@@ -218,7 +218,7 @@ def test_arms_can_be_chosen_and_others_are_counted(tmp_path: Path) -> None:
 
 
 def experiment(folder: Path) -> Path:
-    """What Ray Tune leaves: four trials, of which one failed and one was killed while writing."""
+    """An experiment of Ray Tune: four trials, one failed and one killed while writing."""
     for index, (lr, seed, accuracy) in enumerate([(0.1, 0, 0.9), (0.1, 1, 0.92), (0.01, 0, 0.8), (0.01, 1, 0.7)]):
         trial = folder / f"train_{index}"
         trial.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Imports of Ray Tune: the accuracy is that of the images that it is said to be of, whatever else was reported."""
+"""Imports of Ray Tune: the accuracy comes from the right images among all reported metrics."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ from tests.report.imports.test_tables import found
 
 
 def experiment(folder: Path, *results: dict[str, Any]) -> Path:
-    """A trial a result, of the models a, b, …"""
+    """A trial per result, with the models a, b, …"""
     for index, result in enumerate(results):
         trial = folder / f"train_{index}"
         trial.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Units of imports: decimal commas, errors, sizes and units in cells are read as their writers meant them, or said."""
+"""Units of imports: decimal commas, errors, sizes and units in cells; a note for every assumption."""
 
 import math
 from pathlib import Path
@@ -44,8 +44,8 @@ def test_ambiguous_columns_are_read_like_the_others(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("lines", "macs"),
     [
-        (("model;acc;gmacs", "a;90;2,048", "b;89;1,024"), [2048e9, 1024e9]),  # nothing tells
-        (("model;acc;gmacs;lr", "a;90,5;2,048;0.1", "b;89,5;1,024;0.2"), [2048e9, 1024e9]),  # both are in use
+        (("model;acc;gmacs", "a;90;2,048", "b;89;1,024"), [2048e9, 1024e9]),  # undecided
+        (("model;acc;gmacs;lr", "a;90,5;2,048;0.1", "b;89,5;1,024;0.2"), [2048e9, 1024e9]),  # both marks are used
         (('model,acc,gmacs', 'a,"90,5","2,048"', 'b,"89,5","1,024"'), [2048e9, 1024e9]),
         (("model;acc;gmacs", "a;90;0.5", "b;89;1,024", "c;88;0,25"), [0.5e9, 1024e9, 0.25e9]),
     ],

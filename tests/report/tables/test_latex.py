@@ -1,4 +1,4 @@
-"""Tables are LaTeX that prints what the records say; figures are PDF."""
+"""Tables as LaTeX, and figures as PDF."""
 
 import re
 
