@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -384,13 +384,10 @@ def two_nodes(cwd: Path) -> Iterator[str]:
         text=True, cwd=cwd, env={**os.environ, "RAY_AUTH_MODE": "token", "RAY_USAGE_STATS_ENABLED": "0"},
     )  # fmt: skip
     assert nodes.stdout
-    assert nodes.stdin
     try:
         yield nodes.stdout.readline().strip()
     finally:
-        with suppress(OSError):
-            nodes.stdin.close()
-        nodes.wait(60)
+        nodes.communicate()  # it ends at the end of its input
 
 
 def test_workers_of_one_trial_on_two_nodes_get_the_plugin(tmp_path: Path) -> None:
