@@ -140,10 +140,10 @@ def test_another_cost_changes_the_axis_and_it_can_be_linear(seen: Seen) -> None:
 def test_the_figures_zoom_and_go_back(seen: Seen) -> None:
     for _ in range(4):
         seen.page.click("#explore-tools button[aria-label='Zoom in']")
-    sync_api.expect(seen.page.locator("#explore-said")).to_contain_text("in this part, of 12")
+    sync_api.expect(seen.page.locator("#explore-said")).to_contain_text("in this view, of 12")
 
     seen.page.get_by_role("button", name="Reset").first.click()
-    sync_api.expect(seen.page.locator("#explore-said")).not_to_contain_text("in this part")
+    sync_api.expect(seen.page.locator("#explore-said")).not_to_contain_text("in this view")
 
 
 def test_the_table_sorts_by_every_column(seen: Seen) -> None:
@@ -212,7 +212,7 @@ def test_the_filter_keeps_what_fits_in_table_and_figures(seen: Seen) -> None:
 def test_a_filter_on_an_unknown_column_says_so(seen: Seen) -> None:
     seen.page.fill("#trials-query", "deepth=4")
 
-    sync_api.expect(seen.page.locator("#trials-said")).to_contain_text("no column is called “deepth”")
+    sync_api.expect(seen.page.locator("#trials-said")).to_contain_text("there is no column “deepth”")
 
 
 def test_the_whole_data_can_be_kept_as_csv(seen: Seen) -> None:
