@@ -22,16 +22,17 @@ DESIGNS = [
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--studies", type=int, default=2000, help="simulated studies a setting")
+    parser.add_argument("--studies", type=int, default=2000, help="simulated studies per setting")
     studies = parser.parse_args().studies
     print(
-        "| cells | E | decades | shapes | α covers | E covers | A covers | difference covers | foretold | told | open |"
+        "| cells | E | decades | shapes | α covers | E covers | A covers | difference covers | predicted |"
+        " identified | open |"
     )
     print("| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
     for number, one in enumerate(DESIGNS):
         found = law_shares(one, studies, seed=number)
         shares = (
-            found.alpha, found.floor, found.amplitude, found.difference, found.foretold, found.told, found.open
+            found.alpha, found.floor, found.amplitude, found.difference, found.predicted, found.identified, found.open
         )  # fmt: skip
         numbers = " | ".join(f"{100 * share:.1f} %" for share in shares)
         print(f"| {one.cells} | {one.floor:g} | {one.decades:g} | {one.shape_sd:g} | {numbers} |", flush=True)

@@ -1,10 +1,10 @@
-"""Memory of a training step: predicted without allocating, tensors alive, and what the process really took.
+"""Compare the predicted memory of a training step with the live tensors and the memory of the process.
 
     python benchmarks/memory_accuracy.py [--only WORD] [--markdown]
 
-Each row trains one network for two steps on black images in a process of its own. `resident` is the peak of the
-process's resident memory over what it had before the model was built; the allocator returns freed blocks at once
-(MALLOC_MMAP_THRESHOLD_), so it is what tensors and kernels took, workspaces included.
+Each row trains one network for two steps on black images in its own process. `resident` is the peak of the process's
+resident memory minus its memory before the model was built. The allocator returns freed blocks at once
+(MALLOC_MMAP_THRESHOLD_), so this is the memory of tensors and kernels, workspaces included.
 """
 
 import argparse
@@ -26,8 +26,6 @@ from scaling.models import build_model
 
 MIB = 2**20
 ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "0", "OMP_NUM_THREADS": "1"}
-
-
 FLOAT32 = Step(8)
 
 
@@ -38,7 +36,7 @@ class Case:
     name: str
     size: int
     step: Step = FLOAT32
-    arch: tuple[tuple[str, Any], ...] = ()  # of a family; else a model of timm's
+    arch: tuple[tuple[str, Any], ...] = ()  # of a family; empty for a model of timm
 
     def build(self) -> nn.Module:
         torch.manual_seed(0)
@@ -83,7 +81,7 @@ CASES = [
 
 
 def resident_peak() -> int:
-    """Peak resident bytes of this process since the last reset."""
+    """Return the peak resident bytes of this process since the last reset."""
     status = Path("/proc/self/status").read_text()
     [peak] = re.findall(r"VmHWM:\s+(\d+) kB", status)
     return int(peak) * 1024
@@ -94,7 +92,7 @@ def reset_peak() -> None:
 
 
 def measure(case: Case) -> tuple[int, int, int]:
-    """Bytes predicted, of tensors alive, and resident."""
+    """Return the bytes predicted, of live tensors, and resident."""
     torch.set_num_threads(1)
     step = case.step
     predicted = predict_training(case.build(), case.size, 3, step).peak
@@ -103,7 +101,7 @@ def measure(case: Case) -> tuple[int, int, int]:
     before = resident_peak()
     model = case.build()
     alive = measured_training_memory(model, case.size, 3, step)
-    assert alive is not None  # it is where memory runs out, and nothing can be compared
+    assert alive is not None  # None means that memory ran out
     return predicted, alive, resident_peak() - before
 
 
@@ -112,10 +110,9 @@ def main() -> None:
     parser.add_argument("--only", default="", help="cases whose label contains this")
     only = parser.parse_args().only
     if any(os.environ.get(name) != value for name, value in ALLOCATOR.items()):
-        os.execve(
-            sys.executable, [sys.executable, *sys.argv], {**os.environ, **ALLOCATOR}
-        )  # read when a process starts
-    print("| network | image | batch | predicted MiB | alive MiB | Δ | resident MiB | Δ |")
+        # The allocator reads these when a process starts.
+        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **ALLOCATOR})
+    print("| network | image | batch | predicted MiB | live MiB | Δ | resident MiB | Δ |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- |")
     worst = [0.0, 0.0]
     for case in (case for case in CASES if only in case.label):
@@ -128,7 +125,7 @@ def main() -> None:
             f" {gaps[0]:+.1%} | {resident / MIB:.1f} | {gaps[1]:+.1%} |",
             flush=True,
         )
-    print(f"\nlargest gap: {worst[0]:.1%} of the tensors alive, {worst[1]:.1%} of resident memory")
+    print(f"\nlargest gap: {worst[0]:.1%} of live tensors, {worst[1]:.1%} of resident memory")
 
 
 if __name__ == "__main__":

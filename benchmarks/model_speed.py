@@ -1,11 +1,11 @@
-"""Measure PatchConvNet against the same network written the obvious way (`plain_patchconvnet.py`), in one run.
+"""Compare PatchConvNet with a straightforward implementation of the same network (`plain_patchconvnet.py`).
 
     python benchmarks/model_speed.py                       # CPU, float32: a study's size and the first blocks of S60
     python benchmarks/model_speed.py --device cuda         # bfloat16: the whole S60
     python benchmarks/model_speed.py --compile             # both compiled
 
-The two alternate, so that a busy machine slows both; medians and their ratio are printed. Memory is what autograd
-keeps for the backward pass (CPU) or the peak of a training step (GPU), weights left out.
+The two alternate, so that a busy machine slows both; prints medians and their ratio. Memory is what autograd keeps for
+the backward pass (CPU) or the peak of a training step (GPU), without the weights.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from scaling.models.checkpoints import translate
 
 @dataclass(frozen=True)
 class Setting:
-    """What is measured: a network and its input."""
+    """A network and its input."""
 
     width: int
     depth: int
@@ -44,7 +44,7 @@ DEFAULTS = {"cpu": ["study", "s60-blocks"], "cuda": ["s60-gpu", "b60-gpu"]}
 
 
 class Subject:
-    """One network with the passes that are timed."""
+    """One network and its timed passes."""
 
     def __init__(self, model: nn.Module, setting: Setting, device: torch.device, compile_it: bool) -> None:
         self.model = model.to(device)
@@ -64,7 +64,7 @@ class Subject:
         self.model.zero_grad(set_to_none=True)
 
     def memory(self) -> int:
-        """Return bytes: peak of a step above the weights on a GPU, what is kept for the backward pass on a CPU."""
+        """Return bytes: on a GPU the peak of a step above the weights, on a CPU what is kept for the backward pass."""
         if self.device.type == "cuda":
             self.step()
             torch.cuda.synchronize()
@@ -80,7 +80,7 @@ class Subject:
 
         with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
             loss = self._loss()
-        assert loss.requires_grad  # alive until here, so that no address is used twice
+        assert loss.requires_grad  # keeps the graph alive until here, so that no address is reused
         weights = {parameter.untyped_storage().data_ptr() for parameter in self.model.parameters()}
         return sum(size for address, size in kept.items() if address not in weights)
 
@@ -94,7 +94,7 @@ class Subject:
 
 
 def subjects(setting: Setting, device: torch.device, compile_it: bool) -> tuple[Subject, Subject]:
-    """Build the plain network and ours, of equal weights."""
+    """Build the plain network and ours with equal weights."""
     plain = PlainPatchConvNet(setting.width, setting.depth, patch_size=setting.patch_size)
     ours = build_model(
         "patchconvnet",
@@ -108,7 +108,7 @@ def subjects(setting: Setting, device: torch.device, compile_it: bool) -> tuple[
 
 
 def seconds(run: Callable[[], None], device: torch.device) -> float:
-    """Time one call, with what it leaves running on a GPU."""
+    """Time one call, including the work that it queues on a GPU."""
     if device.type == "cuda":
         torch.cuda.synchronize()
     begin = time.perf_counter()
@@ -119,7 +119,7 @@ def seconds(run: Callable[[], None], device: torch.device) -> float:
 
 
 def alternate(runs: tuple[Callable[[], None], Callable[[], None]], repeats: int, device: torch.device) -> list[float]:
-    """Return the median seconds of two calls that take turns, after two turns to warm up."""
+    """Return the median seconds of two alternating calls, after two warm-up turns."""
     times: tuple[list[float], list[float]] = ([], [])
     for turn in range(-2, repeats):
         for run, taken in zip(runs, times, strict=True):

@@ -75,7 +75,7 @@ def measure(folder: Path) -> dict[str, list[float]]:
     """Seconds by the clock and of the processor of each stage of one report; then MiB and MB."""
     from scaling.report import publish
     from scaling.report.analysis import analysis
-    from scaling.report.figures import PLOTS
+    from scaling.report.figures import FIGURES
     from scaling.report.tables import TABLES
     from scaling.study.reading import read_what_can_be
     from scaling.study.records import read_study
@@ -93,7 +93,7 @@ def measure(folder: Path) -> dict[str, list[float]]:
     lap("reading")
     result = analysis.analyse(study, reading.records)
     lap("analysis")
-    for draw in PLOTS.values():
+    for draw in FIGURES.values():
         drawing = draw(result)
         if drawing is not None:
             drawing.render()

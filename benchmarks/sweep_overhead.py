@@ -1,12 +1,12 @@
-"""What a sweep costs beyond its training: the same trials through plain Ray Tune and through this engine, in one run.
+"""Measure the overhead of a sweep: the same trials through plain Ray Tune and through this engine, in one run.
 
     python benchmarks/sweep_overhead.py                     # 24 trials of 30 s: plain Tune, reused workers, ours
     python benchmarks/sweep_overhead.py --seconds 5 --trials 8
-    python benchmarks/sweep_overhead.py --replay 10000      # recorded curves: time and memory a trial
+    python benchmarks/sweep_overhead.py --replay 10000      # recorded curves: time and memory per trial
 
-Useful seconds are those of training steps, their data and evaluation, as the trials' own stopwatches have them; paid
-seconds are slots × the time from the first trial's request to the last one's end. Starting Ray is left out for all,
-starting workers is not. Plain Tune runs the same function with its defaults, and in its best form (`reuse_actors`).
+Useful seconds are those of training steps, their data and evaluation, as measured in the trials. Paid seconds are slots
+× the time from the request of the first trial to the end of the last one. Starting workers is included, starting Ray is
+not. Plain Tune runs the same function with its defaults, and in its best form (`reuse_actors`).
 """
 
 import argparse
@@ -28,12 +28,11 @@ from scaling.study.records import Epoch, Record, read_records, write_record, wri
 from scaling.sweep.executor.cluster import cluster
 from scaling.sweep.executor.replay import Replay
 from scaling.sweep.executor.run import run
-from scaling.sweep.plan import Plan, make_plan
+from scaling.sweep.plan import StudyPlan, make_plan
 from scaling.sweep.progress import Progress
 from scaling.sweep.recorder import Recorder
 from scaling.sweep.study_folder import describe
-from scaling.sweep.trackers import StudyInfo, open_trackers
-from scaling.sweep.trackers.registry import USUAL, Callback
+from scaling.sweep.tracking import Callback, StudyInfo, open_trackers, usual_trackers
 from scaling.trial import run_trial
 
 SPACE = """\
@@ -58,7 +57,7 @@ USEFUL = ("training", "data", "evaluation")
 
 
 def useful(records: Sequence[Record]) -> float:
-    """Seconds that went into training steps, their data and evaluation."""
+    """Return the seconds that went into training steps, their data and evaluation."""
     return sum(
         record.seconds[name] for record in records if record.seconds for name in USEFUL if name in record.seconds
     )
@@ -66,22 +65,26 @@ def useful(records: Sequence[Record]) -> float:
 
 @dataclass(frozen=True)
 class Overhead:
-    """Where the paid seconds went that were not useful; all but `gaps` are slot-seconds a trial."""
+    """Breakdown of the paid seconds that were not useful; all but `gaps` are slot-seconds per trial."""
 
-    starting: float  # until the first trial of each slot began
+    starting: float  # until the first trial of each slot started
     gaps: list[float]  # seconds from a trial's end to the first training step of the next one on its slot
-    in_trials: dict[str, float]  # of the trials' own, by what they did: setup, waiting (to be heard) …
-    idle: float  # slots that had nothing left to do while others went on
+    in_trials: dict[str, float]  # within the trials: setup, waiting for the driver, …
+    idle: float  # slots without work while others were still running
 
     @classmethod
     def of(cls, records: Sequence[Record], slots: int, taken: float) -> "Overhead":
-        """Follow trials from slot to slot by their own clocks; `taken` seconds passed from the request to the end."""
+        """Assign trials to slots by their own start and end times.
+
+        Args:
+            taken: seconds from the request to the end.
+        """
         free: list[datetime] = []
         found = []
         times = [(datetime.fromisoformat(r.started or ""), datetime.fromisoformat(r.ended or ""), r) for r in records]
         times.sort(key=lambda one: one[0])
-        for place, (start, end, record) in enumerate(times):
-            if place >= slots:  # the slot that became free last before this start, or, clocks being rounded, just then
+        for number, (start, end, record) in enumerate(times):
+            if number >= slots:  # uses the slot freed last before its start; times are rounded
                 before = max((t for t in free if t <= start + timedelta(milliseconds=2)), default=min(free))
                 free.remove(before)
                 found.append((start - before).total_seconds() + (record.seconds or {}).get("setup", 0.0))
@@ -100,23 +103,23 @@ class Overhead:
         )
 
 
-def plan_of(text: str, folder: Path, name: str) -> Plan:
-    """A study of the space `text` in `folder`."""
+def plan_of(text: str, folder: Path, name: str) -> StudyPlan:
+    """Plan a study of the space `text` in `folder`."""
     (folder / f"{name}.yaml").write_text(text)
     return make_plan(str(folder / f"{name}.yaml"), {}, results=folder / "results")
 
 
-def seconds_an_epoch(plan: Plan) -> float:
-    """Time of an epoch of the trial that comes first, alone on this machine."""
+def seconds_an_epoch(plan: StudyPlan) -> float:
+    """Time an epoch of the first trial, running alone."""
     torch.set_num_threads(1)
     trial = plan.trials[0]
     events = run_trial(trial, plan.cost_table.datasets[trial.config.data], device=torch.device("cpu"))
     epochs = [event for event in events if isinstance(event, Epoch)]
-    return epochs[-1].train_seconds + (epochs[-1].evaluation_seconds or 0.0)  # the first one warms up
+    return epochs[-1].train_seconds + (epochs[-1].evaluation_seconds or 0.0)  # the first one is a warm-up
 
 
-def plain(trials: Sequence[Trial], plan: Plan, folder: Path, *, reuse_actors: bool) -> float:
-    """Run trials as a user of Ray Tune would, a function that trains and reports; return the seconds it took."""
+def plain(trials: Sequence[Trial], plan: StudyPlan, folder: Path, *, reuse_actors: bool) -> float:
+    """Run trials as a user of Ray Tune would, as a function that reports; return the seconds taken."""
     from ray import tune
 
     def train(config: dict[str, str], datasets: dict) -> None:
@@ -143,11 +146,11 @@ def plain(trials: Sequence[Trial], plan: Plan, folder: Path, *, reuse_actors: bo
 
 
 def ours(
-    plan: Plan, *, replay: Replay | None = None, trackers: Sequence[str] = USUAL, callback: Callback | None = None
+    plan: StudyPlan, *, trackers: Sequence[str], replay: Replay | None = None, callback: Callback | None = None
 ) -> float:
-    """Run a study as a sweep does, records, checkpoints and trackers included; return the seconds it took."""
+    """Run a study as a sweep does, with records, checkpoints and trackers; return the seconds taken."""
     recorder = Recorder(plan, plan.queue({}), Progress(arms=[]), {}, None)
-    recorder.follow()  # writes what is planned
+    recorder.follow()  # writes the plan
     with open_trackers(trackers, StudyInfo(plan.study, plan.folder, plan.space, {})) as opened:
         recorder.callbacks = [*opened, *([callback] if callback else [])]
         started = time.monotonic()
@@ -167,7 +170,7 @@ WAYS = ("plain", "reuse", "ours")
 
 
 def compare(seconds: float, trials: int, chosen: Sequence[str]) -> None:
-    """Print the overhead of each way that is chosen."""
+    """Print the overhead of each chosen way."""
     with tempfile.TemporaryDirectory() as scratch, cluster(None) as on:
         folder = Path(scratch)
         once = seconds_an_epoch(plan_of(SPACE.format(seeds=1, epochs=3), folder, "probe"))
@@ -185,7 +188,7 @@ def compare(seconds: float, trials: int, chosen: Sequence[str]) -> None:
         ways: dict[str, Callable[[], tuple[float, list[Record]]]] = {
             "plain": lambda: plain_records("plain", False),
             "reuse": lambda: plain_records("reuse", True),
-            "ours": lambda: (ours(plan), read_records(plan.folder)),
+            "ours": lambda: (ours(plan, trackers=usual_trackers()), read_records(plan.folder)),
         }
         for name in chosen:
             taken, records = ways[name]()
@@ -195,7 +198,7 @@ def compare(seconds: float, trials: int, chosen: Sequence[str]) -> None:
             within = ", ".join(f"{what} {seconds:.2f}" for what, seconds in over.in_trials.items())
             print(
                 f"{name:6} useful {good:7.1f} s of {paid:7.1f} s paid: {100 * good / paid:5.1f} %,"
-                f" overhead {(paid - good) / len(records):5.2f} slot-seconds a trial: starting {over.starting:.2f},"
+                f" overhead {(paid - good) / len(records):5.2f} slot-seconds per trial: starting {over.starting:.2f},"
                 f" idle at the end {over.idle:.2f}, in the trials {within};"
                 f" gap {statistics.median(over.gaps):.2f} s (at most {max(over.gaps):.2f})",
                 flush=True,
@@ -203,13 +206,13 @@ def compare(seconds: float, trials: int, chosen: Sequence[str]) -> None:
 
 
 def resident_mib() -> float:
-    """Memory of this process that is in use now (Linux)."""
+    """Return the resident memory of this process in MiB (Linux)."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 class Meter:
-    """Prints time and memory of the driver at every thousandth trial."""
+    """Print time and memory of the driver after every 1000 trials."""
 
     def __init__(self) -> None:
         self.ended_trials = 0
@@ -224,14 +227,14 @@ class Meter:
         if self.ended_trials % 1000 == 0:
             now = time.monotonic()
             print(
-                f"{self.ended_trials:6} trials: {now - self.since:6.1f} ms a trial, driver {resident_mib():6.0f} MiB",
+                f"{self.ended_trials:6} trials: {now - self.since:6.1f} ms per trial, driver {resident_mib():6.0f} MiB",
                 flush=True,
             )
             self.since = now
 
 
 def replayed(trials: int) -> None:
-    """Run a large study on recorded curves."""
+    """Run a large study on recorded curves instead of training."""
     with tempfile.TemporaryDirectory() as scratch, cluster(None):
         folder = Path(scratch)
         small = plan_of(SPACE.format(seeds=1, epochs=3), folder, "recorded")
@@ -249,7 +252,7 @@ def replayed(trials: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=30, help="of a trial, about; default: 30")
+    parser.add_argument("--seconds", type=float, default=30, help="approximate duration of a trial; default: 30")
     parser.add_argument("--trials", type=int, default=24, help="a multiple of four; default: 24")
     parser.add_argument(
         "--ways",
@@ -258,7 +261,9 @@ def main() -> None:
         default=WAYS,
         help="plain Tune by its defaults, with reuse_actors, this engine; default: all",
     )
-    parser.add_argument("--replay", type=int, metavar="TRIALS", help="run so many trials on recorded curves instead")
+    parser.add_argument(
+        "--replay", type=int, metavar="TRIALS", help="replay recorded curves in this many trials instead"
+    )
     options = parser.parse_args()
     if options.replay:
         replayed(options.replay)

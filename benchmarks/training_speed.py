@@ -1,15 +1,15 @@
-"""Measure examples per second of the whole training loop against a bare loop over one fixed batch of the same model.
+"""Compare the whole training loop with a bare loop over one fixed batch of the same model, in images per second.
 
     python benchmarks/training_speed.py                          # every case, on the CPU
     python benchmarks/training_speed.py --case memory folder --threads 2 --turns 7
     python benchmarks/training_speed.py --device cuda
 
-The whole loop is `scaling.training.train.fit`: data, augmentation, loss, update, bookkeeping, without the evaluation
-behind an epoch. The bare loop runs forward, backward and the optimiser, nothing else. Both take turns in one process,
-so that a busy machine slows both; medians of the turns are printed, and the median and the quartiles of the turns'
-ratios. Beside them stands the ratio of processor seconds, decoding threads included: what the first comes to on
-cores that nobody else uses, where all are busy. On a machine that others use it is the steadier number. (Decoding
-processes, beside a GPU, are not in it.) Images are synthetic photographs, written into a temporary folder.
+The whole loop is `scaling.training.train.fit`: data, augmentation, loss, update and bookkeeping, without the evaluation
+after an epoch. The bare loop runs forward, backward and the optimiser only. The two alternate in one process, so that a
+busy machine slows both; prints the medians of the turns, and the median and quartiles of the turns' ratios. A second
+ratio is in processor seconds, decoding threads included: it equals the first if all cores are busy with this process
+alone, and varies less on a shared machine. (It leaves out decoding processes, which are used beside a GPU.) Images are
+synthetic photographs in a temporary folder.
 """
 
 import argparse
@@ -34,9 +34,11 @@ from torch import nn
 from scaling.data import Dataset, Split, load_data
 from scaling.models import build_model
 from scaling.study.config import DataConfig, Recipe
+from scaling.tasks.classification import Classification
 from scaling.training.optimisation import build_optimizer
 from scaling.training.stopwatch import Stopwatch
 from scaling.training.train import fit
+from scaling.training.training_run import TrainingRun
 
 CLASSES = 10
 MODERN = {"rand_augment": 9, "random_erasing": 0.25, "mixup": 0.2, "cutmix": 1.0}
@@ -44,20 +46,20 @@ MODERN = {"rand_augment": 9, "random_erasing": 0.25, "mixup": 0.2, "cutmix": 1.0
 
 @dataclass(frozen=True)
 class Case:
-    """What is trained, on what."""
+    """A model and its training data."""
 
     write: Callable[[Path, int, int], str] | None  # folder, images, side in pixels → source; None: images in memory
-    stored: int  # side in pixels of the images as they are stored
-    size: int  # side in pixels of what the network sees
+    stored: int  # side of the stored images in pixels
+    size: int  # side of the network's input in pixels
     batch: int
-    steps: int  # of a turn
+    steps: int  # per turn
     family: str
     arch: dict[str, int | str]
     recipe: dict[str, float]
 
 
 def photograph(number: int, side: int) -> Image.Image:
-    """Shapes and grain that a JPEG file of 224×224 pixels and quality 90 holds in about 25 kB, as photographs do."""
+    """Draw shapes and grain; a JPEG of 224×224 pixels and quality 90 takes about 25 kB, like a photograph."""
     rng = np.random.default_rng(number)
     coarse = Image.fromarray(rng.integers(0, 256, (12, 12, 3), dtype=np.uint8)).resize(
         (side, side), Image.Resampling.BICUBIC
@@ -67,7 +69,7 @@ def photograph(number: int, side: int) -> Image.Image:
 
 
 def jpeg(number: int, side: int) -> bytes:
-    """Bytes of a photograph as a JPEG file."""
+    """Return a photograph as the bytes of a JPEG file."""
     buffer = io.BytesIO()
     photograph(number, side).save(buffer, "JPEG", quality=90)
     return buffer.getvalue()
@@ -114,7 +116,7 @@ CASES = {
 
 
 def data_of(case: Case, folder: Path) -> Dataset:
-    """Training images for the steps of one turn, and a few to evaluate."""
+    """Load training images for the steps of one turn, and a few for the evaluation."""
     count = case.batch * case.steps
     if case.write is None:
         rng = np.random.default_rng(0)
@@ -148,15 +150,15 @@ def network(case: Case) -> nn.Module:
 
 @dataclass(frozen=True)
 class Taken:
-    """What one turn took."""
+    """Time of one turn."""
 
     seconds: float
     processor_seconds: float  # of all threads of this process
-    waiting: float = 0.0  # seconds, for batches
+    waiting: float = 0.0  # seconds spent waiting for batches
 
 
 class Whole:
-    """The whole loop: one epoch of `fit` a turn."""
+    """The whole loop: one epoch of `fit` per turn."""
 
     def __init__(self, case: Case, data: Dataset, device: torch.device) -> None:
         self.model, self.data, self.device = network(case), data, device
@@ -164,7 +166,9 @@ class Whole:
 
     def turn(self) -> Taken:
         watch = ProcessorToo()
-        for _ in fit(self.model, self.data, self.recipe, seed=0, device=self.device, watch=watch):
+        run = TrainingRun(self.device, watch=watch)
+        task = Classification(self.data, self.recipe, run)
+        for _ in fit(self.model, task, self.data, self.recipe, run, seed=0):
             pass
         of_steps = ("data", "training")
         return Taken(
@@ -175,7 +179,7 @@ class Whole:
 
 
 class ProcessorToo(Stopwatch):
-    """Books processor seconds beside seconds."""
+    """Record processor seconds beside seconds."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -190,7 +194,7 @@ class ProcessorToo(Stopwatch):
 
 
 class Bare:
-    """The bare loop: as many steps over one fixed batch."""
+    """The bare loop: the same number of steps over one fixed batch."""
 
     def __init__(self, case: Case, device: torch.device) -> None:
         self.steps, self.device = case.steps, device
@@ -211,7 +215,7 @@ class Bare:
 
 
 def measure(case: Case, folder: Path, turns: int, device: torch.device) -> str:
-    """One row: images per second of both, and their ratio."""
+    """Return one row: images per second of both loops, and their ratio."""
     os.environ["SCALING_DATA"] = str(folder / "cache")
     (folder / "images").mkdir()
     data = data_of(case, folder / "images")
@@ -231,7 +235,7 @@ def measure(case: Case, folder: Path, turns: int, device: torch.device) -> str:
 
 
 def ratio(values: Iterable[float]) -> str:
-    """Median and quartiles."""
+    """Format the median and quartiles."""
     low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
     return f"{middle:.1%} ({low:.1%} to {high:.1%})"
 

@@ -1,10 +1,10 @@
-"""How honest are the verdicts? Simulated studies with known truth: coverage, false winners, power, advice.
+"""Check the verdicts on simulated studies with known truth: coverage, false winners, power, advice.
 
     python benchmarks/verdict_simulation.py [--studies 2000]
 
-Prints the tables of docs/statistics.md: the paired verdict, the difference at equal cost, the test images, fronts.
-In the first, difference in cell i and seed j: effect + b_i + e_ij with b ~ N(0, τ²) and
-e ~ N(0, 2 · 0.3²): a seed deviation of 0.3 points in each arm. All seeds are fixed.
+Prints the tables of docs/statistics.md: the paired verdict, the difference at equal cost, the test images, fronts. In
+the first, the difference in cell i with seed j is effect + b_i + e_ij with b ~ N(0, τ²) and e ~ N(0, 2 · 0.3²), hence
+a seed deviation of 0.3 points in each arm. All seeds are fixed.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from scaling.statistics.paired import compare
 from scaling.statistics.verdict import judge
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from tests.support.known_truth import (  # pyright: ignore[reportMissingImports] # of the tests, which ask the same
+from tests.support.known_truth import (  # pyright: ignore[reportMissingImports] # of the tests, which check the same
     Design,
     equal_cost_shares,
     front_shares,
@@ -35,17 +35,17 @@ SEED_SD = 0.3  # points, of one trial
 
 @dataclass(frozen=True)
 class Setting:
-    """What the simulated studies have in common; deviations and effects in percentage points."""
+    """Parameters of the simulated studies; deviations and effects in percentage points."""
 
     name: str
     cells: int
     seeds: int
     cell_sd: float = 0.0  # τ
     effect: float = 0.0
-    heavy: bool = False  # seeds with Student's t of 3 degrees of freedom instead of a normal distribution
+    heavy: bool = False  # seed noise from Student's t with 3 degrees of freedom instead of a normal distribution
     uneven: bool = False  # seed deviations from 0.1 to 0.9 points, by cell
-    lost: float = 0.0  # share of trials that failed
-    images: int | None = None  # accuracies are counts of so many test images
+    lost: float = 0.0  # fraction of trials that failed
+    images: int | None = None  # number of test images to which accuracies are rounded
 
 
 SETTINGS = [
@@ -67,7 +67,7 @@ SETTINGS = [
 
 
 def simulate(setting: Setting, rng: np.random.Generator) -> pd.DataFrame:
-    """One study as a table of trials."""
+    """Return one study as a table of trials."""
     shape = (setting.cells, 2, setting.seeds)
     sd = np.linspace(0.1, 0.9, setting.cells)[:, None, None] if setting.uneven else SEED_SD
     noise = stats.t.rvs(3, size=shape, random_state=rng) / math.sqrt(3) if setting.heavy else rng.normal(size=shape)
@@ -83,7 +83,7 @@ def simulate(setting: Setting, rng: np.random.Generator) -> pd.DataFrame:
 
 
 def naive(setting: Setting, table: pd.DataFrame) -> Interval:
-    """What not to do: all pairs taken as independent, the cells forgotten."""
+    """Return the wrong interval, which treats all pairs as independent and ignores the cells."""
     return mean_interval(compare(table, "a", "b").pairs["difference"].to_numpy(), 0.95)
 
 
@@ -96,7 +96,7 @@ DESIGNS = [
     Design("heavy tails", heavy=True),
     Design("uneven seed noise", uneven=True),
     Design("one seed", cells=10, seeds=1, cell_sd=0.3),
-    Design("arm 65 % dearer", cells=12, dearer=0.5, cell_sd=0.3),
+    Design("arm 65 % more expensive", cells=12, dearer=0.5, cell_sd=0.3),
     Design("arms have cells of their own", cells=12, unpaired=True),
     Design("forty cells, one seed", cells=40, seeds=1, cell_sd=0.3, shape_sd=1.0),
     Design("two hundred cells, one seed", cells=200, seeds=1, cell_sd=0.3, shape_sd=1.0),
@@ -110,7 +110,7 @@ def percent(*shares: float) -> str:
 
 
 def equal_cost(studies: int) -> None:
-    """The difference at equal cost: band, mean, and what a bootstrap over cells would do."""
+    """Print the difference at equal cost: band, mean, and a bootstrap over cells for comparison."""
     print(
         "\n| studies | cells × seeds | τ | effect | band covers | mean covers | band differs | mean differs |"
         " bootstrap |"
@@ -126,7 +126,7 @@ def equal_cost(studies: int) -> None:
 
 
 def images(studies: int) -> None:
-    """Test sets that are samples themselves."""
+    """Print the coverage when the test set is a sample of images."""
     print("\n| cells × seeds | images | arms differ by image (points) | covers | without the images' share |")
     print("| ---: | ---: | ---: | ---: | ---: |")
     for number, (cells, sd) in enumerate([(4, 10.0), (6, 0.0), (6, 10.0), (12, 10.0), (12, 20.0)]):
@@ -135,7 +135,7 @@ def images(studies: int) -> None:
 
 
 def fronts(studies: int) -> None:
-    """Hypervolumes, and how often what is called likely is true."""
+    """Print the coverage of hypervolumes and the calibration of the front probabilities."""
     print(
         "\n| cells × seeds | effect | volume covers | difference covers | differs | P ≥ 95 % and on it | calibration |"
     )
@@ -154,7 +154,7 @@ PARTS = {"equal-cost": equal_cost, "images": images, "fronts": fronts}
 
 
 def paired(studies: int) -> None:
-    """The verdict over paired cells."""
+    """Print the verdicts over paired cells."""
     print("| studies | cells × seeds | τ | effect | covers | covers, pairs as units | better | worse | equal |")
     print("| :--- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
     for number, setting in enumerate(SETTINGS):
@@ -179,8 +179,8 @@ def paired(studies: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--studies", type=int, default=2000, help="simulated studies a setting")
-    parser.add_argument("--part", choices=["paired", *PARTS], help="one table alone; default: all")
+    parser.add_argument("--studies", type=int, default=2000, help="simulated studies per setting")
+    parser.add_argument("--part", choices=["paired", *PARTS], help="print this table only; default: all")
     options = parser.parse_args()
     for name, show in {"paired": paired, **PARTS}.items():
         if options.part in (None, name):

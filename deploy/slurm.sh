@@ -1,19 +1,19 @@
 #!/bin/bash
-# A study on SLURM: `sbatch deploy/slurm.sh`, from the checkout. Submitted again, it runs what is missing.
-# Change the three marked lines. The checkout, ~/.ray and $RESULTS must be seen by every node.
+# A study on SLURM: `sbatch deploy/slurm.sh`, from the checkout. Submit it again to continue the study.
+# Change the three marked lines. Every node must see the checkout, ~/.ray and $RESULTS.
 #SBATCH --job-name=scaling --output=scaling-%j.log --open-mode=append
-#SBATCH --nodes=4 --cpus-per-task=16 --gpus-per-node=4 --time=24:00:00             # ← 1: what you are given
+#SBATCH --nodes=4 --cpus-per-task=16 --gpus-per-node=4 --time=24:00:00             # ← 1: your allocation
 #SBATCH --ntasks-per-node=1 --signal=B:TERM@180 --requeue
 set -euo pipefail
 
-STUDY=${STUDY:-"--space depth_width_imagenet --data folder:/shared/imagenet"}     # ← 2: what is asked
-RESULTS=${RESULTS:-/shared/results}                                               # ← 3: a shared path, or s3://…
+STUDY=${STUDY:-"--space depth_width_imagenet --data folder:/shared/imagenet"}     # ← 2: the study
+RESULTS=${RESULTS:-/shared/results}                                               # ← 3: the results: a shared path, or s3://…
 
 cd "${SLURM_SUBMIT_DIR:-.}"
-# shellcheck disable=SC1091 # it is made when the package is installed
+# shellcheck disable=SC1091 # created when the package is installed
 source .venv/bin/activate
 
-# Whoever reaches Ray's ports can run programs as you, so every node and the driver want this token.
+# Anyone who can reach Ray's ports can run programs as you, so every node and the driver require this token.
 export RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH="${RAY_AUTH_TOKEN_PATH:-$HOME/.ray/auth_token}"
 export RAY_USAGE_STATS_ENABLED=0
 if [ ! -s "$RAY_AUTH_TOKEN_PATH" ]; then
@@ -25,15 +25,15 @@ fi
 
 mapfile -t hosts < <(scontrol show hostnames "$SLURM_JOB_NODELIST")
 HEAD_HOST=${hosts[0]}
-PORT=$((20000 + SLURM_JOB_ID % 20000))          # two jobs may share a node
-STATE="$PWD/.slurm-$SLURM_JOB_ID"               # the tasks tell each other of beginning and end through files in it
+PORT=$((20000 + SLURM_JOB_ID % 20000))          # differs between jobs, which may share a node
+STATE="$PWD/.slurm-$SLURM_JOB_ID"               # the tasks signal their start and end through files in it
 NODES=$SLURM_JOB_NUM_NODES
 export STUDY RESULTS HEAD_HOST PORT STATE NODES
 rm -rf "$STATE" && mkdir -p "$STATE"
 
-# The same on every node. Task 0 is the head and runs the sweep, the others lend it their cores and GPUs. Ray is started
-# with --block and ended by its process id: `ray stop`, which `ray symmetric-run` ends with, would end your other jobs'.
-# shellcheck disable=SC2329 # it runs in every task
+# The same on every node. Task 0 is the head and runs the sweep; the others add their cores and GPUs. Ray is started with
+# --block and ended by its process id: `ray stop`, which `ray symmetric-run` calls, would also end Ray in your other jobs.
+# shellcheck disable=SC2329 # runs in every task
 node() {
     set -uo pipefail
     local cpus=${SLURM_CPUS_PER_TASK:-$(nproc)} ray code=0
@@ -50,7 +50,7 @@ node() {
         # shellcheck disable=SC2086 # STUDY is several words
         python -m scaling.sweep $STUDY --results "$RESULTS" --address "$HEAD_HOST:$PORT" &
         echo $! > "$STATE/sweep" && wait $! || code=$?
-        # a signal ends `wait` before it ends the sweep
+        # a signal interrupts `wait` before the sweep ends
         while kill -0 "$(cat "$STATE/sweep")" 2> /dev/null; do wait "$(cat "$STATE/sweep")"; code=$?; done
         echo "$code" > "$STATE/ended"
     else
@@ -69,7 +69,7 @@ node() {
     return "$code"
 }
 
-# Three minutes before the time is up SLURM tells this shell, which runs on the first node: the sweep stops cleanly.
+# Three minutes before the time limit SLURM signals this shell, which runs on the first node; the sweep stops cleanly.
 trap 'kill -TERM "$(cat "$STATE/sweep")" 2> /dev/null' TERM
 srun --export=ALL bash -c "$(declare -f node); node" &
 step=$! code=0

@@ -9,9 +9,10 @@ PIPED_WIDTH = 400  # columns
 
 
 class Terminal(Console):
-    """A console for text that others wrote: brackets and colons in it mean nothing.
+    """A console for text from elsewhere, in which brackets and colons have no special meaning.
 
-    Into a file or a pipe nothing is shortened, and when a pipe's reader goes (`| head`), a sweep goes on unseen.
+    In a file or a pipe nothing is shortened. If the reader of a pipe closes it (`| head`), the sweep runs on without
+    output.
     """
 
     def __init__(self) -> None:
@@ -22,11 +23,11 @@ class Terminal(Console):
     def on_broken_pipe(self) -> None:
         """Write nothing more."""
         self.quiet = True
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python's flush at exit fails
 
 
 def duration(seconds: float) -> str:
-    """Seconds as a person says them: `8 s`, `3 min 20 s`, `2 h 05 min`."""
+    """Format seconds as `8 s`, `3 min 20 s` or `2 h 05 min`."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"

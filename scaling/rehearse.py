@@ -1,14 +1,14 @@
-"""`python -m scaling.rehearse STUDY`: what each stopping rule would have done to a study that ran to its end."""
+"""`python -m scaling.rehearse STUDY` shows what each stopping rule would have done to a finished study."""
 
 import argparse
 import sys
 from pathlib import Path
 
-from scaling.space.search_settings import Stop
-from scaling.study.errors import command
+from scaling.space.search_settings import STOPPING_RULES, Stop
+from scaling.study import plugins
+from scaling.study.command import command
 from scaling.study.records import read_records, read_study
 from scaling.study.storage import place
-from scaling.sweep.search.propose import RULES
 from scaling.sweep.search.rehearsal import rehearse
 
 EPILOG = """\
@@ -23,7 +23,7 @@ A stop is wrong if the cell, run to its end, would have been on the front of one
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m scaling.rehearse",
-        description="Play a finished study again under each stopping rule, and count the wrong stops.",
+        description="Replay a finished study under each stopping rule and count the wrong stops.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -31,6 +31,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--results", type=place, default=Path("results"), metavar="DIR", help="default: results")
     parser.add_argument("--first", type=_epoch, default=1, metavar="EPOCH", help="of the first decision; default: 1")
     parser.add_argument("--factor", type=_factor, default=3, metavar="N", help="see search.stop.factor; default: 3")
+    plugins.add_option(parser)
     return parser
 
 
@@ -42,16 +43,17 @@ def _factor(text: str) -> int:
     return Stop(rule="asha", factor=int(text)).factor
 
 
-_epoch.__name__, _factor.__name__ = "epoch from 1 on", "whole number from 2 on"  # what argparse says was expected
+_epoch.__name__, _factor.__name__ = "epoch from 1 on", "whole number from 2 on"  # shown by argparse as what it expected
 
 
 @command
 def main(argv: list[str] | None = None) -> int:
     options = parser().parse_args(argv)
+    plugins.load(options.plugin)
     folder = options.results / options.study
     folder = folder if (folder / "study.json").is_file() else place(options.study)
     study, records = read_study(folder), read_records(folder)
-    for rule in sorted(RULES):
+    for rule in sorted(STOPPING_RULES):
         print(rehearse(study, records, Stop(rule=rule, first=options.first, factor=options.factor)))
     return 0
 

@@ -1,12 +1,13 @@
-"""One trial: build → cost → train → score → record. It knows no Ray, and runs in a plain process too."""
+"""One trial: build → cost → train → score → record. It does not depend on Ray, and runs in a plain process too."""
 
 import copy
 import functools
 import json
 import traceback
 from collections.abc import Generator
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -16,20 +17,57 @@ from scaling.costs.live_tensors import Step, measured_training_memory
 from scaling.costs.memory import inference_memory, training_memory
 from scaling.data import Dataset
 from scaling.models import build_model
-from scaling.models.activation_checkpointing import checkpoint_gradients
+from scaling.models.activation_checkpointing import enable_activation_checkpointing
 from scaling.study.config import Trial
 from scaling.study.notes import Notes
-from scaling.study.records import CountedCost, Epoch, Record
+from scaling.study.plugins import require
+from scaling.study.recipe_registries import refuse_unknown
+from scaling.study.records import CountedCost, Epoch, Record, Scores
 from scaling.study.storage import Where
-from scaling.tasks.classification import not_finite, score
+from scaling.tasks import TASKS
 from scaling.training.artifacts import keep
-from scaling.training.divergence import Diverged
+from scaling.training.divergence import Diverged, not_finite
 from scaling.training.environment import environment
 from scaling.training.resolution import largest, sizes_for
-from scaling.training.stopwatch import Stopwatch
 from scaling.training.train import fit, moving_average, steps_per_epoch
-from scaling.training.width_rules import follow_width
-from scaling.training.workers import Alone, Workers
+from scaling.training.training_run import TrainingRun
+from scaling.training.width import follow_width
+from scaling.training.workers import Workers
+
+TASK = "classification"  # the only one so far
+
+
+@dataclass
+class TrialResult:
+    """What a trial has reached so far, from which its record is made."""
+
+    environment: dict[str, Any]
+    started: str  # ISO 8601, UTC
+    status: Literal["finished", "failed", "diverged"] = "failed"
+    reason: str | None = None
+    traceback: str | None = None
+    cost: CountedCost | None = None
+    curve: list[Epoch] = field(default_factory=list)
+    scores: Scores | None = None
+
+    def record(self, trial: Trial, run: TrainingRun) -> Record:
+        """Return the record of `trial`, with the times and notes of its `run`."""
+        return Record.of(
+            trial,
+            status=self.status,
+            reason=self.reason,
+            traceback=self.traceback,
+            notes=run.notes.lines,
+            cost=self.cost,
+            curve=self.curve,
+            scores=self.scores,
+            train_seconds=sum(epoch.train_seconds for epoch in self.curve) if self.curve else None,
+            wall_seconds=sum(run.watch.seconds.values()),
+            seconds=run.watch.seconds,
+            environment=self.environment,
+            started=self.started,
+            ended=_now(),
+        )
 
 
 def run_trial(
@@ -43,69 +81,51 @@ def run_trial(
 ) -> Generator[Epoch | Record]:
     """Run one trial: yield each epoch as it ends, then the record.
 
-    Trouble is data: whatever goes wrong ends in a record that says why, not in an exception.
+    A failure does not raise an exception: it ends in a record that gives the reason.
 
     Args:
-        data: what `trial.config.data` names, loaded.
-        folder: of the study. `checkpoints/KEY` in it keeps the training state, and a trial that finds one there
-            continues from it; weights go there too where `trial.keeps_weights`.
-        until: epoch after which the trial rests, its state in its checkpoint; no record comes then.
-        workers: those who train it together; each runs the trial, and the first one's events are the trial's.
+        data: the data that `trial.config.data` names.
+        folder: of the study. `checkpoints/KEY` in it holds the training state, from which the trial resumes if there is
+            one; weights are written there too if `trial.keeps_weights`.
+        until: epoch after which the trial rests, its state in its checkpoint; no record follows then.
+        workers: the processes that train it together; each runs the trial, and the events of the first one count.
     """
-    workers = workers or Alone()
-    watch, started = Stopwatch(), _now()
-    left: dict[str, Any] = {"environment": environment(device), "started": started}
-    curve: list[Epoch] = []
-    notes, recipe = Notes(), trial.config.recipe
-    checkpoint = folder / "checkpoints" / trial.key if folder else None
+    run = TrainingRun.of(trial, device, folder, until, workers)
+    result = TrialResult(environment(device), _now())
+    recipe = trial.config.recipe
     try:
+        require(trial.config.plugins)
+        refuse_unknown(recipe)
         model = build(trial, data)
         scales = follow_width(model, trial.config.family, _complete(trial, data), recipe, trial.config.seed)
         model.to(device)
-        if workers.count > 1:
-            notes.add(f"trained by {workers.count} workers together, whose memory is that of one of them")
-        if workers.is_first:  # the others wait
-            left["cost"] = costs(model, trial, data, device, notes, workers.count)
-        average = moving_average(model, recipe)
-        for epoch in fit(
-            model,
-            data,
-            recipe,
-            seed=trial.config.seed,
-            device=device,
-            checkpoint=checkpoint,
-            average=average,
-            watch=watch,
-            notes=notes,
-            compiles=trial.compiles,
-            checkpoints_gradients=trial.checkpoints_gradients,
-            rests_at=until,
-            scales=scales,
-            workers=workers,
-        ):
-            curve.append(epoch)
+        if run.workers.count > 1:
+            run.notes.add(f"trained by {run.workers.count} workers together; memory is that of one of them")
+        if run.workers.is_first:  # the others wait
+            result.cost = costs(model, trial, data, device, run.notes, run.workers.count)
+        task, average = TASKS[TASK](data, recipe, run), moving_average(model, recipe)
+        for epoch in fit(model, task, data, recipe, run, seed=trial.config.seed, average=average, scales=scales):
+            result.curve.append(epoch)
             yield epoch
             if until is not None and epoch.epoch >= until:
                 return
-        scores = score(model, data, device, average.module if average else None, notes, workers)
-        watch.book("evaluation")
+        scores = task.score(model, average.module if average else None)
+        run.watch.book("evaluation")
         if wrong := not_finite(scores):
             raise Diverged(recipe.epochs * steps_per_epoch(len(data.train), recipe), recipe.epochs, wrong)
-        left |= {"status": "finished", "scores": scores}
-        if folder and trial.keeps_weights and workers.is_first:
-            left |= {"reason": kept(trial, model, data, folder)}
-            watch.book("artifacts")
+        result.scores, result.status = scores, "finished"
+        if folder and trial.keeps_weights and run.workers.is_first:
+            result.reason = kept(trial, model, data, folder)
+            run.watch.book("artifacts")
     except Diverged as trouble:
-        left |= {"status": "diverged", "reason": str(trouble)}
+        result.status, result.reason = "diverged", str(trouble)
     except Exception as trouble:
-        left |= {"status": "failed", "reason": in_one_line(trouble), "traceback": traceback.format_exc()}
-    if left["status"] == "failed":
-        workers.failed(left["reason"])
-    if left["status"] != "finished":
-        watch.book("failure")
-    left |= {"wall_seconds": sum(watch.seconds.values()), "seconds": watch.seconds, "ended": _now()}
-    left |= {"notes": notes.lines}
-    yield record(trial, curve=curve, train_seconds=sum(e.train_seconds for e in curve) if curve else None, **left)
+        result.reason, result.traceback = in_one_line(trouble), traceback.format_exc()
+    if result.status == "failed":  # after `except`, whose error keeps the workers' connections open
+        run.workers.report_failure(result.reason or "")
+    if result.status != "finished":
+        run.watch.book("failure")
+    yield result.record(trial, run)
 
 
 def build(trial: Trial, data: Dataset) -> nn.Module:
@@ -114,7 +134,7 @@ def build(trial: Trial, data: Dataset) -> nn.Module:
 
 
 def _complete(trial: Trial, data: Dataset) -> dict[str, Any]:
-    """All parameters of the trial's network, those that its data decide among them."""
+    """Return all parameters of the trial's network, including those that follow from its data."""
     seen = {"num_classes": data.num_classes, "in_chans": data.channels, "image_size": data.image_size}
     return {**trial.config.arch, **seen}
 
@@ -122,12 +142,12 @@ def _complete(trial: Trial, data: Dataset) -> dict[str, Any]:
 def costs(
     model: nn.Module, trial: Trial, data: Dataset, device: torch.device, notes: Notes, workers: int = 1
 ) -> CountedCost:
-    """Count what the model costs; predict, and measure over two steps of a copy, what training occupies a worker."""
-    config, checkpointing = trial.config, trial.checkpoints_gradients
+    """Count the model's costs; predict a worker's training memory, and measure it over two steps of a copy."""
+    config, checkpointing = trial.config, trial.activation_checkpointing
     step = Step.of(config.recipe, len(data.train), device.type, checkpointing=checkpointing, workers=workers)
     copied = copy.deepcopy(model)
     if checkpointing:
-        checkpoint_gradients(copied, config.family)
+        enable_activation_checkpointing(copied, config.family)
     arch = json.dumps(config.arch, sort_keys=True)
     training, inference = predicted_memory(config.family, arch, data.image_size, data.channels, data.num_classes, step)
     trained = largest(sizes_for(model, config.recipe, data.image_size, data.channels), data.image_size)
@@ -143,11 +163,11 @@ def costs(
     )
 
 
-@functools.lru_cache(maxsize=256)  # a worker meets the same model with every seed, and a prediction takes a second
+@functools.lru_cache(maxsize=256)  # a worker trains the same model with every seed, and a prediction takes a second
 def predicted_memory(
     family: str, arch: str, image_size: tuple[int, int], in_chans: int, num_classes: int, step: Step
 ) -> tuple[int, int]:
-    """Predicted bytes of a training step, and of one image's evaluation, for an architecture as JSON."""
+    """Predict the bytes of a training step, and of one image's evaluation, for an architecture as JSON."""
     data = {"image_size": image_size, "in_chans": in_chans, "num_classes": num_classes}
     one = Step(batch_size=1, precision=step.precision, device=step.device)
     return (
@@ -157,7 +177,7 @@ def predicted_memory(
 
 
 def kept(trial: Trial, model: nn.Module, data: Dataset, folder: Where) -> str | None:
-    """Keep the weights; where that fails, say why: a full disk must not cost the result of a week's training."""
+    """Keep the weights, or return why not: a full disk must not cost the result of a week's training."""
     try:
         keep(model, trial.config, trial.key, data, folder)
     except Exception as trouble:
@@ -165,22 +185,8 @@ def kept(trial: Trial, model: nn.Module, data: Dataset, folder: Where) -> str | 
     return None
 
 
-def record(trial: Trial, **left: Any) -> Record:
-    """Record of what `trial` left: the status, and whatever it reached."""
-    return Record(
-        key=trial.key,
-        study=trial.study,
-        cell=trial.cell,
-        arm=trial.arm,
-        seed=trial.config.seed,
-        learning_rate_grid=trial.learning_rate_grid,
-        config=trial.config.model_dump(mode="json"),
-        **left,
-    )
-
-
 def in_one_line(trouble: BaseException) -> str:
-    """What went wrong, in one line."""
+    """Describe an error in one line."""
     text = " ".join(str(trouble).split())
     return f"{type(trouble).__name__}: {text}" if text else type(trouble).__name__
 

@@ -1,4 +1,4 @@
-"""The files in deploy/ are what Ray, SLURM and Kubernetes take, ask for a token, and mark what a user must change."""
+"""The files in deploy/ are valid for Ray, SLURM and Kubernetes, require a token and mark what a user must change."""
 
 import os
 import shutil
@@ -36,7 +36,7 @@ def loaded(name: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", ["slurm.sh", "aws.yaml", "kuberay.yaml"])
-def test_three_marked_lines_are_to_be_changed_and_a_token_is_wanted(name: str) -> None:
+def test_deploy_files_mark_three_lines_and_require_a_token(name: str) -> None:
     lines = (DEPLOY / name).read_text(encoding="utf-8").splitlines()
 
     marks = [line.partition("# ← ")[2][:2] for line in lines if "# ← " in line]
@@ -64,7 +64,7 @@ def test_ray_takes_the_cluster_file() -> None:
 
     config = loaded("aws.yaml")
 
-    prepared = prepare_config(config)  # merged with the defaults of AWS, as `ray up` does before it asks for anything
+    prepared = prepare_config(config)  # merges the defaults of AWS, as `ray up` does first
     validate_config(prepared)
 
     assert set(prepared["available_node_types"]) == {"head", "worker"}
@@ -120,7 +120,7 @@ SHIMS = {
 
 @pytest.mark.slow
 @pytest.mark.xdist_group("ray")
-def test_the_slurm_script_runs_a_study_on_two_nodes_and_stops_it_cleanly_when_time_is_up(tmp_path: Path) -> None:
+def test_the_slurm_script_runs_two_nodes_and_stops_cleanly(tmp_path: Path) -> None:
     (tmp_path / "bin").mkdir()
     for name, body in SHIMS.items():
         shim = tmp_path / "bin" / name
@@ -154,6 +154,6 @@ def test_the_slurm_script_runs_a_study_on_two_nodes_and_stops_it_cleanly_when_ti
 
     assert script.returncode == 130, output
     assert {record.status for record in read_records(study)} == {"finished"}
-    assert list(study.glob("checkpoints/*"))  # what ran goes on from there
+    assert list(study.glob("checkpoints/*"))  # running trials resume from there
     assert not list(tmp_path.glob(".slurm-*"))
     assert (tmp_path / "ray" / "token").stat().st_mode & 0o77 == 0

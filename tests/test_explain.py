@@ -10,6 +10,7 @@ from PIL import Image
 
 from scaling.explain import main
 from scaling.models import POOLINGS, build_model, save_model
+from scaling.models.pool import AttendingPool
 from scaling.study.errors import ModelError
 from scaling.training.explanations import attention_maps, drawing, explain, gallery
 
@@ -22,11 +23,13 @@ ARCH: dict[str, Any] = {
     "in_chans": 3,
 }
 STATISTICS: dict[str, Any] = {"mean": [127.5] * 3, "std": [64.0] * 3}
-ATTENDING = [name for name in POOLINGS if name.startswith("attention") or name in ("map", "simpool")]
 
 
 def network(pooling: str, **options: Any) -> Any:
     return build_model("patchconvnet", **{**ARCH, "pooling": pooling, "seed": 0, **options})
+
+
+ATTENDING = [name for name in POOLINGS if isinstance(network(name).head.pool, AttendingPool)]
 
 
 def saved(folder: Path, pooling: str, **options: Any) -> Path:
@@ -43,7 +46,7 @@ def photo(path: Path, mode: str = "RGB", size: tuple[int, int] = (40, 30)) -> Pa
 
 
 @pytest.mark.parametrize("pooling", ATTENDING)
-def test_maps_are_those_of_the_pooling_and_leave_the_model_as_it_was(pooling: str) -> None:
+def test_maps_are_the_poolings_and_change_nothing(pooling: str) -> None:
     model = network(pooling, drop_path=0.5).train()
     x = torch.randn(2, 3, 16, 24)
 
@@ -55,7 +58,7 @@ def test_maps_are_those_of_the_pooling_and_leave_the_model_as_it_was(pooling: st
     assert not model.head.pool._forward_pre_hooks
 
 
-def test_an_image_is_explained_as_the_network_sees_it() -> None:
+def test_an_image_is_explained_as_it_is_seen() -> None:
     model = network("attention_multiclass").eval()
     images = np.random.default_rng(0).integers(0, 256, (2, 16, 24, 3), dtype=np.uint8)
     x = (torch.from_numpy(images).permute(0, 3, 1, 2).float() - 127.5) / 64
@@ -64,7 +67,7 @@ def test_an_image_is_explained_as_the_network_sees_it() -> None:
 
     shares = model(x).softmax(-1)[1]
     first, second = shares.argsort(descending=True)[:2].tolist()
-    assert explanations[1].said.startswith(["ant", "bee", "cat"][first])
+    assert explanations[1].prediction.startswith(["ant", "bee", "cat"][first])
     assert [title.split()[0] for title in explanations[1].titles] == [["ant", "bee", "cat"][k] for k in (first, second)]
     np.testing.assert_allclose(explanations[1].maps, attention_maps(model, x)[1][[first, second]], rtol=1e-5)
 
@@ -115,12 +118,12 @@ def test_a_network_of_grey_images_explains_grey_images(tmp_path: Path, capsys: p
     ("pooling", "images", "said"),
     [
         ("average", "a.png", "does not attend"),
-        ("attention", "missing.png", "no image and no folder at"),
+        ("attention", "missing.png", "no image or folder at"),
         ("attention", "empty", "holds no images"),
         ("attention", "text.png", "cannot be read as an image"),
     ],
 )
-def test_what_cannot_be_drawn_is_one_line_and_leaves_nothing(
+def test_undrawable_images_are_one_line(
     pooling: str, images: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     photo(tmp_path / "a.png")
@@ -137,6 +140,6 @@ def test_what_cannot_be_drawn_is_one_line_and_leaves_nothing(
     assert not out.exists() or not list(out.iterdir())
 
 
-def test_a_network_without_attention_says_so() -> None:
+def test_a_network_without_attention_is_refused() -> None:
     with pytest.raises(ModelError, match="does not attend"):
         attention_maps(network("gem"), torch.zeros(1, 3, 16, 24))

@@ -1,4 +1,4 @@
-"""The package as it is installed: its spaces are inside, its names load late, its halves stay apart."""
+"""The package as it is installed: its spaces are inside, its names load late, its dependencies are pinned."""
 
 import re
 import subprocess
@@ -12,7 +12,7 @@ from tests.support import ROOT
 
 
 def run(code: str, *, cwd: Path) -> str:
-    """Run code in a fresh interpreter that sees the packages installed here, and `cwd` before them."""
+    """Run code in a fresh interpreter that finds modules in `cwd` before the installed packages."""
     return subprocess.run([sys.executable, "-c", code], cwd=cwd, text=True, capture_output=True, check=True).stdout
 
 
@@ -48,12 +48,8 @@ def test_the_wheel_holds_the_spaces_and_finds_them(tmp_path: Path) -> None:
         assert all((tmp_path / "installed" / path).is_file() for path in inside)
 
 
-def test_importing_the_package_loads_neither_torch_nor_ray_nor_pandas(tmp_path: Path) -> None:
-    loaded = run(
-        "import scaling, sys; print([m for m in ('torch', 'ray', 'pandas') if m in sys.modules])", cwd=tmp_path
-    )
-
-    assert loaded.strip() == "[]"
+def test_importing_the_package_loads_no_pandas(tmp_path: Path) -> None:
+    assert run("import scaling, sys; print('pandas' in sys.modules)", cwd=tmp_path).strip() == "False"
 
 
 def test_results_are_read_without_torch_and_ray(tmp_path: Path) -> None:
@@ -70,30 +66,8 @@ def test_an_unknown_public_name_is_an_attribute_error() -> None:
     assert set(scaling.__all__) <= set(dir(scaling))
 
 
-@pytest.mark.parametrize(
-    ("package", "allowed"),
-    [
-        ("ray", {"executor"}),
-        ("optuna", {"search", "trackers"}),
-        ("fvcore", {"costs"}),
-        ("seaborn", {"plots"}),
-    ],
-)
-def test_a_library_is_known_in_one_place(package: str, allowed: set[str]) -> None:
-    imports = re.compile(rf"^\s*(import|from) {package}\b", re.MULTILINE)
-
-    users = {
-        path.relative_to(ROOT / "scaling").parts[0]
-        for path in (ROOT / "scaling").rglob("*.py")
-        if imports.search(path.read_text())
-    }
-
-    assert users <= allowed
-    assert users, f"nothing uses {package}; take it out of the dependencies"
-
-
 def test_lower_bounds_and_constraints_agree() -> None:
-    """Every dependency has a lower bound that was tried and a version that CI runs on."""
+    """Every dependency has a tested lower bound and a version that CI runs on."""
     pinned = {line.split("==")[0].lower().replace("_", "-") for line in (ROOT / "constraints.txt").read_text().split()}
     project = (ROOT / "pyproject.toml").read_text()
 

@@ -1,4 +1,4 @@
-"""A trial runs in a plain process, is reproducible, and ends in a record whatever happens."""
+"""A trial runs in a plain process, is reproducible, and always ends in a record."""
 
 import math
 from pathlib import Path
@@ -17,9 +17,9 @@ from scaling.study.records import Epoch, Record, Scores
 from scaling.tasks.classification import evaluate, score
 from scaling.training.artifacts import examples
 from scaling.trial import build, run_trial
+from tests.support.training import CPU, ON_CPU
 
 DATA = DataConfig(source="digits", train_limit=200)
-CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +77,7 @@ def test_the_same_trial_twice_gives_the_same_record_but_for_times(digits: Datase
     assert timeless(last(trial(), digits)) == timeless(last(trial(), digits))
 
 
-def test_a_trial_that_rested_tells_of_the_time_of_all_its_runs(digits: Dataset, tmp_path: Path) -> None:
+def test_a_rested_trial_records_the_time_of_all_runs(digits: Dataset, tmp_path: Path) -> None:
     part = [*run_trial(trial(), digits, device=CPU, folder=tmp_path, until=1)]
     assert all(isinstance(event, Epoch) for event in part)
 
@@ -96,7 +96,7 @@ def test_another_seed_gives_another_result(digits: Dataset) -> None:
     assert one != other
 
 
-def test_both_arms_of_a_cell_and_seed_start_from_the_same_trunk_and_head(digits: Dataset) -> None:
+def test_both_arms_start_from_the_same_trunk_and_head(digits: Dataset) -> None:
     average, attention = (build(trial(pooling=name), digits).state_dict() for name in ("average", "attention"))
 
     shared = set(average) & set(attention)
@@ -106,7 +106,7 @@ def test_both_arms_of_a_cell_and_seed_start_from_the_same_trunk_and_head(digits:
     assert any(not torch.equal(other[name], attention[name]) for name in shared)
 
 
-def test_a_loss_that_is_no_number_is_a_record(digits: Dataset) -> None:
+def test_a_loss_that_is_not_finite_is_a_record(digits: Dataset) -> None:
     record = last(trial(learning_rate=1e18, warmup_epochs=0), digits)
 
     assert record.status == "diverged"
@@ -115,11 +115,11 @@ def test_a_loss_that_is_no_number_is_a_record(digits: Dataset) -> None:
     assert record.scores is None
 
 
-def test_a_score_that_is_no_number_is_a_record(digits: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_score_that_is_not_finite_is_a_record(digits: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     def wrong(*args: Any) -> Scores:
         return score(*args).model_copy(update={"test_loss": math.inf})
 
-    monkeypatch.setattr("scaling.trial.score", wrong)
+    monkeypatch.setattr("scaling.tasks.classification.score", wrong)
     record = last(trial(), digits)
 
     assert record.status == "diverged"
@@ -129,7 +129,7 @@ def test_a_score_that_is_no_number_is_a_record(digits: Dataset, monkeypatch: pyt
 
 
 @pytest.mark.slow
-def test_running_out_of_memory_is_told_in_the_record_s_notes(
+def test_running_out_of_memory_is_noted_in_the_record(
     digits: Dataset, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     def short_of_memory(whole: Trial, data: Dataset) -> torch.nn.Module:
@@ -149,7 +149,7 @@ def test_running_out_of_memory_is_told_in_the_record_s_notes(
     assert record.status == "finished"
     assert expected.notes == []
     assert record.notes == [
-        "out of memory: what a training step occupies was measured in micro-batches of 13",
+        "out of memory: the memory of a training step was measured in micro-batches of 13",
         "out of memory: the batch of 50 was taken in micro-batches of 13 from step 1",
         "out of memory: evaluation took fewer than 256 images at a time",
     ]
@@ -198,7 +198,7 @@ def test_kept_weights_load_into_the_model_that_was_scored(digits: Dataset, tmp_p
     record = last(trial().model_copy(update={"keeps_weights": True}), digits, folder=tmp_path)
 
     saved = load_model(tmp_path / "weights" / f"{record.key}.safetensors")
-    score = evaluate(saved.model, digits.test, digits, CPU)
+    score = evaluate(saved.model, digits.test, digits, ON_CPU)
     assert record.scores is not None
     assert score.accuracy == record.scores.test_accuracy
     assert saved.class_names == list(digits.class_names)

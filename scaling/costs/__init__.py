@@ -1,1 +1,1 @@
-"""What a model costs: counted, predicted, measured, matched. Knows models and their training, and no study."""
+"""Costs of a model: counted, predicted, measured and matched."""

@@ -1,7 +1,7 @@
-"""What a model costs, counted two ways that must agree: by fvcore and by torch's dispatcher.
+"""Costs of a model, counted by fvcore and by torch's dispatcher, which must agree.
 
-MACs are multiply-accumulates of convolutions, linear layers and matrix products, attention among them; FLOPs = 2 ×
-MACs. All counts are of one image, in the forward pass unless said otherwise. This module alone knows fvcore.
+MACs are multiply-accumulates of convolutions, linear layers and matrix products, including attention; FLOPs = 2 ×
+MACs. All counts are of one image, in the forward pass unless stated otherwise. No other module uses fvcore.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ from torch.jit._trace import TracerWarning
 
 from scaling.costs.counting.dispatcher import count_dispatched, plain_attention
 from scaling.costs.counting.operators import kind_of, may_multiply
-from scaling.costs.counting.tally import CHARGE, CONVOLUTION, PRODUCT, Price, Tally, product_of
+from scaling.costs.counting.tally import CHARGE, CONVOLUTION, PRODUCT, OperatorCost, Tally, product_of
 from scaling.study.errors import CostError
 from scaling.study.records import CountedCost
 
@@ -25,7 +25,7 @@ with warnings.catch_warnings():  # fvcore decorates with torch.jit.script, which
     warnings.filterwarnings("ignore", message=".*torch.jit")
     from fvcore.nn import FlopCountAnalysis, jit_handles
 
-TOLERANCE = 0.005  # of the larger count: by how much the counters may differ in one kind of operator
+TOLERANCE = 0.005  # largest difference of the counters in one kind of operator, as a fraction of the larger count
 
 ImageSize = int | tuple[int, int]
 Values = list[Any]  # of a traced graph: inputs or outputs of one operator
@@ -33,7 +33,7 @@ Values = list[Any]  # of a traced graph: inputs or outputs of one operator
 
 @dataclass(frozen=True)
 class Audit:
-    """Both counts of one model, and what follows from them."""
+    """Both counts of one model, and the cost that follows from them."""
 
     params: int
     traced: Tally  # by fvcore
@@ -51,17 +51,17 @@ class Audit:
 
 
 def measure(model: nn.Module, image_size: ImageSize, in_chans: int = 3) -> CountedCost:
-    """Count what `model` costs for one image, where it is and as it would be evaluated.
+    """Count the cost of `model` for one image, on its device and in evaluation mode.
 
-    Nothing is left behind: modes, batch-norm statistics, gradients, hooks and random state are as they were.
+    The model is left unchanged: modes, batch-norm statistics, gradients, hooks and random state.
 
     Args:
         image_size: side in pixels, or (height, width).
         in_chans: channels of the image.
 
     Raises:
-        CostError: the model cannot be run on such an image; the two counters differ by more than 0.5 %, with the
-            operators; or an operator may multiply matrices and a counter does not know it.
+        CostError: the model cannot be run on such an image; the two counters differ by more than 0.5 % (the message
+            names the operators); or an operator may multiply matrices and a counter has no formula for it.
     """
     return audit(model, image_size, in_chans).cost
 
@@ -90,7 +90,7 @@ def audit(model: nn.Module, image_size: ImageSize, in_chans: int = 3) -> Audit:
 
 
 def count_traced(model: nn.Module, image: torch.Tensor) -> Tally:
-    """Trace `model` on `image` (N, C, H, W), real tensors, and count every operator that fvcore sees."""
+    """Trace `model` on real tensors `image` (N, C, H, W) and count every operator that fvcore finds."""
     analysis = FlopCountAnalysis(model, (image,)).set_op_handle(**_HANDLES)
     analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False).tracer_warnings("none")
     analysis.ancestor_mode("caller")
@@ -98,19 +98,19 @@ def count_traced(model: nn.Module, image: torch.Tensor) -> Tally:
         counts = analysis.by_module_and_operator()
     tally = Tally("fvcore")
     for module, entries in counts.items():
-        cost_table: dict[str, dict[str, int]] = {}
+        by_operator: dict[str, dict[str, int]] = {}
         for entry, number in entries.items():
             operator, _, quantity = entry.partition("/")
-            cost_table.setdefault(operator, {})[quantity or "charge"] = int(number)  # fvcore's own entries are charges
-        for operator, quantities in cost_table.items():
+            by_operator.setdefault(operator, {})[quantity or "charge"] = int(number)  # fvcore's own entries are charges
+        for operator, quantities in by_operator.items():
             kind = CHARGE if "charge" in quantities else kind_of(operator)
-            tally.add([module], operator, Price(kind, **quantities))
+            tally.add([module], operator, OperatorCost(kind, **quantities))
     tally.unknown = Counter({op: n for op, n in analysis.unsupported_ops().items() if may_multiply(op)})
     return tally
 
 
 def _image_for(model: nn.Module, image_size: ImageSize, in_chans: int) -> torch.Tensor:
-    """An empty image on the model's device, in its number format."""
+    """Return an empty image on the model's device, in its data type."""
     height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
     floating = (p for p in model.parameters() if p.is_floating_point())
     like = next(floating, torch.empty(0))
@@ -119,7 +119,7 @@ def _image_for(model: nn.Module, image_size: ImageSize, in_chans: int) -> torch.
 
 @contextlib.contextmanager
 def _untouched(model: nn.Module) -> Iterator[None]:
-    """Evaluate `model` inside; put modes, hooks and random state back afterwards, whatever happened."""
+    """Put `model` into evaluation mode; restore modes, hooks and random state afterwards, whatever happens."""
     modules = list(model.modules())
     modes = [module.training for module in modules]
     hooks = [(dict(module._forward_pre_hooks), dict(module._forward_hooks)) for module in modules]
@@ -135,11 +135,11 @@ def _untouched(model: nn.Module) -> Iterator[None]:
             module.training = mode
             for kept, present in ((before, module._forward_pre_hooks), (after, module._forward_hooks)):
                 for key in [key for key in present if key not in kept]:
-                    del present[key]  # fvcore leaves its hooks behind when a trace fails
+                    del present[key]  # fvcore does not remove its hooks when a trace fails
 
 
 def _differences(model: str, traced: Tally, dispatched: Tally) -> Iterator[str]:
-    """One line for every kind of operator that the counters disagree on, with the operators and the place."""
+    """Yield a line for every kind of operator on which the counters disagree, with the operators and the module."""
     ours, theirs = traced.by_kind(), dispatched.by_kind()
     for kind in (CONVOLUTION, PRODUCT):
         if abs(ours[kind] - theirs[kind]) <= TOLERANCE * max(ours[kind], theirs[kind]):
@@ -151,12 +151,12 @@ def _differences(model: str, traced: Tally, dispatched: Tally) -> Iterator[str]:
 
 
 def _operators(tally: Tally, kind: str) -> str:
-    named = [f"{name} {price.macs:,}" for name, price in tally.by_operator().items() if price.kind == kind]
+    named = [f"{name} {cost.macs:,}" for name, cost in tally.by_operator().items() if cost.kind == kind]
     return ", ".join(named) or "none"
 
 
 def _place(traced: Tally, dispatched: Tally, kind: str) -> str:
-    """The innermost module that accounts for most of a difference."""
+    """Return the innermost module that accounts for most of a difference."""
     gaps = {
         module: abs(traced.by_kind(module)[kind] - dispatched.by_kind(module)[kind])
         for module in {**traced.by_module(), **dispatched.by_module()}
@@ -175,13 +175,13 @@ def _shape(value: Any) -> list[int]:
 def _linear(inputs: Values, outputs: Values) -> int:
     """aten::linear(input (…, k), weight (n, k)) and aten::matmul(a (…, m, k), b (…, k, n)): k for each result.
 
-    fvcore's own handler of matmul overlooks that the first operand may be repeated for a batch of the second.
+    fvcore's own handler of matmul ignores that the first operand may be repeated for a batch of the second.
     """
     return product_of(_shape(outputs[0])) * _shape(inputs[0])[-1]
 
 
 def _added(inputs: Values, outputs: Values) -> int:
-    """aten::addmm(bias, a (…, m, k), b (…, k, n)) and its like for batches and vectors: k for each result."""
+    """aten::addmm(bias, a (…, m, k), b (…, k, n)) and its variants for batches and vectors: k for each result."""
     return product_of(_shape(outputs[0])) * _shape(inputs[1])[-1]
 
 
@@ -197,7 +197,7 @@ def _attention(inputs: Values, outputs: Values) -> int:
 
 
 def _attention_activations(inputs: Values, outputs: Values) -> int:
-    """Scores and result, as if computed apart: what fvcore counts where attention is not fused."""
+    """Scores and result, as fvcore counts them where attention is not fused."""
     result = _shape(outputs[0])
     return product_of(result[:-1]) * _shape(inputs[1])[-2] + product_of(result)
 
@@ -218,7 +218,7 @@ def _einsum(inputs: Values, outputs: Values) -> int:
 
 
 def _convolution_mode(inputs: Values, outputs: Values) -> int:
-    """aten::_convolution_mode(input, weight (o, i, …), …), padding given as a word: i · kernel for each result."""
+    """aten::_convolution_mode(input, weight (o, i, …), …), padding given by name: i · kernel for each result."""
     return product_of(_shape(outputs[0])) * product_of(_shape(inputs[1])[1:])
 
 
@@ -235,7 +235,7 @@ Formula = Callable[[Values, Values], int]
 
 
 def _product_handle(operator: str, macs: Formula, activations: Formula = _elements) -> Any:
-    """fvcore handle that books MACs, activations and the call itself."""
+    """Return a handle for fvcore that counts MACs, activations and the call itself."""
     return lambda inputs, outputs: Counter(
         {
             f"{operator}/macs": macs(inputs, outputs),

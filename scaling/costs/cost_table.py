@@ -1,4 +1,4 @@
-"""Prices: what each cell and arm of a space costs, computed before anything is built or run."""
+"""The cost table: costs and memory of each cell and arm of a space, computed before anything is built or run."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -6,9 +6,9 @@ from typing import Any
 
 import torch
 
-from scaling.costs.counting.quick import cost_all
+from scaling.costs.counting.quick import OfData, cost_all
 from scaling.costs.live_tensors import Step
-from scaling.costs.matching import match_arms
+from scaling.costs.matching import counted, match_arms
 from scaling.costs.memory import training_memory_all
 from scaling.data import Dataset, load_data
 from scaling.space.design import Cell, Design
@@ -16,19 +16,19 @@ from scaling.study.config import DataConfig, Resources, Trial, TrialConfig, cell
 from scaling.study.errors import CostError
 from scaling.study.records import CountedCost
 from scaling.training.resolution import refuse_resolutions
-from scaling.training.width_rules import refuse_rule
+from scaling.training.width import refuse_rule
 
 
 def load_datasets(configs: Iterable[DataConfig]) -> dict[DataConfig, Dataset]:
-    """Load every data set."""
+    """Load each data set once."""
     return {config: load_data(config) for config in dict.fromkeys(configs)}
 
 
 def match_arms_of(design: Design, points: Sequence[Cell], datasets: Mapping[DataConfig, Dataset]) -> Design:
-    """Give every other arm the value at which it costs what the baseline costs, where the space asks for that.
+    """Give every other arm the value at which its cost equals the baseline's, if the space has `match`.
 
     Raises:
-        CostError: an arm cannot cost that, whatever the value.
+        CostError: an arm cannot reach that cost with any value.
     """
     wanted = design.space.match
     if wanted is None:
@@ -38,7 +38,7 @@ def match_arms_of(design: Design, points: Sequence[Cell], datasets: Mapping[Data
         if (cell_label(cell), str(design.space.arm_values[-1])) in design.matched:
             continue
         configs = {str(arm): design.config(cell, arm, 0) for arm in design.space.arm_values}
-        archs = {arm: {**config.arch, **_seen(datasets[config.data])} for arm, config in configs.items()}
+        archs = {arm: {**config.arch, **_of_data(datasets[config.data])} for arm, config in configs.items()}
         first = next(iter(configs.values()))
         step = Step.of(first.recipe, len(datasets[first.data].train), "cpu")
         try:
@@ -51,10 +51,10 @@ def match_arms_of(design: Design, points: Sequence[Cell], datasets: Mapping[Data
 
 
 class CostTable:
-    """Costs of every cell and arm of a study, on the data that they will see; its memory where that is asked for.
+    """Costs of every cell and arm of a study on their data, and on request their memory.
 
     Raises:
-        ModelError: a network that the space describes cannot be built for these data.
+        ModelError: a network of the space cannot be built for these data.
         CostError: a count that cannot be trusted.
     """
 
@@ -72,13 +72,13 @@ class CostTable:
         self.add(configs)
 
     def add(self, configs: Iterable[TrialConfig]) -> None:
-        """Learn what more trials cost."""
+        """Add the costs of more trials."""
         named = {self._name(config): config for config in configs}
         new = {name: config for name, config in named.items() if name not in self._configs}
         for data_config in dict.fromkeys(config.data for config in new.values()):
             names = [name for name, config in new.items() if config.data == data_config]
             archs = [new[name].arch for name in names]
-            found = cost_all(new[names[0]].family, archs, **_seen(self.datasets[data_config]))
+            found = cost_all(new[names[0]].family, archs, **_of_data(self.datasets[data_config]))
             self._costs |= dict(zip(names, found, strict=True))
         self._configs |= new
         refuse_resolutions(new.values(), self.datasets)
@@ -86,30 +86,33 @@ class CostTable:
             refuse_rule(config.family, config.arch, config.recipe)
 
     def of(self, config: TrialConfig) -> CountedCost:
-        """Cost of a trial's model, for one image."""
+        """Return the cost of a trial's model for one image."""
         return self._costs[self._name(config)]
 
     def limited(self, config: TrialConfig, limit: str) -> float:
-        """What a trial costs in the unit of one of the space's limits."""
+        """Return a trial's cost in the unit of one of the space's limits."""
         if limit == "training_memory":
             return self.memory(config, "cuda" if torch.cuda.is_available() else "cpu")
-        return getattr(self.of(config), limit)
+        return counted(limit, self.of(config))
 
     def memory(self, config: TrialConfig, device: str = "cpu") -> int:
-        """Predicted bytes of the trial's training step at its peak on a `device` of that type."""
+        """Return the predicted peak bytes of the trial's training step on a `device` of that type."""
         wanted = (self._name(config), device)
         if wanted not in self._memory:
             self._predict(config, device)
         return self._memory[wanted]
 
     def memory_bound(self, config: TrialConfig) -> int:
-        """More bytes than a training step needs, at no effort: a network saves at most about three times as many
-        numbers as convolutions and products give out; eight are counted, of four bytes, and the optimiser's state."""
+        """Return an upper bound of a training step's bytes that needs no simulation.
+
+        A network saves at most about three times as many numbers as its convolutions and products output; eight times
+        as many are counted, of four bytes each, and the optimiser's state.
+        """
         cost = self.of(config)
         return 16 * cost.params + 8 * 4 * cost.activations * config.recipe.batch_size
 
     def _predict(self, like: TrialConfig, device: str) -> None:
-        """Predict the memory of all that train on the same data under the same recipe, which is faster together."""
+        """Predict the memory of all trials with the same data and training step together, which is faster."""
         data = self.datasets[like.data]
         step = self._step(like, device)
         names = [
@@ -118,27 +121,27 @@ class CostTable:
             if config.data == like.data and self._step(config, device) == step
         ]
         archs = [self._configs[name].arch for name in names]
-        predicted = training_memory_all(like.family, archs, step, **_seen(data))
+        predicted = training_memory_all(like.family, archs, step, **_of_data(data))
         self._memory |= {(name, device): size for name, size in zip(names, predicted, strict=True)}
 
     def _step(self, config: TrialConfig, device: str) -> Step:
-        """Training step of one of the trial's workers."""
+        """Return the training step of one of the trial's workers."""
         examples, by = len(self.datasets[config.data].train), self.resources
-        return Step.of(config.recipe, examples, device, checkpointing=by.checkpoint_gradients, workers=by.workers)
+        return Step.of(config.recipe, examples, device, checkpointing=by.activation_checkpointing, workers=by.workers)
 
     def work(self, trial: Trial) -> float:
-        """Multiply-accumulates of a whole trial, training steps only."""
+        """Return the multiply-accumulates of all training steps of a trial."""
         data = self.datasets[trial.config.data]
         cost = self.of(trial.config)
         return float(cost.training_macs or 3 * cost.macs) * len(data.train) * trial.config.recipe.epochs
 
     @staticmethod
     def _name(config: TrialConfig) -> str:
-        """What a cost depends on: all of the config but the seed and the learning rate."""
+        """Return what a cost depends on: the config without the seed and the learning rate."""
         recipe = config.recipe.model_dump(exclude={"learning_rate"})
         return json.dumps([config.arch, config.data.model_dump(), recipe], sort_keys=True)
 
 
-def _seen(data: Dataset) -> dict[str, Any]:
-    """What the data decide of an architecture."""
+def _of_data(data: Dataset) -> OfData:
+    """Return the parameters of an architecture that its data decide."""
     return {"image_size": data.image_size, "in_chans": data.channels, "num_classes": data.num_classes}

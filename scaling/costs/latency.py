@@ -1,4 +1,4 @@
-"""How long a model takes: median and spread of many runs, on a device that nothing else uses meanwhile."""
+"""Latency of a model: median and spread of many runs on a device that nothing else uses."""
 
 import contextlib
 import os
@@ -18,18 +18,18 @@ from scaling.study.errors import CostError
 from scaling.training.environment import device_name
 from scaling.training.optimisation import build_optimizer
 
-MOST_IMAGES = 1024  # in a batch; throughput grows no more beyond
-FREE_PART = 0.8  # of the free memory that a batch may take
+MOST_IMAGES = 1024  # in a batch; larger ones do not raise throughput
+FREE_PART = 0.8  # of the free memory that a batch may use
 FEWEST_RUNS = 10
-BUSY_CORES = 0.5  # of other processes, from which on a CPU is shared
-BUSY_BYTES = GIB  # of other processes on a GPU, from which on it is shared
+BUSY_CORES = 0.5  # used by other processes, above which a CPU counts as shared
+BUSY_BYTES = GIB  # held by other processes on a GPU, above which it counts as shared
 
 
 @dataclass(frozen=True)
 class Latency:
     """Seconds of one batch over many runs, warmed up and synchronised."""
 
-    device: str  # with its name
+    device: str  # kind and name
     threads: int  # of the CPU
     batch_size: int
     precision: str
@@ -45,7 +45,7 @@ class Latency:
         return self.batch_size / self.median_seconds
 
 
-def measure_latency(
+def measure_latency(  # one parameter per way to time
     model: nn.Module,
     image_size: ImageSize,
     in_chans: int = 3,
@@ -56,13 +56,13 @@ def measure_latency(
     seconds: float = 2.0,
     allow_busy: bool = False,
 ) -> Latency:
-    """Time `model` where it is, on black images; its mode is put back, and with `training` its weights change.
+    """Time `model` on its device on black images; its mode is restored, and with `training` its weights change.
 
     Args:
         step: batch size, precision and, with `training`, optimiser.
-        compiled: through `torch.compile`; compiling is not part of what is timed.
-        training: time forward, backward and optimiser.
-        seconds: for how long to repeat, after warming up.
+        compiled: use `torch.compile`; compiling itself is not timed.
+        training: time forward pass, backward pass and optimiser.
+        seconds: how long to repeat, after warming up.
         allow_busy: measure even while other processes use the device.
 
     Raises:
@@ -77,7 +77,7 @@ def measure_latency(
         runner: nn.Module = torch.compile(model) if compiled else model  # pyright: ignore[reportAssignmentType]
         run = training_step(runner, images, labels, step) if training else _evaluation(runner, images, step)
         try:
-            repeat(run, device, seconds / 4, FEWEST_RUNS // 2)  # warms up: compiles, chooses kernels, fills caches
+            repeat(run, device, seconds / 4, FEWEST_RUNS // 2)  # warm up: compile, choose kernels, fill caches
             times = torch.tensor(repeat(run, device, seconds, FEWEST_RUNS), dtype=torch.float64)
         except Exception as trouble:
             doing = "compiled and run" if compiled else "run"
@@ -101,7 +101,7 @@ def measure_latency(
 
 
 def repeat(run: Callable[[], None], device: torch.device, seconds: float, fewest: int) -> list[float]:
-    """Run again and again; return the seconds of each, from an idle device to an idle device."""
+    """Run repeatedly; return the seconds of each run, from an idle device to an idle device."""
     times: list[float] = []
     synchronize = torch.cuda.synchronize if device.type == "cuda" else lambda: None
     synchronize()
@@ -121,7 +121,7 @@ def largest_batch(
     precision: Precision = "float32",
     most: int = MOST_IMAGES,
 ) -> int:
-    """Largest power of two of images that can be evaluated at once in the memory that is free, at most `most`.
+    """Return the largest power of two of images that can be evaluated at once in the free memory, at most `most`.
 
     Raises:
         CostError: not even one image fits.
@@ -132,7 +132,7 @@ def largest_batch(
     def occupied(images: int) -> int:
         step = Step(batch_size=images, precision=precision, device=kind)
         memory = predict_inference(model, image_size, in_chans, step)
-        return memory.peak - memory.parameters - memory.buffers  # those are there already
+        return memory.peak - memory.parameters - memory.buffers  # those are allocated already
 
     one, two = occupied(1), occupied(2)
     free = free_bytes(device) * FREE_PART
@@ -143,17 +143,17 @@ def largest_batch(
 
 
 def free_bytes(device: torch.device) -> int:
-    """Memory that is free on a device."""
+    """Return the free memory of a device."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
-    with contextlib.suppress(OSError, StopIteration):  # what could be had, page cache included
+    with contextlib.suppress(OSError, StopIteration):  # including the page cache
         lines = Path("/proc/meminfo").read_text().splitlines()
         return 1024 * int(next(line for line in lines if line.startswith("MemAvailable")).split()[1])
     return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def refuse_shared(device: torch.device) -> None:
-    """Raise `CostError` while other processes use `device`: what is timed then is their business too."""
+    """Raise `CostError` while other processes use `device`, which would disturb the times."""
     if device.type == "cuda":
         free, total = torch.cuda.mem_get_info(device)
         others = total - free - torch.cuda.memory_reserved(device)
@@ -165,7 +165,7 @@ def refuse_shared(device: torch.device) -> None:
 
 
 def busy_cores(seconds: float = 0.3) -> float:
-    """Cores that other processes keep busy, over a moment; 0 where the system does not tell."""
+    """Return how many cores other processes keep busy, over `seconds`; 0 on systems without this information."""
     try:
         before, own = _busy_seconds(), time.process_time()
         time.sleep(seconds)
@@ -175,7 +175,7 @@ def busy_cores(seconds: float = 0.3) -> float:
 
 
 def _busy_seconds() -> float:
-    """Time that all cores together have worked since the system started."""
+    """Return the total working time of all cores since the system started."""
     user, nice, system, *_ = (int(n) for n in Path("/proc/stat").read_text().split("\n")[0].split()[1:])
     return (user + nice + system) / os.sysconf("SC_CLK_TCK")
 
@@ -200,7 +200,7 @@ def _evaluation(model: nn.Module, images: torch.Tensor, step: Step) -> Callable[
 
 
 def training_step(model: nn.Module, images: torch.Tensor, labels: torch.Tensor, step: Step) -> Callable[[], None]:
-    """Return what takes one training step on the batch at each call: forward, backward and the optimiser's update."""
+    """Return a function that takes one training step on the batch: forward, backward and the optimiser's update."""
     optimizer = build_optimizer(model, Recipe.model_validate({"optimizer": step.optimizer}))
 
     def run() -> None:

@@ -1,4 +1,4 @@
-"""Bytes of the tensors that are alive while code runs: on a CPU, which keeps no statistics, and under fake tensors."""
+"""Bytes of the tensors that are alive while code runs: on CPUs, which have no statistics, and under fake tensors."""
 
 import contextlib
 import weakref
@@ -23,18 +23,18 @@ from scaling.training.precision import autocast
 
 @dataclass(frozen=True)
 class Step:
-    """How a model is trained or evaluated, as far as memory depends on it."""
+    """The settings of training or evaluation on which memory depends."""
 
     batch_size: int
     precision: Precision = "float32"
-    optimizer: str = "adamw"  # a name that the recipe knows
-    checkpointing: bool = False  # keep only the inputs of blocks and compute the rest again
+    optimizer: str = "adamw"  # as in the recipe
+    checkpointing: bool = False  # activation checkpointing
     device: str = "cpu"  # kind of device that it will run on: cpu or cuda
-    micro_batch: int | None = None  # images that go through the network at once; None: the whole batch
+    micro_batch: int | None = None  # images that pass the network at once; None: the whole batch
 
     @classmethod
     def of(cls, recipe: Recipe, examples: int, device: str, *, checkpointing: bool = False, workers: int = 1) -> "Step":
-        """The step that a recipe takes on a training set of so many examples, on the largest share of its workers."""
+        """Return a recipe's training step on `examples` images, for the worker with the largest share of the batch."""
         batch_size = min(recipe.batch_size, examples)
         return cls(
             -(-batch_size // workers),
@@ -47,7 +47,7 @@ class Step:
 
     def __post_init__(self) -> None:
         if self.batch_size < 1:
-            raise CostError(f"a batch of {self.batch_size} images: at least one is needed")
+            raise CostError(f"a batch of {self.batch_size} images is impossible; give at least one")
         if self.optimizer not in OPTIMIZERS:
             raise CostError(unknown("optimizer", self.optimizer, OPTIMIZERS))
 
@@ -55,15 +55,15 @@ class Step:
 class LiveTensors(TorchDispatchMode):
     """Counts the storage of every tensor that an operator returns, from then until nothing refers to it.
 
-    Views share their storage and are counted once. What a kernel allocates and frees inside is not seen.
+    Views share their storage and are counted once. What a kernel allocates and frees internally is not seen.
     """
 
     def __init__(self, alive: Iterable[torch.Tensor] = ()) -> None:
-        """Start with the tensors that are `alive` already, such as parameters."""
+        """Start with the tensors that are already `alive`, such as parameters."""
         super().__init__()
         self._known: dict[int, weakref.ref[Any]] = {}
         self.bytes = 0  # now
-        self.peak = 0  # the most so far
+        self.peak = 0  # largest so far
         self.count(alive)
 
     def count(self, tensors: Iterable[torch.Tensor]) -> None:
@@ -78,7 +78,7 @@ class LiveTensors(TorchDispatchMode):
         self.peak = max(self.peak, self.bytes)
 
     def renewed_peak(self) -> int:
-        """Return the peak so far and begin a new one."""
+        """Return the peak so far and start a new one."""
         peak, self.peak = self.peak, self.bytes
         return peak
 
@@ -94,20 +94,20 @@ class LiveTensors(TorchDispatchMode):
 
 @dataclass
 class Peak:
-    """The most memory in use at once, known when the block has ended."""
+    """The most memory in use at once, known once the block has ended."""
 
     bytes: int = 0
 
 
 @contextlib.contextmanager
 def peak_memory(device: torch.device, alive: Iterable[torch.Tensor] = ()) -> Iterator[Peak]:
-    """Measure the most memory that tensors occupy at once on `device` while the block runs.
+    """Measure the peak memory of the tensors on `device` while the block runs.
 
-    On CUDA by the allocator's own statistics, which include everything of this process; on other devices by the
-    tensors alive, at a cost of some ten microseconds an operator: wrap one training step, not an epoch.
+    On CUDA the allocator's statistics are used, which include everything in this process; on other devices the live
+    tensors are counted, which takes about ten microseconds per operator: wrap one training step, not an epoch.
 
     Args:
-        alive: tensors made before that the block uses: parameters, buffers, optimiser state, the batch.
+        alive: earlier tensors that the block uses: parameters, buffers, optimiser state, the batch.
     """
     peak = Peak()
     if device.type == "cuda":
@@ -125,30 +125,30 @@ def peak_memory(device: torch.device, alive: Iterable[torch.Tensor] = ()) -> Ite
 def measured_training_memory(
     model: nn.Module, image_size: int | tuple[int, int], in_chans: int, step: Step, notes: Notes | None = None
 ) -> int | None:
-    """Train `model` for two steps on black images, where it is; return the peak bytes of the second.
+    """Train `model` for two steps on black images on its device; return the peak bytes of the second.
 
-    What the process holds on the device besides this model is not counted. The weights change. Device and
-    checkpointing are the model's, not those of `step`.
+    Other memory of the process on the device is not counted. The weights change. Device and checkpointing are the
+    model's, not those of `step`.
 
     Args:
-        notes: told where memory runs out: then smaller micro-batches are measured, and None is returned where not even
-            a single image fits.
+        notes: receives a note where memory runs out; then smaller micro-batches are measured, and the result is None
+            if not even a single image fits.
     """
     micro = MicroBatches(step.micro_batch)
     while True:
         try:
             measured = _measured(model, image_size, in_chans, step, micro)
             if notes is not None and micro.size != step.micro_batch:
-                notes.add(f"out of memory: what a training step occupies was measured in micro-batches of {micro.size}")
+                notes.add(f"out of memory: the memory of a training step was measured in micro-batches of {micro.size}")
             return measured
         except Exception as error:
             if notes is None or not is_out_of_memory(error):
                 raise
         for parameter in model.parameters():
             parameter.grad = None
-        release_memory()  # here the error is gone, whose frames kept tensors alive
+        release_memory()  # outside the handler, since the error's frames keep tensors alive
         if not micro.halve(step.batch_size):
-            notes.add("out of memory: what a training step occupies was not measured")
+            notes.add("out of memory: the memory of a training step was not measured")
             return None
 
 
@@ -177,7 +177,7 @@ def _measured(
 
 
 def loss_of(model: nn.Module, images: torch.Tensor, labels: torch.Tensor, precision: Precision) -> torch.Tensor:
-    """Training loss of a batch as the training loop computes it; the sum of the outputs where they are no logits."""
+    """Return a batch's loss as in training, or the sum of the outputs if they are not logits."""
     with autocast(precision, images.device):
         output = model(images)
     if isinstance(output, torch.Tensor) and output.ndim == 2:
@@ -186,6 +186,6 @@ def loss_of(model: nn.Module, images: torch.Tensor, labels: torch.Tensor, precis
 
 
 def black_batch(image_size: int | tuple[int, int], in_chans: int, batch_size: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Images (N, C, H, W) and labels (N,), all zero."""
+    """Return images (N, C, H, W) and labels (N,), all zero."""
     height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
     return torch.zeros(batch_size, in_chans, height, width), torch.zeros(batch_size, dtype=torch.long)

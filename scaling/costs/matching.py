@@ -1,42 +1,42 @@
-"""Equal costs: the width, or another parameter, at which an architecture costs what it should.
+"""Equal costs: the width, or another parameter, at which an architecture has a given cost.
 
-The nearest member of the family is found by bisection: costs grow with width and with depth.
+The nearest member of the family is found by bisection, since costs grow with width and with depth.
 """
 
 import functools
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Unpack
 
 import annotated_types
 from pydantic.fields import FieldInfo
 
 from scaling.costs.counting.depth import DEPTH, Arch
-from scaling.costs.counting.quick import ImageSize, completed, quick_cost
+from scaling.costs.counting.quick import OfData, completed, quick_cost
 from scaling.costs.live_tensors import Step
 from scaling.costs.memory import inference_memory, training_memory
 from scaling.models import check_arch, parameters
 from scaling.study.errors import CostError, ModelError, unknown
+from scaling.study.metrics import METRICS, counted_costs
+from scaling.study.records import CountedCost
 
-COUNTS = ("params", "macs", "fvcore_flops", "activations", "training_macs")
 MEMORIES = {"training_memory": training_memory, "inference_memory": inference_memory}  # need a `Step`
-COSTS = (*COUNTS, *MEMORIES)
-FRACTION = 1 / 64  # step of parameters that are no whole numbers, such as a width multiplier
-LARGEST = 2**16  # steps above zero: no wider or deeper network is tried
+FRACTION = 1 / 64  # step of parameters that are not integers, such as a width multiplier
+LARGEST = 2**16  # steps above zero; no wider or deeper network is tried
 
 
 @dataclass(frozen=True)
 class Matched:
-    """A member of a family that costs about what it should."""
+    """A member of a family whose cost is close to a target."""
 
     arch: dict[str, Any]
-    cost: int  # what it costs
-    target: float  # what it should cost
+    cost: float
+    target: float
 
     @property
     def gap(self) -> float:
-        """Part of the target by which it costs more, or less where negative."""
+        """Difference from the target as a fraction of it; negative where the cost is lower."""
         return self.cost / self.target - 1
 
 
@@ -48,24 +48,23 @@ def match(
     target: float,
     vary: str = "width",
     step: Step | None = None,
-    image_size: ImageSize | None = None,
-    in_chans: int | None = None,
-    num_classes: int | None = None,
     tolerance: float | None = None,
+    **data: Unpack[OfData],
 ) -> Matched:
     """Find the value of `vary` at which the `cost` is nearest to `target`, as a ratio.
 
     Args:
         arch: the other parameters; a value of `vary` in it is ignored.
-        cost: one of `COSTS`.
+        cost: one of `match_costs`.
         step: of training or evaluation, for costs in bytes.
-        tolerance: the largest gap to accept, as a part of the target; none: whatever is nearest.
+        tolerance: largest gap to accept, as a fraction of the target; None accepts the nearest member.
+        data: image_size, in_chans, num_classes; they replace those in `arch`.
 
     Raises:
         ModelError: the family or a parameter is unknown, or the other parameters allow no network.
-        CostError: the cost is unknown; no value comes near enough; the target is out of reach.
+        CostError: the cost is unknown, no value is near enough, or the target is out of reach.
     """
-    fixed = {key: value for key, value in completed(arch, image_size, in_chans, num_classes).items() if key != vary}
+    fixed = {key: value for key, value in completed(arch, **data).items() if key != vary}
     return _nearest(family, fixed, vary, cost_function(family, cost, step), cost, target, tolerance)
 
 
@@ -78,33 +77,43 @@ def match_arms(
     step: Step | None = None,
     tolerance: float | None = None,
 ) -> dict[str, Matched]:
-    """Give every arm the value of `vary` at which it costs what the first arm, which is kept, costs.
+    """Give every arm the value of `vary` at which its cost equals that of the first arm, which is kept.
 
     Args:
-        arms: name → whole architecture, with `image_size`, `in_chans` and `num_classes` where they are not the
-            default; the first is the baseline.
+        arms: name → complete architecture, with `image_size`, `in_chans` and `num_classes` unless they are the
+            defaults; the first is the baseline.
         cost, step, tolerance: as in `match`.
     """
-    price = cost_function(family, cost, step)
+    cost_of = cost_function(family, cost, step)
     (baseline, own), *others = arms.items()
-    target = price(own)
+    target = cost_of(own)
     matched = {baseline: Matched(dict(own), target, target)}
     for name, arch in others:
         fixed = {key: value for key, value in arch.items() if key != vary}
-        matched[name] = _nearest(family, fixed, vary, price, cost, target, tolerance)
+        matched[name] = _nearest(family, fixed, vary, cost_of, cost, target, tolerance)
     return matched
 
 
-def cost_function(family: str, cost: str, step: Step | None) -> Callable[[Arch], int]:
-    """Function from an architecture to one of its costs.
+def counted(cost: str, counts: CountedCost) -> float:
+    """Return a cost that follows from the counts of a model: one of them, or a metric that is computed from them."""
+    return getattr(counts, cost) if cost in CountedCost.model_fields else METRICS[cost].of(counts.model_dump())
+
+
+def match_costs() -> list[str]:
+    """Costs that can be made equal: those that are counted, and the predicted memory."""
+    return [*counted_costs(), *MEMORIES]
+
+
+def cost_function(family: str, cost: str, step: Step | None) -> Callable[[Arch], float]:
+    """Return a function from an architecture to one of its costs.
 
     Raises:
         CostError: there is no such cost, or it needs a step and none is given.
     """
-    if cost in COUNTS:
-        return lambda arch: getattr(quick_cost(family, arch), cost)
+    if cost in counted_costs():
+        return lambda arch: counted(cost, quick_cost(family, arch))
     if cost not in MEMORIES:
-        raise CostError(unknown("cost", cost, COSTS))
+        raise CostError(unknown("cost", cost, match_costs()))
     if step is None:
         raise CostError(f"{cost} depends on the batch; give a batch size")
     return functools.partial(_memory, cost, family, step)
@@ -118,7 +127,7 @@ def _nearest(
     family: str,
     fixed: Arch,
     vary: str,
-    price: Callable[[Arch], int],
+    cost_of: Callable[[Arch], float],
     cost: str,
     target: float,
     tolerance: float | None,
@@ -126,19 +135,17 @@ def _nearest(
     if target <= 0:
         raise CostError(f"{cost} cannot be {target:g}; give a number above 0")
     grid = _Grid(family, fixed, vary)
-    paid: dict[int, int] = {}
 
-    def costs(number: int) -> int:
-        if number not in paid:
-            paid[number] = price({**fixed, vary: grid.value(number)})
-        return paid[number]
+    @functools.cache
+    def costs(number: int) -> float:
+        return cost_of({**fixed, vary: grid.value(number)})
 
     def on_secant(low: int, high: int) -> int:
-        """Where the target would be if the cost grew evenly; for depth it does, and deep networks are slow to count."""
+        """Return the target's place if the cost grows linearly, as with depth, where counting is slow."""
         return low + round((target - costs(low)) * (high - low) / max(1, costs(high) - costs(low)))
 
     low, high = 0, grid.first(1)
-    while costs(high) < target:  # goes up until the target lies between
+    while costs(high) < target:  # go up until the target lies between
         most = LARGEST if vary == DEPTH and low else 2 * high
         low, high = high, grid.first(min(most, max(high + 1, on_secant(low, high))) if low else 2 * high)
     while low and (middle := grid.between(low, high, on_secant(low, high) if vary == DEPTH else None)) is not None:
@@ -155,7 +162,7 @@ def _nearest(
 
 
 class _Grid:
-    """Values that a parameter may have: whole multiples of its step, those that the family allows."""
+    """The values of a parameter: multiples of its step that the family allows."""
 
     def __init__(self, family: str, fixed: Arch, vary: str) -> None:
         known = parameters(family)
@@ -163,7 +170,7 @@ class _Grid:
             raise ModelError(f"{family}: {unknown('parameter', vary, known)}")
         kind, self.step = _type_and_step(known[vary].annotation)
         if kind not in (int, float):
-            raise CostError(f"{family}: {vary} is no number; vary another parameter, such as width or depth")
+            raise CostError(f"{family}: {vary} is not a number; vary another parameter, such as width or depth")
         self.family, self.fixed, self.vary = family, fixed, vary
         self.allowed: dict[int, bool] = {}
 
@@ -171,15 +178,15 @@ class _Grid:
         return number * self.step
 
     def first(self, number: int) -> int:
-        """The first that is allowed from `number` on."""
+        """Return the first allowed one from `number` on."""
         for candidate in range(number, min(number + 64, LARGEST)):
             if self._allows(candidate):
                 return candidate
-        check_arch(self.family, {**self.fixed, self.vary: self.value(number)})  # says what is wrong
+        check_arch(self.family, {**self.fixed, self.vary: self.value(number)})  # raises with the reason
         raise CostError(f"{self.family}: no {self.vary} up to {self.value(LARGEST)} costs so much")
 
     def between(self, low: int, high: int, wanted: int | None) -> int | None:
-        """One that is allowed between the two, near what is wanted, else their middle; none where there is none."""
+        """Return an allowed one between the two, near `wanted` or else their middle; None if there is none."""
         middle = (low + high) // 2 if wanted is None else min(max(wanted, low + 1), high - 1)
         for distance in range(high - low):
             for candidate in (middle - distance, middle + distance):
@@ -198,7 +205,7 @@ class _Grid:
 
 
 def _type_and_step(annotation: Any) -> tuple[Any, int | float]:
-    """Type of a parameter and the distance of its values, from its annotation."""
+    """Return the type of a parameter and the step between its values, from its annotation."""
     kind, *notes = typing.get_args(annotation) if typing.get_origin(annotation) is typing.Annotated else (annotation,)
     rules = [rule for note in notes for rule in (note.metadata if isinstance(note, FieldInfo) else [note])]
     multiples = [rule.multiple_of for rule in rules if isinstance(rule, annotated_types.MultipleOf)]

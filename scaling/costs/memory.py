@@ -1,15 +1,15 @@
-"""What a model will occupy, predicted before it runs: one training step simulated under fake tensors.
+"""Predicted memory of a model: one training step simulated under fake tensors.
 
-Fake tensors have shapes and storage sizes and hold nothing, so no memory is allocated and no GPU is needed. Counted
-are the tensors alive at the worst moment of a step: parameters, buffers, gradients, optimiser state, the batch, what
-is saved for the backward pass and what an operator makes beside it. On CUDA a library workspace comes on top.
+Fake tensors have shapes and storage sizes but no contents, so no memory is allocated and no GPU is needed. The peak of
+a step counts the tensors that are alive: parameters, buffers, gradients, optimiser state, the batch, what is saved for
+the backward pass and what an operator makes beside it. On CUDA a library workspace is added.
 """
 
 import contextlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass, replace
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 from torch import nn
@@ -17,10 +17,10 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from scaling.costs.counting.cuda import like_cuda
 from scaling.costs.counting.depth import Arch, Line, along_depth, on_line
-from scaling.costs.counting.quick import ImageSize, completed
+from scaling.costs.counting.quick import ImageSize, OfData, completed
 from scaling.costs.live_tensors import LiveTensors, Step, black_batch, loss_of
 from scaling.models import build_model
-from scaling.models.activation_checkpointing import checkpoint_gradients
+from scaling.models.activation_checkpointing import enable_activation_checkpointing
 from scaling.models.meta import on_meta
 from scaling.study.config import Recipe
 from scaling.study.errors import CostError
@@ -29,70 +29,54 @@ from scaling.training.optimisation import build_optimizer
 from scaling.training.precision import autocast
 
 GIB = 2**30
-CUDA_WORKSPACE = 32 * 2**20  # bytes that torch gives cuBLAS on the newest GPUs; on older ones 8 MiB
-CUDA_CONTEXT = 600 * 2**20  # bytes of a process on a GPU outside torch's allocator: context, kernels
-SHARES = 16  # a GPU is handed out in parts no smaller than this
+CUDA_WORKSPACE = 32 * 2**20  # bytes that torch reserves for cuBLAS on the newest GPUs; 8 MiB on older ones
+CUDA_CONTEXT = 600 * 2**20  # bytes of a process on a GPU outside torch's allocator: context and kernels
+SHARES = 16  # a GPU is divided into at most so many parts
 
 
 @dataclass(frozen=True)
 class Memory:
-    """Bytes that are alive in a step: what lives longest, and the most at once in each of its phases."""
+    """Bytes that are alive in a step: the long-lived ones, and the peak of each of its phases."""
 
     parameters: int
     buffers: int
     gradients: int
-    optimizer: int  # state: two numbers a parameter for AdamW and LAMB, one for SGD with momentum
+    optimizer: int  # state: two numbers per parameter for AdamW and LAMB, one for SGD with momentum
     saved: int  # for the backward pass, at the end of the forward pass
-    forward: int  # the most at once in the forward pass
-    backward: int  # the most at once in the backward pass
-    update: int  # the most at once while the optimiser changes the weights
+    forward: int  # peak of the forward pass
+    backward: int  # peak of the backward pass
+    update: int  # peak of the optimiser's update
 
     @property
     def peak(self) -> int:
-        """The most at once."""
+        """Peak of the step."""
         return max(self.forward, self.backward, self.update)
 
 
-def training_memory(
-    family: str,
-    arch: Arch,
-    step: Step,
-    *,
-    image_size: ImageSize | None = None,
-    in_chans: int | None = None,
-    num_classes: int | None = None,
-) -> int:
-    """Predict the bytes that a training step occupies at its peak, without building the model.
+def training_memory(family: str, arch: Arch, step: Step, **data: Unpack[OfData]) -> int:
+    """Predict the peak bytes of a training step without building the model.
 
     Args:
         arch: parameters of the family, as for `build_model`.
-        image_size, in_chans, num_classes: where given, in the place of those in `arch`.
+        data: image_size, in_chans, num_classes; they replace those in `arch`.
 
     Raises:
-        ModelError: no such network can be built, or it has no gradient checkpointing and `step` has.
+        ModelError: no such network can be built, or `step` needs activation checkpointing and it has none.
         CostError: the step cannot be simulated.
     """
-    arch = completed(arch, image_size, in_chans, num_classes)
+    arch = completed(arch, **data)
     return predict_training(*_on_meta(family, arch, step.checkpointing), step).peak
 
 
-def training_memory_all(
-    family: str,
-    archs: Sequence[Arch],
-    step: Step,
-    *,
-    image_size: ImageSize | None = None,
-    in_chans: int | None = None,
-    num_classes: int | None = None,
-) -> list[int]:
-    """Predict `training_memory` of every one of `archs`, in their order, from two depths of each group of equal blocks.
+def training_memory_all(family: str, archs: Sequence[Arch], step: Step, **data: Unpack[OfData]) -> list[int]:
+    """Predict `training_memory` of each of `archs`, in their order, from two depths of each group of equal blocks.
 
-    What follows from other depths is an upper bound, a few percent above the simulated number at most.
+    A prediction from other depths is an upper bound, at most a few percent above the simulated number.
 
     Raises:
-        ModelError, CostError: as `training_memory`; or simulation does not confirm a number that was computed so.
+        ModelError, CostError: as `training_memory`; or simulation does not confirm a prediction from other depths.
     """
-    wanted = [completed(arch, image_size, in_chans, num_classes) for arch in archs]
+    wanted = [completed(arch, **data) for arch in archs]
     keys = [json.dumps(arch, sort_keys=True) for arch in wanted]
 
     def simulate(arch: Arch) -> tuple[int, ...]:
@@ -103,22 +87,14 @@ def training_memory_all(
     return [Memory(*known[key]).peak for key in keys]
 
 
-def inference_memory(
-    family: str,
-    arch: Arch,
-    step: Step,
-    *,
-    image_size: ImageSize | None = None,
-    in_chans: int | None = None,
-    num_classes: int | None = None,
-) -> int:
-    """Predict the bytes that an evaluation occupies at its peak, without building the model; see `training_memory`."""
-    arch = completed(arch, image_size, in_chans, num_classes)
+def inference_memory(family: str, arch: Arch, step: Step, **data: Unpack[OfData]) -> int:
+    """Predict the peak bytes of an evaluation without building the model; see `training_memory`."""
+    arch = completed(arch, **data)
     return predict_inference(*_on_meta(family, arch, checkpointing=False), step).peak
 
 
 def predict_training(model: nn.Module, image_size: ImageSize, in_chans: int, step: Step) -> Memory:
-    """Simulate a training step of any model, on the meta device or real; it is left as it was.
+    """Simulate a training step of any model, on the meta device or real, and leave it unchanged.
 
     Raises:
         CostError: the step cannot be simulated.
@@ -133,7 +109,9 @@ def predict_training(model: nn.Module, image_size: ImageSize, in_chans: int, ste
         beside = _workspace(step.device)
         live.renewed_peak()
         saved = forward = backward = 0
-        for part in MicroBatches(step.micro_batch).parts(step.batch_size)[:2]:  # the second finds the first's gradients
+        for part in MicroBatches(step.micro_batch).parts(step.batch_size)[
+            :2
+        ]:  # in the second there are gradients already
             before = live.bytes
             loss = loss_of(model, images[part], labels[part], step.precision)
             saved, forward = live.bytes - before, max(forward, live.renewed_peak() + beside)
@@ -146,7 +124,7 @@ def predict_training(model: nn.Module, image_size: ImageSize, in_chans: int, ste
 
 
 def predict_inference(model: nn.Module, image_size: ImageSize, in_chans: int, step: Step) -> Memory:
-    """Simulate an evaluation without gradients of any model; it is left as it was.
+    """Simulate an evaluation of any model, without gradients, and leave it unchanged.
 
     Raises:
         CostError: it cannot be simulated.
@@ -161,10 +139,10 @@ def predict_inference(model: nn.Module, image_size: ImageSize, in_chans: int, st
 
 
 def _deeper(line: Line, depth: int) -> tuple[int, ...]:
-    """Memory at another depth, never too little.
+    """Return the memory at another depth, or more.
 
-    All numbers grow by the same for each block but the peak of the backward pass, which comes at its start, when
-    everything saved is alive, or at its end, when all gradients are: it grows by the larger of the two.
+    All numbers grow by a constant per block except the peak of the backward pass, which is at its start, when all
+    saved tensors are alive, or at its end, when all gradients are; it grows by the larger of the two.
     """
     low, shallow, high, deep = line
     start, result = Memory(*shallow), Memory(*on_line(line, depth))
@@ -175,12 +153,12 @@ def _deeper(line: Line, depth: int) -> tuple[int, ...]:
 
 
 def gpu_share(memory_bytes: int, gpu_bytes: int, *, margin: float = 0.15) -> float:
-    """Share of a GPU that a trial needs so that its neighbours fit beside it: 1, 1/2, 1/3 … 1/16.
+    """Return the share of a GPU that leaves room for a trial's neighbours: 1, 1/2, 1/3 … 1/16.
 
     Args:
         memory_bytes: predicted for the trial.
         gpu_bytes: total memory of the GPU.
-        margin: of the prediction, for fragmentation and convolution workspaces.
+        margin: added to the prediction, for fragmentation and convolution workspaces.
 
     Raises:
         CostError: the trial does not fit on such a GPU.
@@ -195,28 +173,28 @@ def gpu_share(memory_bytes: int, gpu_bytes: int, *, margin: float = 0.15) -> flo
 
 
 def _on_meta(family: str, arch: Arch, checkpointing: bool) -> tuple[nn.Module, ImageSize, int]:
-    """A member of a family that occupies nothing, its image size and channels."""
+    """Return a member of a family on the meta device, its image size and channels."""
     model = on_meta(lambda: build_model(family, **arch))
     if checkpointing:
-        checkpoint_gradients(model, family)
+        enable_activation_checkpointing(model, family)
     return model, arch.get("image_size", 224), arch.get("in_chans", 3)
 
 
 @contextlib.contextmanager
 def _simulation(model: nn.Module, device: str) -> Iterator[LiveTensors]:
-    """Put fake parameters and buffers into `model` and count what is alive; put everything back afterwards."""
+    """Replace parameters and buffers of `model` by fake ones and count live tensors; restore them afterwards."""
     if device not in ("cpu", "cuda"):
         raise CostError(f"memory can be predicted for cpu and cuda, not for '{device}'")
     modules = list(model.modules())
     kept = [(dict(module._parameters), dict(module._buffers), module.training) for module in modules]
     pretence = like_cuda() if device == "cuda" else contextlib.nullcontext()
     try:
-        # fake tensors of the CPU: autograd cannot run on those of a GPU that is not there
+        # fake CPU tensors: autograd cannot run on those of a GPU that does not exist
         with FakeTensorMode(allow_non_fake_inputs=True), LiveTensors() as live, pretence:
             fakes: dict[int, torch.Tensor] = {}
             for module in modules:
-                for place in (module._parameters, module._buffers):
-                    place.update({name: _fake(tensor, fakes) for name, tensor in place.items() if tensor is not None})
+                for held in (module._parameters, module._buffers):
+                    held.update({name: _fake(tensor, fakes) for name, tensor in held.items() if tensor is not None})
             yield live
     except CostError:
         raise
@@ -233,7 +211,7 @@ def _simulation(model: nn.Module, device: str) -> Iterator[LiveTensors]:
 
 
 def _fake(tensor: torch.Tensor, fakes: dict[int, torch.Tensor]) -> Any:
-    """The fake twin of a tensor; tensors that are shared have one."""
+    """Return the fake twin of a tensor; a shared tensor has one twin."""
     if id(tensor) not in fakes:
         twin = torch.empty(tensor.shape, dtype=tensor.dtype, device="cpu")
         is_parameter = isinstance(tensor, nn.Parameter)
@@ -242,7 +220,7 @@ def _fake(tensor: torch.Tensor, fakes: dict[int, torch.Tensor]) -> Any:
 
 
 def _make_state(stepper: torch.optim.Optimizer) -> None:
-    """Have the optimiser make its state, as it is from the second step on."""
+    """Let the optimiser create its state, as from the second step on."""
     for group in stepper.param_groups:
         for parameter in group["params"]:
             parameter.grad = torch.empty_like(parameter)

@@ -1,6 +1,6 @@
-"""Batches on the device: by index from memory, or decoded from files while the network trains.
+"""Batches on the device, by index from memory or decoded from files while the network trains.
 
-Both give uint8 (B, H, W, C) and labels (B,) for a plan of indices, so training does not know the difference.
+Both sources serve uint8 images (B, H, W, C) and labels (B,) for a plan of indices, so training handles them alike.
 """
 
 import warnings
@@ -10,90 +10,92 @@ import numpy as np
 import torch
 
 from scaling.data.dataset import AnySplit, Split, StreamSplit
-from scaling.data.streaming import Step as Step
+from scaling.data.streaming import BatchIndices as BatchIndices
 from scaling.data.streaming import in_processes, in_threads
 from scaling.study.errors import DataError
 from scaling.study.notes import Notes
 
 Batch = tuple[torch.Tensor, torch.Tensor]  # images uint8 (B, H, W, C), labels int64 (B,)
 
-LEFT_OUT, BLACK = "left out: ", "served black: "  # of notes on images that cannot be read
+LEFT_OUT, BLACK = "left out: ", "served black: "  # beginnings of notes on unreadable images
 
-SHARE_OF_GPU = 0.25  # of its free memory that a set may take; a larger one stays in the machine's memory
+SHARE_OF_GPU = 0.25  # of its free memory that a set may take; a larger set stays in the machine's memory
 
 
 class UnreadableImageWarning(UserWarning):
-    """An image of a large data set that was left out because it cannot be read."""
+    """An image of a large data set was skipped because it cannot be read."""
 
 
-def batches(split: AnySplit, plan: Iterable[Step], device: torch.device, notes: Notes | None = None) -> Iterator[Batch]:
+def batches(
+    split: AnySplit, plan: Iterable[BatchIndices], device: torch.device, notes: Notes | None = None
+) -> Iterator[Batch]:
     """Serve the batches of `plan`, in order, on `device`.
 
-    Unreadable images of a stream are left out of training, with a warning and a line in `notes` each; at evaluation,
-    where every image must have its place, they are served black.
+    Each unreadable image of a stream gives a warning and a line in `notes`. Training leaves it out; evaluation, in
+    which every image must keep its place, replaces it with a black image.
 
     Raises:
-        DataError: more different images cannot be read than the split's `most_unreadable`.
+        DataError: more distinct images are unreadable than the split's `most_unreadable`.
     """
     if isinstance(split, Split):
         return from_memory(split, plan, device)
     return from_files(split, plan, device, notes or Notes())
 
 
-def from_memory(split: Split, plan: Iterable[Step], device: torch.device) -> Iterator[Batch]:
-    """Serve decoded images, which are put onto the device once, as bytes; batch by batch, where they are too many."""
+def from_memory(split: Split, plan: Iterable[BatchIndices], device: torch.device) -> Iterator[Batch]:
+    """Serve decoded images: copy all bytes to the device once if they fit, else copy one batch at a time."""
     images, labels = _tensor(split.images), _tensor(split.labels).to(device)
     resident = fits(split.images.nbytes, device)
     if resident:
         images = images.to(device)
-    for step in plan:
-        indices = torch.from_numpy(step.indices)
+    for batch in plan:
+        indices = torch.from_numpy(batch.indices)
         there = indices.to(device, non_blocking=True)
         chosen = images[there] if resident else images[indices].pin_memory().to(device, non_blocking=True)
         yield chosen, labels[there]
 
 
-def from_files(split: StreamSplit, plan: Iterable[Step], device: torch.device, notes: Notes) -> Iterator[Batch]:
-    """Serve images that as many workers as the trial has cores decode and crop in advance."""
+def from_files(split: StreamSplit, plan: Iterable[BatchIndices], device: torch.device, notes: Notes) -> Iterator[Batch]:
+    """Serve images decoded and cropped ahead of time, by one worker for each core of the trial."""
     workers = torch.get_num_threads()
     labels = _tensor(split.labels)
     served = in_processes(split, plan, workers, device) if device.type == "cuda" else in_threads(split, plan, workers)
-    black: set[str] = set()  # in this evaluation; what training left out is known from the notes, to the next run too
-    for step, images, problems in served:
-        indices = torch.from_numpy(step.indices)
+    black: set[str] = set()  # in this evaluation; the notes hold what training left out, in earlier runs too
+    for batch, images, problems in served:
+        indices = torch.from_numpy(batch.indices)
         for _, problem in problems:
-            if step.seed is None:
+            if batch.seed is None:
                 black.add(problem)
                 refuse_too_many(black, split)
             else:
                 refuse_too_many(left_out(notes) | {problem}, split)
-            line = (BLACK if step.seed is None else LEFT_OUT) + problem
+            line = (BLACK if batch.seed is None else LEFT_OUT) + problem
             if line not in notes.lines:
                 notes.add(line)
                 warnings.warn(line, UnreadableImageWarning, stacklevel=2)
-        if problems and step.seed is not None:
+        if problems and batch.seed is not None:
             rows = torch.from_numpy(np.setdiff1d(np.arange(len(indices)), [row for row, _ in problems]))
             indices, images = indices[rows], images[rows.to(device)]
         yield images, labels[indices].to(device, non_blocking=True)
 
 
 def fits(size: int, device: torch.device) -> bool:
-    """Whether so many bytes may stay on the device for as long as a network trains on it."""
+    """Return whether `size` bytes may stay on the device while a network trains there."""
     return device.type != "cuda" or size <= SHARE_OF_GPU * torch.cuda.mem_get_info(device)[0]
 
 
 def left_out(notes: Notes) -> set[str]:
-    """What is wrong with each image that training has left out, in this run and those that it continues."""
+    """Return the problem of each image that training left out, in this run and in the runs that it continues."""
     return {line.removeprefix(LEFT_OUT) for line in notes.lines if line.startswith(LEFT_OUT)}
 
 
 def unreadable_lines(notes: Notes) -> list[str]:
-    """Lines about images that cannot be read."""
+    """Return the notes on unreadable images."""
     return [line for line in notes.lines if line.startswith((LEFT_OUT, BLACK))]
 
 
 def refuse_too_many(unreadable: set[str], split: AnySplit) -> None:
-    """Raise `DataError` where more images than the split's `most_unreadable` cannot be read."""
+    """Raise `DataError` if more images are unreadable than the split's `most_unreadable`."""
     if isinstance(split, StreamSplit) and len(unreadable) > split.most_unreadable:
         named = "; ".join(sorted(unreadable)[:5]) + ("; …" if len(unreadable) > 5 else "")
         most = f"more than data.most_unreadable = {split.most_unreadable}"
@@ -101,8 +103,8 @@ def refuse_too_many(unreadable: set[str], split: AnySplit) -> None:
 
 
 def _tensor(array: np.ndarray) -> torch.Tensor:
-    """Tensor over the same memory."""
+    """Return a tensor that shares the array's memory."""
     with warnings.catch_warnings():
-        # what Ray shares is read-only, about which torch warns; nothing here writes into it
+        # Ray shares read-only arrays, about which torch warns; nothing here writes to them.
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
         return torch.from_numpy(array)

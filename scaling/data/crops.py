@@ -1,4 +1,4 @@
-"""What training and evaluation cut out of an image that is read from its file."""
+"""Crops of images that are read from their files: random ones for training, the centre for evaluation."""
 
 import numpy as np
 from PIL import Image
@@ -6,13 +6,13 @@ from PIL import Image
 from scaling.data.decoding import cut, fit_inside
 
 # Random resized crops: Szegedy et al., "Going deeper with convolutions", arXiv 1409.4842, section 6
-CROP_AREA = (0.08, 1.0)  # part of the image
+CROP_AREA = (0.08, 1.0)  # fraction of the image
 CROP_RATIO = (3 / 4, 4 / 3)  # width over height
-EVALUATION_CROP = 0.875  # part of each side that is seen at evaluation
+EVALUATION_CROP = 0.875  # fraction of each side that evaluation uses
 
 
 def random_crop(image: Image.Image, height: int, width: int, rng: np.random.Generator) -> Image.Image:
-    """Cut out a rectangle of random area, shape and place, and resize it; in colour."""
+    """Cut out a rectangle of random area, aspect ratio and position, and resize it; return RGB."""
     for _ in range(10):
         area = image.width * image.height * rng.uniform(*CROP_AREA)
         ratio = np.exp(rng.uniform(*np.log(CROP_RATIO)))
@@ -20,11 +20,11 @@ def random_crop(image: Image.Image, height: int, width: int, rng: np.random.Gene
         if 0 < across <= image.width and 0 < down <= image.height:
             left, top = int(rng.integers(image.width - across + 1)), int(rng.integers(image.height - down + 1))
             return cut(image, (left, top, left + across, top + down), height, width, "RGB")
-    return fit_inside(image, height, width, "RGB")  # a very long image
+    return fit_inside(image, height, width, "RGB")  # the image is too elongated for such a crop
 
 
 def middle_crop(image: Image.Image, height: int, width: int) -> Image.Image:
-    """Cut out the middle, `EVALUATION_CROP` of what covers the shape, and resize it; in colour."""
+    """Resize the image to cover the target shape divided by `EVALUATION_CROP`, and cut out the centre; return RGB."""
     larger = fit_inside(image, round(height / EVALUATION_CROP), round(width / EVALUATION_CROP), "RGB")
     left, top = (larger.width - width) // 2, (larger.height - height) // 2
     return larger.crop((left, top, left + width, top + height))

@@ -1,4 +1,4 @@
-"""What a study trains on: three sets of images, their classes, and what makes sense to do to them."""
+"""A data set as a study trains on it: three sets of images, their classes, and which augmentations make sense."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,10 +10,10 @@ from scaling.data.images import StreamedImages
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """One set, decoded, in memory. Plain arrays, so that all workers of a machine share one copy.
+    """One set, decoded in memory as plain arrays, so that all workers of a machine share one copy.
 
-    Pickled by protocol 5 the pixels stay where they are (out of band): Ray keeps them in its object store and every
-    worker reads them there, without a copy. They are read-only; nothing here writes into them.
+    Pickle protocol 5 keeps the pixels out of band: Ray holds them in its object store and every worker reads them
+    there without a copy. They are read-only; nothing here writes to them.
     """
 
     images: np.ndarray  # uint8 (N, H, W, C)
@@ -29,28 +29,29 @@ class Split:
         return height, width, channels
 
     def order(self, rng: np.random.Generator) -> np.ndarray:
-        """Every image once, in random order: indices int64 (N,)."""
+        """Return the indices of all images in random order, int64 (N,)."""
         return rng.permutation(len(self))
 
 
 @dataclass(frozen=True, eq=False)
 class StreamSplit:
-    """One set too large for memory: its images are read from their files in every epoch, while the network trains."""
+    """One set too large for memory: every epoch reads its images from their files while the network trains."""
 
     images: StreamedImages
     labels: np.ndarray  # int64 (N,), counted from 0
-    shape: tuple[int, int, int]  # height, width and channels that images are brought to
-    window_bytes: float  # of row groups that are shuffled together, where images lie in such
-    most_unreadable: int  # images that may be unreadable, each with a warning, before it is an error
+    shape: tuple[int, int, int]  # height, width and channels to which images are resized
+    window_bytes: float  # of row groups that are shuffled together, if images are stored in row groups
+    most_unreadable: int  # unreadable images that give a warning each; one more is an error
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def order(self, rng: np.random.Generator) -> np.ndarray:
-        """Every image once, in random order: indices int64 (N,).
+        """Return the indices of all images in random order, int64 (N,).
 
         Images that can only be read in blocks (row groups of Parquet) are shuffled within windows of whole blocks,
-        drawn anew each time; all others freely. It follows from the files and `rng`, whatever the number of workers.
+        drawn anew each time; others are shuffled freely. The order depends on the files and `rng` only, not on the
+        number of workers.
         """
         blocks = self.images.blocks()
         if blocks is None:
@@ -67,7 +68,7 @@ AnySplit = Split | StreamSplit
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Train, validation and test images with their classes.
+    """Training, validation and test images with their classes.
 
     Choose on validation, report on test.
     """
@@ -78,7 +79,7 @@ class Dataset:
     class_names: tuple[str, ...]
     mean: tuple[float, ...]  # of the training pixels, per channel, in units of 0 to 255
     std: tuple[float, ...]
-    flip: bool  # whether an image and its mirror image are of the same class
+    flip: bool  # whether an image and its mirror image belong to the same class
     crop_padding: int  # pixels by which random crops may shift an image
 
     @property
@@ -95,7 +96,7 @@ class Dataset:
         return self.train.shape[:2]
 
     def splits(self) -> Iterator[tuple[str, AnySplit]]:
-        """Name and content of the three sets."""
+        """Yield the name and content of each of the three sets."""
         yield "train", self.train
         yield "validation", self.validation
         yield "test", self.test

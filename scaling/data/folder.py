@@ -1,4 +1,4 @@
-"""folder:PATH: one folder a class, in train/, validation/ and test/ or directly in PATH."""
+"""folder:PATH: one folder per class, in train/, validation/ and test/ or directly in PATH."""
 
 import os
 from collections.abc import Iterator
@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from scaling.data.decoding import told
+from scaling.data.decoding import data_error
 from scaling.data.images import FileImages
-from scaling.data.registry import Examples, Found, Spec, source
+from scaling.data.registry import Examples, SourceContent, Spec, source
 from scaling.data.splits import ALIASES
 from scaling.study.config import DataConfig
 from scaling.study.errors import DataError, unknown
@@ -17,7 +17,7 @@ SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".pgm", ".ppm", ".tif", ".t
 
 
 def existing(path: str) -> Path:
-    """Path of a file or folder that is there; raise `DataError` with its nearest sibling where it is not."""
+    """Return the path of an existing file or folder; else raise `DataError` and suggest the nearest sibling."""
     found = Path(path).expanduser()
     if found.exists():
         return found.resolve()
@@ -28,11 +28,11 @@ def existing(path: str) -> Path:
 
 
 @source("folder", argument="PATH")
-def folder(spec: Spec, config: DataConfig) -> Found:
-    """List a folder of class folders, or of sets of class folders; nothing is decoded."""
+def folder(spec: Spec, config: DataConfig) -> SourceContent:
+    """List a folder of class folders, or of sets of class folders; decode nothing."""
     root = existing(spec.argument)
     if not root.is_dir():
-        raise DataError(f"{root} is a file; folder:PATH needs a folder with one folder a class")
+        raise DataError(f"{root} is a file; folder:PATH needs a folder with one folder per class")
     roots = _sets(root)
     classes = {name: _class_folders(path) for name, path in roots.items()}
     names = classes["train"]
@@ -42,12 +42,12 @@ def folder(spec: Spec, config: DataConfig) -> Found:
         for extra in sorted(set(found) - set(names))
     ]
     if strangers:
-        raise told(strangers)
-    return Found({name: _examples(path, classes[name], names) for name, path in roots.items()}, tuple(names))
+        raise data_error(strangers)
+    return SourceContent({name: _examples(path, classes[name], names) for name, path in roots.items()}, tuple(names))
 
 
 def _sets(root: Path) -> dict[str, Path]:
-    """Folder of each set: those that are called so, where one of them is train and holds folders; else all is train."""
+    """Return the folder of each set; without a train folder that holds class folders, `root` itself is train."""
     named: dict[str, Path] = {}
     for path in _visible(root):
         if path.is_dir() and path.name.lower() in ALIASES:
@@ -63,8 +63,10 @@ def _class_folders(root: Path) -> list[str]:
     names = [path.name for path in _visible(root) if path.is_dir()]
     if not names:
         files = [path for path in _visible(root) if path.suffix.lower() in SUFFIXES]
-        lie = f"{len(files)} images lie directly in it; " if files else ""
-        raise DataError(f"{root} has no class folders; {lie}put the images of each class into a folder of its name")
+        loose = f"{len(files)} images lie directly in it; " if files else ""
+        raise DataError(
+            f"{root} has no class folders; {loose}put the images of each class into a folder named after it"
+        )
     return names
 
 
@@ -79,14 +81,14 @@ def _examples(root: Path, present: list[str], names: list[str]) -> Examples:
         paths += found
         labels += [names.index(name)] * len(found)
     if problems:
-        raise told(problems)
+        raise data_error(problems)
     return Examples(str(root), FileImages(root, paths), np.array(labels, np.int64))
 
 
 def _images_below(path: Path, root: Path) -> Iterator[str]:
-    """Images in a class folder and the folders in it, relative to `root`; links to folders are followed.
+    """Yield the images in a class folder and its subfolders, relative to `root`; follow links to folders.
 
-    A folder that several links lead to is read once, and one that holds the class folder itself not at all.
+    A folder that several links reach is read once. A folder that contains the class folder itself is not read.
     """
     here = path.resolve()
     seen = set(here.parents)

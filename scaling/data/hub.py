@@ -10,14 +10,14 @@ from PIL import Image
 from scaling.data.images import StreamedImages
 from scaling.data.labels import is_secret, numbered
 from scaling.data.parquet import check_columns, common_names, image_and_label, label_values
-from scaling.data.registry import Examples, Found, Spec, source
+from scaling.data.registry import Examples, SourceContent, Spec, source
 from scaling.data.splits import ALIASES
 from scaling.study.config import DataConfig
 from scaling.study.errors import DataError
 
 
 class HubImages(StreamedImages):
-    """Images in the memory-mapped cache of `datasets`, which pickles a data set as the names of its files."""
+    """Images in the memory-mapped cache of `datasets`, which pickles only the names of a data set's files."""
 
     def __init__(self, dataset: Any, column: str, rows: np.ndarray, name: str) -> None:
         self.dataset, self.column, self.rows, self.name = dataset, column, rows, name
@@ -39,19 +39,21 @@ class HubImages(StreamedImages):
 
 
 @source("hf", argument="NAME")
-def hf(spec: Spec, config: DataConfig) -> Found:
-    """Download a data set, or read it from the cache of `datasets`; what follows is the same as for parquet:PATH."""
+def hf(spec: Spec, config: DataConfig) -> SourceContent:
+    """Download a data set, or read it from the cache of `datasets`, and continue as for parquet:PATH."""
     try:
         datasets: Any = importlib.import_module("datasets")
     except ImportError:
         raise DataError(f"data source '{spec}' needs the package datasets; run: pip install datasets") from None
     try:
         bundle = datasets.load_dataset(spec.argument)
-    except Exception as error:  # of many kinds: network, names, permissions, formats
+    except Exception as error:  # of many types: network, names, permissions, formats
         raise DataError(f"{spec} cannot be loaded: {' '.join(str(error).split())}") from None
-    sets = {ALIASES[name]: dataset for name, dataset in bundle.items() if name in ALIASES}  # no "unsupervised"
+    sets = {
+        ALIASES[name]: dataset for name, dataset in bundle.items() if name in ALIASES
+    }  # leaves out others, such as "unsupervised"
     if not sets:
-        raise DataError(f"{spec} has none of the sets train, validation and test, only {', '.join(bundle)}")
+        raise DataError(f"{spec} has no set named train, validation or test; its sets are: {', '.join(bundle)}")
     first = sets.get("train") or next(iter(sets.values()))
     schema = first.features.arrow_schema
     image, label = image_and_label(schema, config, str(spec))
@@ -68,4 +70,4 @@ def hf(spec: Spec, config: DataConfig) -> Found:
         for name in sets
         if not is_secret(name, labels[name])
     }
-    return Found(found, class_names)
+    return SourceContent(found, class_names)

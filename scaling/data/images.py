@@ -1,6 +1,5 @@
-"""Images as a source keeps them: how many there are, how one is opened, where it comes from."""
+"""Images as a source stores them: how many there are, how to open one, where it comes from."""
 
-import io
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -24,7 +23,7 @@ class Images(ABC):
 
     @abstractmethod
     def place(self, index: int) -> str:
-        """Where the image comes from, for messages."""
+        """Return where the image comes from, for messages."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,28 +31,28 @@ class Blocks:
     """Which images can only be read together."""
 
     numbers: np.ndarray  # int64 (N,): block of each image
-    sizes: np.ndarray  # float64 (blocks,): bytes of each
+    sizes: np.ndarray  # float64 (blocks,): bytes of each block
 
 
 class StreamedImages(Images):
-    """Images that need not all be in memory: they stay in files, and are pickled as names and numbers."""
+    """Images that can stay in their files: pickling stores names and numbers, not pixels."""
 
     @abstractmethod
     def take(self, indices: np.ndarray) -> Self:
-        """These images alone, in this order."""
+        """Return the images at `indices`, in that order."""
 
     def blocks(self) -> Blocks | None:
-        """Which images are read together; None where each can be read by itself."""
+        """Return which images are read together, or None if each can be read on its own."""
         return None
 
     def for_one_of(self, workers: int) -> Self:
-        """What one of several worker processes needs, which keep together no more in memory than one would."""
+        """Return a copy for one of several worker processes, which together hold no more in memory than one would."""
         return self
 
 
 @dataclass(frozen=True, eq=False)
 class ArrayImages(Images):
-    """Images that the source has decoded already: uint8 (N, H, W) or (N, H, W, C)."""
+    """Images that the source has already decoded: uint8 (N, H, W) or (N, H, W, C)."""
 
     array: np.ndarray
     name: str
@@ -68,29 +67,12 @@ class ArrayImages(Images):
         return f"{self.name} image {index}"
 
 
-@dataclass(frozen=True, eq=False)
-class EncodedImages(Images):
-    """Images as JPEG, PNG or other bytes, in memory."""
-
-    contents: Sequence[bytes]
-    name: str
-
-    def __len__(self) -> int:
-        return len(self.contents)
-
-    def open(self, index: int) -> Image.Image:
-        return Image.open(io.BytesIO(self.contents[index]))
-
-    def place(self, index: int) -> str:
-        return f"{self.name} row {index}"
-
-
 class FileImages(StreamedImages):
-    """Images in files of their own.
+    """Images that are one file each.
 
     Args:
-        paths: relative to root; kept as one array of bytes, which costs worker processes nothing, where a list would
-            cost a copy each.
+        paths: relative to root; stored as one array of bytes, which worker processes share. A list would be copied to
+            each of them.
     """
 
     def __init__(self, root: Path, paths: Sequence[str] | np.ndarray) -> None:

@@ -1,30 +1,30 @@
-"""Labels as files write them, whole numbers or text, and as networks need them: numbers from 0."""
+"""Conversion of labels in files, integers or text, into the class numbers from 0 that networks need."""
 
 from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from scaling.data.decoding import MOST_PROBLEMS, told
+from scaling.data.decoding import MOST_PROBLEMS, data_error
 from scaling.study.errors import DataError
 
 
 def numbered(
     raw: Mapping[str, np.ndarray], names: tuple[str, ...] | None, place: Callable[[str, int], str]
 ) -> tuple[tuple[str, ...], dict[str, np.ndarray]]:
-    """Class names, and labels int64 (N,) of each set; labels that are text are numbered in alphabetical order.
+    """Return the class names and the labels int64 (N,) of each set; number text labels in alphabetical order.
 
     Args:
-        raw: labels of each set: integers, or str.
-        names: of the classes, where the files know them.
-        place: where a set's label of some number comes from, for messages.
+        raw: labels of each set: integers or str.
+        names: of the classes, if the files hold them.
+        place: returns where a set's label at some index comes from, for messages.
 
     Raises:
-        DataError: some labels are numbers and some are text, or a number is out of range.
+        DataError: some labels are integers and some are text, or a label is out of range.
     """
-    kinds = {key: "text" if labels.dtype.kind in "UO" else "whole numbers" for key, labels in raw.items()}
+    kinds = {key: "text" if labels.dtype.kind in "UO" else "integers" for key, labels in raw.items()}
     if len(set(kinds.values())) > 1:
-        told_kinds = " and ".join(f"{key} labels are {kind}" for key, kind in kinds.items())
-        raise DataError(f"{told_kinds}; they must all be of one kind")
+        each = " and ".join(f"{key} labels are {kind}" for key, kind in kinds.items())
+        raise DataError(f"{each}; all labels must be of the same kind")
     if "text" in kinds.values():
         known = sorted({str(label) for labels in raw.values() for label in labels})
         numbers = {name: number for number, name in enumerate(known)}
@@ -41,10 +41,10 @@ def numbered(
         for row in np.flatnonzero((values < 0) | (values >= len(names)))[: MOST_PROBLEMS + 1]
     ]
     if problems:
-        raise told(problems)
+        raise data_error(problems)
     return names, labels
 
 
 def is_secret(name: str, labels: np.ndarray) -> bool:
-    """Whether these are the labels of a test set that its authors keep secret, as the hub publishes it: all −1."""
+    """Return whether these are the labels of a secret test set, which the hub publishes as −1."""
     return name == "test" and len(labels) > 0 and bool((labels == -1).all())

@@ -1,4 +1,4 @@
-"""From a SPEC to a data set: find, divide, decode, describe."""
+"""`load_data`: find a source, divide it into three sets, decode them and compute their statistics."""
 
 import contextlib
 from collections.abc import Mapping
@@ -6,11 +6,11 @@ from collections.abc import Mapping
 import numpy as np
 
 from scaling.data.dataset import AnySplit, Dataset, Split, StreamSplit
-from scaling.data.decoding import Form, NotGreyError, decode, first_form, told
+from scaling.data.decoding import Form, NotGreyError, data_error, decode, first_form
 from scaling.data.images import StreamedImages
-from scaling.data.registry import Found, find
+from scaling.data.registry import SourceContent, find
 from scaling.data.row_groups import window_bytes
-from scaling.data.splits import Part, three_sets, with_limit
+from scaling.data.splits import Chosen, three_sets, with_limit
 from scaling.study.config import DataConfig
 from scaling.study.errors import DataError
 
@@ -19,12 +19,12 @@ SAMPLE = 512  # training images from which mean and deviation of a large data se
 
 
 def load_data(config: DataConfig) -> Dataset:
-    """Load the three sets that `config` names, decoded into memory unless they exceed `memory_gib`.
+    """Load the three sets of the source that `config` names, decoded into memory unless they exceed `memory_gib`.
 
     The same config gives the same sets, in the same order, on every machine.
 
     Raises:
-        DataError: with one line for each thing that is wrong, up to ten, naming the file.
+        DataError: one line per problem, up to ten, each naming the file.
     """
     found = find(config)
     parts = three_sets(found, config)
@@ -32,7 +32,7 @@ def load_data(config: DataConfig) -> Dataset:
     own = first_form(train.images, rows, config.image_size)
     coloured = Form(own.height, own.width, "RGB", own.resize)
     limited = with_limit(parts, found, config)
-    # of the whole set: in memory or streamed, images are cropped differently, and trials of other limits are compared
+    # Of the whole set: streamed images are cropped differently, and trials with different limits must be comparable.
     count = sum(len(indices) for _, indices in parts.values())
     for form in (own, coloured):
         if count * float(np.prod(form.shape)) > config.memory_gib * GIB:
@@ -44,22 +44,24 @@ def load_data(config: DataConfig) -> Dataset:
 
 
 def pixel_statistics(images: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation of each channel of uint8 (N, H, W, C), in units of 0 to 255."""
+    """Return mean and standard deviation of each channel of uint8 (N, H, W, C), in units of 0 to 255."""
     values = np.arange(256)
     means, deviations = [], []
-    for channel in range(images.shape[3]):  # from the histogram: exact, and without a copy in floating point
+    for channel in range(images.shape[3]):  # from the histogram: exact, without a floating-point copy
         counts = np.zeros(256)
         for start in range(0, len(images), 4096):
             counts += np.bincount(images[start : start + 4096, :, :, channel].ravel(), minlength=256)
         share = counts / counts.sum()
         mean = float(share @ values)
         means.append(mean)
-        deviations.append(max(float(np.sqrt(share @ (values - mean) ** 2)), 1.0))  # one grey level, for blank channels
+        deviations.append(
+            max(float(np.sqrt(share @ (values - mean) ** 2)), 1.0)
+        )  # at least one grey level, for blank channels
     return tuple(means), tuple(deviations)
 
 
-def _decoded(parts: Mapping[str, Part], form: Form) -> dict[str, Split]:
-    """Decode all three sets; tell what is wrong with any of them."""
+def _decoded(parts: Mapping[str, Chosen], form: Form) -> dict[str, Split]:
+    """Decode all three sets; collect the problems of all before raising."""
     splits: dict[str, Split] = {}
     problems: list[str] = []
     for name, (examples, indices) in parts.items():
@@ -68,26 +70,26 @@ def _decoded(parts: Mapping[str, Part], form: Form) -> dict[str, Split]:
         except DataError as error:
             problems += error.problems
     if problems:
-        raise told(problems)
+        raise data_error(problems)
     return splits
 
 
-def _streamed(found: Found, parts: Mapping[str, Part], form: Form, config: DataConfig) -> Dataset:
-    """Leave the images in their files; those of a sample are decoded, for the statistics."""
+def _streamed(found: SourceContent, parts: Mapping[str, Chosen], form: Form, config: DataConfig) -> Dataset:
+    """Leave the images in their files; decode a sample for the statistics."""
     if config.image_size is None:
         raise DataError(f"{config.source} is too large for memory, so its images are read from files; set"
-                        " data.image_size, the side in pixels that they are brought to")  # fmt: skip
+                        " data.image_size, the side in pixels to which they are resized")  # fmt: skip
     form = Form(form.height, form.width, "RGB", resize=True)
     splits = {name: _stream(part, form, config) for name, part in parts.items()}
     return _dataset(found, splits, *_sample_statistics(splits["train"], form, config), shift=0)
 
 
-def _stream(part: Part, form: Form, config: DataConfig) -> StreamSplit:
+def _stream(part: Chosen, form: Form, config: DataConfig) -> StreamSplit:
     examples, indices = part
     if not isinstance(examples.images, StreamedImages):
         raise DataError(
-            f"{config.source} needs more than data.memory_gib = {config.memory_gib:g} decoded and cannot be read in"
-            " every epoch, as folder:, parquet:, wds: and hf: can; raise it, or set a smaller data.image_size"
+            f"{config.source} needs more than data.memory_gib = {config.memory_gib:g} when decoded, and this"
+            " source cannot be read from files in every epoch; raise data.memory_gib or lower data.image_size"
         )
     return StreamSplit(
         examples.images.take(indices),
@@ -101,7 +103,7 @@ def _stream(part: Part, form: Form, config: DataConfig) -> StreamSplit:
 def _sample_statistics(
     train: StreamSplit, form: Form, config: DataConfig
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Statistics of `SAMPLE` training images; unreadable ones are left out, and counted when they are met."""
+    """Return the statistics of `SAMPLE` training images; skip unreadable ones, which training counts later."""
     order = train.order(np.random.default_rng(config.split_seed))
     readable: list[np.ndarray] = []
     for index in order[: SAMPLE + config.most_unreadable]:
@@ -115,7 +117,7 @@ def _sample_statistics(
 
 
 def _dataset(
-    found: Found, splits: Mapping[str, AnySplit], mean: tuple[float, ...], std: tuple[float, ...], shift: float
+    found: SourceContent, splits: Mapping[str, AnySplit], mean: tuple[float, ...], std: tuple[float, ...], shift: float
 ) -> Dataset:
     return Dataset(
         train=splits["train"],

@@ -1,7 +1,7 @@
-"""The data sources: how one is registered, and how a SPEC such as `folder:PATH` finds it.
+"""Registry of data sources, and the lookup from a SPEC such as `folder:PATH` to what a source holds.
 
-A source is one function registered by `@source`. It names and opens the images; splitting, decoding, resizing and
-checking are the same for all and done by `load_data`.
+A source is one function decorated with `@source` in a file of `scaling/data/`. It lists the images and labels.
+`load_data` splits, decodes, resizes and checks them, in the same way for all sources.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,11 +12,12 @@ import numpy as np
 from scaling.data.images import Images
 from scaling.study.config import DataConfig
 from scaling.study.errors import DataError, unknown
+from scaling.study.registry import Registry
 
 
 @dataclass(frozen=True)
 class Spec:
-    """A source as the user names it: `name` or `name:argument`."""
+    """A data source as the user writes it: `name` or `name:argument`."""
 
     name: str
     argument: str
@@ -29,57 +30,55 @@ class Spec:
 class Examples:
     """One of a source's own sets."""
 
-    name: str  # for messages: a folder, a file
+    name: str  # for messages: a folder or a file
     images: Images
     labels: np.ndarray  # int64 (N,)
 
 
 @dataclass(frozen=True)
-class Found:
-    """What a source holds: one, two or three sets under the names train, validation and test."""
+class SourceContent:
+    """What a source holds: one, two or three sets named train, validation and test."""
 
     sets: Mapping[str, Examples]
     class_names: tuple[str, ...]
-    flip: bool = True  # whether mirror images are of the same class
-    shift: float = 1 / 8  # how far a random crop may move an image, as a part of its shorter side
+    flip: bool = True  # whether an image and its mirror image belong to the same class
+    shift: float = 1 / 8  # largest shift of a random crop, as a fraction of the shorter side
 
 
-SourceFunction = Callable[[Spec, DataConfig], Found]
+SourceFunction = Callable[[Spec, DataConfig], SourceContent]
 
 
 @dataclass(frozen=True)
-class Source:
-    """A registered source: the function, and what its argument is called, if it takes one."""
+class DataSource:
+    """A registered source: its function, and the name of the argument that follows the colon, if any."""
 
     read: SourceFunction
     argument: str | None
 
 
-SOURCES: dict[str, Source] = {}
+SOURCES: Registry[DataSource] = Registry("data source", "scaling.data")
 
 
 def source(*names: str, argument: str | None = None) -> Callable[[SourceFunction], SourceFunction]:
-    """Register a function as the source behind some names; to be used as a decorator.
+    """Register the decorated function as the data source of these names.
 
     Args:
-        argument: what follows the name and a colon, such as PATH; None where nothing does.
+        argument: what the user writes after the name and a colon, such as PATH; None if nothing follows.
     """
 
     def register(function: SourceFunction) -> SourceFunction:
         for name in names:
-            if name in SOURCES:
-                raise ValueError(f"a data source named '{name}' is registered already")
-            SOURCES[name] = Source(function, argument)
+            SOURCES.add(name, DataSource(function, argument), module=function.__module__)
         return function
 
     return register
 
 
-def find(config: DataConfig) -> Found:
-    """Ask the source that `config` names what it holds.
+def find(config: DataConfig) -> SourceContent:
+    """Look up the source that `config` names and list its content.
 
     Raises:
-        DataError: no such source, or it cannot be read.
+        DataError: the source is unknown or cannot be read.
     """
     name, colon, argument = config.source.partition(":")
     if name not in SOURCES:

@@ -1,4 +1,4 @@
-"""Images in Parquet files, of which a few row groups at a time are in memory."""
+"""Images in Parquet files, with only a few row groups in memory at a time."""
 
 import functools
 import io
@@ -18,30 +18,30 @@ from scaling.study.config import DataConfig
 
 @dataclass(frozen=True, eq=False)
 class Layout:
-    """Where the row groups of some files lie."""
+    """Positions of the row groups in a list of files."""
 
     files: tuple[str, ...]
-    column: str  # of the image bytes, as Parquet names it: `image.bytes`
-    file: np.ndarray  # int32 (groups,): number of the file
-    group: np.ndarray  # int32 (groups,): number in the file
-    first: np.ndarray  # int64 (groups + 1,): number of the first row, counted over all files, and of the end
+    column: str  # of the image bytes, in Parquet's notation: `image.bytes`
+    file: np.ndarray  # int32 (groups,): index of the file
+    group: np.ndarray  # int32 (groups,): index within the file
+    first: np.ndarray  # int64 (groups + 1,): index of the first row, counted over all files; the end
     sizes: np.ndarray  # float64 (groups,): bytes of the images of each
 
 
 def window_bytes(config: DataConfig) -> float:
-    """Bytes of row groups that are shuffled together: an eighth of the memory that data may take.
+    """Return the bytes of row groups that are shuffled together: an eighth of the memory that data may take.
 
-    Twice as much is kept, so that a new window comes in while the last images of the old one are still wanted.
+    Twice as much is kept, so that a new window can be loaded while the last images of the old one are still in use.
     """
     return config.memory_gib * 2**30 / 8
 
 
 class RowGroupImages(StreamedImages):
-    """Rows of Parquet files. A row is read with its whole row group, which is kept for the next ones.
+    """Rows of Parquet files. Reading a row loads its whole row group, which is kept for the rows that follow.
 
     Args:
         rows: int64 (N,), counted over all files.
-        keep_bytes: of row groups kept in memory, least recently used ones leaving first; one is always kept.
+        keep_bytes: of row groups kept in memory; the least recently used leave first, and one is always kept.
     """
 
     def __init__(self, layout: Layout, rows: np.ndarray, keep_bytes: float) -> None:
@@ -57,7 +57,7 @@ class RowGroupImages(StreamedImages):
     def open(self, index: int) -> Image.Image:
         group = self._group(index)
         content = self._groups.get(group)[int(self.rows[index] - self.layout.first[group])].as_py()
-        return Image.open(io.BytesIO(content or b""))  # an absent image is an unreadable one
+        return Image.open(io.BytesIO(content or b""))  # a missing image counts as unreadable
 
     def place(self, index: int) -> str:
         group = self._group(index)
@@ -85,10 +85,10 @@ class RowGroupImages(StreamedImages):
 
 
 def layout_of(files: list[str], column: str) -> Layout:
-    """Read where the row groups lie, from the files' footers.
+    """Read the positions of the row groups from the files' footers.
 
     Raises:
-        OSError, pa.ArrowException: a file is no Parquet file.
+        OSError, pa.ArrowException: a file is not a Parquet file.
     """
     found: list[tuple[int, int, int, float]] = []
     for number, file in enumerate(files):
@@ -105,7 +105,7 @@ def layout_of(files: list[str], column: str) -> Layout:
 
 
 class _Groups:
-    """Row groups in memory, shared by threads; each is read once, by the thread that wants it first."""
+    """Row groups in memory, shared by threads; the first thread that needs a group reads it, once."""
 
     def __init__(self, layout: Layout, keep_bytes: float) -> None:
         self.layout, self.keep_bytes = layout, keep_bytes
@@ -114,7 +114,7 @@ class _Groups:
         self._bytes = 0.0
 
     def get(self, number: int) -> pa.Array:
-        """Image bytes (binary) of a row group's rows."""
+        """Return the image bytes (binary) of a row group's rows."""
         with self._lock:
             is_new = number not in self._kept
             if is_new:
@@ -128,7 +128,7 @@ class _Groups:
         if is_new:
             try:
                 content.set_result(self._read(number))
-            except BaseException as error:  # of Arrow, or an interruption; whoever waits must hear of it
+            except BaseException as error:  # from Arrow, or an interruption; waiting threads must receive it
                 content.set_exception(error)
         return content.result()
 

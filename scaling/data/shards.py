@@ -4,15 +4,15 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from scaling.data.decoding import told
+from scaling.data.decoding import data_error
 from scaling.data.splits import ALIASES
 
 
 def files_of_sets(files: Sequence[Path]) -> dict[str, list[Path]]:
-    """Files of each set, by the first word in their name that is one, or the name of their folder.
+    """Group files by set: the first word in a file's name that names a set, else the name of its folder.
 
     Raises:
-        DataError: the set of some files can be told, that of others cannot.
+        DataError: some files name their set and others do not.
     """
     sets: dict[str, list[Path]] = {}
     strangers = []
@@ -21,7 +21,7 @@ def files_of_sets(files: Sequence[Path]) -> dict[str, list[Path]]:
         known = next((ALIASES[word] for word in words if word in ALIASES), None)
         sets.setdefault(known or "", []).append(file)
         if known is None:
-            strangers.append(f"{file}: cannot tell its set; files begin with train-, validation- or test-")
+            strangers.append(f"{file}: does not name its set; begin its name with train-, validation- or test-")
     if "" in sets and len(sets) > 1:
-        raise told(strangers)
+        raise data_error(strangers)
     return {"train": sets[""]} if "" in sets else sets

@@ -1,16 +1,16 @@
-"""Three sets from what a source has: seeded, stratified, and nested in their limits."""
+"""Division of a source's sets into train, validation and test: seeded, stratified, with nested limits."""
 
 from collections.abc import Mapping
 
 import numpy as np
 
-from scaling.data.registry import Examples, Found
+from scaling.data.registry import Examples, SourceContent
 from scaling.study.config import DataConfig
 from scaling.study.errors import DataError
 
-Part = tuple[Examples, np.ndarray]  # a set of the source, and the examples taken from it, in its order
+Chosen = tuple[Examples, np.ndarray]  # a set of the source, and the indices of the examples taken from it, in order
 
-# What folders and files call the three sets.
+# Names of the three sets in folders and files
 ALIASES = {
     "train": "train", "training": "train",
     "validation": "validation", "valid": "validation", "val": "validation", "dev": "validation",
@@ -18,11 +18,11 @@ ALIASES = {
 }  # fmt: skip
 
 
-def three_sets(found: Found, config: DataConfig) -> dict[str, Part]:
+def three_sets(found: SourceContent, config: DataConfig) -> dict[str, Chosen]:
     """Divide a source into train, validation and test.
 
-    Three sets are taken as they are. Of two, the one beside train is the test set and validation is a part of train.
-    Of one, the test set is a part of it too. The parts are drawn by `split_seed`, each class in proportion.
+    Use three sets as they are. Given two, use the one beside train as the test set and hold out validation from train.
+    Given one, hold out the test set from it too. `split_seed` draws the held-out examples, stratified by class.
 
     Raises:
         DataError: there is no training set, a class has no training image, or too few images are left.
@@ -31,7 +31,7 @@ def three_sets(found: Found, config: DataConfig) -> dict[str, Part]:
         raise DataError(f"there is no training set, only {' and '.join(e.name for e in found.sets.values())}")
     train = found.sets["train"]
     rest = np.arange(len(train.labels))
-    parts: dict[str, Part] = {}
+    parts: dict[str, Chosen] = {}
     if len(found.sets) == 1:
         held, rest = hold_out(train.labels, rest, config.test_fraction, config.split_seed)
         parts["test"] = train, held
@@ -51,19 +51,19 @@ def three_sets(found: Found, config: DataConfig) -> dict[str, Part]:
     return {"train": (train, rest), **parts}
 
 
-def with_limit(parts: Mapping[str, Part], found: Found, config: DataConfig) -> dict[str, Part]:
-    """Take `train_limit` images for training; what is held out is the same whatever the limit is.
+def with_limit(parts: Mapping[str, Chosen], found: SourceContent, config: DataConfig) -> dict[str, Chosen]:
+    """Take `train_limit` images for training; the held-out images do not depend on the limit.
 
     Raises:
-        DataError: there are not so many, or a class has none of them.
+        DataError: there are fewer images, or a class would have none.
     """
     train, rest = parts["train"]
     if config.train_limit is None:
         return dict(parts)
     if config.train_limit > len(rest):
         raise DataError(
-            f"{train.name}: data.train_limit {config.train_limit} is more than the {len(rest)} training images that"
-            " there are; lower it, or leave it out"
+            f"{train.name}: data.train_limit {config.train_limit} is more than the {len(rest)} training images;"
+            " lower it, or leave it out"
         )
     rest = limited(train.labels, rest, config.train_limit, config.split_seed)
     _check_classes(train.labels[rest], found, f"{train.name} with data.train_limit {config.train_limit}")
@@ -71,22 +71,22 @@ def with_limit(parts: Mapping[str, Part], found: Found, config: DataConfig) -> d
 
 
 def hold_out(labels: np.ndarray, candidates: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Divide `candidates` (indices into `labels`) into a stratified part of about `fraction`, and the rest."""
+    """Divide `candidates` (indices into `labels`) into a stratified fraction of about `fraction`, and the rest."""
     order = candidates[stratified_order(labels[candidates], seed)]
     size = round(fraction * len(candidates))
     return np.sort(order[:size]), np.sort(order[size:])
 
 
 def limited(labels: np.ndarray, candidates: np.ndarray, limit: int, seed: int) -> np.ndarray:
-    """Take `limit` of the candidates, stratified; a smaller limit takes a part of what a larger one does."""
+    """Take `limit` of the candidates, stratified; a smaller limit takes a subset of what a larger one takes."""
     return np.sort(candidates[stratified_order(labels[candidates], seed)[:limit]])
 
 
 def stratified_order(labels: np.ndarray, seed: int) -> np.ndarray:
-    """Random order of which every beginning holds the classes in proportion.
+    """Return a random order in which every prefix has the classes in proportion.
 
-    Within its class, the r-th of n examples stands at (r + 1/2) / n; all are sorted by where they stand, ties at
-    random.
+    Within its class, the r-th of n examples gets the position (r + 1/2) / n; examples are sorted by position, ties in
+    random order.
     """
     shuffled = np.random.default_rng(seed).permutation(len(labels))
     by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]
@@ -97,8 +97,8 @@ def stratified_order(labels: np.ndarray, seed: int) -> np.ndarray:
     return shuffled[np.argsort(place[shuffled], kind="stable")]
 
 
-def _check_classes(train_labels: np.ndarray, found: Found, name: str) -> None:
-    """Refuse classes that cannot be learnt: no example of them is left in train."""
+def _check_classes(train_labels: np.ndarray, found: SourceContent, name: str) -> None:
+    """Raise `DataError` for classes that cannot be learnt because train has no example of them."""
     missing = np.setdiff1d(np.arange(len(found.class_names)), train_labels)
     if len(missing):
         names = ", ".join(f"'{found.class_names[label]}' (label {label})" for label in missing[:5])

@@ -1,7 +1,8 @@
-"""Images read from files while the network trains: decoded ahead, in order, by threads or by processes.
+"""Decoding of images from files while the network trains: ahead of time, in order, in threads or processes.
 
-Which of the two was measured (docs/data.md): on a CPU threads decode 10 to 15 % more, start at once and share what they
-have read; beside a GPU their Python would slow the thread that feeds it by nearly a third, so processes do it there.
+The choice rests on measurements (docs/data.md). On a CPU, threads decode 10 to 15 % more, start at once and share what
+they have read. Beside a GPU, their Python code would slow the thread that feeds it by nearly a third, so processes
+decode there.
 """
 
 import contextlib
@@ -21,60 +22,62 @@ from torch.utils.data import DataLoader, Dataset
 
 from scaling.data.crops import middle_crop, random_crop
 from scaling.data.dataset import StreamSplit
-from scaling.data.decoding import trouble
+from scaling.data.decoding import describe_problem
+from scaling.study.plugins import Shipment
 
-AHEAD_BYTES = 256 * 2**20  # decoded in advance, at most, unless two batches take more
-AHEAD_BATCHES = (2, 16)  # fewest and most batches decoded in advance
-PIECE = 8  # images that are worth a message to a worker
-NICENESS = 0  # of the threads: they decode while the network's threads wait, and give way when those work
+AHEAD_BYTES = 256 * 2**20  # most bytes decoded ahead, unless two batches take more
+AHEAD_BATCHES = (2, 16)  # fewest and most batches decoded ahead
+PIECE = 8  # fewest images worth a message to a worker
+NICENESS = 0  # of the decoding threads, which run while the network's threads wait
 
 
 @dataclass(frozen=True)
-class Step:
-    """The images of one batch, in their order."""
+class BatchIndices:
+    """The images of one batch, in order."""
 
     indices: np.ndarray  # int64 (B,)
-    seed: tuple[int, ...] | None = None  # of random crops from files; None: evaluation, which cuts the middle out
-    places: np.ndarray | None = None  # int64 (B,), where this is a share of a batch: the place of each in the whole
+    seed: tuple[int, ...] | None = None  # of random crops from files; None: centre crops, for evaluation
+    places: np.ndarray | None = None  # int64 (B,), if this is a share of a batch: positions in the whole batch
 
-    def part(self, share: slice) -> "Step":
-        """These images alone, cropped as they are in the whole batch."""
+    def part(self, share: slice) -> "BatchIndices":
+        """Return a share of the batch, whose images are cropped as in the whole batch."""
         places = np.arange(len(self.indices)) if self.places is None else self.places
-        return Step(self.indices[share], self.seed, places[share])
+        return BatchIndices(self.indices[share], self.seed, places[share])
 
 
 @dataclass(frozen=True)
 class Piece:
-    """What one worker does of a step."""
+    """The share of a batch that one worker decodes."""
 
     indices: np.ndarray  # of images
-    rows: np.ndarray  # of the step that they belong to
-    places: np.ndarray  # of the whole batch, part of the seed: a repeated image is cropped anew
+    rows: np.ndarray  # of the images in the batch
+    places: np.ndarray  # in the whole batch; part of the seed, so that a repeated image gets another crop
     seed: tuple[int, ...] | None
 
 
 class Served(NamedTuple):
-    """A step, decoded."""
+    """A decoded batch."""
 
-    step: Step
+    batch: BatchIndices
     images: torch.Tensor  # uint8 (B, H, W, C); black where unreadable
-    problems: list[tuple[int, str]]  # row of an unreadable image, and what is wrong with it
+    problems: list[tuple[int, str]]  # row of each unreadable image, and its problem
 
 
-def pieces(step: Step, workers: int, split: StreamSplit) -> list[Piece]:
-    """Divide a step among workers such that each has what lies together, the same one nearly the same row groups."""
+def pieces(batch: BatchIndices, workers: int, split: StreamSplit) -> list[Piece]:
+    """Divide a batch among workers by file position, so that each worker needs few row groups."""
     blocks = split.images.blocks()
-    by_place = step.indices if blocks is None else blocks.numbers[step.indices] * len(split) + step.indices
+    by_place = batch.indices if blocks is None else blocks.numbers[batch.indices] * len(split) + batch.indices
     rows = np.argsort(by_place, kind="stable")
-    places = np.arange(len(rows)) if step.places is None else step.places
+    places = np.arange(len(rows)) if batch.places is None else batch.places
     number = max(1, min(workers, len(rows) // PIECE))
-    return [Piece(step.indices[r], r, places[r], step.seed) for r in np.array_split(rows, number)]
+    return [Piece(batch.indices[r], r, places[r], batch.seed) for r in np.array_split(rows, number)]
 
 
 class Reader(Dataset):
-    """Reads and crops images; runs in the workers."""
+    """Read and crop images; runs in the workers."""
 
     def __init__(self, split: StreamSplit, workers: int = 1) -> None:
+        self.plugins = Shipment()  # first: it is unpickled, and so loaded, before images of a plugin's own class
         self.images, self.shape = split.images.for_one_of(workers), split.shape
 
     def __getitem__(self, piece: Piece) -> tuple[torch.Tensor, list[tuple[int, str]]]:
@@ -83,7 +86,7 @@ class Reader(Dataset):
         return torch.from_numpy(pixels), [(int(piece.rows[row]), problem) for row, problem in problems]
 
     def fill(self, out: np.ndarray, piece: Piece, rows: Sequence[int] | np.ndarray) -> list[tuple[int, str]]:
-        """Decode the images of a piece into these rows of `out`; return the rows that cannot be read, and why."""
+        """Decode the images of a piece into `rows` of `out`; return the unreadable rows and their problems."""
         height, width, _ = self.shape
         problems = []
         for index, place, row in zip(piece.indices.tolist(), piece.places.tolist(), rows, strict=True):
@@ -94,28 +97,28 @@ class Reader(Dataset):
                     else:
                         rng = np.random.default_rng((*piece.seed, place, index))
                         out[row] = random_crop(image, height, width, rng)
-            except Exception as error:  # PIL raises whatever the bytes provoke
+            except Exception as error:  # broken bytes make PIL raise many types
                 out[row] = 0
-                problems.append((int(row), trouble(self.images, index, error)))
+                problems.append((int(row), describe_problem(self.images, index, error)))
         return problems
 
 
-def in_threads(split: StreamSplit, plan: Iterable[Step], workers: int) -> Iterator[Served]:
+def in_threads(split: StreamSplit, plan: Iterable[BatchIndices], workers: int) -> Iterator[Served]:
     """Decode in threads of this process, straight into the batches."""
     reader = Reader(split)
     pool = ThreadPoolExecutor(workers, "decoder", _give_way)
-    waiting: deque[tuple[Step, torch.Tensor, list[Future[list[tuple[int, str]]]]]] = deque()
+    waiting: deque[tuple[BatchIndices, torch.Tensor, list[Future[list[tuple[int, str]]]]]] = deque()
 
     def served() -> Served:
-        step, images, parts = waiting.popleft()
-        return Served(step, images, [problem for part in parts for problem in part.result()])
+        batch, images, parts = waiting.popleft()
+        return Served(batch, images, [problem for part in parts for problem in part.result()])
 
     try:
-        for step in plan:
-            images = torch.empty((len(step.indices), *split.shape), dtype=torch.uint8)
-            parts = [pool.submit(reader.fill, images.numpy(), p, p.rows) for p in pieces(step, workers, split)]
-            waiting.append((step, images, parts))
-            if len(waiting) > batches_ahead(split, len(step.indices)):
+        for batch in plan:
+            images = torch.empty((len(batch.indices), *split.shape), dtype=torch.uint8)
+            parts = [pool.submit(reader.fill, images.numpy(), p, p.rows) for p in pieces(batch, workers, split)]
+            waiting.append((batch, images, parts))
+            if len(waiting) > batches_ahead(split, len(batch.indices)):
                 yield served()
         while waiting:
             yield served()
@@ -123,15 +126,17 @@ def in_threads(split: StreamSplit, plan: Iterable[Step], workers: int) -> Iterat
         pool.shutdown(cancel_futures=True)
 
 
-def in_processes(split: StreamSplit, plan: Iterable[Step], workers: int, device: torch.device) -> Iterator[Served]:
-    """Decode in processes; a CUDA device is given its images from pinned memory, while it works on earlier ones."""
-    context = multiprocessing.get_context("forkserver")  # plain forks inherit the locks of CUDA's and Ray's threads
+def in_processes(
+    split: StreamSplit, plan: Iterable[BatchIndices], workers: int, device: torch.device
+) -> Iterator[Served]:
+    """Decode in processes; copy to a CUDA device from pinned memory while it works on earlier batches."""
+    context = multiprocessing.get_context("forkserver")  # a plain fork inherits locks of CUDA's and Ray's threads
     context.set_forkserver_preload(["scaling.data.streaming"])
-    begun: deque[tuple[Step, list[Piece]]] = deque()
+    begun: deque[tuple[BatchIndices, list[Piece]]] = deque()
 
     def work() -> Iterator[Piece]:
-        for step in plan:
-            begun.append((step, pieces(step, workers, split)))
+        for batch in plan:
+            begun.append((batch, pieces(batch, workers, split)))
             yield from begun[-1][1]
 
     plan = iter(plan)
@@ -147,12 +152,12 @@ def in_processes(split: StreamSplit, plan: Iterable[Step], workers: int, device:
         multiprocessing_context=context,
         prefetch_factor=batches_ahead(split, len(first.indices)),
         pin_memory=device.type == "cuda",
-        generator=torch.Generator(),  # or it would draw from torch's global one
+        generator=torch.Generator(),  # the loader would otherwise draw from torch's global generator
     )
     answers = iter(loader)
     side = torch.cuda.Stream(device) if device.type == "cuda" else None
     while begun:
-        step, parts = begun.popleft()
+        batch, parts = begun.popleft()
         done = [next(answers) for _ in parts]
         with torch.cuda.stream(side) if side else contextlib.nullcontext():
             pixels = torch.cat([pixels.to(device, non_blocking=True) for pixels, _ in done])
@@ -161,15 +166,15 @@ def in_processes(split: StreamSplit, plan: Iterable[Step], workers: int, device:
         if side:
             torch.cuda.current_stream(device).wait_stream(side)
             images.record_stream(torch.cuda.current_stream(device))
-        yield Served(step, images, [problem for _, problems in done for problem in problems])
+        yield Served(batch, images, [problem for _, problems in done for problem in problems])
 
 
-def batches_ahead(split: StreamSplit, batch: int) -> int:
-    """How many batches are decoded in advance: as many as fit `AHEAD_BYTES`, between the fewest and the most."""
+def batches_ahead(split: StreamSplit, batch_size: int) -> int:
+    """Return how many batches to decode ahead: as many as fit `AHEAD_BYTES`, within `AHEAD_BATCHES`."""
     fewest, most = AHEAD_BATCHES
-    return int(np.clip(AHEAD_BYTES // (batch * np.prod(split.shape)), fewest, most))
+    return int(np.clip(AHEAD_BYTES // (batch_size * np.prod(split.shape)), fewest, most))
 
 
 def _give_way() -> None:
-    with contextlib.suppress(OSError, AttributeError):  # where a thread has no priority of its own
+    with contextlib.suppress(OSError, AttributeError):  # on systems without a priority per thread
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)

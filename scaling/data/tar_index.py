@@ -1,4 +1,4 @@
-"""Where the images lie in a tar file: read once from its headers, kept beside other caches, used for random access."""
+"""Index of the images in a tar file, for random access: read once from the headers and cached."""
 
 import contextlib
 import hashlib
@@ -18,26 +18,27 @@ from scaling.data.folder import SUFFIXES
 from scaling.data.images import StreamedImages
 from scaling.study.errors import DataError
 
-INDEX_VERSION = 1  # of the cached files; raise it when their content changes its meaning
-LABEL_FIELDS = ("label", "cls")  # of a sample's JSON, most usual first
-DAMAGE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)  # of a kept index: it is made anew
+INDEX_VERSION = 1  # of the cached files; raise it when the meaning of their content changes
+LABEL_FIELDS = ("label", "cls")  # of a sample's JSON, most common first
+# Errors of a damaged index in the cache, which is then rebuilt
+DAMAGE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
 
 
 @dataclass(frozen=True, eq=False)
 class TarIndex:
-    """The samples of one tar file, in its order; arrays (N,)."""
+    """The samples of one tar file, in file order; arrays (N,)."""
 
-    names: np.ndarray  # bytes: the member that is the image
-    offsets: np.ndarray  # int64: of its first byte in the file
+    names: np.ndarray  # bytes: name of the image's member
+    offsets: np.ndarray  # int64: of the image's first byte in the file
     sizes: np.ndarray  # int64: bytes
-    labels: np.ndarray  # str: as they are written; empty where a sample has none
+    labels: np.ndarray  # str: as in the file; empty if a sample has none
 
 
 class TarImages(StreamedImages):
-    """Images at known places of some tar files.
+    """Images at known positions in tar files.
 
     Args:
-        shard: int32 (N,): number of each image's file.
+        shard: int32 (N,): index of each image's file.
         names, offsets, sizes: as in `TarIndex`.
     """
 
@@ -48,7 +49,7 @@ class TarImages(StreamedImages):
 
     @classmethod
     def of(cls, files: tuple[str, ...], found: list[TarIndex]) -> "TarImages":
-        """All images of some files."""
+        """Return all images of some files."""
         shard = np.repeat(np.arange(len(found), dtype=np.int32), [len(index.names) for index in found])
         columns = (np.concatenate([getattr(index, name) for index in found]) for name in ("names", "offsets", "sizes"))
         return cls(files, shard, *columns)
@@ -70,27 +71,27 @@ class TarImages(StreamedImages):
 
 
 def indexed(file: Path, label_field: str | None, cache: Path) -> TarIndex:
-    """Index of a tar file: the one in `cache`, if the file has not changed since, else a new one, which is kept there.
+    """Return the index of a tar file: from `cache` if the file has not changed, else a new one, which is cached.
 
     Args:
-        label_field: of a sample's JSON; None finds one of `LABEL_FIELDS`.
+        label_field: of a sample's JSON; None means the first of `LABEL_FIELDS` that is there.
 
     Raises:
-        DataError: the file is no tar file, or is cut off, or is compressed; a sample's JSON tells no class; or it
-            cannot be told which image or which class is a sample's.
+        DataError: the file is not a tar file, is truncated or compressed, or the image or class of a sample is invalid
+            or ambiguous.
     """
     state = file.stat()
     identity = (INDEX_VERSION, str(file), state.st_size, state.st_mtime_ns, label_field)
-    kept = cache / f"{hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:20]}.npz"
-    with contextlib.suppress(*DAMAGE), kept.open("rb") as content, np.load(content, allow_pickle=False) as arrays:
+    cached = cache / f"{hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:20]}.npz"
+    with contextlib.suppress(*DAMAGE), cached.open("rb") as content, np.load(content, allow_pickle=False) as arrays:
         return TarIndex(**{field.name: arrays[field.name] for field in fields(TarIndex)})
     index = _read(file, label_field)
-    with contextlib.suppress(OSError):  # without a place to keep it, it is read again next time
+    with contextlib.suppress(OSError):  # an index that cannot be cached is rebuilt next time
         cache.mkdir(parents=True, exist_ok=True)
-        temporary = kept.with_suffix(f".{os.getpid()}.tmp")
+        temporary = cached.with_suffix(f".{os.getpid()}.tmp")
         with temporary.open("wb") as out:
             np.savez(out, **{field.name: getattr(index, field.name) for field in fields(TarIndex)})
-        temporary.replace(kept)
+        temporary.replace(cached)
     return index
 
 
@@ -101,11 +102,11 @@ class _Sample:
     size: int = 0
     label: str = ""
     endings: set[str] = field(default_factory=set)  # of its members
-    dotted: str = ""  # a member that would be an image, were a sample's name not what stands before the first dot
+    dotted: str = ""  # a member like 0001.left.png, which is no image of its own: names end at the first dot
 
 
 def _read(file: Path, label_field: str | None) -> TarIndex:
-    """Go through the headers: members of one name up to its first dot are one sample, as WebDataset has it."""
+    """Read the headers; members whose names agree up to the first dot are one sample, as in WebDataset."""
     samples: dict[str, _Sample] = {}
     end = 0
     try:
@@ -116,21 +117,21 @@ def _read(file: Path, label_field: str | None) -> TarIndex:
                     folder, base = os.path.split(member.name)
                     stem, _, ending = base.partition(".")
                     _note(samples.setdefault(os.path.join(folder, stem), _Sample()), ending, member, tar, label_field)
-                tar.members = []  # type: ignore[attr-defined]  # or all headers of a large file stay in memory
+                tar.members = []  # type: ignore[attr-defined]  # frees the headers, which fill memory in large files
         _check_end(file, end)
     except (tarfile.TarError, EOFError) as error:
         done = sum(bool(sample.name) for sample in samples.values())
         raise DataError(
-            f"{file}: not a whole, uncompressed tar file: {' '.join(str(error).split())} after {done} images; fetch it"
-            " again, or unpack what is packed"
+            f"{file}: not a complete, uncompressed tar file: {' '.join(str(error).split())} after {done} images;"
+            " download it again, or decompress it"
         ) from None
     except _SampleError as error:
         raise DataError(f"{file}: {error}") from None
     for sample in samples.values():
         if sample.dotted and not sample.name:
             raise DataError(
-                f"{file}: {sample.dotted}: a sample's name ends at its first dot, so this is no image of its own; write"
-                " names without dots"
+                f"{file}: {sample.dotted}: a sample's name ends at its first dot, so this is not a sample of its own;"
+                " use names without dots"
             )
     whole = [sample for sample in samples.values() if sample.name]
     return TarIndex(
@@ -142,21 +143,21 @@ def _read(file: Path, label_field: str | None) -> TarIndex:
 
 
 def _check_end(file: Path, end: int) -> None:
-    """Raise where no end mark stands behind the last member: tarfile takes a damaged header for the end."""
+    """Raise if no end marker follows the last member: tarfile mistakes a damaged header for the end."""
     with file.open("rb") as content:
         content.seek(end)
         if content.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
-            raise tarfile.ReadError("cut off or damaged")
+            raise tarfile.ReadError("truncated or damaged")
 
 
 class _SampleError(Exception):
-    """What a sample is cannot be told."""
+    """A sample is invalid or ambiguous."""
 
 
 def _note(sample: _Sample, ending: str, member: tarfile.TarInfo, tar: tarfile.TarFile, label_field: str | None) -> None:
-    """Take from a member what it says of its sample: the image, its class, or nothing."""
+    """Add to `sample` what its member holds: the image, the class, or nothing of use."""
     if ending in sample.endings:
-        raise _SampleError(f"{member.name} is there twice; which of them is the sample's cannot be told")
+        raise _SampleError(f"{member.name} occurs twice; keep one")
     sample.endings.add(ending)
     if "." + ending.lower() in SUFFIXES and not sample.name:
         sample.name, sample.offset, sample.size = member.name, member.offset_data, member.size
@@ -173,7 +174,7 @@ def _note(sample: _Sample, ending: str, member: tarfile.TarInfo, tar: tarfile.Ta
         values = content if isinstance(content, dict) else {}
         label = next((values[name] for name in names if values.get(name) is not None), "")
         if not isinstance(label, str | int) or isinstance(label, bool):
-            raise _SampleError(f"{member.name}: its label is {json.dumps(label)[:60]}, neither a number nor a name")
+            raise _SampleError(f"{member.name}: label {json.dumps(label)[:60]} is neither an integer nor a string")
         sample.label = str(label)
 
 

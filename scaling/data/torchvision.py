@@ -1,4 +1,4 @@
-"""cifar10, cifar100 and others: small data sets by their torchvision names, downloaded once."""
+"""cifar10, cifar100 and others: small data sets of torchvision, downloaded once."""
 
 import importlib
 import os
@@ -12,16 +12,16 @@ import numpy as np
 from PIL import Image
 
 from scaling.data.images import Images
-from scaling.data.registry import Examples, Found, Spec, source
+from scaling.data.registry import Examples, SourceContent, Spec, source
 from scaling.study.config import DataConfig
 from scaling.study.errors import DataError
 
-PATIENCE_SECONDS = 20.0  # with a server that does not answer
+TIMEOUT_SECONDS = 20.0  # of a server that does not answer
 
 
 @dataclass(frozen=True)
-class Kind:
-    """How torchvision spells a data set, and whether its mirror images are of the same class."""
+class TorchvisionSet:
+    """How torchvision names and loads a data set, and whether mirror images belong to the same class."""
 
     name: str  # of the class in torchvision.datasets
     flip: bool
@@ -32,20 +32,20 @@ class Kind:
 
 _TRAIN = {"split": "train"}
 _TEST = {"split": "test"}
-KINDS = {
-    "cifar10": Kind("CIFAR10", flip=True),
-    "cifar100": Kind("CIFAR100", flip=True),
-    "fashion_mnist": Kind("FashionMNIST", flip=True),
-    "kmnist": Kind("KMNIST", flip=False),
-    "mnist": Kind("MNIST", flip=False),
-    "stl10": Kind("STL10", flip=True, train=_TRAIN, test=_TEST, labels="labels"),
-    "svhn": Kind("SVHN", flip=False, train=_TRAIN, test=_TEST, labels="labels"),
+DATA_SETS = {
+    "cifar10": TorchvisionSet("CIFAR10", flip=True),
+    "cifar100": TorchvisionSet("CIFAR100", flip=True),
+    "fashion_mnist": TorchvisionSet("FashionMNIST", flip=True),
+    "kmnist": TorchvisionSet("KMNIST", flip=False),
+    "mnist": TorchvisionSet("MNIST", flip=False),
+    "stl10": TorchvisionSet("STL10", flip=True, train=_TRAIN, test=_TEST, labels="labels"),
+    "svhn": TorchvisionSet("SVHN", flip=False, train=_TRAIN, test=_TEST, labels="labels"),
 }
 
 
 @dataclass(frozen=True)
 class TorchvisionImages(Images):
-    """Images of a torchvision data set, which opens them itself."""
+    """Images of a torchvision data set, opened by torchvision."""
 
     dataset: Any
     name: str
@@ -61,14 +61,14 @@ class TorchvisionImages(Images):
 
 
 def data_root() -> Path:
-    """Folder of what is downloaded or computed once: $SCALING_DATA, default ~/.cache/scaling/data."""
+    """Return the folder of downloads and caches: $SCALING_DATA, default ~/.cache/scaling/data."""
     return Path(os.environ.get("SCALING_DATA", "~/.cache/scaling/data")).expanduser()
 
 
-@source(*KINDS)
-def torchvision(spec: Spec, config: DataConfig) -> Found:
-    """Read a data set from $SCALING_DATA (default ~/.cache/scaling/data), where it is downloaded if it is missing."""
-    kind = KINDS[spec.name]
+@source(*DATA_SETS)
+def torchvision(spec: Spec, config: DataConfig) -> SourceContent:
+    """Read a data set from `data_root()`; download it there first if it is missing."""
+    kind = DATA_SETS[spec.name]
     root = data_root()
     sets = {"train": _load(kind, kind.train, spec.name, root), "test": _load(kind, kind.test, spec.name, root)}
     examples = {
@@ -81,15 +81,14 @@ def torchvision(spec: Spec, config: DataConfig) -> Found:
     }
     known = getattr(sets["train"], "classes", None)
     names = known or range(int(examples["train"].labels.max()) + 1)
-    return Found(examples, tuple(map(str, names)), flip=kind.flip)
+    return SourceContent(examples, tuple(map(str, names)), flip=kind.flip)
 
 
-def _load(kind: Kind, which: Mapping[str, Any], name: str, root: Path) -> Any:
-    build = getattr(
-        importlib.import_module("torchvision.datasets"), kind.name
-    )  # an import of seconds, made when needed
+def _load(kind: TorchvisionSet, which: Mapping[str, Any], name: str, root: Path) -> Any:
+    # torchvision takes seconds to import, so it is imported here and not at the top.
+    build = getattr(importlib.import_module("torchvision.datasets"), kind.name)
     before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(PATIENCE_SECONDS)  # torchvision waits for ever
+    socket.setdefaulttimeout(TIMEOUT_SECONDS)  # torchvision has no timeout of its own
     try:
         root.mkdir(parents=True, exist_ok=True)
         return build(root=str(root), download=True, **which)

@@ -1,7 +1,4 @@
-"""Costs without training.
-
-The package can be called as the function of the same name: `scaling.measure(model, image_size=224)`.
-"""
+"""Costs without training; the package is also the function `scaling.measure(model, image_size=224)`."""
 
 import sys
 import types
@@ -16,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class _Callable(types.ModuleType):
-    """The package, which is also the function `scaling.measure`. Both load torch at the first call only."""
+    """The package, which is also the function `scaling.measure`; both load torch at the first call only."""
 
     def __call__(self, model: "nn.Module", image_size: "ImageSize", in_chans: int = 3) -> "CountedCost":
         from scaling.costs.complexity import measure

@@ -1,11 +1,10 @@
-"""Costs without training: `python -m scaling.measure --model timm:resnet50`, or of every cell of a space."""
+"""`python -m scaling.measure`: costs without training, of models by name or of every cell of a space."""
 
 import argparse
 import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import torch
@@ -17,11 +16,14 @@ from rich.text import Text
 from scaling.console import Terminal
 from scaling.costs.counting.quick import ImageSize
 from scaling.costs.live_tensors import Step
-from scaling.costs.matching import COSTS
+from scaling.costs.matching import match_costs
+from scaling.measure.columns import in_order, readable, title
 from scaling.measure.models import Candidate, from_models, from_space
 from scaling.measure.rows import Row, breakdown, measured, solved, timed
 from scaling.space.overrides import parse_overrides
-from scaling.study.errors import CostError, command, unknown
+from scaling.study import plugins
+from scaling.study.command import command
+from scaling.study.errors import CostError, unknown
 
 EPILOG = """\
 examples:
@@ -32,33 +34,14 @@ examples:
 
 MACs are multiply-accumulates of convolutions, linear layers and matrix products of one image; FLOPs = 2 x MACs.
 Single models are counted by fvcore and by torch, which must agree; spaces by torch, checked on a sample.
-Exit code: 0, or 2 for a mistake in what was asked.
+Exit code: 0, or 2 for a mistake in the arguments.
 """
-HOW = ("runs", "precision", "device")
-TITLES = {
-    "params": "params",
-    "macs": "MACs",
-    "fvcore_flops": "fvcore FLOPs",
-    "activations": "activations",
-    "training_macs": "training MACs",
-    "training_memory_bytes": "training memory",
-    "inference_memory_bytes": "inference memory",
-    "training_memory": "training memory",
-    "inference_memory": "inference memory",
-    "batch_size": "batch",
-    "share": "of MACs",
-    "gap": "off target",
-    "latency_ms": "median ms",
-    "low_ms": "quartile 1 ms",
-    "high_ms": "quartile 3 ms",
-    "images_per_second": "images/s",
-}
 
 
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m scaling.measure",
-        description="Say what models cost, without training them.",
+        description="Print the costs of models without training them.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -68,26 +51,29 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="a family's parameter, or a space's setting"
     )
-    parser.add_argument("--data", metavar="SPEC", help="of a space: data other than it names")
-    parser.add_argument("--samples", type=int, metavar="N", help="of a space: sample N cells instead of taking all")
+    parser.add_argument("--data", metavar="SPEC", help="of a space: replaces its data")
+    parser.add_argument("--samples", type=int, metavar="N", help="of a space: sample N cells instead of all")
     parser.add_argument("--image-size", type=image_size, metavar="N|HxW", help="in pixels [the model's own, or 224]")
     parser.add_argument("--in-chans", type=int, metavar="N", help="channels of the image [3]")
     parser.add_argument("--num-classes", type=int, metavar="N", help="[the model's own, or 1000]")
-    parser.add_argument("--batch-size", type=int, metavar="N", help="predict memory for so many images a step")
+    parser.add_argument("--batch-size", type=int, metavar="N", help="predict memory for N images per step")
     parser.add_argument("--precision", choices=["float32", "bfloat16"], help="of memory and latency [float32]")
     parser.add_argument("--optimizer", help="of training memory: adamw, lamb or sgd [adamw]")
-    parser.add_argument("--checkpointing", action="store_true", help="predict memory with gradient checkpointing")
-    parser.add_argument("--memory", action="store_true", help="of a space: predict memory at its own batch size")
-    parser.add_argument("--device", default=None, help="cpu or cuda, of memory and latency [cuda where there is one]")
-    parser.add_argument("--latency", action="store_true", help="time each: one image, and as many as fit up to 256")
-    parser.add_argument("--compiled", action="store_true", help="time what torch.compile makes of each, too")
-    parser.add_argument("--seconds", type=float, default=2.0, help="for how long to repeat each that is timed [2]")
+    parser.add_argument("--checkpointing", action="store_true", help="predict memory with activation checkpointing")
+    parser.add_argument("--memory", action="store_true", help="of a space: predict memory at its batch size")
+    parser.add_argument("--device", default=None, help="cpu or cuda, of memory and latency [cuda if there is one]")
+    parser.add_argument(
+        "--latency", action="store_true", help="time each with one image and with as many as fit up to 256"
+    )
+    parser.add_argument("--compiled", action="store_true", help="also time each after torch.compile")
+    parser.add_argument("--seconds", type=float, default=2.0, help="how long to repeat each timing [2]")
     parser.add_argument("--allow-busy", action="store_true", help="time even while other processes use the device")
-    parser.add_argument("--match", metavar="COST=VALUE", help=f"solve for a cost; one of {', '.join(COSTS)}")
+    parser.add_argument("--match", metavar="COST=VALUE", help=f"solve for a cost; one of {', '.join(match_costs())}")
     parser.add_argument("--vary", default="width", metavar="KEY", help="parameter that --match solves for [width]")
-    parser.add_argument("--by", choices=["operator", "module"], help="of one model: where its costs come from")
+    parser.add_argument("--by", choices=["operator", "module"], help="of one model: split its costs")
     parser.add_argument("--sort", metavar="COLUMN", help="of the table, such as macs; smallest first")
     parser.add_argument("--descending", action="store_true", help="with --sort: largest first")
+    plugins.add_option(parser)
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--csv", action="store_true", help="print CSV, whole numbers")
     form.add_argument("--json", action="store_true", help="print JSON, whole numbers")
@@ -106,17 +92,18 @@ def image_size(text: str) -> ImageSize:
 @command
 def main(argv: list[str] | None = None) -> int:
     options = parser().parse_args(argv)
+    plugins.load(options.plugin)
     options.device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
     show(sorted_rows(rows_for(options), options.sort, options.descending), options)
     return 0
 
 
 def rows_for(options: argparse.Namespace) -> list[Row]:
-    """Rows of the table that was asked for."""
+    """Return the rows of the requested table."""
     found = candidates(options)
     if options.by:
         if len(found) != 1:
-            raise CostError(f"--by tells where the costs of one model come from; {len(found)} were named")
+            raise CostError(f"--by splits the costs of one model; {len(found)} were named")
         return breakdown(found[0], options.by)
     if options.match:
         cost, target = _target(options.match)
@@ -139,7 +126,7 @@ def rows_for(options: argparse.Namespace) -> list[Row]:
 
 
 def candidates(options: argparse.Namespace) -> list[Candidate]:
-    """What was asked for."""
+    """Return the models to measure."""
     settings = parse_overrides(options.set, options.data if options.space else None)
     known = {name: getattr(options, name) for name in ("image_size", "in_chans", "num_classes")}
     given = {name: value for name, value in known.items() if value is not None}
@@ -149,12 +136,12 @@ def candidates(options: argparse.Namespace) -> list[Candidate]:
         return list(from_models(options.model, settings, given))
     if given:
         flag = next(iter(given)).replace("_", "-")
-        raise CostError(f"--{flag}: the data of a space decide that; use --data, or --set data.image_size=N")
+        raise CostError(f"--{flag}: a space's data decide that; use --data, or --set data.image_size=N")
     return from_space(options.space, settings, options.samples, options.device if options.memory else None)
 
 
 def step_of(candidate: Candidate, options: argparse.Namespace) -> Step | None:
-    """The step that memory is predicted for; none where no batch size was given."""
+    """Return the step whose memory is predicted, or None without a batch size."""
     asked = {name: getattr(options, name) for name in ("batch_size", "precision", "optimizer")}
     settings = {**candidate.recipe, **{name: value for name, value in asked.items() if value is not None}}
     if "batch_size" not in settings:
@@ -163,7 +150,7 @@ def step_of(candidate: Candidate, options: argparse.Namespace) -> Step | None:
 
 
 def without(name: str, found: Sequence[Candidate]) -> list[Candidate]:
-    """Candidates that differ in more than the parameter `name`, without it."""
+    """Return the distinct candidates without the parameter `name`."""
     distinct: dict[str, Candidate] = {}
     for candidate in found:
         kept = candidate.without(name)
@@ -172,7 +159,7 @@ def without(name: str, found: Sequence[Candidate]) -> list[Candidate]:
 
 
 def sorted_rows(rows: list[Row], column: str | None, descending: bool) -> list[Row]:
-    """Rows in the order of a column's values; rows without one come last."""
+    """Sort rows by a column; rows without a value come last."""
     if column is None:
         return rows
     if column not in columns_of(rows):
@@ -182,9 +169,8 @@ def sorted_rows(rows: list[Row], column: str | None, descending: bool) -> list[R
 
 
 def columns_of(rows: list[Row]) -> list[str]:
-    """Columns of a table: what tells the rows apart, then the numbers, then how they were measured."""
-    found = dict.fromkeys(key for row in rows for key in row)
-    return sorted(found, key=lambda column: (column in HOW, column in TITLES))
+    """Return the columns of a table in their order."""
+    return in_order(list(dict.fromkeys(key for row in rows for key in row)))
 
 
 def show(rows: list[Row], options: argparse.Namespace) -> None:
@@ -205,33 +191,15 @@ def show(rows: list[Row], options: argparse.Namespace) -> None:
 
 
 def as_table(rows: list[Row]) -> Table:
-    """Rows in units that people read."""
+    """Return rows as a table in readable units."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     columns = columns_of(rows)
     for column in columns:
         is_number = any(isinstance(row.get(column), int | float) for row in rows)
-        table.add_column(TITLES.get(column, column), justify="right" if is_number else "left")
+        table.add_column(title(column), justify="right" if is_number else "left")
     for row in rows:
         table.add_row(*(Text(readable(column, row.get(column)), no_wrap=True) for column in columns))
     return table
-
-
-def readable(column: str, value: Any) -> str:
-    """A number with its unit, three digits behind the point at most."""
-    if value is None or isinstance(value, str):
-        return value or ""
-    if column in ("share", "gap"):
-        return f"{100 * value:+.1f} %" if column == "gap" else f"{100 * value:.1f} %"
-    if "memory" in column:
-        return f"{value / 2**30:,.2f} GiB" if value >= 2**30 else f"{value / 2**20:,.1f} MiB"
-    if column.endswith("_ms"):
-        return f"{value:,.3f}"
-    if column not in TITLES or column == "batch_size":
-        return str(value)
-    for size, letter in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
-        if value >= size:
-            return f"{value / size:,.3f}{letter}"
-    return f"{value:,.0f}"
 
 
 def _target(text: str) -> tuple[str, float]:
@@ -242,7 +210,7 @@ def _target(text: str) -> tuple[str, float]:
     try:
         return cost, float(TypeAdapter(ByteSize).validate_python(value)) if "memory" in cost else float(value)
     except ValueError:
-        raise CostError(f"--match {text}: '{value}' is no number") from None
+        raise CostError(f"--match {text}: '{value}' is not a number") from None
 
 
 if __name__ == "__main__":

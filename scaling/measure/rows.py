@@ -1,4 +1,4 @@
-"""Rows of a table of costs: one for a model, or one for each part of it, or for each way to time it."""
+"""Rows of a table of costs: one per model, per part of a model, or per way to time it."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,10 +6,11 @@ from typing import Any
 from scaling.costs.complexity import Audit, audit
 from scaling.costs.latency import largest_batch, measure_latency
 from scaling.costs.live_tensors import Precision, Step
-from scaling.costs.matching import match
+from scaling.costs.matching import counted, match
 from scaling.costs.memory import predict_inference, predict_training
 from scaling.measure.models import Candidate
 from scaling.study.errors import CostError
+from scaling.study.metrics import COUNTED, counted_costs
 
 Row = dict[str, Any]
 
@@ -22,14 +23,15 @@ def audited(candidate: Candidate) -> Audit:
 
 
 def measured(candidate: Candidate, step: Step | None) -> Row:
-    """What a candidate costs, and with `step` the memory that it is predicted to occupy."""
+    """Return the costs of a candidate, and with `step` its predicted memory."""
     cost = candidate.cost or audited(candidate).cost
-    row = {**candidate.labels, **cost.model_dump(exclude_none=True)}
+    derived = {name: counted(name, cost) for name in counted_costs() if name not in COUNTED}
+    row = {**candidate.labels, **cost.model_dump(exclude_none=True), **derived}
     if step is None or cost.training_memory_bytes is not None:
         return row
-    place = (candidate.image_size, candidate.in_chans)
-    training = predict_training(candidate.build("meta", checkpointing=step.checkpointing), *place, step)
-    inference = predict_inference(candidate.build("meta"), *place, step)
+    image = (candidate.image_size, candidate.in_chans)
+    training = predict_training(candidate.build("meta", checkpointing=step.checkpointing), *image, step)
+    inference = predict_inference(candidate.build("meta"), *image, step)
     return {
         **row,
         "batch_size": step.batch_size,
@@ -47,19 +49,19 @@ def timed(
     seconds: float,
     allow_busy: bool,
 ) -> list[Row]:
-    """How long a candidate takes for one image and for as many as fit: times alone, without its costs.
+    """Time a candidate with one image and with as many as fit; the rows hold times only, no costs.
 
     Args:
-        kinds: of each, whether to compile the model.
+        kinds: for each timing, whether to compile the model.
     """
     model = candidate.build(device)
-    place = (candidate.image_size, candidate.in_chans)
-    most = largest_batch(model, *place, precision=precision, most=MOST_IMAGES)
+    image = (candidate.image_size, candidate.in_chans)
+    most = largest_batch(model, *image, precision=precision, most=MOST_IMAGES)
     rows = []
     for batch_size in dict.fromkeys((1, most)):
         for compiled in kinds:
             how = Step(batch_size, precision)
-            times = measure_latency(model, *place, step=how, compiled=compiled, seconds=seconds, allow_busy=allow_busy)
+            times = measure_latency(model, *image, step=how, compiled=compiled, seconds=seconds, allow_busy=allow_busy)
             rows.append(
                 {
                     "images": batch_size,
@@ -77,7 +79,7 @@ def timed(
 
 
 def breakdown(candidate: Candidate, part: str) -> list[Row]:
-    """Where the costs of a candidate come from.
+    """Split the costs of a candidate.
 
     Args:
         part: `operator`, or `module`, whose rows include the modules inside.
@@ -89,18 +91,18 @@ def breakdown(candidate: Candidate, part: str) -> list[Row]:
         return [
             {
                 "operator": name,
-                "kind": price.kind,
-                "calls": price.calls,
-                "macs": price.macs,
-                "share": price.macs / total,
-                "activations": price.activations,
-                "fvcore_flops": price.macs + price.charge,
+                "kind": cost.kind,
+                "calls": cost.calls,
+                "macs": cost.macs,
+                "share": cost.macs / total,
+                "activations": cost.activations,
+                "fvcore_flops": cost.macs + cost.charge,
             }
-            for name, price in result.traced.by_operator().items()
+            for name, cost in result.traced.by_operator().items()
         ]
     rows = []
-    for name, cost_table in result.traced.by_module().items():
-        macs = sum(price.macs for price in cost_table.values())
+    for name, costs in result.traced.by_module().items():
+        macs = sum(cost.macs for cost in costs.values())
         rows.append(
             {
                 "module": name or "(all)",
@@ -108,15 +110,15 @@ def breakdown(candidate: Candidate, part: str) -> list[Row]:
                 "params": sum(parameter.numel() for parameter in model.get_submodule(name).parameters()),
                 "macs": macs,
                 "share": macs / total,
-                "activations": sum(price.activations for price in cost_table.values()),
-                "fvcore_flops": macs + sum(price.charge for price in cost_table.values()),
+                "activations": sum(cost.activations for cost in costs.values()),
+                "fvcore_flops": macs + sum(cost.charge for cost in costs.values()),
             }
         )
     return rows
 
 
 def solved(candidate: Candidate, cost: str, target: float, vary: str, step: Step | None) -> Row:
-    """The value of `vary` at which a candidate has a cost, or nearly."""
+    """Return the value of `vary` at which a candidate has a cost, or nearly."""
     if candidate.family is None:
         raise CostError(f"{candidate.labels['model']} is one network; --match needs a family, such as patchconvnet")
     found = match(candidate.family, candidate.arch, cost=cost, target=target, vary=vary, step=step)

@@ -1,7 +1,7 @@
 """Attention augmented networks: ResNets, Wide ResNet and MnasNet with some convolutions augmented.
 
-Bello et al., "Attention Augmented Convolutional Networks", arXiv 1904.09925. docs/models.md says what is the paper's
-and what is assumed. The plain networks are timm's, and `wide_resnet`'s.
+Bello et al., "Attention Augmented Convolutional Networks", arXiv 1904.09925. docs/models.md lists what the
+paper defines and what is assumed. The plain networks are timm's and `wide_resnet`'s.
 """
 
 import functools
@@ -26,26 +26,25 @@ from scaling.models.attention_augmented import (
     attention_channels,
 )
 from scaling.models.pooled_network import PooledNetwork
-from scaling.models.pooling import PoolingChoice
+from scaling.models.pooling import AVERAGE, PoolingChoice
 from scaling.models.registry import ImageSize, Positive, family, seeded
 from scaling.models.wide_resnet import WideResNet
 from scaling.study.errors import ModelError, unknown
 
-Place = tuple[
-    nn.Module, str, int
-]  # a module, the name of a convolution in it, by how much that one's output is reduced
+# a module, the name of a convolution in it, and the reduction of that convolution's output
+Site = tuple[nn.Module, str, int]
 
 
 @dataclass(frozen=True)
 class Base:
     """A network to augment, and how the paper augments it."""
 
-    build: Callable[[float, float, int], nn.Module]  # width and depth multipliers, image channels -> the plain trunk
-    places: Callable[[Any], list[list[Place]]]  # convolutions of a trunk that can be augmented, stage by stage
+    build: Callable[[float, float, int], nn.Module]  # width and depth multipliers, image channels → the plain trunk
+    sites: Callable[[Any], list[list[Site]]]  # convolutions of a trunk that can be augmented, stage by stage
     kappa: float
     upsilon: float
     heads: int = 8
-    largest_map: int | None = None  # side of the largest map that attention sees whole
+    largest_map: int | None = None  # side of the largest map that attention reads at full resolution
 
 
 def _resnet(block: type[BasicBlock | Bottleneck], layers: tuple[int, ...]) -> Callable[[float, float, int], ResNet]:
@@ -61,8 +60,8 @@ def _resnet(block: type[BasicBlock | Bottleneck], layers: tuple[int, ...]) -> Ca
     return build
 
 
-def _resnet_places(trunk: ResNet) -> list[list[Place]]:
-    """Return the 3×3 of each bottleneck, or the first 3×3 of each basic block; it carries the stage's stride."""
+def _resnet_sites(trunk: ResNet) -> list[list[Site]]:
+    """Return the 3×3 of each bottleneck, or the first 3×3 of each basic block, which has the stage's stride."""
     stages = cast(list[nn.Sequential], [trunk.layer1, trunk.layer2, trunk.layer3, trunk.layer4])
     return [
         [(block, "conv2" if isinstance(block, Bottleneck) else "conv1", 4 * 2**number) for block in stage]
@@ -75,14 +74,14 @@ def _wide_resnet(width: float, depth: float, in_chans: int) -> WideResNet:
     return WideResNet(widths=widths, blocks=_scaled_depth(4, depth), in_chans=in_chans)
 
 
-def _wide_resnet_places(trunk: WideResNet) -> list[list[Place]]:
+def _wide_resnet_sites(trunk: WideResNet) -> list[list[Site]]:
     """Return the first 3×3 of every block."""
     stages = cast(list[nn.Sequential], list(trunk.stages))
     return [[(block, "conv1", 2**number) for block in stage] for number, stage in enumerate(stages)]
 
 
-# MnasNet-A1, Tan et al., arXiv 1807.11626, figure 7, in timm's notation. Its size at four widths (2.91, 3.89, 5.26 and
-# 6.10 M) is that of the baseline that is reported for the paper.
+# MnasNet-A1, Tan et al., arXiv 1807.11626, figure 7, in timm's notation. Its sizes at four widths (2.91, 3.89, 5.26 and
+# 6.10 M) are those of the paper's baseline.
 _MNASNET = (
     "ds_r1_k3_s1_e1_c16_noskip",
     "ir_r2_k3_s2_e6_c24",
@@ -103,17 +102,17 @@ def _mnasnet(width: float, depth: float, in_chans: int) -> EfficientNet:
     )
 
 
-def _mnasnet_places(trunk: EfficientNet) -> list[list[Place]]:
-    """Return the 1×1 that expands each inverted bottleneck; it works on the map before the block's own stride."""
-    stages: list[list[Place]] = []
+def _mnasnet_sites(trunk: EfficientNet) -> list[list[Site]]:
+    """Return the 1×1 that expands each inverted bottleneck, on the map before the block's stride."""
+    stages: list[list[Site]] = []
     reduction = 2
     for stage in cast(list[nn.Sequential], list(trunk.blocks)):
-        places: list[Place] = []
+        sites: list[Site] = []
         for block in cast(list[Any], list(stage)):
             if hasattr(block, "conv_pwl"):
-                places.append((block, "conv_pw", reduction))
+                sites.append((block, "conv_pw", reduction))
             reduction *= block.conv_dw.stride[0]
-        stages.append(places)
+        stages.append(sites)
     return stages
 
 
@@ -122,14 +121,14 @@ def _scaled_depth(blocks: int, depth: float) -> int:
 
 
 BASES: dict[str, Base] = {
-    "resnet18": Base(_resnet(BasicBlock, (2, 2, 2, 2)), _resnet_places, kappa=0.25, upsilon=0.25),
-    "resnet34": Base(_resnet(BasicBlock, (3, 4, 6, 3)), _resnet_places, kappa=0.25, upsilon=0.25),
-    "resnet50": Base(_resnet(Bottleneck, (3, 4, 6, 3)), _resnet_places, kappa=0.2, upsilon=0.1),
-    "resnet101": Base(_resnet(Bottleneck, (3, 4, 23, 3)), _resnet_places, kappa=0.2, upsilon=0.1),
-    "resnet152": Base(_resnet(Bottleneck, (3, 8, 36, 3)), _resnet_places, kappa=0.2, upsilon=0.1),
-    # whole 32 × 32 maps would take 8 · 1024² weights for each image in each of four layers
-    "wide_resnet28_10": Base(_wide_resnet, _wide_resnet_places, kappa=0.2, upsilon=0.1, largest_map=16),
-    "mnasnet_100": Base(_mnasnet, _mnasnet_places, kappa=0.1, upsilon=0.1, heads=4),
+    "resnet18": Base(_resnet(BasicBlock, (2, 2, 2, 2)), _resnet_sites, kappa=0.25, upsilon=0.25),
+    "resnet34": Base(_resnet(BasicBlock, (3, 4, 6, 3)), _resnet_sites, kappa=0.25, upsilon=0.25),
+    "resnet50": Base(_resnet(Bottleneck, (3, 4, 6, 3)), _resnet_sites, kappa=0.2, upsilon=0.1),
+    "resnet101": Base(_resnet(Bottleneck, (3, 4, 23, 3)), _resnet_sites, kappa=0.2, upsilon=0.1),
+    "resnet152": Base(_resnet(Bottleneck, (3, 8, 36, 3)), _resnet_sites, kappa=0.2, upsilon=0.1),
+    # full 32 × 32 maps would take 8 · 1024² weights per image in each of four layers
+    "wide_resnet28_10": Base(_wide_resnet, _wide_resnet_sites, kappa=0.2, upsilon=0.1, largest_map=16),
+    "mnasnet_100": Base(_mnasnet, _mnasnet_sites, kappa=0.1, upsilon=0.1, heads=4),
 }
 
 
@@ -141,14 +140,13 @@ def _known(name: str) -> str:
 
 BaseName = Annotated[str, AfterValidator(_known), Field(description="the network to augment")]
 LargestMap = Annotated[
-    int, Field(gt=0, description="side of the largest map that attention sees whole; larger ones are averaged first")
+    int, Field(gt=0, description="side of the largest map read in full; larger ones are averaged first")
 ]
-AVERAGE = PoolingChoice("average")
 
 
 @dataclass(frozen=True)
-class Augmentation:
-    """How the convolutions of a network are augmented; the parameters of the family, the base's own filled in."""
+class AttentionAugmentation:
+    """How the convolutions of a network are augmented: parameters of the family, with the base's defaults."""
 
     kappa: float
     upsilon: float
@@ -159,13 +157,13 @@ class Augmentation:
     relative: bool
 
     @classmethod
-    def of(cls, arch: Mapping[str, Any]) -> "Augmentation":
+    def of(cls, arch: Mapping[str, Any]) -> "AttentionAugmentation":
         base = BASES[arch["base"]]
         own = {name: arch[name] for name in cls.__dataclass_fields__}
         return cls(**{name: getattr(base, name) if value is None else value for name, value in own.items()})
 
     def problems(self, channels: int) -> list[str]:
-        """Say what keeps a layer of so many output channels from being augmented."""
+        """Return what keeps a layer of so many output channels from being augmented."""
         sizes = {"kappa": self.kappa, "upsilon": self.upsilon}
         try:
             attention_channels(channels, **sizes, heads=self.heads, min_key_channels=self.min_key_channels)
@@ -174,7 +172,7 @@ class Augmentation:
         return []
 
     def layer(self, conv: nn.Conv2d, map_size: tuple[int, int]) -> AttentionAugmentedConv2d:
-        """Build what takes the place of `conv`, whose output is a map of `map_size`."""
+        """Build the replacement of `conv`, whose output is a map of `map_size`."""
         return AttentionAugmentedConv2d(
             conv.in_channels,
             conv.out_channels,
@@ -192,19 +190,19 @@ class Augmentation:
 
 @functools.lru_cache(maxsize=32)
 def _on_meta(base: str, width: float, depth: float) -> nn.Module:
-    """Build a plain trunk without weights, to ask about its shapes."""
+    """Build a plain trunk without weights, for its shapes."""
     with torch.device("meta"):
         return BASES[base].build(width, depth, 3)
 
 
-def _places(base: Base, trunk: nn.Module, stages: int) -> list[Place]:
-    """Return the convolutions to augment: those of so many of the last stages."""
-    by_stage = base.places(trunk)
-    return [place for stage in by_stage[len(by_stage) - stages :] for place in stage]
+def _sites(base: Base, trunk: nn.Module, stages: int) -> list[Site]:
+    """Return the convolutions to augment: those of the last `stages` stages."""
+    by_stage = base.sites(trunk)
+    return [site for stage in by_stage[len(by_stage) - stages :] for site in stage]
 
 
 def _reduced(image_size: tuple[int, int], reduction: int) -> tuple[int, int]:
-    """Return the size of a map; every network here halves with padding, so that odd sides are rounded up."""
+    """Return the size of a map; all networks here halve with padding, so that odd sides are rounded up."""
     return -(-image_size[0] // reduction), -(-image_size[1] // reduction)
 
 
@@ -213,16 +211,16 @@ def _last_map(trunk: nn.Module, image_size: tuple[int, int]) -> tuple[int, int]:
 
 
 def _broken_rules(arch: Mapping[str, Any]) -> Iterator[str]:
-    base, augmentation = BASES[arch["base"]], Augmentation.of(arch)
+    base, augmentation = BASES[arch["base"]], AttentionAugmentation.of(arch)
     trunk = _on_meta(arch["base"], arch["width"], arch["depth"])
-    count = len(base.places(trunk))
+    count = len(base.sites(trunk))
     if augmentation.stages > count:
         yield f"stages {augmentation.stages} is above {count}, the number of stages of {arch['base']}"
         return
     problems: list[str] = []
-    for module, name, _ in _places(base, trunk, augmentation.stages):
+    for module, name, _ in _sites(base, trunk, augmentation.stages):
         problems += augmentation.problems(getattr(module, name).out_channels)
-    yield from problems[:1]  # the others say the same of other layers
+    yield from problems[:1]  # the others repeat it for other layers
     yield from arch["pooling"].problems(
         cast(int, trunk.num_features),
         num_classes=arch["num_classes"],
@@ -231,7 +229,7 @@ def _broken_rules(arch: Mapping[str, Any]) -> Iterator[str]:
 
 
 @family(check=_broken_rules)
-def attention_augmented(
+def attention_augmented(  # one parameter per setting of the family
     *,
     base: BaseName = "resnet50",
     kappa: Kappa | None = None,
@@ -250,16 +248,16 @@ def attention_augmented(
     dropout: Annotated[float, Field(ge=0, lt=1, description="probability that the classifier misses a feature")] = 0.0,
     seed: int | None = None,
 ) -> PooledNetwork:
-    """Build an attention augmented network; `kappa`, `upsilon`, `heads` and `largest_map` default to the base's own.
+    """Build an attention augmented network; `kappa`, `upsilon`, `heads` and `largest_map` default to the base's.
 
-    `upsilon` 0 is the plain network. The ResNets' stem keeps its 64 channels whatever the width.
+    With `upsilon` 0 it is the plain network. The ResNets' stem keeps its 64 channels whatever the width.
     """
     size = image_size if isinstance(image_size, tuple) else (image_size, image_size)
-    augmentation = Augmentation.of(locals())
+    augmentation = AttentionAugmentation.of(locals())
     with seeded(seed, "trunk"):
         trunk = BASES[base].build(width, depth, in_chans)
         if augmentation.upsilon > 0:
-            for module, name, reduction in _places(BASES[base], trunk, stages):
+            for module, name, reduction in _sites(BASES[base], trunk, stages):
                 setattr(module, name, augmentation.layer(getattr(module, name), _reduced(size, reduction)))
     return PooledNetwork(
         trunk,

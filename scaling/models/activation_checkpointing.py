@@ -1,7 +1,7 @@
-"""Gradient checkpointing: blocks are computed a second time in the backward pass instead of being kept in memory.
+"""Activation checkpointing: the backward pass computes blocks again instead of keeping their activations in memory.
 
-Chen et al., "Training deep nets with sublinear memory cost", arXiv 1604.06174. It changes no number: random draws are
-repeated, and batch norms keep the statistics of the first time.
+Chen et al., "Training deep nets with sublinear memory cost", arXiv 1604.06174. It changes no result: random draws
+are repeated, and batch norms keep the statistics of the first pass.
 """
 
 import contextlib
@@ -14,26 +14,28 @@ from torch.nn.modules.batchnorm import _NormBase
 from scaling.study.errors import ModelError
 
 
-def checkpoint_gradients(model: nn.Module, name: str) -> None:
-    """Have `model` keep only the inputs of its blocks for the backward pass; run that inside `recomputing`.
+def enable_activation_checkpointing(model: nn.Module, name: str) -> None:
+    """Let `model` keep only the inputs of its blocks for the backward pass.
+
+    Run the backward pass inside `preserved_statistics`.
 
     Args:
-        name: what the message calls the model.
+        name: of the model, for the message.
 
     Raises:
-        ModelError: it has no gradient checkpointing.
+        ModelError: it does not support activation checkpointing.
     """
     try:
         model.set_grad_checkpointing(True)  # pyright: ignore[reportCallIssue]
-    except (AttributeError, AssertionError, TypeError, NotImplementedError):  # timm refuses in all of these ways
-        raise ModelError(f"{name} has no gradient checkpointing; leave the option out") from None
+    except (AttributeError, AssertionError, TypeError, NotImplementedError):  # timm refuses in any of these ways
+        raise ModelError(f"{name} does not support activation checkpointing; leave the option out") from None
 
 
 @contextlib.contextmanager
-def recomputing(model: nn.Module) -> Iterator[None]:
-    """Keep a backward pass through a checkpointed `model` from counting a batch twice in its batch norms' statistics.
+def preserved_statistics(model: nn.Module) -> Iterator[None]:
+    """Keep the backward pass of a checkpointed `model` from adding a batch twice to its batch norms' statistics.
 
-    They move in copies while blocks are computed again.
+    Blocks that are computed again update copies.
     """
     norms = [module for module in model.modules() if isinstance(module, _NormBase) and module.track_running_stats]
     kept = [dict(norm._buffers) for norm in norms]

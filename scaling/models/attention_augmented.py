@@ -24,18 +24,18 @@ def attention_channels(
 ) -> tuple[int, int]:
     """Return the key channels dk and value channels dv of all heads together, each a multiple of `heads`.
 
-    dk is κ · out, but at least `min_key_channels` a head, and may exceed the layer's own width; dv is υ · out. Both are
-    rounded down. "κ = 2υ = 0.2" in the paper is one chain of equations: κ = 0.2 and υ = 0.1.
+    dk is κ · out, but at least `min_key_channels` per head, and may exceed the layer's width; dv is υ · out. Both are
+    rounded down. The paper's "κ = 2υ = 0.2" is one chain of equations: κ = 0.2 and υ = 0.1.
 
     Raises:
-        ModelError: where υ is above zero and yet leaves less than one value channel a head.
+        ModelError: υ is above zero and yet leaves less than one value channel per head.
     """
     dk = max(min_key_channels * heads, _share(kappa, out_channels, heads))
     dv = _share(upsilon, out_channels, heads)
     if upsilon > 0 and dv == 0:
         raise ModelError(
             f"upsilon {upsilon} of {out_channels} channels is less than one for each of {heads} heads;"
-            " take a larger upsilon or width, fewer heads, or upsilon 0 for no attention"
+            " use a larger upsilon or width, fewer heads, or upsilon 0 for no attention"
         )
     return dk, dv
 
@@ -45,10 +45,10 @@ def _share(part: float, channels: int, heads: int) -> int:
 
 
 class RelativePositions(nn.Module):
-    """What a query adds to its logit for a key so many rows and columns away.
+    """The part of a query's logit that depends on how many rows and columns away the key is.
 
-    One vector for each vertical and one for each horizontal distance, shared by all heads of a layer. On a map larger
-    than the tables, distances beyond them take the farthest one's vector; on a smaller map the outer ones rest.
+    There is one vector per vertical and one per horizontal distance, shared by all heads of a layer. On a map larger
+    than the tables, larger distances use the vector of the largest; on a smaller map the outer vectors are unused.
     """
 
     def __init__(self, map_size: tuple[int, int], channels: int) -> None:
@@ -61,13 +61,13 @@ class RelativePositions(nn.Module):
             nn.init.normal_(table, std=channels**-0.5)
 
     def no_weight_decay(self) -> set[str]:
-        """Name the tables, which weight decay leaves alone."""
+        """Return the names of the tables, which have no weight decay."""
         return {"height", "width"}
 
     def forward(self, query: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the vertical (N, h, H, W, H') and horizontal (N, h, H, W, W') part for queries (N, h, d, H, W).
 
-        Every query meets every row and every column once, not every position: (H + W) · d products a query.
+        Every query is multiplied with every row and every column once, not with every position: (H + W) · d products.
         """
         vertical = query.permute(3, 0, 1, 4, 2).flatten(1, 3) @ _by_distance(self.height, query.shape[3])
         horizontal = query.permute(4, 0, 1, 3, 2).flatten(1, 3) @ _by_distance(self.width, query.shape[4])
@@ -91,7 +91,7 @@ class SelfAttention2d(nn.Module):
     def __init__(
         self, in_channels: int, *, key_channels: int, value_channels: int, heads: int, map_size: tuple[int, int] | None
     ) -> None:
-        """Build it; `map_size` (H, W) sizes the relative position tables, none leaves positions out."""
+        """Build it; `map_size` (H, W) sizes the relative position tables, and None leaves positions out."""
         super().__init__()
         self.heads = heads
         self.key_channels = key_channels
@@ -102,9 +102,9 @@ class SelfAttention2d(nn.Module):
         self.init_weights()
 
     def init_weights(self) -> None:
-        """Draw the projections with unit gain, so that logits begin of the same size whatever the share of attention.
+        """Draw the projections with unit gain, so that initial logits have one size whatever the share of attention.
 
-        The paper does not say how; the position tables keep their own initialisation.
+        The paper does not define it; the position tables keep their own initialisation.
         """
         for projection in (self.qkv, self.out):
             nn.init.normal_(projection.weight, std=projection.in_channels**-0.5)
@@ -112,12 +112,12 @@ class SelfAttention2d(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         query, key, value = self._project(x)
         weights = self._weights(query, key)
-        # value (N, h, e, P') times weights (N, h, P, P') transposed: channels before positions, as the map has them
+        # value (N, h, e, P') times weights (N, h, P, P') transposed: channels before positions, as in the map
         attended = value @ weights.transpose(-2, -1)
         return self.out(attended.flatten(1, 2).unflatten(-1, x.shape[2:]))
 
     def weights(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the attention (N, h, P, P') of each position, by rows, for each other one of a map (N, C, H, W)."""
+        """Return the attention (N, h, P, P') of each position, by rows, to every position of a map (N, C, H, W)."""
         query, key, _ = self._project(x)
         return self._weights(query, key)
 
@@ -127,7 +127,7 @@ class SelfAttention2d(nn.Module):
         logits = query.flatten(3).transpose(-2, -1) @ key.flatten(3)
         if self.positions is not None:
             vertical, horizontal = self.positions(query)
-            # in place: the sum is as large as the attention itself, and no operand of an addition is kept for backward
+            # in place: the sum is as large as the attention itself, and an addition keeps no operand for backward
             by_row_and_column = logits.view(*vertical.shape, horizontal.shape[-1])
             by_row_and_column += vertical.unsqueeze(-1)
             by_row_and_column += horizontal.unsqueeze(-2)
@@ -146,12 +146,12 @@ class SelfAttention2d(nn.Module):
 class AttentionAugmentedConv2d(nn.Module):
     """Concat[convolution, self-attention]: (N, C, H, W) to (N, out_channels, ⌈H/stride⌉, ⌈W/stride⌉).
 
-    The convolution gives out − dv channels, attention dv; with υ = 1 there is no convolution, with υ = 0 no attention.
-    The paper puts a batch norm behind the whole, which belongs to the network. Params: k² C (out − dv) + C (2 dk + dv)
-    + dv² + (2H + 2W − 2) d.
+    The convolution has out − dv channels, attention dv; with υ = 1 there is no convolution, with υ = 0 no attention.
+    The batch norm behind it in the paper belongs to the network. Params: k² C (out − dv) + C (2 dk + dv) + dv²
+    + (2H + 2W − 2) d.
     """
 
-    def __init__(
+    def __init__(  # the paper's parameters beside those of a convolution
         self,
         in_channels: int,
         out_channels: int,
@@ -170,16 +170,16 @@ class AttentionAugmentedConv2d(nn.Module):
         """Build the layer; padding keeps the map's size, as the concatenation needs.
 
         Args:
-            kernel_size: of the convolution, odd; queries, keys and values come from 1×1 convolutions whatever it is.
-            map_size: height and width of the output map for which position tables are made. Other maps work.
+            kernel_size: of the convolution, odd; queries, keys and values always come from 1×1 convolutions.
+            map_size: height and width of the output map that sizes the position tables. Other maps work.
             stride: of both branches; attention reads every stride-th position.
             bias: of the convolution; attention's projections have none.
             relative: add relative position logits.
-            pooled: attend on the 3×3, stride-2 averages of the map and enlarge the result bilinearly, for maps on which
-                (H·W)² weights a head are too many.
+            pooled: attend to the 3×3, stride-2 averages of the map and enlarge the result bilinearly, for maps whose
+                (H·W)² weights per head are too many.
 
         Raises:
-            ModelError: where υ leaves less than one channel a head, or the kernel is even.
+            ModelError: υ leaves less than one channel per head, or the kernel is even.
         """
         super().__init__()
         if kernel_size % 2 == 0:

@@ -1,4 +1,4 @@
-"""Weights in files: the authors' checkpoints read, and models of ours written and read back whole."""
+"""Weights in files: reading the authors' checkpoints, and writing and reading models of this package."""
 
 import argparse
 import json
@@ -13,17 +13,18 @@ import safetensors.torch
 import torch
 from torch import nn
 
+from scaling.models.pool import Pool
 from scaling.models.registry import build_model
 from scaling.study.errors import ModelError
-from scaling.study.storage import Place, place, write_atomically
+from scaling.study.storage import RemotePath, place, write_atomically
 
 State = dict[str, torch.Tensor]
 
-# Mean and deviation of ImageNet's training pixels by channel, in units of 0 to 255.
+# mean and standard deviation of ImageNet's training pixels by channel, in 0 to 255
 IMAGENET_MEAN = (123.675, 116.28, 103.53)
 IMAGENET_STD = (58.395, 57.12, 57.375)
 
-# The authors' names -> ours, the first match applies.
+# the authors' names → ours; the first match applies
 _RENAMES: list[tuple[str, str | Callable[[re.Match[str]], str]]] = [
     (r"^patch_embed\.proj\.(\d+)\.0\.", lambda match: f"stem.convs.{int(match[1]) // 2}."),  # GELUs lie between
     (r"^(blocks\.\d+)\.attn\.qkv_pos\.0\.", r"\1.pointwise1."),
@@ -42,13 +43,13 @@ _CLASS_HEAD = re.compile(r"^head\.(\d+)\.(weight|bias)$")
 
 
 def translate(state: Mapping[str, torch.Tensor], model: nn.Module | None = None) -> State:
-    """Rename a state dict of the authors' PatchConvNet to ours; return one of ours as it is.
+    """Translate a state dict of the authors' PatchConvNet to this package; return one of this package as it is.
 
-    One linear layer a class becomes one matrix, 1×1 convolutions become linear layers, the token loses its batch axis.
-    `model` is unused: timm passes it.
+    The linear layers of the classes become one matrix, 1×1 convolutions become linear layers, and the token loses its
+    batch axis. `model` is unused; timm passes it.
 
     Raises:
-        ModelError: where the heads of the classes are not numbered from 0 without a gap.
+        ModelError: the heads of the classes are not numbered from 0 without a gap.
     """
     if "cls_token" not in state:
         return dict(state)
@@ -82,14 +83,14 @@ def _renamed(name: str) -> str:
 
 
 def load_pretrained(model: nn.Module, path: str | Path, *, new_head: bool = False) -> None:
-    """Load weights into `model`, whole or not at all: the authors' checkpoints under their own names, or ours.
+    """Load weights into `model`, completely or not at all: the authors' checkpoints, or those of this package.
 
     Args:
         path: a `.pth` (read with `weights_only=True`) or `.safetensors` file.
-        new_head: leave the classifier as it is, and class tokens too, for fine-tuning on other classes.
+        new_head: keep the model's classifier and class tokens, for fine-tuning on other classes.
 
     Raises:
-        ModelError: if the file cannot be read or does not fit; says which tensors, or which size, do not.
+        ModelError: the file cannot be read or does not fit; names the tensors, or the sizes, that do not.
     """
     path = Path(path)
     state, own = translate(_read(path)), model.state_dict()
@@ -105,11 +106,11 @@ def load_pretrained(model: nn.Module, path: str | Path, *, new_head: bool = Fals
 def _fresh_names(model: nn.Module) -> set[str]:
     names = {name for name, _ in model.named_parameters() if name.startswith("head.classifier.")}
     pool = getattr(getattr(model, "head", None), "pool", None)
-    return names | ({"head.pool.token"} if getattr(pool, "per_class", False) else set())
+    return names | ({f"head.pool.{name}" for name in pool.class_parameters()} if isinstance(pool, Pool) else set())
 
 
 def _misfit(state: State, own: State) -> str | None:
-    """Say what keeps `state` from being loaded where `own` is; none if nothing does."""
+    """Return what keeps `state` from replacing `own`, or None."""
     missing = [name for name in own if name not in state]
     surplus = [name for name in state if name not in own]
     shapes = [name for name in own if name in state and state[name].shape != own[name].shape]
@@ -126,7 +127,7 @@ def _misfit(state: State, own: State) -> str | None:
 
 
 def _sizes(state: State) -> dict[str, int]:
-    """Read the size of a PatchConvNet off its tensors, as far as it is one."""
+    """Return the size of a PatchConvNet from its tensors, as far as it is one."""
     sizes: dict[str, int] = {}
     convs = sorted(name for name in state if re.match(r"^stem\.convs\.\d+\.weight$", name))
     blocks = {name.split(".")[1] for name in state if name.startswith("blocks.")}
@@ -146,17 +147,17 @@ def _listed(names: Sequence[str], most: int = 4) -> str:
 
 
 def _read(path: Path) -> State:
-    """Read a state dict, from under the usual wrappings."""
+    """Read a state dict, without the usual wrappings."""
     if not path.is_file():
         raise ModelError(f"no checkpoint at {path}")
     try:
         if path.suffix == ".safetensors":
             content: Any = safetensors.torch.load_file(path)
         else:
-            # DeiT's training script leaves its options in the file
+            # DeiT's training script stores its options in the file
             with torch.serialization.safe_globals([argparse.Namespace]):
                 content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a broken or foreign pickle fails in any way
+    except Exception as error:  # a broken or foreign pickle may raise anything
         reason = str(error).strip().split("\n")[0][:120]
         raise ModelError(
             f"{path} is not a checkpoint that can be read safely ({type(error).__name__}: {reason})"
@@ -170,7 +171,7 @@ def _read(path: Path) -> State:
 
 
 def _unwrapped(state: Mapping[str, torch.Tensor]) -> State:
-    """Drop the prefix that a wrapper around the whole model (DDP, torch.compile) put before every name."""
+    """Drop the prefix that a wrapper of the whole model (DDP, torch.compile) puts before every name."""
     for prefix in ("module.", "_orig_mod."):
         if all(name.startswith(prefix) for name in state):
             state = {name.removeprefix(prefix): tensor for name, tensor in state.items()}
@@ -184,19 +185,19 @@ def _is_state(content: object) -> bool:
 
 @dataclass(frozen=True)
 class SavedModel:
-    """A model read back: in evaluation mode, with what is needed to use it."""
+    """A model read from a file, in evaluation mode, with all that is needed to use it."""
 
     model: nn.Module
     family: str
     arch: dict[str, Any]  # complete: with num_classes, image_size and in_chans
-    class_names: list[str]  # empty where they are not known
+    class_names: list[str]  # empty where unknown
     mean: list[float]  # subtracted from the channels of images in 0 to 255, before the model
     std: list[float]  # by which they are then divided
 
 
-def save_model(
+def save_model(  # one parameter per field of `SavedModel`
     model: nn.Module,
-    path: str | Path | Place,
+    path: str | Path | RemotePath,
     *,
     family: str,
     arch: Mapping[str, Any],
@@ -204,12 +205,12 @@ def save_model(
     mean: Sequence[float] = IMAGENET_MEAN,
     std: Sequence[float] = IMAGENET_STD,
 ) -> None:
-    """Write a model's weights, and how to build it, as a safetensors file; whole or not at all.
+    """Write a model's weights, and how to build it, as a safetensors file; completely or not at all.
 
     Args:
-        arch: the parameters it was built with, `num_classes`, `image_size` and `in_chans` among them.
-        mean: what was subtracted from the channels of images in 0 to 255 before the model, as in a `Dataset`.
-        std: by what they were then divided.
+        arch: the parameters it was built with, including `num_classes`, `image_size` and `in_chans`.
+        mean: subtracted from the channels of images in 0 to 255 before the model, as in a `Dataset`.
+        std: by which they are then divided.
     """
     about = {"family": family, "arch": dict(arch), "class_names": list(class_names), "mean": [*mean], "std": [*std]}
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
@@ -220,7 +221,7 @@ def load_model(path: str | Path) -> SavedModel:
     """Build the model of a file that `save_model` wrote, on the CPU and in evaluation mode.
 
     Raises:
-        ModelError: if there is no such file, or it is another one.
+        ModelError: there is no such file, or it was not written by `save_model`.
     """
     path = Path(path)
     state = _read(path)
@@ -229,10 +230,12 @@ def load_model(path: str | Path) -> SavedModel:
             about = json.loads((file.metadata() or {})["scaling"])
     except (KeyError, ValueError, safetensors.SafetensorError):
         raise ModelError(
-            f"{path} does not say which network it holds; it is no file of a study (scaling.load_pretrained reads"
-            " bare weights into a model)"
+            f"{path} does not describe its network, so it was not kept by a study; read bare weights into a model with"
+            " scaling.load_pretrained"
         ) from None
-    arch = {**about["arch"], "pretrained": False} if "pretrained" in about["arch"] else about["arch"]  # are in the file
+    arch = dict(about["arch"])
+    if "pretrained" in arch:
+        arch["pretrained"] = False  # the weights are in the file
     model = build_model(about["family"], seed=0, **arch)
     if problem := _misfit(state, model.state_dict()):
         raise ModelError(f"{path} does not fit the model that it names: {problem}")

@@ -1,17 +1,18 @@
-"""From the last map to logits: pooling, final norm, classifier; the same for every family."""
+"""Heads: pooling, final norm and classifier, from the last map to logits; the same for every family."""
 
 from typing import Any, cast
 
 import torch
 from torch import nn
 
-from scaling.models.attention_pooling import NORM_EPS, Pool, init_linears
+from scaling.models.layers import NORM_EPS, init_linears, is_autocasting
+from scaling.models.pool import Pool
 from scaling.models.pooling import TIMM_POOLINGS, PoolingChoice
 from scaling.models.registry import seeded
 
 
 class ClassTokenLinear(nn.Module):
-    """One linear score for each class, read from that class's own token: (N, K, C) to (N, K)."""
+    """One linear score per class, read from that class's own token: (N, K, C) to (N, K)."""
 
     def __init__(self, features: int, classes: int) -> None:
         super().__init__()
@@ -20,7 +21,7 @@ class ClassTokenLinear(nn.Module):
         nn.init.trunc_normal_(self.weight, std=0.02)
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
-        # one batched product; written as one so that counters see it
+        # written as one batched product, which counters see
         return (tokens.unsqueeze(-2) @ self.weight.unsqueeze(-1)).flatten(1) + self.bias
 
 
@@ -40,11 +41,11 @@ class PooledHead(nn.Module):
         """Put a norm and a classifier behind `pool`.
 
         Args:
-            norm: normalise the pooled vector (or class tokens); a pooling that wants it is normalised anyway.
+            norm: normalise the pooled vector (or class tokens); a pooling with `wants_norm` is normalised anyway.
             num_classes: 0 leaves the classifier out.
-            dropout: probability with which the classifier misses a feature in training.
-            features: length of the vector that the classifier reads, where the network puts layers of its own between
-                the norm and the classifier; it then calls the head for what comes before them, and the classifier.
+            dropout: probability that the classifier misses a feature in training.
+            features: length of the vector that the classifier reads, for networks with layers of their own between norm
+                and classifier. They call the head with `pre_logits`, then their layers, then the classifier.
             seed: of the classifier's initial weights.
         """
         super().__init__()
@@ -59,15 +60,18 @@ class PooledHead(nn.Module):
 
     def forward(self, x: torch.Tensor, pre_logits: bool = False) -> torch.Tensor:
         """Return logits (N, K), or with `pre_logits` the vector (N, C') or class tokens (N, K, C') before them."""
-        x = self.norm(self.pool(x))
+        pooled = self.pool(x)
+        if pooled.dtype != x.dtype and not is_autocasting(x):
+            pooled = pooled.to(x.dtype)  # in half precision a pooling may compute in float32
+        x = self.norm(pooled)
         return x if pre_logits else self.classifier(self.dropout(x))
 
     def no_weight_decay(self) -> set[str]:
-        """Name the parameters that weight decay leaves alone, besides those of one dimension."""
+        """Return the names of parameters without weight decay, besides those of one dimension."""
         return {f"pool.{name}" for name in self.pool.no_weight_decay()}
 
     def reset(self, num_classes: int) -> None:
-        """Replace the classifier by a new one for `num_classes`; class tokens are new too, where there are some."""
+        """Replace the classifier, and class tokens where there are some, by new ones for `num_classes`."""
         like = next(self.norm.parameters(), next(self.classifier.parameters(), torch.empty(0)))
         if num_classes > 0:
             self.pool.reset_classes(num_classes)
@@ -84,7 +88,7 @@ class PooledHead(nn.Module):
 
 
 class MapHead(nn.Module):
-    """No head: the map (N, H, W, C) as it is. What timm calls no classifier and no pooling."""
+    """No head: returns the map (N, H, W, C) as it is; timm's "no classifier and no pooling"."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -98,7 +102,7 @@ class MapHead(nn.Module):
         return set()
 
 
-def pooled_head(
+def pooled_head(  # one parameter per property of the network
     channels: int,
     *,
     pooling: PoolingChoice,
@@ -111,8 +115,10 @@ def pooled_head(
 ) -> PooledHead:
     """Build a head for maps (N, H, W, `channels`) of `map_size` (height, width).
 
-    `norm` says whether the trunk ends un-normalised; `layer_scale` is the trunk's, kept unless the pooling's is set.
-    Without classes there is no classifier, and a pooling with a token a class has one token.
+    Args:
+        num_classes: 0 leaves the classifier out, and a pooling with a token per class then has one token.
+        norm: normalise the pooled vector, for trunks that do not end in a norm.
+        layer_scale: the trunk's, which the pooling uses unless its own is set.
     """
     defaults = {} if layer_scale is None else {"layer_scale": layer_scale}
     with seeded(seed, "pooling"):
@@ -121,16 +127,16 @@ def pooled_head(
 
 
 class HeadedNetwork(nn.Module):
-    """A trunk under a `head`, with timm's words for both; networks derive from it.
+    """Base of networks: a trunk and a `head`, with timm's interface to both.
 
-    They set `num_classes`, `num_features` (channels of the last map), `map_size` (its height and width in training),
-    `dropout` and `head`.
+    Networks set `num_classes`, `num_features` (channels of the last map), `map_size` (its height and width in
+    training), `dropout` and `head`.
     """
 
-    output_fmt = "NHWC"  # of forward_features, in timm's words
-    usual_pooling = "average"  # where a new one is asked for without a name
+    output_fmt = "NHWC"  # layout of forward_features, in timm's terms
+    usual_pooling = "average"  # for `reset_classifier` without a name
     is_unnormalised = False  # whether the trunk leaves the last norm to the head
-    layer_scale: float | None = None  # of the trunk; the pooling takes it over, unless its own is set
+    layer_scale: float | None = None  # of the trunk; the pooling uses it unless its own is set
     num_classes: int
     num_features: int
     map_size: tuple[int, int]
@@ -143,7 +149,7 @@ class HeadedNetwork(nn.Module):
         return self.head.out_features
 
     def build_head(self, pooling: PoolingChoice, num_classes: int, seed: int | None = None) -> PooledHead:
-        """Build pooling, norm where one is wanted, and classifier for this network's maps."""
+        """Build pooling, norm (where needed) and classifier for this network's maps."""
         return pooled_head(
             self.num_features,
             pooling=pooling,
@@ -160,14 +166,14 @@ class HeadedNetwork(nn.Module):
         raise NotImplementedError
 
     def forward_head(self, x: torch.Tensor, pre_logits: bool = False) -> torch.Tensor:
-        """Return logits (N, num_classes) of the last map, or with `pre_logits` what the classifier reads."""
+        """Return logits (N, num_classes) of the last map, or with `pre_logits` the classifier's input."""
         return self.head(x, pre_logits=pre_logits)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.forward_head(self.forward_features(x))
 
     def no_weight_decay(self) -> set[str]:
-        """Name the parameters that weight decay leaves alone, besides those of one dimension."""
+        """Return the names of parameters without weight decay, besides those of one dimension."""
         parts = [(prefix, part) for prefix, part in self.named_modules() if part is not self]
         return {
             f"{prefix}.{name}"
@@ -181,11 +187,11 @@ class HeadedNetwork(nn.Module):
         return self.head.classifier
 
     def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
-        """Replace the classifier by a new one; 0 classes leave the pooled vector as the output.
+        """Replace the classifier by a new one; with 0 classes the pooled vector is the output.
 
         Args:
-            global_pool: another pooling than before: a name from `POOLINGS` (or timm's `avg`, `avgmax`), or an empty
-                string for none, which makes the map (N, H, W, C) the output.
+            global_pool: new pooling: a name from `POOLINGS`, timm's `avg` or `avgmax`, or an empty string for none,
+                which makes the map (N, H, W, C) the output. None keeps the pooling.
         """
         self.num_classes = num_classes
         if global_pool == "":

@@ -1,7 +1,8 @@
-"""Stretches of a PatchConvNet block that keep only their input for the backward pass, half of what autograd keeps.
+"""Memory-efficient parts of a PatchConvNet block, which keep only their input for the backward pass.
 
-What is cheap, GELU and the gate, is computed again; convolutions and matrix products are not. Maps are (N, H, W, C).
-Each stretch is computed in the precision of the map that comes in, so under autocast in that of the layer before.
+That is half of what autograd keeps. GELU and the gate, which are cheap, are computed again; convolutions and matrix
+products are not. Maps are (N, H, W, C). Each part is computed in the precision of its input, which under autocast is
+that of the layer before.
 """
 
 from typing import Any

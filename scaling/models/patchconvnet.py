@@ -16,11 +16,12 @@ from timm.layers.drop import DropPath
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from scaling.models.attention_pooling import NORM_EPS, scaled, scaled_weights
 from scaling.models.head import HeadedNetwork
+from scaling.models.layers import NORM_EPS, is_autocasting, scaled, scaled_weights
 from scaling.models.memory_efficient import gelu_depthwise, gelu_gate_linear
 from scaling.models.pooling import PAPER_POOLING, PoolingChoice
 from scaling.models.registry import ImageSize, Positive, family, seeded
+from scaling.models.stages import StagedTrunk
 
 
 def as_map(conv: nn.Module, x: torch.Tensor) -> torch.Tensor:
@@ -43,12 +44,11 @@ class Stem(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = x.contiguous(memory_format=torch.channels_last).permute(0, 2, 3, 1)
         for number, conv in enumerate(self.convs):
-            # GELU sees (N, H, W, C): on a CPU it is three times faster there than on a permuted view of the same memory
+            # GELU of (N, H, W, C): on a CPU three times faster than of a permuted view of the same memory
             x = as_map(conv, x if number == 0 else F.gelu(x))
         x = x.contiguous()  # already so in memory, unless a side is 1
-        # Under autocast the trunk's sum stays in float32: branches start far below the resolution of half precision.
-        device = x.device.type  # "meta", on which costs are counted, has no autocast to ask about
-        return x.float() if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device) else x
+        # under autocast the trunk's sum stays in float32: branches start far below the resolution of half precision
+        return x.float() if is_autocasting(x) else x
 
 
 class SqueezeExcite(nn.Module):
@@ -79,13 +79,13 @@ class Block(nn.Module):
         self.pointwise2 = nn.Linear(width, width)
         self.gamma = nn.Parameter(torch.full((width,), layer_scale))
         self.drop_path = DropPath(drop_path) if drop_path > 0 else nn.Identity()
-        self.is_checkpointed = False  # is computed again as a whole, so that what it keeps lives for a moment only
+        self.is_checkpointed = False  # computed again as a whole, so that what it keeps is short-lived
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        # Memory is what a GPU lacks, time what a CPU lacks; a compiler decides itself what to compute again.
-        frugal = x.is_cuda and self.training and torch.is_grad_enabled() and not torch.compiler.is_compiling()
-        frugal = frugal and not self.is_checkpointed
-        return x + self.drop_path(self.frugal_branch(x) if frugal else self.branch(x))
+        # GPUs are short of memory, CPUs of time; a compiler decides itself what to compute again
+        saves_memory = x.is_cuda and self.training and torch.is_grad_enabled() and not torch.compiler.is_compiling()
+        saves_memory = saves_memory and not self.is_checkpointed
+        return x + self.drop_path(self.memory_efficient_branch(x) if saves_memory else self.branch(x))
 
     def branch(self, x: torch.Tensor) -> torch.Tensor:
         """Return γ · f(LN(x)) of a map (N, H, W, C)."""
@@ -93,22 +93,24 @@ class Block(nn.Module):
         y = F.gelu(as_map(self.depthwise, y))
         return scaled(self.pointwise2, self.gamma, y * self.gate(y))
 
-    def frugal_branch(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the same, keeping about half of it for the backward pass."""
+    def memory_efficient_branch(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the same, keeping about half as much for the backward pass."""
         y = gelu_depthwise(self.pointwise1(self.norm(x)), self.depthwise)
         return gelu_gate_linear(y, self.gate.reduce, self.gate.expand, *scaled_weights(self.pointwise2, self.gamma))
 
 
-class PatchConvNet(HeadedNetwork):
+class PatchConvNet(StagedTrunk, HeadedNetwork):
     """Stem, trunk, pooled head: images (N, in_chans, H, W) to logits (N, num_classes).
 
     No position is encoded anywhere, so weights and model work at any resolution, square or not.
     """
 
+    stages_attribute = "blocks"
+    maps_are_channels_last = True
     usual_pooling = PAPER_POOLING.name
     is_unnormalised = True
 
-    def __init__(
+    def __init__(  # one parameter per setting of the family
         self,
         *,
         width: int,
@@ -132,55 +134,25 @@ class PatchConvNet(HeadedNetwork):
         self.dropout = dropout
         self.layer_scale = layer_scale
         self.grad_checkpointing = False
-        # where timm's feature extraction may tap in
         self.feature_info = [{"num_chs": width, "reduction": patch_size, "module": f"blocks.{i}"} for i in range(depth)]
         with seeded(seed, "trunk"):
             self.stem = Stem(in_chans, width, patch_size)
             self.blocks = nn.ModuleList(Block(width, drop_path, layer_scale) for _ in range(depth))
         self.head = self.build_head(pooling, num_classes, seed)
 
-    def forward_features(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the last map (N, H/p, W/p, C), channels last, not yet normalised."""
-        x = self.stem(x)
-        for block in self.blocks:
-            x = self._run(block, x)
-        return x
+    def enter(self, x: torch.Tensor) -> torch.Tensor:
+        return self.stem(x)
 
-    def forward_intermediates(
-        self,
-        x: torch.Tensor,
-        indices: int | list[int] | None = None,
-        norm: bool = False,
-        stop_early: bool = False,
-        output_fmt: str = "NCHW",
-        intermediates_only: bool = False,
-    ) -> list[torch.Tensor] | tuple[torch.Tensor, list[torch.Tensor]]:
-        """Return the last map, as `forward_features`, and the maps after some blocks; timm's interface.
-
-        Args:
-            indices: blocks, the last so many, or none for all.
-            norm: unused, there is no norm over the map.
-            stop_early: do not run the blocks after the last one asked for.
-            output_fmt: layout of the intermediate maps, `NCHW` or `NHWC`.
-            intermediates_only: leave the last map out.
-        """
-        wanted = self._numbers(indices)
-        maps: list[torch.Tensor] = []
-        x = self.stem(x)
-        for number, block in enumerate(self.blocks):
-            if stop_early and number > max(wanted):
-                break
-            x = self._run(block, x)
-            if number in wanted:
-                maps.append(x.permute(0, 3, 1, 2) if output_fmt == "NCHW" else x)
-        return maps if intermediates_only else (x, maps)
+    def run_stage(self, stage: nn.Module, x: torch.Tensor) -> torch.Tensor:
+        if self.grad_checkpointing and torch.is_grad_enabled():
+            return checkpoint(stage, x, use_reentrant=False)  # pyright: ignore[reportReturnType]
+        return stage(x)
 
     def prune_intermediate_layers(
         self, indices: int | list[int] = 1, prune_norm: bool = False, prune_head: bool = True
     ) -> list[int]:
         """Drop the blocks after the last one in `indices`, and the head; return the indices counted from the front."""
-        wanted = self._numbers(indices)
-        self.blocks = self.blocks[: max(wanted) + 1]
+        wanted = self.prune_stages(indices)
         if prune_head:
             self.reset_classifier(0, "")
         return wanted
@@ -194,18 +166,6 @@ class PatchConvNet(HeadedNetwork):
         self.grad_checkpointing = enable
         for block in self.blocks:
             cast(Block, block).is_checkpointed = enable
-
-    def _numbers(self, indices: int | list[int] | None) -> list[int]:
-        """Return the blocks that timm's `indices` mean: those, the last so many, or all."""
-        numbers = range(len(self.blocks))
-        if indices is None:
-            return [*numbers]
-        return [*numbers[-indices:]] if isinstance(indices, int) else [numbers[index] for index in indices]
-
-    def _run(self, block: nn.Module, x: torch.Tensor) -> torch.Tensor:
-        if self.grad_checkpointing and torch.is_grad_enabled():
-            return checkpoint(block, x, use_reentrant=False)  # pyright: ignore[reportReturnType]
-        return block(x)
 
 
 def map_size(image_size: tuple[int, int], patch_size: int) -> tuple[int, int]:
@@ -227,7 +187,7 @@ def _broken_rules(arch: Mapping[str, Any]) -> Iterator[str]:
 
 
 @family(check=_broken_rules)
-def patchconvnet(
+def patchconvnet(  # one parameter per setting of the family
     *,
     width: Annotated[int, Field(gt=0, multiple_of=8, description="embedding channels")],
     depth: Annotated[int, Field(gt=0, description="blocks in the trunk")],
@@ -243,7 +203,7 @@ def patchconvnet(
     dropout: Annotated[float, Field(ge=0, lt=1, description="probability that the classifier misses a feature")] = 0.0,
     seed: int | None = None,
 ) -> PatchConvNet:
-    """Build a PatchConvNet; the paper's sizes are in `VARIANTS`."""
+    """Build a PatchConvNet; the paper's sizes are in `scaling.models.timm_variants`."""
     return PatchConvNet(
         width=width,
         depth=depth,

@@ -1,4 +1,4 @@
-"""A convolutional trunk of any make under a pooled head: what the families share whose trunk is not PatchConvNet's."""
+"""A convolutional trunk of any kind with a pooled head, shared by the families other than PatchConvNet."""
 
 from typing import Any, Protocol, cast
 
@@ -10,9 +10,9 @@ from scaling.models.pooling import PoolingChoice
 
 
 class Trunk(Protocol):
-    """What a trunk offers, in timm's words; its maps are (N, C, H, W)."""
+    """timm's interface of a trunk, whose maps are (N, C, H, W)."""
 
-    feature_info: Any  # where timm's feature extraction may tap in
+    feature_info: Any  # the maps that timm's feature extraction may tap
 
     def forward_features(self, x: torch.Tensor) -> torch.Tensor: ...
     def forward_intermediates(self, x: torch.Tensor, **options: Any) -> Any: ...
@@ -25,7 +25,7 @@ class PooledNetwork(HeadedNetwork):
 
     trunk: nn.Module
 
-    def __init__(
+    def __init__(  # one parameter per property of the network
         self,
         trunk: nn.Module,
         *,
@@ -37,7 +37,7 @@ class PooledNetwork(HeadedNetwork):
         dropout: float = 0.0,
         seed: int | None = None,
     ) -> None:
-        """Put a head on a `Trunk` whose maps have so many channels, and `map_size` (height, width) in training."""
+        """Put a head on a `Trunk` whose maps have `channels` and, in training, `map_size` (height, width)."""
         super().__init__()
         self.num_classes = num_classes
         self.in_chans = in_chans
@@ -49,7 +49,7 @@ class PooledNetwork(HeadedNetwork):
 
     @property
     def feature_info(self) -> Any:
-        """Where timm's feature extraction may tap into the trunk."""
+        """The maps of the trunk that timm's feature extraction may tap."""
         return self._as_trunk().feature_info
 
     def forward_features(self, x: torch.Tensor) -> torch.Tensor:
@@ -57,20 +57,20 @@ class PooledNetwork(HeadedNetwork):
         return self._as_trunk().forward_features(x).permute(0, 2, 3, 1)
 
     def forward_intermediates(self, x: torch.Tensor, indices: int | list[int] | None = None, **options: Any) -> Any:
-        """Return the trunk's last map and the maps that `indices` name, as timm's networks do."""
+        """Return the trunk's last map and the maps at `indices`, as timm's networks do."""
         return self._as_trunk().forward_intermediates(x, indices=indices, **options)
 
     def prune_intermediate_layers(
         self, indices: int | list[int] = 1, prune_norm: bool = False, prune_head: bool = True
     ) -> list[int]:
-        """Drop what the trunk does after the last of `indices`, and the head; return the indices from the front."""
+        """Drop the trunk's layers after the last of `indices`, and the head; return the indices from the front."""
         kept = self._as_trunk().prune_intermediate_layers(indices, prune_norm=prune_norm, prune_head=prune_head)
         if prune_head:
             self.reset_classifier(0, "")
         return kept
 
     def set_grad_checkpointing(self, enable: bool = True) -> None:
-        """Keep less of the trunk for the backward pass and compute it again: less memory, more time."""
+        """Enable or disable activation checkpointing of the trunk: less memory, more time."""
         self._as_trunk().set_grad_checkpointing(enable)
 
     def _as_trunk(self) -> Trunk:

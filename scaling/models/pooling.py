@@ -1,34 +1,42 @@
-"""Every pooling: how the last map (N, H, W, C), channels last, becomes the vector (N, C') that the classifier reads.
+"""Poolings: how the last map (N, H, W, C), channels last, becomes the vector (N, C') that the classifier reads.
 
-A pooling is one function registered by `@pooling`: `function(channels, *, num_classes, map_size, …options) -> Pool`.
-In the docstrings N is images, P = H·W positions, C channels, K classes; MACs are of one image, without classifier.
+A pooling is one function with `@pooling` in a file of `scaling/models/poolings/`, or in a plugin. It may return any
+`nn.Module`:
+
+    @pooling
+    def median(channels: int) -> nn.Module:
+        return Median(channels)
 """
 
 import functools
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, overload
+from typing import Annotated, Any, Self, overload
 
 import torch
 from pydantic import Field
+from torch import nn
 
-from scaling.models.attention_pooling import AttentionPool, Pool
-from scaling.models.plain_pooling import AverageMaxPool, AverageMlpPool, AveragePool, GeneralizedMeanPool, MaxPool
-from scaling.models.query_pooling import AttentionAveragePool, ClipPool, LatentPool, SimPool
+from scaling.models.meta import on_meta
+from scaling.models.pool import AttendingPool as AttendingPool
+from scaling.models.pool import OrdinaryPool, output_of
+from scaling.models.pool import Pool as Pool
 from scaling.models.signature import arguments
 from scaling.study.errors import ModelError, unknown
+from scaling.study.registry import Registry
 
-PoolingFunction = Callable[..., Pool]
-POOLINGS: dict[str, PoolingFunction] = {}
+PoolingFunction = Callable[..., nn.Module]
+POOLINGS: Registry[PoolingFunction] = Registry("pooling", "scaling.models.poolings")
 
 Heads = Annotated[int, Field(gt=0, description="attention heads; they divide the pooling's width")]
 Width = Annotated[int, Field(gt=0, description="channels inside the pooling and of its result; none keeps the map's")]
 Ratio = Annotated[float, Field(gt=0, description="hidden width of the pooling's MLP over the pooling's width")]
 Scale = Annotated[float, Field(gt=0, description="initial scale of its residual branches; none takes the trunk's")]
-Exponent = Annotated[float, Field(gt=0, description="1 is the average; the larger, the nearer to the maximum")]
+Exponent = Annotated[float, Field(gt=0, description="1 is the average; larger values approach the maximum")]
 
-_CONTEXT = ("num_classes", "map_size")  # given by the family, no options
+_CONTEXT = ("channels", "num_classes", "map_size")  # given by the family; all other parameters are options
+_PREFIX = "pooling_"  # of options in the flat form
 
 
 @overload
@@ -36,10 +44,19 @@ def pooling(function: PoolingFunction, /) -> PoolingFunction: ...
 @overload
 def pooling(*, name: str) -> Callable[[PoolingFunction], PoolingFunction]: ...
 def pooling(function: PoolingFunction | None = None, /, *, name: str | None = None) -> Any:
-    """Register a function as a pooling under its own name, or another; to be used as a decorator.
+    """Register a function as a pooling, under its own name or `name`; use it as a decorator.
 
-    Its options are keyword-only parameters with annotations and defaults; each becomes a parameter `pooling_OPTION` of
-    every family.
+    The function takes `channels` and, if it names them, `num_classes` and `map_size` (height and width of the map in
+    training). Its other parameters are its options: each needs a default, and its annotation defines the allowed
+    values, as pydantic reads it. Options of one name mean the same in all poolings.
+
+    The function returns an `nn.Module` that maps (N, H, W, C), channels last, to (N, C'), or, where it takes
+    `num_classes`, to (N, K, C'), a vector per class. The module must treat each image alone and accept maps of other
+    sizes. Its width C' is found by running it on the meta device. A module may derive from `Pool` to ask for a norm
+    behind it, or from `AttendingPool` to have its attention drawn. Its docstring describes it in reports and docs.
+
+    Raises:
+        ModelError: the function takes no `channels`, or an option has no default.
     """
     if function is not None:
         return _register(function.__name__, function)
@@ -48,23 +65,58 @@ def pooling(function: PoolingFunction | None = None, /, *, name: str | None = No
 
 
 def _register(name: str, function: PoolingFunction) -> PoolingFunction:
-    if name in POOLINGS:
-        raise ValueError(f"a pooling named '{name}' is registered already, by {POOLINGS[name].__module__}")
-    POOLINGS[name] = function
+    if problems := _signature_problems(function):
+        raise ModelError([f"pooling '{name}' in {function.__module__}: {problem}" for problem in problems])
+    POOLINGS.add(name, function, module=function.__module__)
     return function
 
 
-def pooling_options() -> dict[str, inspect.Parameter]:
-    """Return the options of all poolings, by name; those of one name mean the same.
+def _signature_problems(function: PoolingFunction) -> list[str]:
+    try:
+        known = arguments(function)
+    except (NameError, TypeError, ValueError) as trouble:
+        return [f"its signature cannot be read: {trouble}"]
+    problems = []
+    if "channels" not in known:
+        problems.append("takes no `channels`, the number of channels of its maps")
+    for option, parameter in options_of(function).items():
+        if parameter.default is inspect.Parameter.empty:
+            problems.append(f"its option {option} has no default")
+        if option == "name":
+            problems.append("its option cannot be called name, which is the pooling's own in settings")
+    return problems
 
-    Their default is None: each pooling has its own.
+
+def options_of(function: PoolingFunction) -> dict[str, inspect.Parameter]:
+    """Return the options of a pooling: its parameters but for those that the family gives."""
+    return {name: parameter for name, parameter in arguments(function).items() if name not in _CONTEXT}
+
+
+def option_owners(name: object = None) -> dict[str, PoolingFunction]:
+    """Return every option of all poolings with the function whose signature judges it.
+
+    That is pooling `name` where it has the option, and else the first pooling that has it.
     """
-    found: dict[str, inspect.Parameter] = {}
-    for function in POOLINGS.values():
-        for name, parameter in arguments(function).items():
-            if name not in _CONTEXT:
-                found.setdefault(name, parameter.replace(default=None))
-    return found
+    chosen = [POOLINGS[name]] if isinstance(name, str) and name in POOLINGS else []
+    functions = [*list(POOLINGS.values())[::-1], *chosen]
+    return {option: function for function in functions for option in options_of(function)}
+
+
+def pooling_options() -> dict[str, inspect.Parameter]:
+    """Return the options of all poolings by name, with None as default, since each pooling has its own."""
+    return {option: options_of(function)[option].replace(default=None) for option, function in option_owners().items()}
+
+
+def unknown_options(nested: object) -> list[str]:
+    """Return a line for each option in `{name: attention, heads: 4}` that this pooling does not have."""
+    name = nested.get("name") if isinstance(nested, Mapping) else None
+    if not isinstance(nested, Mapping) or not isinstance(name, str) or name not in POOLINGS:
+        return []  # other checks report that
+    known = options_of(POOLINGS[name])
+    surplus = [option for option in nested if option != "name" and option not in known]
+    if not known:
+        return [f"pooling '{name}' has no options; leave out {option}" for option in surplus]
+    return [f"pooling '{name}': {unknown('option', option, known)}" for option in surplus]
 
 
 @dataclass(frozen=True)
@@ -74,223 +126,64 @@ class PoolingChoice:
     name: str
     options: Mapping[str, Any] = field(default_factory=dict)
 
+    @classmethod
+    def taken_from(cls, flat: Mapping[str, Any], default: Self) -> tuple[dict[str, Any], Self]:
+        """Split flat parameters of a family into those without the pooling, and the pooling with its options."""
+        rest = {key: value for key, value in flat.items() if key != "pooling" and not key.startswith(_PREFIX)}
+        options = {key.removeprefix(_PREFIX): value for key, value in flat.items() if key.startswith(_PREFIX)}
+        name = flat.get("pooling", default.name)
+        return rest, cls(name, {**default.options, **options} if name == default.name else options)
+
     def build(self, channels: int, *, num_classes: int, map_size: tuple[int, int], **defaults: Any) -> Pool:
         """Build the module for maps of `channels` channels and `map_size` (height, width).
 
-        `defaults` stand in for options that this pooling has and the user has not set.
+        `defaults` replace the defaults of options that this pooling has and the user has not set. Options that it does
+        not have are ignored, so that arms with and without them can share a cell.
 
         Raises:
-            ModelError: where it cannot be built, such as heads that do not divide the width.
+            ModelError: it cannot be built, such as with heads that do not divide the width; it returns no module; or
+                its module does not return (N, C') or (N, K, C').
         """
+        make = functools.partial(self._module, channels, map_size, defaults)
+        module = make(num_classes)
+        if isinstance(module, Pool):
+            return module
+        takes_classes = "num_classes" in arguments(POOLINGS[self.name])
+        width, per_class = output_of(
+            module, self.name, channels, map_size=map_size, num_classes=num_classes if takes_classes else None
+        )
+        return OrdinaryPool(module, width, make if per_class else None)
+
+    def _module(
+        self, channels: int, map_size: tuple[int, int], defaults: Mapping[str, Any], num_classes: int
+    ) -> nn.Module:
         if self.name not in POOLINGS:
             raise ModelError(unknown("pooling", self.name, POOLINGS))
         function = POOLINGS[self.name]
-        options = {key: value for key, value in {**defaults, **self.options}.items() if key in arguments(function)}
-        return function(channels, num_classes=num_classes, map_size=map_size, **options)
+        given = {**defaults, **self.options, "channels": channels, "num_classes": num_classes, "map_size": map_size}
+        try:
+            module = function(**{name: given[name] for name in arguments(function) if name in given})
+        except ModelError:
+            raise
+        except Exception as trouble:  # of any kind, from somebody else's code
+            if isinstance(trouble, RuntimeError) and torch.empty(0).is_meta:
+                raise  # `on_meta` builds it on the CPU instead
+            raise ModelError(
+                f"pooling '{self.name}' cannot be built for {channels} channels: {type(trouble).__name__}: {trouble}"
+            ) from trouble
+        if not isinstance(module, nn.Module):
+            raise ModelError(f"pooling '{self.name}' returns a {type(module).__name__}; it must return an nn.Module")
+        return module
 
     def problems(self, channels: int, *, num_classes: int, map_size: tuple[int, int]) -> list[str]:
-        """Say what keeps the module from being built, at no cost: it is tried on the meta device."""
+        """Return what keeps the module from being built, found at no cost by building it on the meta device."""
         try:
-            with torch.device("meta"):
-                self.build(channels, num_classes=num_classes, map_size=map_size)
+            on_meta(lambda: self.build(channels, num_classes=num_classes, map_size=map_size))
         except ModelError as error:
             return error.problems
         return []
 
 
-PAPER_POOLING = PoolingChoice("attention")  # the default of the families
-TIMM_POOLINGS = {"avg": "average", "avgmax": "average_max"}  # what timm calls otherwise than here
-
-
-@pooling
-def average(channels: int, *, num_classes: int, map_size: tuple[int, int]) -> Pool:
-    """Average over positions: (N, H, W, C) to (N, C).
-
-    Adds no params and no MACs. Lin et al., "Network In Network", arXiv 1312.4400, section 3.2.
-    """
-    return AveragePool(channels)
-
-
-@pooling(name="max")
-def max_pool(channels: int, *, num_classes: int, map_size: tuple[int, int]) -> Pool:
-    """Maximum over positions: (N, H, W, C) to (N, C).
-
-    Adds no params and no MACs. Oquab et al., "Is object localization for free?", CVPR 2015, section 3.
-    """
-    return MaxPool(channels)
-
-
-@pooling
-def average_max(channels: int, *, num_classes: int, map_size: tuple[int, int]) -> Pool:
-    """Mean of the average and the maximum over positions: (N, H, W, C) to (N, C).
-
-    Adds no params and no MACs. Lee et al., "Generalizing Pooling Functions in Convolutional Neural Networks",
-    arXiv 1509.08985, with the mixing proportion fixed at one half.
-    """
-    return AverageMaxPool(channels)
-
-
-@pooling
-def gem(channels: int, *, num_classes: int, map_size: tuple[int, int], exponent: Exponent = 3.0) -> Pool:
-    """Generalized mean (mean of xᵖ)^(1/p) with a learned p, negative values cut off: (N, H, W, C) to (N, C).
-
-    Adds 1 param and no MACs. Radenović et al., "Fine-tuning CNN Image Retrieval with No Human Annotation",
-    arXiv 1711.02512, equation 3.
-
-    Args:
-        exponent: p at the start.
-    """
-    return GeneralizedMeanPool(channels, exponent=exponent)
-
-
-@pooling
-def attention(
-    channels: int,
-    *,
-    num_classes: int,
-    map_size: tuple[int, int],
-    heads: Heads = 1,
-    width: Width | None = None,
-    mlp_ratio: Ratio = 3.0,
-    layer_scale: Scale = 1e-4,
-) -> Pool:
-    """One learned token attends to all positions, then passes through an MLP: (N, H, W, C) to (N, C).
-
-    Adds 10 C² + 15 C params and (2 P + 10) C² + 2 (P + 1) C MACs at the paper's settings; a width w ≠ C adds
-    w C + w params and P w C MACs and puts w in the place of C. Touvron et al., "Augmenting Convolutional networks with
-    attention-based aggregation", arXiv 2112.13692.
-
-    Args:
-        heads: attention heads, which divide the width; the paper has one.
-        width: channels inside, and of the result; where it differs from C, the map is first projected to it.
-        mlp_ratio: hidden width of the MLP over the width.
-        layer_scale: initial scale of both residual branches.
-    """
-    return AttentionPool(channels, heads=heads, width=width, mlp_ratio=mlp_ratio, layer_scale=layer_scale)
-
-
-@pooling
-def attention_multiclass(
-    channels: int,
-    *,
-    num_classes: int,
-    map_size: tuple[int, int],
-    heads: Heads = 1,
-    width: Width | None = None,
-    mlp_ratio: Ratio = 3.0,
-    layer_scale: Scale = 1e-4,
-) -> Pool:
-    """One learned token a class attends to all positions, then passes through an MLP: (N, H, W, C) to (N, K, C).
-
-    Adds 10 C² + (K + 14) C params and (2 P + 8 K) C² + 2 K P C MACs at the paper's settings. The classifier reads
-    each class's score from that class's token. Touvron et al., arXiv 2112.13692; the options are those of `attention`.
-    """
-    return AttentionPool(
-        channels, heads=heads, width=width, mlp_ratio=mlp_ratio, layer_scale=layer_scale, classes=num_classes
-    )
-
-
-@pooling
-def attention_no_mlp(
-    channels: int,
-    *,
-    num_classes: int,
-    map_size: tuple[int, int],
-    heads: Heads = 1,
-    width: Width | None = None,
-    layer_scale: Scale = 1e-4,
-) -> Pool:
-    """`attention` without its MLP, a control for capacity: (N, H, W, C) to (N, C).
-
-    Adds 4 C² + 8 C params and (2 P + 4) C² + 2 (P + 1) C MACs. After Touvron et al., arXiv 2112.13692.
-    """
-    return AttentionPool(channels, heads=heads, width=width, mlp_ratio=None, layer_scale=layer_scale)
-
-
-@pooling
-def average_mlp(
-    channels: int,
-    *,
-    num_classes: int,
-    map_size: tuple[int, int],
-    width: Width | None = None,
-    mlp_ratio: Ratio = 3.0,
-    layer_scale: Scale = 1e-4,
-) -> Pool:
-    """Average, then a residual MLP as large as `attention`, a control for capacity: (N, H, W, C) to (N, C).
-
-    Adds as many params as `attention` with the same options, to 1 % (about 10 C², all in the MLP), and as many MACs as
-    params. No paper: it answers what attention adds beyond its parameters.
-    """
-    return AverageMlpPool(channels, width=width, mlp_ratio=mlp_ratio, layer_scale=layer_scale)
-
-
-@pooling
-def attention_average(
-    channels: int,
-    *,
-    num_classes: int,
-    map_size: tuple[int, int],
-    heads: Heads = 1,
-    width: Width | None = None,
-    mlp_ratio: Ratio = 3.0,
-    layer_scale: Scale = 1e-4,
-) -> Pool:
-    """`attention` and the average side by side, each normalised: (N, H, W, C) to (N, 2 C), or (N, w + C).
-
-    Adds the params and MACs of `attention`, 4 C params for the norms, and C columns to the classifier. The hybrid that
-    did best on small data in B. Warner, "Tinkering with attention pooling".
-    """
-    block = AttentionPool(channels, heads=heads, width=width, mlp_ratio=mlp_ratio, layer_scale=layer_scale)
-    return AttentionAveragePool(channels, block)
-
-
-@pooling(name="map")
-def latent_pool(
-    channels: int,
-    *,
-    num_classes: int,
-    map_size: tuple[int, int],
-    heads: Heads = 8,
-    mlp_ratio: Ratio = 4.0,
-) -> Pool:
-    """timm's latent attention pool, the multi-head attention pooling of SigLIP: (N, H, W, C) to (N, C).
-
-    Adds (4 + 2 r) C² + (8 + r) C params and (2 P + 2 + 2 r) C² + 2 P C MACs for an MLP ratio r. Zhai et al., "Scaling
-    Vision Transformers", arXiv 2106.04560; after Lee et al., "Set Transformer", arXiv 1810.00825.
-    """
-    return LatentPool(channels, heads=heads, mlp_ratio=mlp_ratio)
-
-
-@pooling
-def attention_pool2d(channels: int, *, num_classes: int, map_size: tuple[int, int], heads: Heads | None = None) -> Pool:
-    """CLIP's attention pool: the average, with position embeddings, asks the positions: (N, H, W, C) to (N, C).
-
-    Adds 4 C² + (P + 5) C params and (2 P + 4) C² + 2 (P + 1) C MACs. Maps of another size are met with interpolated
-    position embeddings. Radford et al., "Learning Transferable Visual Models From Natural Language Supervision",
-    arXiv 2103.00020, section 2.4.
-
-    Args:
-        heads: none makes heads of 64 channels, as the paper has them (one, where there are fewer).
-    """
-    return ClipPool(channels, map_size=map_size, heads=heads)
-
-
-@pooling
-def simpool(
-    channels: int,
-    *,
-    num_classes: int,
-    map_size: tuple[int, int],
-    heads: Heads = 1,
-    exponent: Exponent = 2.0,
-) -> Pool:
-    """SimPool: the average asks, the generalized mean of the positions answers: (N, H, W, C) to (N, C).
-
-    Adds 2 C² + 2 C params and (P + 1) C² + 2 P C MACs. Psomas et al., "Keep It SimPool", arXiv 2309.06891, ICCV 2023.
-    The smallest value, which the exponent needs, is taken for each image, not over the batch as in the authors' code.
-
-    Args:
-        exponent: γ of the paper, 2 for convolutional networks and 1.25 for transformers; not learned.
-    """
-    return SimPool(channels, heads=heads, exponent=exponent)
+PAPER_POOLING = PoolingChoice("attention")  # the default of PatchConvNet
+AVERAGE = PoolingChoice("average")  # the default of families whose networks end in an average
+TIMM_POOLINGS = {"avg": "average", "avgmax": "average_max"}  # timm's names, where they differ

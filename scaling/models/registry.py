@@ -1,4 +1,4 @@
-"""The families of networks: how one is registered, checked and built."""
+"""Families of networks: how one is registered, checked and built."""
 
 import contextlib
 import functools
@@ -12,9 +12,11 @@ import torch
 from pydantic import AfterValidator, Field
 from torch import nn
 
-from scaling.models.pooling import POOLINGS, PoolingChoice, pooling_options
+from scaling.models.pooling import POOLINGS, PoolingChoice, option_owners, pooling_options, unknown_options
 from scaling.models.signature import arguments, check_argument, required
+from scaling.study.config import flat_pooling
 from scaling.study.errors import ModelError, unknown
+from scaling.study.registry import Registry
 
 Check = Callable[[Mapping[str, Any]], Iterable[str]]
 
@@ -36,7 +38,8 @@ class Family:
     check: Check | None = None
 
 
-FAMILIES: dict[str, Family] = {}
+FAMILIES: Registry[Family] = Registry("family", "scaling.models")
+_COMMON = ("num_classes", "image_size", "in_chans", "pooling", "seed")  # parameters of every family, with defaults
 
 
 @overload
@@ -44,16 +47,20 @@ def family(build: Callable[..., nn.Module], /) -> Callable[..., nn.Module]: ...
 @overload
 def family(*, check: Check) -> Callable[[Callable[..., nn.Module]], Callable[..., nn.Module]]: ...
 def family(build: Callable[..., nn.Module] | None = None, /, *, check: Check | None = None) -> Any:
-    """Register a function as a family under its own name; to be used as a decorator.
+    """Register a function as a family under its own name; use it as a decorator.
 
-    The function has keyword-only parameters whose annotations say what is allowed, as pydantic reads them. Every family
-    has `num_classes: int`, `image_size: ImageSize`, `in_chans: int`, `pooling: PoolingChoice` and `seed: int | None`,
-    all with defaults (`seed` without annotated bounds; it is no part of the architecture). It draws the initial weights
-    of trunk, pooling and head inside `seeded(seed, "trunk")`, `"pooling"` and `"head"`.
+    The annotations of its parameters define the allowed values, as pydantic reads them. Every family has
+    `num_classes: int`, `image_size: ImageSize`, `in_chans: int`, `pooling: PoolingChoice` and `seed: int | None`, with
+    the defaults 1000, 224, 3, any pooling and None. The seed has no annotated bounds, since it is not part of the
+    architecture. The function draws the initial weights of trunk, pooling and head inside `seeded(seed, "trunk")`,
+    `"pooling"` and `"head"`; `scaling.models.pooled_network` does so for the latter two.
 
     Args:
-        check: given the complete architecture (defaults filled in, `pooling` as a `PoolingChoice`, `image_size` as
-            (height, width)), yields a sentence for everything that is wrong between parameters. It builds nothing.
+        check: receives the complete architecture (defaults filled in, `pooling` as a `PoolingChoice`, `image_size` as
+            (height, width)) and yields a sentence for every rule between parameters that is broken. It builds nothing.
+
+    Raises:
+        ModelError: the function lacks one of the parameters of every family, or a default for it.
     """
     if build is None:
         return functools.partial(_register, check)
@@ -61,21 +68,24 @@ def family(build: Callable[..., nn.Module] | None = None, /, *, check: Check | N
 
 
 def _register(check: Check | None, build: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
-    name = build.__name__
-    if name in FAMILIES:
-        raise ValueError(f"a family named '{name}' is registered already, by {FAMILIES[name].build.__module__}")
-    FAMILIES[name] = Family(build, check)
+    known = arguments(build)
+    if lacking := [name for name in _COMMON if name not in known or known[name].default is inspect.Parameter.empty]:
+        raise ModelError(
+            f"family '{build.__name__}' in {build.__module__} lacks {', '.join(lacking)};"
+            f" every family takes {', '.join(_COMMON)}, with defaults"
+        )
+    FAMILIES.add(build.__name__, Family(build, check), module=build.__module__)
     return build
 
 
 def parameters(name: str) -> dict[str, inspect.Parameter]:
-    """Return the parameters of a family, by name, with annotation and default.
+    """Return the parameters of a family by name, with annotation and default.
 
-    Every option of every pooling is one, as `pooling_OPTION`: where the chosen pooling has no such option it has no
-    effect, so that arms with and without it can share one cell.
+    Every option of every pooling is included as `pooling_OPTION`. It has no effect where the chosen pooling does not
+    have it, so that arms with and without it can share one cell.
 
     Raises:
-        ModelError: if there is no such family.
+        ModelError: there is no such family.
     """
     own = dict(arguments(_family(name).build))
     own.pop("seed", None)
@@ -84,31 +94,38 @@ def parameters(name: str) -> dict[str, inspect.Parameter]:
 
 
 def check_arch(name: str, arch: Mapping[str, Any], *, partial: bool = False) -> dict[str, Any]:
-    """Check the parameters of one member of a family against its signature; return them coerced, defaults left out.
+    """Check the parameters of one member of a family against its signature; return them coerced, without defaults.
 
-    Nothing is built. With `partial`, required parameters may be missing and the rules between parameters are left for
-    the call that has all of them: a way to ask about one value of one axis.
+    Pooling options may be nested (`pooling: {name: attention, heads: 4}`) or flat (`pooling_heads: 4`); they are
+    returned flat. Nothing is built.
+
+    Args:
+        partial: allow required parameters to be missing and skip the rules between parameters, to check the values of
+            one axis alone.
 
     Raises:
-        ModelError: with one line for every problem, such as `patchconvnet: width 30 is not a multiple of 8`.
+        ModelError: one line per problem, such as `patchconvnet: width 30 is not a multiple of 8`.
     """
     build, known = _family(name).build, parameters(name)
+    problems = unknown_options(arch.get("pooling"))
     coerced: dict[str, Any] = {}
-    problems: list[str] = []
-    for key, value in arch.items():
+    try:
+        flat = flat_pooling(arch)
+    except ModelError as error:
+        problems, flat = [*problems, *error.problems], {key: arch[key] for key in arch if key != "pooling"}
+    owners = {f"pooling_{option}": function for option, function in option_owners(flat.get("pooling")).items()}
+    for key, value in flat.items():
         coerced[key] = value
-        if key not in known:
-            problems.append(unknown("parameter", key, known))
+        if key in owners:
+            coerced[key], wrong = check_argument(owners[key], key.removeprefix("pooling_"), value)
+            problems += [f"pooling_{sentence}" for sentence in wrong]
         elif key == "pooling":
             problems += [] if isinstance(value, str) and value in POOLINGS else [unknown("pooling", value, POOLINGS)]
-        elif key.startswith("pooling_"):
-            option = key.removeprefix("pooling_")
-            owner = _owner_of_option(arch.get("pooling"), option)
-            coerced[key], wrong = check_argument(owner, option, value)
-            problems += [f"pooling_{sentence}" for sentence in wrong]
-        else:
+        elif key in known:
             coerced[key], wrong = check_argument(build, key, value)
             problems += wrong
+        elif key in arch:  # a nested option was reported above
+            problems.append(unknown("parameter", key, known))
     if not partial:
         problems += [f"needs a value for {key}" for key in required(build) if key not in arch]
         if not problems:
@@ -123,16 +140,16 @@ def build_model(family: str, *, seed: int | None = None, **arch: Any) -> nn.Modu
 
     Args:
         family: name of the family, such as `patchconvnet`.
-        seed: of the initial weights. The same seed gives the same trunk whatever the pooling, and the same head; the
-            global random state is left alone. Without it the global random state is used.
-        arch: parameters of the family, among them `num_classes` (1000), `image_size` (224; one number or height and
-            width, in pixels), `in_chans` (3) and `pooling`.
+        seed: of the initial weights. One seed gives the same trunk and the same head whatever the pooling, and leaves
+            the global random state alone. Without it the global random state is used.
+        arch: parameters of the family, among them `num_classes` (1000), `image_size` (224; one number, or height and
+            width, in pixels), `in_chans` (3) and `pooling` (a name, or `{"name": "attention", "heads": 4}`).
 
     Raises:
-        ModelError: with one line for every parameter that is unknown, missing or out of range.
+        ModelError: one line for every parameter that is unknown, missing or out of range.
     """
     coerced = check_arch(family, arch)
-    return FAMILIES[family].build(**_folded(coerced, _family(family).build), seed=seed)
+    return FAMILIES[family].build(**_with_choice(coerced, FAMILIES[family].build), seed=seed)
 
 
 @contextlib.contextmanager
@@ -156,25 +173,16 @@ def _family(name: str) -> Family:
     return FAMILIES[name]
 
 
-def _owner_of_option(pooling: object, option: str) -> Callable[..., nn.Module]:
-    """Return the pooling whose signature judges an option: the chosen one, or else the first that has it."""
-    chosen = [POOLINGS[pooling]] if isinstance(pooling, str) and pooling in POOLINGS else []
-    return next(function for function in [*chosen, *POOLINGS.values()] if option in arguments(function))
-
-
 def _broken_rules(name: str, coerced: Mapping[str, Any]) -> list[str]:
     check, build = FAMILIES[name].check, FAMILIES[name].build
     if check is None:
         return []
     defaults = {key: parameter.default for key, parameter in arguments(build).items()}
     defaults["image_size"] = check_argument(build, "image_size", defaults["image_size"])[0]
-    return list(check(defaults | _folded(coerced, build)))
+    return list(check(defaults | _with_choice(coerced, build)))
 
 
-def _folded(coerced: Mapping[str, Any], build: Callable[..., nn.Module]) -> dict[str, Any]:
-    """Fold `pooling` and `pooling_OPTION` into one `PoolingChoice`; options the pooling has not got fall away."""
-    flat = dict(coerced)
-    name = flat.pop("pooling", arguments(build)["pooling"].default.name)
-    options = {key.removeprefix("pooling_"): flat.pop(key) for key in list(flat) if key.startswith("pooling_")}
-    own = arguments(POOLINGS[name])
-    return {**flat, "pooling": PoolingChoice(name, {key: value for key, value in options.items() if key in own})}
+def _with_choice(coerced: Mapping[str, Any], build: Callable[..., nn.Module]) -> dict[str, Any]:
+    """Replace `pooling` and its options by one `PoolingChoice`."""
+    rest, choice = PoolingChoice.taken_from(coerced, arguments(build)["pooling"].default)
+    return {**rest, "pooling": choice}

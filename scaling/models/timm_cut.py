@@ -1,8 +1,8 @@
 """Where a timm network is cut to give it another pooling, and what lies on either side.
 
-The cut lies where the network averages over positions. What it does before, its trunk, and what it does between that
-and its classifier (a norm, a 1×1 convolution, …) stay as they are: a pooled vector is handed to timm's own
-`forward_head` as a map of one position, whose average is itself. docs/models.md lists the exceptions.
+The cut lies where the network averages over positions. The layers before it, the trunk, and those between it and the
+classifier (a norm, a 1×1 convolution, …) stay as they are: timm's own `forward_head` receives the pooled vector as a
+map of one position, whose average is itself. docs/models.md lists the exceptions.
 """
 
 import functools
@@ -15,16 +15,17 @@ from timm import get_pretrained_cfg
 from timm.models import get_pretrained_cfg_value
 from torch import nn
 
-from scaling.models.timm_scaling import on_meta, scaled
+from scaling.models.meta import on_meta
+from scaling.models.timm_scaling import scaled
 from scaling.study.errors import ModelError
 
-# Layers that some networks have between their map and their pooling, though not in `forward_features`.
+# layers of some networks between their map and their pooling that are not in `forward_features`
 _NECKS = ("in_conv", "head.in_conv")
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What to build: the parameters of the family that shape the trunk."""
+class TrunkSettings:
+    """The parameters of the family that shape the trunk."""
 
     name: str
     width: float
@@ -34,7 +35,7 @@ class Plan:
     drop_path: float
 
     @classmethod
-    def of(cls, arch: Mapping[str, Any]) -> "Plan":
+    def of(cls, arch: Mapping[str, Any]) -> "TrunkSettings":
         return cls(**{name: arch[name] for name in cls.__dataclass_fields__})
 
     def options(self, num_classes: int) -> dict[str, Any]:
@@ -44,13 +45,13 @@ class Plan:
             options["drop_path_rate"] = self.drop_path
         if get_pretrained_cfg_value(self.name, "fixed_input_size"):
             height, width = self.image_size
-            options["img_size"] = height if height == width else self.image_size  # some know squares alone
+            options["img_size"] = height if height == width else self.image_size  # some accept squares only
         return options
 
 
 @dataclass(frozen=True)
 class Cut:
-    """What the trunk's map looks like, and what timm's network does with the pooled vector."""
+    """The form of the trunk's map, and the layers of timm's network behind its pooling."""
 
     channels: int
     map_size: tuple[int, int]  # height and width
@@ -61,10 +62,10 @@ class Cut:
 
 
 def prepare(trunk: nn.Module) -> nn.Module:
-    """Take the classifier off a timm network and out of it what lies between map and pooling; return the latter."""
+    """Remove the classifier of a timm network and the layer between map and pooling; return that layer."""
     cast(Any, trunk).reset_classifier(0)
     if hasattr(trunk, "pre_logits") and type(trunk).__name__ == "VGG":
-        # VGG flattens its map into fully connected layers, which are its pooling: they go.
+        # VGG flattens its map into fully connected layers, which count as its pooling and are removed
         trunk.pre_logits = nn.Identity()
     names = {name for name, _ in trunk.named_modules()}
     for name in _NECKS:
@@ -77,15 +78,16 @@ def prepare(trunk: nn.Module) -> nn.Module:
 
 
 @functools.lru_cache(maxsize=64)
-def cut_of(plan: Plan) -> Cut:
-    """Find out how a network is cut, on the meta device.
+def cut_of(plan: TrunkSettings) -> Cut:
+    """Return how a network is cut, found on the meta device.
 
     Raises:
-        ModelError: where timm does not build it so, it cannot take such images, or its features are no map.
+        ModelError: timm cannot build it so, it does not take such images, or its features are not a map.
     """
     name = plan.name
     try:
-        trunk = on_meta(scaled(name, width=plan.width, depth=plan.depth), **plan.options(num_classes=1)).eval()
+        entry = scaled(name, width=plan.width, depth=plan.depth)
+        trunk = on_meta(functools.partial(entry, **plan.options(num_classes=1))).eval()
         neck = prepare(trunk)
     except ModelError:
         raise
@@ -109,19 +111,19 @@ def cut_of(plan: Plan) -> Cut:
     )
 
 
-def _features(trunk: nn.Module, plan: Plan) -> Any:
-    """Return what `forward_features` gives, on the meta device."""
+def _features(trunk: nn.Module, plan: TrunkSettings) -> Any:
+    """Return the result of `forward_features` on the meta device."""
     try:
         return _run(trunk, plan, plan.image_size)
     except Exception as trouble:
         size = "×".join(map(str, plan.image_size))
         refusal = ModelError(f"{plan.name} cannot take images of {size} pixels: {in_one_line(trouble)}")
     own = get_pretrained_cfg(plan.name)
-    try:  # a network without a map is told that first, whatever size of image it insists on
+    try:  # that a network has no map is reported first, whatever size of image it requires
         features = _run(trunk, plan, own.input_size[1:]) if own else None
     except Exception:
         features = None
-    if features is None:  # it cannot run on the meta device at all: some autocast there in older versions of timm
+    if features is None:  # it does not run on the meta device at all: some use autocast there in older versions of timm
         try:
             return _run(_on_cpu(plan), plan, plan.image_size).to("meta")
         except Exception:
@@ -131,13 +133,13 @@ def _features(trunk: nn.Module, plan: Plan) -> Any:
     return features
 
 
-def _run(trunk: nn.Module, plan: Plan, size: tuple[int, int]) -> Any:
+def _run(trunk: nn.Module, plan: TrunkSettings, size: tuple[int, int]) -> Any:
     with torch.no_grad():
         image = torch.empty(1, plan.in_chans, *size, device=next(trunk.parameters()).device)
         return cast(Any, trunk).forward_features(image)
 
 
-def _on_cpu(plan: Plan) -> nn.Module:
+def _on_cpu(plan: TrunkSettings) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         trunk = scaled(plan.name, width=plan.width, depth=plan.depth)(**plan.options(num_classes=1))
     return cast(nn.Module, trunk).eval()
@@ -161,7 +163,7 @@ def as_map(x: torch.Tensor, is_channels_last: bool) -> torch.Tensor:
 
 
 def pools_first(trunk: nn.Module, cut: Cut) -> bool:
-    """Say whether `forward_head` is a function of the average over positions, by a trial on numbers."""
+    """Return whether `forward_head` is a function of the average over positions, tested on numbers."""
     count = 2 * 3 * cut.channels
     x = torch.arange(count, dtype=torch.float32).sin().view(1, 2, 3, cut.channels)
     x = x if cut.is_channels_last else x.permute(0, 3, 1, 2)
@@ -174,6 +176,6 @@ def pools_first(trunk: nn.Module, cut: Cut) -> bool:
 
 
 def in_one_line(trouble: BaseException) -> str:
-    """Say what went wrong, in one line."""
+    """Return the message of an exception in one line."""
     text = " ".join(str(trouble).split())
     return text or type(trouble).__name__

@@ -1,4 +1,4 @@
-"""Any network of timm whose features are a map, with any pooling in the place of its own."""
+"""Any network of timm whose features are a map, with any pooling in place of its own."""
 
 import difflib
 from collections.abc import Iterator, Mapping
@@ -12,19 +12,17 @@ from torch import nn
 
 from scaling.models.head import PooledHead
 from scaling.models.pooled_network import PooledNetwork
-from scaling.models.pooling import PoolingChoice
+from scaling.models.pooling import AVERAGE, PoolingChoice
 from scaling.models.registry import ImageSize, Positive, family, seeded
-from scaling.models.timm_cut import Cut, Plan, as_map, cut_of, in_one_line, pools_first, prepare
+from scaling.models.timm_cut import Cut, TrunkSettings, as_map, cut_of, in_one_line, pools_first, prepare
 from scaling.models.timm_scaling import scaled
 from scaling.study.errors import ModelError, unknown
-
-AVERAGE = PoolingChoice("average")
 
 
 class TimmNetwork(PooledNetwork):
     """A timm network with a pooled head: images (N, in_chans, H, W) to logits (N, num_classes)."""
 
-    def __init__(
+    def __init__(  # one parameter per property of the network
         self,
         trunk: nn.Module,
         neck: nn.Module,
@@ -36,7 +34,7 @@ class TimmNetwork(PooledNetwork):
         dropout: float,
         seed: int | None = None,
     ) -> None:
-        """Put a head on a trunk and neck that went through `prepare`."""
+        """Put a head on a trunk that `prepare` has cut, and on its neck."""
         self.cut = cut
         super().__init__(
             trunk,
@@ -65,7 +63,7 @@ class TimmNetwork(PooledNetwork):
             seed=seed,
         )
         if cut.has_norm:
-            head.norm = nn.Identity()  # the network's own norm follows
+            head.norm = nn.Identity()  # the network's own norm comes next
         if is_wider:
             head.norm = nn.Sequential(head.norm, project)  # to the width that the network's own layers expect
         return head
@@ -76,7 +74,7 @@ class TimmNetwork(PooledNetwork):
         return x if self.cut.is_channels_last else x.permute(0, 2, 3, 1)
 
     def forward_head(self, x: torch.Tensor, pre_logits: bool = False) -> torch.Tensor:
-        """Return logits (N, num_classes) of the last map, or with `pre_logits` what the classifier reads."""
+        """Return logits (N, num_classes) of the last map, or with `pre_logits` the classifier's input."""
         x = self.head(x, pre_logits=True)
         if not isinstance(self.head, PooledHead):
             return x
@@ -94,7 +92,7 @@ def _known(name: str) -> str:
     if not is_model(name):
         near = difflib.get_close_matches(name, list_models(), n=3)
         meant = f"; did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
-        raise ValueError(f"unknown timm network '{name}'{meant} (timm.list_models() lists those that are known)")
+        raise ValueError(f"unknown timm network '{name}'{meant} (timm.list_models() lists the known ones)")
     try:
         get_pretrained_cfg(name)
     except RuntimeError:
@@ -105,9 +103,9 @@ def _known(name: str) -> str:
 
 def _broken_rules(arch: Mapping[str, Any]) -> Iterator[str]:
     if arch["pretrained"] and not (arch["width"] == arch["depth"] == 1):
-        yield "pretrained weights exist at width 1 and depth 1 only; leave both out, or pretrained"
+        yield "pretrained weights exist only for width 1 and depth 1; leave both out, or pretrained"
     try:
-        cut = cut_of(Plan.of(arch))
+        cut = cut_of(TrunkSettings.of(arch))
     except ModelError as error:
         yield from error.problems
         return
@@ -115,7 +113,7 @@ def _broken_rules(arch: Mapping[str, Any]) -> Iterator[str]:
 
 
 @family(check=_broken_rules)
-def timm(
+def timm(  # one parameter per setting of the family
     *,
     name: Annotated[str, AfterValidator(_known), Field(description="a network of timm, such as resnet50")],
     width: Annotated[float, Field(gt=0, le=16, description="multiplies channels, where timm can")] = 1.0,
@@ -129,12 +127,12 @@ def timm(
     dropout: Annotated[float, Field(ge=0, lt=1, description="probability that the classifier misses a feature")] = 0.0,
     seed: int | None = None,
 ) -> TimmNetwork:
-    """Build a timm network with another pooling; with `average` it is timm's own.
+    """Build a timm network with another pooling; with `average` it is timm's network.
 
     With `average` and as many classes as the pretrained weights have, the classifier's weights are kept too.
     """
     size = image_size if isinstance(image_size, tuple) else (image_size, image_size)
-    plan = Plan(name=name, width=width, depth=depth, in_chans=in_chans, image_size=size, drop_path=drop_path)
+    plan = TrunkSettings(name=name, width=width, depth=depth, in_chans=in_chans, image_size=size, drop_path=drop_path)
     cut = cut_of(plan)
     with seeded(seed, "trunk"):
         trunk = _trunk(plan, num_classes, pretrained)
@@ -152,19 +150,19 @@ def timm(
     return model
 
 
-def _trunk(plan: Plan, num_classes: int, pretrained: bool) -> nn.Module:
+def _trunk(plan: TrunkSettings, num_classes: int, pretrained: bool) -> nn.Module:
     entry = scaled(plan.name, width=plan.width, depth=plan.depth)
     options = plan.options(num_classes)
     if not pretrained:
         return entry(**options)
     try:
         return entry(pretrained=True, **options)
-    except Exception as trouble:  # of many kinds: no such weights, no network, no space
-        raise ModelError(f"timm: the weights of {plan.name} cannot be had: {in_one_line(trouble)}") from None
+    except Exception as trouble:  # no such weights, no network, no space, …
+        raise ModelError(f"timm: the weights of {plan.name} cannot be loaded: {in_one_line(trouble)}") from None
 
 
 def _keep_classifier(model: TimmNetwork, classifier: Any) -> None:
-    """Copy the pretrained classifier, where it is one linear layer (or a 1×1 convolution, the same on a vector)."""
+    """Copy the pretrained classifier if it is one linear layer (or a 1×1 convolution, the same on a vector)."""
     new = model.get_classifier()
     if isinstance(classifier, nn.Linear | nn.Conv2d) and isinstance(new, nn.Linear) and classifier.bias is not None:
         with torch.no_grad():

@@ -1,7 +1,7 @@
-"""Width and depth multipliers for timm's networks, where timm lets a family be built at other sizes.
+"""Width and depth multipliers for timm's networks, where timm can build other sizes.
 
-A network is given as its entry point, a function of timm's keywords. Channels are rounded to multiples of 8, and every
-stage keeps a block.
+A network is returned as its entry point, a function of timm's keywords. Channels are rounded to multiples of 8, and
+every stage keeps at least one block.
 """
 
 import dataclasses
@@ -10,12 +10,12 @@ import importlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import torch
 from timm import create_model, model_entrypoint
 from timm.layers.helpers import make_divisible
 from timm.models import convnext, densenet, efficientnet, ghostnet, mobilenetv3, resnet
 from torch import nn
 
+from scaling.models.meta import on_meta
 from scaling.study.errors import ModelError
 
 EntryPoint = Callable[..., nn.Module]
@@ -26,7 +26,7 @@ def scaled(name: str, *, width: float, depth: float) -> EntryPoint:
     """Return the entry point of a timm network with its channels and blocks multiplied.
 
     Raises:
-        ModelError: where timm has no multipliers for this network, or none for its depth.
+        ModelError: timm has no multipliers for this network, or none for its depth.
     """
     if width == depth == 1:
         return functools.partial(create_model, name)
@@ -48,20 +48,7 @@ def scaled(name: str, *, width: float, depth: float) -> EntryPoint:
     )
 
 
-def on_meta(entry: EntryPoint, **options: Any) -> nn.Module:
-    """Build a network without weights, to ask about its shapes; the random state is left alone."""
-    try:
-        with torch.device("meta"):
-            return entry(**options)
-    except (
-        NotImplementedError,
-        RuntimeError,
-    ):  # in older versions of timm some networks compute with tensors while they are built
-        with torch.random.fork_rng(devices=[]):
-            return entry(**options).to("meta")
-
-
-# Networks that timm generates from a definition and two multipliers: the generator, and the network's own multipliers.
+# networks that timm generates from a definition and two multipliers: the generator and the network's own multipliers
 _GENERATED: dict[str, tuple[Any, str, float, float]] = {
     "efficientnet_b0": (efficientnet, "_gen_efficientnet", 1.0, 1.0),
     "efficientnet_b1": (efficientnet, "_gen_efficientnet", 1.0, 1.1),
@@ -106,8 +93,8 @@ def _blocks(blocks: int, depth: float) -> int:
 
 
 def _regnet(config: Any, width: float, depth: float) -> Overrides:
-    """Scale the line that RegNet's widths lie on; a deeper one rises more slowly, to the same end."""
-    blocks = max(4, round(config.depth * depth))  # one for each stage
+    """Scale the line on which RegNet's widths lie; a deeper one rises more slowly, to the same end."""
+    blocks = max(4, round(config.depth * depth))  # one per stage
     return {"depth": blocks, "w0": _channels(config.w0, width), "wa": config.wa * width * config.depth / blocks}
 
 
@@ -129,7 +116,7 @@ def _bring_your_own_blocks(config: Any, width: float, depth: float) -> Overrides
     return {"blocks": tuple(stage(block) for block in config.blocks), "stem_chs": stem_channels}
 
 
-# Networks with a configuration in a table `model_cfgs` of their module: which of its entries to replace.
+# networks configured by a table `model_cfgs` of their module: which of its entries to replace
 _CONFIGURED: dict[str, Callable[[Any, float, float], Overrides]] = {
     "regnet": _regnet,
     "nfnet": _normfree,
@@ -161,7 +148,7 @@ def _densenet(plain: Any, width: float, depth: float) -> Overrides:
     }
 
 
-# Networks whose entry point takes the sizes of the stages, and whose present ones can be read off the network.
+# networks whose entry point takes the sizes of the stages, and whose own sizes can be read from the network
 _READ_OFF: dict[type[nn.Module], Callable[[Any, float, float], Overrides]] = {
     resnet.ResNet: _resnet,
     convnext.ConvNeXt: _convnext,

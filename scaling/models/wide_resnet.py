@@ -11,17 +11,19 @@ import torch.nn.functional as F
 from timm.models import checkpoint_seq
 from torch import nn
 
+from scaling.models.stages import StagedTrunk
+
 
 class WideBlock(nn.Module):
     """x + f(x), f batch norm → ReLU → 3×3 → batch norm → ReLU → 3×3: (N, C, H, W) to (N, C', H/s, W/s).
 
-    Where the shape changes, a 1×1 convolution of the activated input takes the place of x, as in the authors' code.
+    Where the shape changes, a 1×1 convolution of the activated input replaces x, as in the authors' code.
     """
 
     def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
         super().__init__()
         self.bn1 = nn.BatchNorm2d(in_channels)
-        # an augmented layer may take the place of this one, of which the paper says: the first of each block
+        # an augmented layer may replace this one: the paper augments the first convolution of each block
         self.conv1: nn.Module = nn.Conv2d(in_channels, out_channels, 3, stride=stride, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
@@ -35,17 +37,17 @@ class WideBlock(nn.Module):
         return residual + (x if self.shortcut is None else self.shortcut(activated))
 
 
-class WideResNet(nn.Module):
+class WideResNet(StagedTrunk):
     """The trunk: images (N, in_chans, H, W) to a map (N, C, ⌈H/4⌉, ⌈W/4⌉), normalised and activated."""
 
     def __init__(self, *, widths: Sequence[int], blocks: int, in_chans: int) -> None:
-        """Build it with the given widths of the stages and so many blocks in each."""
+        """Build one stage per width, each of so many blocks."""
         super().__init__()
         self.grad_checkpointing = False
         self.num_features = widths[-1]
         self.conv1 = nn.Conv2d(in_chans, 16, 3, padding=1, bias=False)
         self.stages = nn.ModuleList()
-        self.feature_info: list[dict[str, int | str]] = []
+        self.feature_info = []
         channels, reduction = 16, 1
         for number, width in enumerate(widths):
             stride = 1 if number == 0 else 2
@@ -61,50 +63,22 @@ class WideResNet(nn.Module):
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
-    def forward_features(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the last map (N, C, ⌈H/4⌉, ⌈W/4⌉)."""
-        x = self.conv1(x)
-        for stage in self.stages:
-            x = self._run(stage, x)
+    def enter(self, x: torch.Tensor) -> torch.Tensor:
+        return self.conv1(x)
+
+    def run_stage(self, stage: nn.Module, x: torch.Tensor) -> torch.Tensor:
+        if self.grad_checkpointing and torch.is_grad_enabled():
+            return checkpoint_seq(stage, x)
+        return stage(x)
+
+    def finish(self, x: torch.Tensor) -> torch.Tensor:
         return F.relu(self.bn(x))
-
-    def forward_intermediates(
-        self,
-        x: torch.Tensor,
-        indices: int | list[int] | None = None,
-        norm: bool = False,
-        stop_early: bool = False,
-        output_fmt: str = "NCHW",
-        intermediates_only: bool = False,
-    ) -> list[torch.Tensor] | tuple[torch.Tensor, list[torch.Tensor]]:
-        """Return the last map and the maps after some stages; timm's interface.
-
-        Args:
-            indices: stages, the last so many, or none for all.
-            norm: normalise and activate the last stage's map, as `forward_features` does.
-            stop_early: do not run the stages after the last one asked for.
-            output_fmt: layout of the intermediate maps, `NCHW` or `NHWC`.
-            intermediates_only: leave the last map out.
-        """
-        wanted = self._numbers(indices)
-        maps: list[torch.Tensor] = []
-        x = self.conv1(x)
-        for number, stage in enumerate(self.stages):
-            if stop_early and number > max(wanted):
-                break
-            x = self._run(stage, x)
-            if number in wanted:
-                is_end = norm and number == len(self.feature_info) - 1
-                tapped = F.relu(self.bn(x)) if is_end else x
-                maps.append(tapped if output_fmt == "NCHW" else tapped.permute(0, 2, 3, 1))
-        return maps if intermediates_only else (F.relu(self.bn(x)), maps)
 
     def prune_intermediate_layers(
         self, indices: int | list[int] = 1, prune_norm: bool = False, prune_head: bool = True
     ) -> list[int]:
         """Drop the stages after the last one in `indices`, and with `prune_norm` the last norm; return the indices."""
-        wanted = self._numbers(indices)
-        self.stages = self.stages[: max(wanted) + 1]
+        wanted = self.prune_stages(indices)
         if prune_norm or len(self.stages) < len(self.feature_info):
             self.bn = nn.Identity()
         return wanted
@@ -112,15 +86,3 @@ class WideResNet(nn.Module):
     def set_grad_checkpointing(self, enable: bool = True) -> None:
         """Keep only each block's input for the backward pass and compute the rest again."""
         self.grad_checkpointing = enable
-
-    def _numbers(self, indices: int | list[int] | None) -> list[int]:
-        """Return the stages that timm's `indices` mean: those, the last so many, or all."""
-        numbers = range(len(self.feature_info))
-        if indices is None:
-            return [*numbers]
-        return [*numbers[-indices:]] if isinstance(indices, int) else [numbers[index] for index in indices]
-
-    def _run(self, stage: nn.Module, x: torch.Tensor) -> torch.Tensor:
-        if self.grad_checkpointing and torch.is_grad_enabled():
-            return checkpoint_seq(stage, x)
-        return stage(x)

@@ -1,6 +1,6 @@
-"""The report: what the records of a study say, as a page, figures, tables and `verdict.json`.
+"""The report: the records of a study as a page, figures, tables and `verdict.json`.
 
-Nothing here imports torch or Ray. The names below load at first use, so that importing this package costs nothing.
+Nothing here imports torch or Ray. The names below load on first use, so that importing this package is cheap.
 """
 
 from importlib import import_module
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from scaling.report.write import find_studies as find_studies
     from scaling.report.write import write_report as write_report
 
-_HOMES = {"main": "__main__", "compare_studies": "write", "find_studies": "write", "write_report": "write"}
+_MODULES = {"main": "__main__", "compare_studies": "write", "find_studies": "write", "write_report": "write"}
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -1,4 +1,4 @@
-"""The report: `python -m scaling.report depth_width` turns a study's records into a verdict and a page."""
+"""The command: `python -m scaling.report depth_width` turns a study's records into a verdict and a page."""
 
 import argparse
 import sys
@@ -6,34 +6,35 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from scaling.report.write import Report, ReportOptions, compare_studies, find_studies, write_one
 from scaling.statistics import MARGIN
-from scaling.study.errors import RecordError, ScalingError, command
+from scaling.study import plugins
+from scaling.study.command import command
+from scaling.study.errors import RecordError, ScalingError
 from scaling.study.storage import Where, place
 
 if TYPE_CHECKING:
     from scaling.report.analysis.context import References
 
-from scaling.report.write import Options, Report, compare_studies, find_studies, write_one
-
 EPILOG = """\
 examples:
   python -m scaling.report depth_width
-  python -m scaling.report --results results --out reports      every study there is
-  python -m scaling.report first second                         each, and the second against the first
-  python -m scaling.report second --baseline first              what changed since
+  python -m scaling.report --results results --out reports      every study in results
+  python -m scaling.report first second                         each, and the second compared with the first
+  python -m scaling.report second --baseline first              changes since the first
   python -m scaling.report depth_width --reference patchconvnet
   python -m scaling.report --import timm:results-imagenet.csv,benchmark-infer.csv --name published
   python -m scaling.report --import 'csv:runs.csv?accuracy=acc&macs=gmacs*1e9&arm=pooling&cell=depth,width'
 
-Writes DIR/STUDY/index.html (one file, opens from disk), verdict.json, figures and tables, and ends with the verdict.
-A study that is not complete, or not whole, gives the report that is possible. Exit code: 0 written, 2 a mistake.
+Writes DIR/STUDY/index.html (one file, opens from disk), verdict.json, figures and tables, and prints the verdict.
+An incomplete or damaged study gives a report on what it has. Exit code: 0 written, 2 error.
 """
 
 
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m scaling.report",
-        description="Report on studies: a verdict with its uncertainty, and a page.",
+        description="Write reports on studies: a verdict with its uncertainty, and a page.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -48,9 +49,9 @@ def parser() -> argparse.ArgumentParser:
         type=_positive,
         default=MARGIN,
         metavar="POINTS",
-        help=f"differences within ± this many percentage points count as none; fix it beforehand (default: {MARGIN})",
+        help=f"differences within ± this many percentage points count as none; set it beforehand (default: {MARGIN})",
     )
-    add("--baseline", metavar="STUDY", help="an earlier study; the report says what changed since")
+    add("--baseline", metavar="STUDY", help="an earlier study; the report shows what changed since")
     add(
         "--reference",
         action="append",
@@ -62,14 +63,15 @@ def parser() -> argparse.ArgumentParser:
         "--import",
         dest="imported",
         metavar="KIND:PATH",
-        help="others' results, made a study in --results: timm:FILE,FILE, csv:FILE?accuracy=COLUMN&…, tune:FOLDER",
+        help="import others' results as a study in --results: timm:FILE,FILE, csv:FILE?accuracy=COLUMN&…, tune:FOLDER",
     )
-    add("--name", help="name of the imported study; default: that of the file")
+    add("--name", help="name of the imported study; default: name of the file")
     add(
         "--arm",
         metavar="COLUMN[=VALUE,…]",
-        help="of --import: what arms differ in, the first value the baseline; for timm also family, tag, architecture",
+        help="with --import: column of the arms, the first value the baseline; for timm also family, tag, architecture",
     )
+    plugins.add_option(parser)
     return parser
 
 
@@ -80,31 +82,34 @@ def _positive(text: str) -> float:
     return value
 
 
-_positive.__name__ = "number above 0"  # what argparse says was expected
+_positive.__name__ = "number above 0"  # shown by argparse as the expected type
 
 
 @command
 def main(argv: list[str] | None = None) -> int:
-    asked = parser().parse_args(argv)
-    if asked.imported is None and (asked.name or asked.arm):
-        raise RecordError("--name and --arm belong to --import KIND:PATH; a study is named by its folder")
-    folders = find_studies(asked.studies, asked.results) if asked.studies or asked.imported is None else []
-    options = Options(asked.margin, _baseline(asked.baseline, asked.results), _references(asked.reference))
-    if asked.imported is not None:
-        folders = [*folders, _import(asked.imported, asked.arm, asked.results, asked.name)]
+    options = parser().parse_args(argv)
+    plugins.load(options.plugin)
+    if options.imported is None and (options.name or options.arm):
+        raise RecordError("--name and --arm need --import KIND:PATH; a study is named by its folder")
+    folders = find_studies(options.studies, options.results) if options.studies or options.imported is None else []
+    settings = ReportOptions(
+        options.margin, _baseline(options.baseline, options.results), _references(options.reference)
+    )
+    if options.imported is not None:
+        folders = [*folders, _import(options.imported, options.arm, options.results, options.name)]
     problems = []
     read = []
     for folder in folders:
         try:
-            report = write_one(folder, asked.out, options)
-        except ScalingError as mistake:  # the other studies are reported all the same
+            report = write_one(folder, options.out, settings)
+        except ScalingError as mistake:  # report the other studies nevertheless
             problems += mistake.problems
             continue
         read.append(folder)
-        _tell(report)
-    if len(read) > 1 and (asked.studies or asked.imported):
+        _print(report)
+    if len(read) > 1 and (options.studies or options.imported):
         try:
-            _tell(compare_studies(read, asked.out, options))
+            _print(compare_studies(read, options.out, settings))
         except ScalingError as mistake:
             problems += mistake.problems
     if problems:
@@ -112,7 +117,7 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def _tell(report: Report) -> None:
+def _print(report: Report) -> None:
     for line in report.missing:
         print(f"left out: {line}", file=sys.stderr)
     print(f"{report.verdict}\n{report.page}")

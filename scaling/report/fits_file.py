@@ -1,16 +1,16 @@
-"""Scaling fits in the document for scripts; `scaling.report.verdict_file` tells the keys."""
+"""Scaling fits in the document for scripts; `scaling.report.verdict_file` lists the keys."""
 
 from typing import Any
 
 from scaling.report.analysis.scaling_fits import ExponentDifference, ScalingFits
-from scaling.statistics.fits import Foretold, ScalingFit
+from scaling.statistics.fits import HeldOutPrediction, ScalingFit
 from scaling.statistics.intervals import Interval
 from scaling.statistics.missing import Missing
 from scaling.study.metrics import METRICS
 
 
 def scaling_part(fits: ScalingFits) -> dict[str, Any]:
-    """The keys `scaling` and `exponents`; numbers that are not finite become null with those of the whole document."""
+    """The keys `scaling` and `exponents`; the caller converts numbers that are not finite."""
     return {
         "scaling": [
             {"cost": cost, "unit": METRICS[cost].unit, "arm": arm, **_fit(fit)}
@@ -24,7 +24,7 @@ def scaling_part(fits: ScalingFits) -> dict[str, Any]:
 def _fit(fit: ScalingFit | Missing) -> dict[str, Any]:
     if isinstance(fit, Missing):
         return {"missing": _missing(fit)}
-    told = fit.foretold
+    prediction = fit.held_out_prediction
     names = ("law", "costs", "until", "within", "cost", "measured", "predicted", "low", "high")
     return {
         "missing": None,
@@ -35,9 +35,9 @@ def _fit(fit: ScalingFit | Missing) -> dict[str, Any]:
         **{name: getattr(fit, name) for name in ("law", "reference", "floor_is_known", "slopes", "held_out", "spread")},
         "costs": fit.costs,
         "cells": fit.cells,
-        "predicted": {"missing": None, **{name: getattr(told, name) for name in names}}
-        if isinstance(told, Foretold)
-        else {"missing": _missing(told)},
+        "predicted": {"missing": None, **{name: getattr(prediction, name) for name in names}}
+        if isinstance(prediction, HeldOutPrediction)
+        else {"missing": _missing(prediction)},
     }
 
 

@@ -1,40 +1,41 @@
 """The verdict for scripts: `verdict.json`, written beside the page; docs/statistics.md explains every number.
 
-The document of `verdict_document` holds only strings, finite numbers, booleans, lists and objects; what is not known is
-null. Accuracies are in percent, differences in percentage points, costs in the unit that stands beside them.
+The document of `verdict_document` holds only strings, finite numbers, booleans, lists and objects; unknown values are
+null. Accuracies are in percent, differences in percentage points, costs in the unit given with them.
 
 ```
-schema            1; raised when a reader of an older document would misread a newer one
+schema            1; increased if readers of older documents would misread newer ones
 scaling           version of this package
-study, question   name of the study; what it asks
+study, question   name of the study; its question
 factor, arms      the compared factor; its values, the baseline first
 complete          whether all planned trials have ended
 trials            {planned, finished, failed, diverged, stopped, missing}
 test_examples     images of the test set, or null
-headline          the verdicts' sentences, one a line
-verdicts          one an arm other than the baseline, in paired cells: {baseline, arm, kind, sentence, margin,
+headline          the verdicts' sentences, one per line
+verdicts          one per arm other than the baseline, in paired cells: {baseline, arm, kind, sentence, margin,
                   difference: INTERVAL, unit: "cell" | "seed" | "none", cells, pairs, seed_sd, cell_sd, images, plan}
                   kind: "better" | "worse" | "practically equal" | "inconclusive" | "unknown"
-                  images: {difference: INTERVAL, half_width, images} with other test images, or null
-                  plan: {effect, more_seeds, seed_runs, more_cells, cell_runs} where inconclusive, or null
-equal_cost        one an arm and cost: {cost, unit, baseline, arm, kind, sentence, missing, mean: INTERVAL, cells,
+                  images: {difference: INTERVAL, half_width, images} including the choice of test images, or null
+                  plan: {effect, more_seeds, seed_runs, more_cells, cell_runs} if inconclusive, else null
+equal_cost        one per arm and cost: {cost, unit, baseline, arm, kind, sentence, missing, mean: INTERVAL, cells,
                   images_included, range: [low, high], better: [[low, high], …], worse: …, more_cells, runs,
                   band: {cost, baseline, arm, difference, low, high: lists}, others: {cost: percent more}}
-fronts            one a cost: {cost, unit, missing, reference: {cost, accuracy}, images_included, arms: {ARM: {stable,
+fronts            one per cost: {cost, unit, missing, reference: {cost, accuracy}, images_included, arms: {ARM: {stable,
                   agreement, hypervolume: INTERVAL (points × decades), points_per_decade: INTERVAL,
                   against_baseline: INTERVAL}},
                   configurations: [{cell, arm, cost, accuracy, observed, on_own_front, on_joint_front}, …]}
-scaling           one a cost and arm: {cost, unit, arm, missing, law: "no floor" | "floor" | "broken", alpha: INTERVAL,
-                  floor: INTERVAL or null, amplitude: INTERVAL (points at `reference`), reference, alpha_without_floor:
-                  INTERVAL, floor_is_known, slopes (before and after a break) or null, held_out: {law: points}, spread,
-                  costs, cells, predicted: {missing, law, costs, until, within, cost, measured, predicted, low, high}}
+scaling           one per cost and arm: {cost, unit, arm, missing, law: "no floor" | "floor" | "broken",
+                  alpha: INTERVAL, floor: INTERVAL or null, amplitude: INTERVAL (points at `reference`), reference,
+                  alpha_without_floor: INTERVAL, floor_is_known, slopes (before and after a break) or null,
+                  held_out: {law: points}, spread, costs, cells, predicted (largest costs, held out): {missing, law,
+                  costs, until, within, cost, measured, predicted, low, high}}
                   error = floor + amplitude · (cost / reference)^−alpha, percent; an open end of an interval is null
-exponents         one an arm other than the baseline and cost: {cost, baseline, arm, difference: INTERVAL or null,
+exponents         one per arm other than the baseline and cost: {cost, baseline, arm, difference: INTERVAL or null,
                   without_floor: INTERVAL or null, missing}
 control           {cause, sentence, parts: [{baseline, arm, meaning, pairs, difference: INTERVAL}, …]}, or null
 caveats           [sentence, …]
-INTERVAL          {estimate, low, high, level, n}; level is that of this one interval
-missing           {why, said} where there is no answer, or null
+INTERVAL          {estimate, low, high, level, n}; level is that of this interval
+missing           {why, said} if there is no result, else null
 ```
 """
 
@@ -46,7 +47,7 @@ import numpy as np
 
 from scaling.report.analysis.analysis import Analysis
 from scaling.report.analysis.equal_costs import EqualCostAnswer
-from scaling.report.caveats.all import caveats
+from scaling.report.caveats import caveats
 from scaling.report.fits_file import scaling_part
 from scaling.statistics.front_noise import FrontOdds
 from scaling.statistics.intervals import Interval
@@ -55,11 +56,11 @@ from scaling.statistics.verdict import Verdict
 from scaling.study.metrics import METRICS
 
 VERSION = 1
-MOST_CONFIGURATIONS = 2000  # a cost; of more, those that were on a front in some draw, likeliest first
+MOST_CONFIGURATIONS = 2000  # per cost; of more, those on a front in any draw, most probable first
 
 
 def verdict_document(analysis: Analysis) -> dict[str, Any]:
-    """All that the analysis answers, ready for `json.dumps(…, allow_nan=False)`; see the module for the keys."""
+    """All results of the analysis, ready for `json.dumps(…, allow_nan=False)`; the module lists the keys."""
     progress = analysis.progress
     document = {
         "schema": VERSION,
@@ -88,7 +89,7 @@ def verdict_document(analysis: Analysis) -> dict[str, Any]:
 def _version() -> str | None:
     try:
         return version("scaling")
-    except PackageNotFoundError:  # run from a checkout that is not installed
+    except PackageNotFoundError:  # an uninstalled checkout
         return None
 
 
@@ -125,7 +126,7 @@ def _images(both: Interval) -> dict[str, Any]:
 
 
 def _equal_cost(answer: EqualCostAnswer) -> dict[str, Any]:
-    said = {
+    head = {
         "cost": answer.cost,
         "unit": METRICS[answer.cost].unit,
         "baseline": answer.baseline,
@@ -135,9 +136,9 @@ def _equal_cost(answer: EqualCostAnswer) -> dict[str, Any]:
     }
     result = answer.result
     if isinstance(result, Missing):
-        return {**said, "missing": _missing(result)}
+        return {**head, "missing": _missing(result)}
     return {
-        **said,
+        **head,
         "missing": None,
         "mean": _interval(result.mean),
         "cells": result.cells,
@@ -153,9 +154,9 @@ def _equal_cost(answer: EqualCostAnswer) -> dict[str, Any]:
 
 
 def _fronts(analysis: Analysis, cost: str, odds: FrontOdds | Missing) -> dict[str, Any]:
-    said = {"cost": cost, "unit": METRICS[cost].unit}
+    head = {"cost": cost, "unit": METRICS[cost].unit}
     if isinstance(odds, Missing):
-        return {**said, "missing": _missing(odds)}
+        return {**head, "missing": _missing(odds)}
     cells = analysis.cells
     arms = {
         arm: {
@@ -176,7 +177,7 @@ def _fronts(analysis: Analysis, cost: str, odds: FrontOdds | Missing) -> dict[st
     columns += [values[rows].tolist() for values in (odds.observed, odds.own, odds.joint)]
     names = ("cell", "arm", "cost", "accuracy", "observed", "on_own_front", "on_joint_front")
     return {
-        **said,
+        **head,
         "missing": None,
         "reference": dict(zip(("cost", "accuracy"), odds.reference, strict=True)),
         "images_included": odds.images_included,
@@ -203,7 +204,7 @@ def _control(analysis: Analysis) -> dict[str, Any] | None:
 
 
 def _plain(value: Any) -> Any:
-    """`value` in JSON's own types; a number that is not finite is null."""
+    """Convert to JSON's own types; numbers that are not finite become null."""
     if isinstance(value, dict):
         return {str(key): _plain(one) for key, one in value.items()}
     if isinstance(value, list | tuple | np.ndarray):

@@ -15,42 +15,42 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Report:
-    """What a report says, and where."""
+    """A written report."""
 
-    verdict: str  # one sentence; a line for each arm that is compared with the baseline
+    verdict: str  # one line per arm that is compared with the baseline
     page: Path
-    missing: tuple[str, ...] = ()  # what could not be read and was left out, one line a file
+    missing: tuple[str, ...] = ()  # files that could not be read and were left out, one line each
 
 
 @dataclass(frozen=True)
-class Options:
-    """What all reports of one command have in common."""
+class ReportOptions:
+    """Settings of all reports of one command."""
 
     margin: float = MARGIN
-    baseline: Where | None = None  # an earlier study, to mark what changed
+    baseline: Where | None = None  # an earlier study, to show changes
     references: Sequence["References"] = ()
 
 
 def find_studies(names: list[str], results: Where) -> list[Where]:
-    """Folders of the studies that `names` mean, names in `results` or paths; all in `results` where none is given.
+    """Find the folders of studies by name in `results` or by path; all in `results` if no name is given.
 
     Raises:
-        RecordError: one line for every name that means none, and for two that would write the same report.
+        RecordError: a name matches no study, or two would write the same report; one line each.
     """
     known = {path.parent.name: path.parent for path in sorted(results.glob("*/study.json"), key=str)}
     if not names:
         if not known:
-            raise RecordError(f"there is no study in {results}; run `python -m scaling.sweep` first, or give --results")
+            raise RecordError(f"{results} has no study; run `python -m scaling.sweep` first, or give --results")
         return list(known.values())
     found: dict[str, Where] = {}
     problems = []
     for name in names:
         folder = known.get(name) or place(name)
         if not (folder / "study.json").is_file():
-            problems.append(f"{unknown('study', name, known)}; looked in {results}, and for a folder with study.json")
+            problems.append(f"{unknown('study', name, known)}; looked in {results} and for a folder with study.json")
         elif found.setdefault(folder.resolve().name, folder).resolve() != folder.resolve():
             problems.append(
-                f"{found[folder.resolve().name]} and {folder} would write the same report; give them one by one"
+                f"{found[folder.resolve().name]} and {folder} would write the same report; give them one at a time"
             )
     if problems:
         raise RecordError(problems)
@@ -60,7 +60,7 @@ def find_studies(names: list[str], results: Where) -> list[Where]:
 def write_report(study_folder: str | Where, out_folder: str | Path = "reports", *, margin: float = MARGIN) -> Report:
     """Write the report of the study at `study_folder` into a folder of the same name in `out_folder`.
 
-    Every file is written beside its place and renamed into it, the page last; equal records give equal files. Records
+    Every file is written under a temporary name and renamed, the page last; equal records give equal files. Records
     that cannot be read are named and left out.
 
     Args:
@@ -69,14 +69,15 @@ def write_report(study_folder: str | Where, out_folder: str | Path = "reports", 
     Raises:
         RecordError: the study cannot be read.
     """
-    return write_one(place(study_folder), Path(out_folder), Options(margin))
+    return write_one(place(study_folder), Path(out_folder), ReportOptions(margin))
 
 
-def write_one(folder: Where, out: Path, options: Options) -> Report:
-    # Imported here: drawing takes two seconds to load, which an error message or --help need not wait for.
+def write_one(folder: Where, out: Path, options: ReportOptions) -> Report:
+    """Write the report of the study at `folder` into a folder of the same name in `out`."""
+    # Imported here: the drawing libraries take two seconds to load, which would delay error messages and --help.
     from scaling.report.analysis.analysis import analyse_study
     from scaling.report.analysis.changes import find_changes
-    from scaling.report.publish import asked_space, publish, study_commands
+    from scaling.report.publish import given_space, publish, study_commands
 
     target = out / folder.resolve().name
     analysis = analyse_study(folder, options.margin)
@@ -87,15 +88,16 @@ def write_one(folder: Where, out: Path, options: Options) -> Report:
         changes = find_changes(analysis, earlier)
         context = replace(context, changes=changes, left_out=[*context.left_out, *lines])
     analysis = replace(analysis, context=context)
-    page = publish(analysis, target, folder, study_commands(folder, target, bool(asked_space(analysis))))
+    commands = study_commands(folder, target, bool(given_space(analysis)), analysis.study.plugins)
+    page = publish(analysis, target, folder, commands)
     return Report(analysis.headline, page, tuple(context.left_out))
 
 
-def compare_studies(folders: Sequence[Where], out: Path, options: Options | None = None) -> Report:
-    """Write one report on several studies, the first the baseline, into a folder of their names joined by a plus.
+def compare_studies(folders: Sequence[Where], out: Path, options: ReportOptions | None = None) -> Report:
+    """Write one report on several studies, the first the baseline, into a folder named after all, joined by `+`.
 
     Raises:
-        RecordError: one of them cannot be read, or two have one name.
+        RecordError: a study cannot be read, or two have the same name.
     """
     from scaling.report.analysis.analysis import analyse
     from scaling.report.analysis.context import Context
@@ -104,7 +106,7 @@ def compare_studies(folders: Sequence[Where], out: Path, options: Options | None
     from scaling.study.reading import read_what_can_be
     from scaling.study.records import read_study
 
-    options = options or Options()
+    options = options or ReportOptions()
     joint = join([Member(read_study(folder), read_what_can_be(folder)) for folder in folders])
     context = Context(joint.left_out, joint.notes, options.references)
     analysis = analyse(joint.study, joint.records, options.margin, context)

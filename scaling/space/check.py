@@ -1,90 +1,123 @@
-"""What is wrong with a space beyond its form: what only the family, or two places together, can tell."""
+"""Mistakes of a space beyond its form: unknown names, wrong parameters, settings that contradict each other."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from scaling.models.registry import FAMILIES, check_arch, parameters
-from scaling.space.schema import Limits, Range, Space, Value
-from scaling.space.yaml_source import Source
+from scaling.space.names import REGISTRIES, is_in_bytes, limit_names, match_costs, objective_names
+from scaling.space.pooling_setting import PoolingSetting, as_arch
+from scaling.space.schema import Range, Space, Value, is_number
+from scaling.space.search_settings import DESIGNS, STOPPING_RULES
+from scaling.space.yaml_source import KeyPath, SpaceFile
 from scaling.study.config import DataConfig, Recipe
 from scaling.study.errors import ModelError, unknown
-from scaling.sweep.search.designs.proposals import SAMPLED
-from scaling.sweep.search.designs.searched import ACCURACY
-from scaling.sweep.search.propose import DESIGNS, RULES
+from scaling.study.recipe_registries import unknown_in_recipe
 
 SECTIONS: dict[str, type[BaseModel]] = {"recipe": Recipe, "data": DataConfig}  # what an axis may vary besides arch
-OBJECTIVES = {ACCURACY, *Limits.model_fields}
 GIVEN = {"num_classes", "in_chans", "image_size", "seed"}  # arch parameters that the data and the trial decide
 MOST_COMBINATIONS = 4096  # of parameters to check together before trials are planned; the rest is checked then
+Mistake = tuple[KeyPath, str]  # where it is in the file, and what is wrong
 
 
-def mistakes(space: Space, source: Source, *, is_whole: bool) -> Iterator[str]:
+def mistakes(space: Space, file: SpaceFile, *, is_whole: bool) -> Iterator[str]:
     """Yield one line per mistake, each with file and place.
 
     Args:
-        is_whole: whether nothing was taken out because its form was wrong; then what is missing is missing.
+        space: may lack parts whose form is wrong; these are not checked again.
+        is_whole: whether it lacks none. Only then can something be missing, or wrong with the parameters together.
     """
-    if space.family not in FAMILIES:
-        yield source.place("family") + unknown("family", space.family, FAMILIES)
-        return
-    varied: dict[tuple[str, str], list[Value]] = {
-        **{("axes", name): _members(values) for name, values in space.axes.items()},
-        **{("arms", name): list(values) for name, values in space.arms.items()},
-    }
-    found = [*_clashes(space, source), *_search(space, source)]
-    for name, value in space.arch.items():
-        found += [source.place(("arch", name)) + p for p in _single(space, name, value)]
-    for (section, name), values in varied.items():
-        for value in values:
-            found += [source.place((section, name)) + p for p in _single(space, name, value)]
+    found = [file.place(path) + problem for path, problem in [*_clashes(space), *_names(space, file), *_needs(space)]]
+    if space.family in FAMILIES:
+        found += list(_parameters(space, file))
     yield from found
     if is_whole and not found:
-        yield from _together(space, source, {name: values for (_, name), values in varied.items()})
+        yield from _together(space, file)
 
 
-def _clashes(space: Space, source: Source) -> Iterator[str]:
-    """Names that stand in two places."""
+def _clashes(space: Space) -> Iterator[Mistake]:
+    """Names that are given in two places."""
+    varied = {*space.axes, *space.arms}
     for name in space.axes:
         if name in space.arch:
-            yield source.place(("axes", name)) + f"'{name}' is fixed in arch too; keep one of the two"
-    if space.match and space.match.vary not in parameters(space.family):
-        yield source.place(("match", "vary")) + unknown("parameter", space.match.vary, parameters(space.family))
-    if space.match and space.match.vary == space.factor:
-        yield source.place(("match", "vary")) + f"'{space.factor}' is what the arms differ in; vary another parameter"
-    if space.tune and "recipe.learning_rate" in {*space.axes, space.factor}:
-        yield source.place("tune") + "learning rates are an axis or the arms already; keep one of the two"
-    if space.factor in space.arch:
-        yield source.place(("arms", space.factor)) + f"'{space.factor}' is fixed in arch too; keep one of the two"
-    if space.factor in space.axes:
-        yield source.place(("arms", space.factor)) + f"'{space.factor}' is an axis too; keep one of the two"
+            yield ("axes", name), f"'{name}' is fixed in arch too; keep one of the two"
+    if space.match and space.match.vary in space.arms:
+        yield ("match", "vary"), f"'{space.match.vary}' is what the arms differ in; vary another parameter"
+    if space.tune and "recipe.learning_rate" in varied:
+        yield ("tune",), "learning rates are an axis or the arms already; keep one of the two"
+    for name in space.arms:
+        if name in space.arch:
+            yield ("arms", name), f"'{name}' is fixed in arch too; keep one of the two"
+        if name in space.axes:
+            yield ("arms", name), f"'{name}' is an axis too; keep one of the two"
+    for section, name, values in [*_varied(space), *(("arch", name, [value]) for name, value in space.arch.items())]:
+        for option in sorted({o for value in values if isinstance(value, PoolingSetting) for o in value.options}):
+            flat = f"pooling_{option}"
+            for other, names in (("arch", space.arch), ("axes", space.axes), ("arms", space.arms)):
+                if flat in names:
+                    yield (section, name), f"sets {option}, and {other} sets {flat}; keep one of the two"
 
 
-def _search(space: Space, source: Source) -> Iterator[str]:
-    """Names and needs of how the space is searched."""
+def _names(space: Space, file: SpaceFile) -> Iterator[Mistake]:
+    """Names of registered things and of costs that do not exist."""
     search = space.search
+    if space.family not in FAMILIES:
+        if space.family:  # else it is missing, or its form is wrong
+            yield ("family",), unknown("family", space.family, FAMILIES)
+    elif space.match and space.match.vary not in parameters(space.family):
+        yield ("match", "vary"), unknown("parameter", space.match.vary, parameters(space.family))
     if search.design not in DESIGNS:
-        yield source.place(("search", "design")) + unknown("design", search.design, DESIGNS)
-    if search.design in SAMPLED and search.cells is None:
-        yield (
-            source.place("search") + f"{search.design} needs to know how many cells; give search.cells, or --samples N"
-        )
+        yield ("search", "design"), unknown(DESIGNS.kind, search.design, DESIGNS)
+    if search.stop and search.stop.rule not in STOPPING_RULES:
+        yield ("search", "stop", "rule"), unknown(STOPPING_RULES.kind, search.stop.rule, STOPPING_RULES)
     for objective in search.objectives:
-        if objective not in OBJECTIVES:
-            yield source.place(("search", "objectives")) + unknown("objective", objective, OBJECTIVES)
-    if search.stop and search.stop.rule not in RULES:
-        yield source.place(("search", "stop", "rule")) + unknown("rule", search.stop.rule, RULES)
+        if objective not in objective_names():
+            yield ("search", "objectives"), unknown("objective", objective, objective_names())
+    if space.match and space.match.cost not in match_costs():
+        yield ("match", "cost"), unknown("cost", space.match.cost, match_costs())
+    written = file.content.get("limits")
+    for name in space.limits:
+        as_written = written.get(name) if isinstance(written, Mapping) else None
+        if name not in limit_names():
+            yield ("limits",), unknown("setting", name, limit_names())
+        elif isinstance(as_written, str) and not is_number(as_written) and not is_in_bytes(name):
+            yield ("limits", name), f"needs a number; it is {as_written!r}"
+    for setting, problem in unknown_in_recipe(space.recipe).items():
+        yield ("recipe", *setting.split(".")), problem
+
+
+def _needs(space: Space) -> Iterator[Mistake]:
+    """Settings of the search that need others."""
+    search = space.search
+    if search.design in DESIGNS and DESIGNS[search.design].samples and search.cells is None:
+        yield ("search",), f"{search.design} needs a number of cells; give search.cells, or --samples N"
     if search.stop and search.stop.first >= space.recipe.epochs:
-        yield source.place(("search", "stop", "first")) + (
-            f"epoch {search.stop.first} is not below recipe.epochs, {space.recipe.epochs}; nothing could be stopped"
+        yield (
+            ("search", "stop", "first"),
+            f"epoch {search.stop.first} is not below recipe.epochs, {space.recipe.epochs}; nothing could be stopped",
         )
+
+
+def _parameters(space: Space, file: SpaceFile) -> Iterator[str]:
+    """Mistakes of single values of arch, axes and arms."""
+    for name, value in space.arch.items():
+        for problem in _single(space, name, value):
+            yield file.place(("arch", name)) + problem
+    for section, name, values in _varied(space):
+        written = _at(file.content, (section, name))
+        for value in values:
+            item = written.index(as_arch(value)) if as_arch(value) in written else None
+            for problem in _single(space, name, value):
+                yield file.place((section, name), item=item) + problem
 
 
 def _single(space: Space, name: str, value: Any) -> list[str]:
     """Mistakes of one parameter alone."""
     section, _, setting = name.rpartition(".")
+    if isinstance(value, PoolingSetting) and name != "pooling":
+        return [f"'{name}' takes no options; write a number or a word, not {as_arch(value)}"]
     if section:
         return _setting_mistakes(section, setting, value, getattr(space, section, None))
     if name in GIVEN:
@@ -100,29 +133,39 @@ def _setting_mistakes(section: str, setting: str, value: Any, current: Any) -> l
     if setting not in model.model_fields:
         return [unknown(f"{section} setting", setting, model.model_fields)]
     try:
-        model.model_validate({**current.model_dump(), setting: value})
+        changed = model.model_validate({**current.model_dump(), setting: value})
     except ValidationError as error:
         return [f"{value!r}: {e['msg'][:1].lower()}{e['msg'][1:]}" for e in error.errors()]
+    if isinstance(changed, Recipe) and (model.__name__, setting) in REGISTRIES:
+        return [problem for name, problem in unknown_in_recipe(changed).items() if name.split(".")[0] == setting]
     return []
 
 
-def _together(space: Space, source: Source, varied: dict[str, list[Value]]) -> Iterator[str]:
-    """Mistakes of parameters that are right alone: something missing, a width that its heads do not divide."""
-    names = [name for name in varied if "." not in name]
-    combinations = itertools.islice(itertools.product(*(varied[n] for n in names)), MOST_COMBINATIONS)
+def _together(space: Space, file: SpaceFile) -> Iterator[str]:
+    """Mistakes of parameters that are right alone: a missing one, or a width that its heads do not divide."""
+    varied = {name: values for _, name, values in _varied(space) if "." not in name}
+    combinations = itertools.islice(itertools.product(*varied.values()), MOST_COMBINATIONS)
     for values in combinations:
-        arch = {**space.arch, **dict(zip(names, values, strict=True))}
-        for problem in arch_mistakes(space.family, {**arch, "num_classes": 2, "image_size": 1024}, partial=False):
-            yield f"{source.path}: {problem}"
+        arch = {**space.arch, **dict(zip(varied, values, strict=True)), "num_classes": 2, "image_size": 1024}
+        for problem in arch_mistakes(space.family, arch, partial=False):
+            yield f"{file.path}: {problem}"
 
 
-def arch_mistakes(family: str, arch: dict[str, Any], *, partial: bool) -> list[str]:
-    """What the family says against these parameters; `partial` allows required ones to be missing."""
+def arch_mistakes(family: str, arch: Mapping[str, Any], *, partial: bool) -> list[str]:
+    """Mistakes that the family finds in these parameters; `partial` allows required ones to be missing."""
     try:
-        check_arch(family, arch, partial=partial)
+        check_arch(family, {name: as_arch(value) for name, value in arch.items()}, partial=partial)
     except ModelError as error:
         return error.problems
     return []
+
+
+def _varied(space: Space) -> Iterator[tuple[str, str, list[Value]]]:
+    """Section, name and values to check of every axis and of the arms."""
+    for name, values in space.axes.items():
+        yield "axes", name, _members(values)
+    for name, values in space.arms.items():
+        yield "arms", name, list(values)
 
 
 def _members(values: list[Value] | Range) -> list[Value]:
@@ -131,3 +174,11 @@ def _members(values: list[Value] | Range) -> list[Value]:
         listed = values.values()
         return [values.low, values.high] if listed is None else [*listed[:2], listed[-1]]
     return list(values)
+
+
+def _at(content: Mapping[str, Any], path: Iterable[str]) -> list[Any]:
+    """The list in the file at `path`; empty where there is none."""
+    found: Any = content
+    for step in path:
+        found = found.get(step) if isinstance(found, Mapping) else None
+    return found if isinstance(found, list) else []

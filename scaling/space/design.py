@@ -1,4 +1,4 @@
-"""Design: from a space to its trials, cells × arms × seeds, always paired and balanced."""
+"""From a space to its trials: cells × arms × seeds, always paired and balanced."""
 
 import itertools
 import re
@@ -7,22 +7,24 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any, TypeVar
 
+from scaling.space.pooling_setting import PoolingSetting, as_arch, read_pooling
 from scaling.space.schema import Range, Space
 from scaling.study.config import DataConfig, Settings, Trial, TrialConfig, cell_label
 from scaling.study.errors import SpaceError
+from scaling.study.plugins import used_by
 
 Cell = dict[str, Any]
 Section = TypeVar("Section", bound=Settings)
 
-# what may change without making another study of it
+# sections whose changes extend a study rather than make another one
 EXTENDING = {"axes", "arms", "seeds", "limits", "resources", "question", "keep_weights", "search", "budget"}
 
 
 def cells(space: Space) -> list[Cell]:
-    """All points on the axes.
+    """List all points on the axes.
 
     Raises:
-        SpaceError: the space has no end to list.
+        SpaceError: an axis cannot be listed.
     """
     listed: list[Sequence[Any]] = []
     for name, values in space.axes.items():
@@ -35,37 +37,39 @@ def cells(space: Space) -> list[Cell]:
 
 @dataclass(frozen=True)
 class Design:
-    """How a space becomes trials: the settings of each arm in each cell."""
+    """The settings of each arm in each cell of a space."""
 
     space: Space
     matched: Mapping[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)  # (cell, arm) → its own arch
 
     def config(self, cell: Cell, arm: Any, seed: int) -> TrialConfig:
-        """Settings of one trial: the space's, the cell's and the arm's put together."""
+        """Combine the settings of space, cell and arm; poolings with options may be given by their text."""
         space = self.space
         varied = {**cell, space.factor: arm, **self.matched.get((cell_label(cell), str(arm)), {})}
         sections: dict[str, dict[str, Any]] = {"recipe": {}, "data": {}}
         arch = dict(space.arch)
         for name, value in varied.items():
             section, _, setting = name.rpartition(".")
-            (sections[section] if section else arch)[setting] = value
-        return TrialConfig(
+            (sections[section] if section else arch)[setting] = space.pooling(value) if name == "pooling" else value
+        config = TrialConfig(
             family=space.family,
-            arch=arch,
+            arch={name: as_arch(value) for name, value in arch.items()},
             data=_changed(space.data, sections["data"]),
             recipe=_changed(space.recipe, sections["recipe"]),
             seed=seed,
         )
+        used = used_by(config)
+        return config.model_copy(update={"plugins": used}) if used else config
 
     def configs(self, points: Iterable[Cell]) -> list[TrialConfig]:
-        """Settings of every cell and arm, with the first seed."""
+        """List the settings of every cell and arm with the first seed."""
         return [self.config(cell, arm, 0) for cell in points for arm in self.space.arm_values]
 
     def trial(self, study: str, cell: Cell, arm: Any, seed: int, *, rate: float | None = None) -> Trial:
-        """One trial in its place.
+        """Make one trial.
 
         Args:
-            rate: learning rate to take instead of the recipe's, one of the space's bracket.
+            rate: learning rate in place of the recipe's, one of the space's learning-rate grid.
         """
         config = self.config(cell, arm, seed)
         rates = None
@@ -75,25 +79,25 @@ class Design:
         keep = self.space.keep_weights
         return Trial(
             study=study,
-            cell=cell,
+            cell={name: str(value) if isinstance(value, PoolingSetting) else value for name, value in cell.items()},
             arm=str(arm),
             config=config,
             keeps_weights=keep == "all" or (keep == "first_seed" and seed == 0),
             compiles=self.space.resources.compile,
-            checkpoints_gradients=self.space.resources.checkpoint_gradients,
+            activation_checkpointing=self.space.resources.activation_checkpointing,
             learning_rate_grid=rates,
         )
 
     def within_limits(self, points: Sequence[Cell], cost_of: Callable[[TrialConfig, str], float]) -> list[Cell]:
-        """Cells all of whose arms keep to the limits, so that what remains is still paired.
+        """Keep the cells all of whose arms are within the limits, so that the rest is still paired.
 
         Args:
-            cost_of: what a trial costs, by the name of a limit.
+            cost_of: returns a trial's cost by the name of a limit.
 
         Raises:
-            SpaceError: no cell remains; names the limit and what the cheapest cell costs.
+            SpaceError: no cell remains; names the limit and the cost of the cheapest cell.
         """
-        bounds = {name: bound for name, bound in self.space.limits if bound is not None}
+        bounds = self.space.bounds
         worst = {
             name: [max(cost_of(config, name) for config in self.configs([cell])) for cell in points] for name in bounds
         }
@@ -112,12 +116,12 @@ class Design:
 
 
 def _changed(settings: Section, changes: Mapping[str, Any]) -> Section:
-    """The settings with changes, checked; without any the same object, which many trials share."""
+    """Return the settings with changes, checked; without changes the same object, which many trials share."""
     return type(settings)(**{**settings.model_dump(), **changes}) if changes else settings
 
 
 def data_configs(space: Space) -> list[DataConfig]:
-    """Every data set that the space's trials may name: more than one where an axis or the arms vary `data.…`.
+    """List the data sets of the space's trials: more than one where an axis or the arms vary `data.…`.
 
     Raises:
         SpaceError: they cannot be listed.
@@ -137,10 +141,10 @@ def data_configs(space: Space) -> list[DataConfig]:
 
 
 def study_name(space_name: str, asked: Space, original: Space, overrides: dict[str, Any]) -> str:
-    """Name of the study that a space with overrides makes.
+    """Name the study of a space with overrides.
 
     A study that only grew (more cells, arms or seeds) keeps the name of its space; one under other conditions gets its
-    own, made from what was overridden, such as `depth_width-cifar10-epochs=1`.
+    own, made from the overrides, such as `depth_width-cifar10-epochs=1`.
     """
     if asked.conditions() == original.conditions():
         return space_name
@@ -148,6 +152,15 @@ def study_name(space_name: str, asked: Space, original: Space, overrides: dict[s
     for key, value in overrides.items():
         if key.partition(".")[0] in EXTENDING:
             continue
-        text = PurePath(str(value).partition(":")[2] or str(value)).name
+        text = _text(value)
+        text = PurePath(text.partition(":")[2] or text).name
         parts.append(text if key == "data.source" else f"{key.rpartition('.')[2]}={text}")
     return re.sub(r"[^A-Za-z0-9=._-]+", "_", "-".join(parts))
+
+
+def _text(value: Any) -> str:
+    """Text of an override: the name of a pooling with options where it is one."""
+    try:
+        return str(read_pooling(value))
+    except ValueError:
+        return str(value)

@@ -1,21 +1,20 @@
 """Find, read, override and check space files, and report every mistake at once."""
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
+from scaling.space.form import FormReader
 from scaling.space.schema import Space
-from scaling.space.yaml_source import SHORT_FORMS, Source
+from scaling.space.yaml_source import SHORT_FORMS, SpaceFile
 from scaling.study.config import Recipe
 from scaling.study.errors import SpaceError, unknown
 
 
 def search_path() -> list[Path]:
-    """Folders in which a space is looked up by name: here, then what the package ships."""
+    """Folders in which a space is looked up by name: first the current folder's, then the package's."""
     here = Path("search_spaces")
     installed = Path(str(resources.files("scaling"))) / "search_spaces"
     checkout = Path(str(resources.files("scaling"))).parent / "search_spaces"
@@ -23,7 +22,7 @@ def search_path() -> list[Path]:
 
 
 def find_space(name: str) -> Path:
-    """Path of the space file that `name` means: a file, or a name on the search path."""
+    """Path of the space file `name`: a file, or a name on the search path."""
     path = Path(name)
     if path.is_file():
         return path
@@ -37,7 +36,7 @@ def find_space(name: str) -> Path:
 
 
 def load_space(name: str, overrides: Mapping[str, Any] | None = None) -> Space:
-    """Read, override and check the space that `name` means.
+    """Read, override and check the space `name`.
 
     Args:
         overrides: dotted key → value, such as {"recipe.epochs": 5}; from `--set`.
@@ -45,40 +44,33 @@ def load_space(name: str, overrides: Mapping[str, Any] | None = None) -> Space:
     Raises:
         SpaceError: one line per mistake, each with file and place.
     """
-    return check_space(Source.read(find_space(name)).override(overrides or {}))
+    return check_space(SpaceFile.read(find_space(name)).override(overrides or {}))
 
 
-def check_space(source: Source) -> Space:
-    """Turn what a file says into a `Space`, or raise `SpaceError` with every mistake in it."""
+def check_space(file: SpaceFile) -> Space:
+    """Turn the content of a file into a `Space`, or raise `SpaceError` with every mistake in it."""
     from scaling.space.check import mistakes  # loads torch, which reading a file does not need
 
-    found: dict[str, str] = {}  # the part that is wrong → the first that was said against it
-    content = written_out(source)
-    try:
-        space = Space.model_validate(content)
-    except ValidationError as error:
-        for finding in error.errors():
-            found.setdefault(str(source.steps(finding["loc"])), source.explain(finding, Space))
-            prune(content, finding["loc"][:2])
-        try:
-            space = Space.model_validate(content)  # what is left may hold mistakes of its own
-        except ValidationError:
-            raise SpaceError(list(found.values())) from None
-    problems = [*found.values(), *dict.fromkeys(mistakes(space, source, is_whole=not found))]
-    if problems:
-        raise SpaceError(problems)
+    form = FormReader(file)
+    parts = form.parts(Space, written_out(file))
+    space = form.whole(Space, parts)
+    found = form.problems
+    draft = space or Space.model_construct(**{"family": "", "axes": {}, "arms": {}, **parts})
+    found += dict.fromkeys(mistakes(draft, file, is_whole=not found))
+    if space is None or found:
+        raise SpaceError(found)
     return space
 
 
-def written_out(source: Source) -> dict[str, Any]:
-    """The content with short forms written out, and the named recipe under what the space changes in it."""
-    content = copy.deepcopy(source.content)
+def written_out(file: SpaceFile) -> dict[str, Any]:
+    """Return the content with short forms written out, and the settings of a named recipe under the space's own."""
+    content = copy.deepcopy(file.content)
     for section, key in SHORT_FORMS.items():
         if isinstance(content.get(section), str | int):
             content[section] = {key: content[section]}
     recipe = content.get("recipe")
     if isinstance(recipe, dict) and "base" in recipe:
-        base = load_recipe(str(recipe.pop("base")), source.place("recipe"))
+        base = load_recipe(str(recipe.pop("base")), file.place("recipe"))
         content["recipe"] = {**base.model_dump(exclude_unset=True), **recipe}
     return content
 
@@ -87,38 +79,46 @@ def load_recipe(name: str, place: str) -> Recipe:
     """Read the recipe `name` from `recipes/` beside the spaces.
 
     Args:
-        place: where it was asked for, for the message.
+        place: where it is named, for the message.
     """
     known = {p.stem: p for folder in reversed(search_path()) for p in folder.glob("recipes/*.yaml")}
     if name not in known:
         raise SpaceError(place + unknown("recipe", name, known))
-    source = Source.read(known[name])
-    try:
-        return Recipe.model_validate(source.content)
-    except ValidationError as error:
-        raise SpaceError([source.explain(finding, Recipe) for finding in error.errors()]) from None
-
-
-def prune(content: dict[str, Any], place: Sequence[int | str]) -> None:
-    """Take the part at `place` out, so that the rest can be looked at."""
-    *parents, last = place
-    for parent in parents:
-        inner = content.get(parent) if isinstance(parent, str) else None
-        if not isinstance(inner, dict):
-            content.pop(str(parent), None)
-            return
-        content = inner
-    content.pop(str(last), None)
+    form = FormReader(SpaceFile.read(known[name]))
+    recipe = form.read(Recipe, form.file.content)
+    if recipe is None or form.problems:
+        raise SpaceError(form.problems)
+    return recipe
 
 
 def schema() -> dict[str, Any]:
-    """JSON Schema of a space file, for editors' completion and checks."""
+    """JSON Schema of a space file, for completion and checks in editors. Known names are given as examples."""
+    from scaling.models.registry import FAMILIES, POOLINGS  # load torch
+    from scaling.space.names import COSTS, REGISTRIES, is_in_bytes, limit_names
+
     document = Space.model_json_schema()
+    parts, properties = document["$defs"], document["properties"]
+    for (settings, name), registry in REGISTRIES.items():
+        parts[settings]["properties"][name]["examples"] = _examples(parts[settings]["properties"][name], registry)
+    for (settings, name), costs in COSTS.items():
+        parts[settings]["properties"][name]["examples"] = _examples(parts[settings]["properties"][name], costs())
+    properties["family"]["examples"] = sorted(FAMILIES)
+    parts["PoolingSetting"]["properties"]["name"]["examples"] = sorted(POOLINGS)
+    number, size = properties["limits"].pop("additionalProperties")["anyOf"], {"type": "string"}
+    properties["limits"] |= {
+        "properties": {name: {"anyOf": [*number, size] if is_in_bytes(name) else number} for name in limit_names()},
+        "additionalProperties": False,
+    }
     for section, key in SHORT_FORMS.items():
-        part = document["properties"][section]
+        part = properties[section]
         short = {"type": "string", "description": f"short for {{{key}: …}}"}
         whole = part.pop("anyOf", None) or [{"$ref": part.pop("$ref")}]
-        document["properties"][section] = {"anyOf": [short, *whole], **part}
-    base = {"type": "string", "description": "name of a recipe in recipes/, under the settings given here"}
-    document["$defs"]["Recipe"]["properties"]["base"] = base
+        properties[section] = {"anyOf": [short, *whole], **part}
+    base = {"type": "string", "description": "name of a recipe in recipes/, whose settings the ones given here change"}
+    parts["Recipe"]["properties"]["base"] = base
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **document}
+
+
+def _examples(part: Mapping[str, Any], names: Iterable[str]) -> list[Any]:
+    """Examples of a setting that takes a name, or a list of names."""
+    return [[name] if part.get("type") == "array" else name for name in sorted(names)]

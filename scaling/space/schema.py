@@ -1,40 +1,45 @@
 """The schema of a space: a question, typed and checked.
 
-A space names a family, its free parameters (axes), the one factor that is compared (arms), how often each run is
-repeated (seeds), what models may cost (limits), and the data and recipe that all trials share.
+A space names a family, its free parameters (axes), the one factor that is compared (arms), the number of repetitions
+(seeds), the upper bounds of a model's cost (limits), and the data and recipe that all trials share.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
+    BeforeValidator,
     ByteSize,
     Discriminator,
     Field,
     PositiveFloat,
     PositiveInt,
     Tag,
+    TypeAdapter,
+    ValidationError,
     field_validator,
     model_validator,
 )
 
+from scaling.space.pooling_setting import PoolingSetting, Scalar, as_arch, read_pooling
 from scaling.space.search_settings import Budget, Search, Tune
-from scaling.study.config import DataConfig, Recipe, Resources, Settings
+from scaling.study.config import DataConfig, Recipe, Resources, Settings, flat_pooling
 
-Value = bool | int | float | str
+Value = Annotated[bool | int | float | str | PoolingSetting, BeforeValidator(read_pooling)]
 MOST_VALUES = 100_000  # of an axis
 MOST_SEEDS = 10_000
 
 
 class Range(Settings):
-    """Numbers from `low` to `high`, both included, in Optuna's vocabulary."""
+    """Numbers from `low` to `high`, both included, in Optuna's terms."""
 
     low: int | float
     high: int | float
     step: PositiveInt | PositiveFloat | None = Field(
-        default=None, description="distance of neighbours; whole numbers: 1"
+        default=None, description="distance between neighbours; for whole numbers, 1 by default"
     )
-    log: bool = Field(default=False, description="sampled evenly on a logarithmic scale; needs --samples")
+    log: bool = Field(default=False, description="sample evenly on a logarithmic scale; needs --samples")
 
     @model_validator(mode="after")
     def _is_upright(self) -> "Range":
@@ -53,7 +58,7 @@ class Range(Settings):
         return isinstance(self.low, int) and isinstance(self.high, int) and not isinstance(self.step, float)
 
     def values(self) -> list[int | float] | None:
-        """All members, or None where they cannot be listed (logarithmic, or real numbers without a step)."""
+        """List all members; None where that is impossible (logarithmic, or real numbers without a step)."""
         return None if self._count is None else [self.low + i * (self.step or 1) for i in range(self._count)]
 
     @property
@@ -85,53 +90,67 @@ Axis = Annotated[
 ]
 
 
-class Limits(Settings):
-    """Upper bounds on what one model may cost; a cell is left out when any of its arms costs more."""
+def _in_bytes(value: Any) -> Any:
+    """Read `16GiB` as a number of bytes; leave numbers alone, quoted ones too."""
+    if not isinstance(value, str) or is_number(value):
+        return value
+    try:
+        return TypeAdapter(ByteSize).validate_python(value)
+    except ValidationError:
+        raise ValueError(f"needs a number, or a size such as 16GiB; it is {value!r}") from None
 
-    params: PositiveFloat | None = Field(default=None, description="learnable numbers")
-    macs: PositiveFloat | None = Field(default=None, description="multiply-accumulates of one image's forward pass")
-    activations: PositiveFloat | None = Field(
-        default=None, description="output elements of convolutions and matrix products"
-    )
-    training_memory: ByteSize | None = Field(default=None, description="bytes of a training step, such as 16GiB")
+
+def is_number(text: str) -> bool:
+    """Whether a text can be read as a number."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+Limits = dict[str, Annotated[PositiveFloat, BeforeValidator(_in_bytes)] | None]
 
 
 class Match(Settings):
-    """Arms that cost the same: each but the baseline gets the value at which it costs what the baseline does."""
+    """Arms of equal cost: every arm but the baseline gets the value at which it costs what the baseline costs."""
 
-    cost: Literal["params", "macs", "fvcore_flops", "activations", "training_macs", "training_memory"] = Field(
-        default="macs", description="what is to be equal"
-    )
-    vary: str = Field(default="width", description="parameter of the family that gives way")
+    cost: str = Field(default="macs", description="the cost to equalise")
+    vary: str = Field(default="width", description="parameter of the family that is adjusted")
 
 
 class Space(Settings):
     """A question: axes × arms × seeds under one recipe, on one data set."""
 
-    question: str = Field(default="", description="what the study is to answer, one sentence; heads the report")
+    question: str = Field(default="", description="what the study answers, in one sentence; the title of the report")
     family: str = Field(description="a parametrised set of architectures, such as patchconvnet")
-    arch: dict[str, Value | list[Value] | None] = Field(
-        default={}, description="parameters of the family, the same everywhere"
+    arch: dict[str, Value | list[Scalar] | None] = Field(
+        default={}, description="parameters of the family that all trials share"
     )
     axes: dict[str, Axis] = Field(
         description="free parameters: a list of values, or low and high; recipe.NAME and data.NAME are allowed"
     )
     arms: dict[str, Annotated[Listed, AfterValidator(_comparable)]] = Field(
-        description="the one compared factor and its values; the first is the baseline of the comparison"
+        description="the one compared factor and its values, the baseline first; a pooling with options is"
+        " {name: attention, heads: 4}"
     )
     seeds: PositiveInt = Field(
         default=3, le=MOST_SEEDS, description="repetitions of every cell and arm: seeds 0 to N - 1"
     )
-    match: Match | None = Field(default=None, description="make the arms of a cell cost the same")
+    match: Match | None = Field(default=None, description="give the arms of a cell equal cost")
     search: Search = Search()
     tune: Tune | None = Field(default=None, description="try several learning rates for every cell and arm")
-    limits: Limits = Limits()
+    limits: Limits = Field(
+        default={},
+        description="upper bounds on costs of one model; a cell is left out when any of its arms costs more."
+        " Bytes can be written as 16GiB",
+    )
     budget: Budget = Budget()
     data: DataConfig = DataConfig()
     recipe: Recipe = Recipe()
     resources: Resources = Resources()
     keep_weights: Literal["none", "first_seed", "all"] = Field(
-        default="first_seed", description="trials whose final weights stay, with a gallery of what attention looks at"
+        default="first_seed", description="trials whose final weights are kept, with a gallery of their attention maps"
     )
 
     @field_validator("axes")
@@ -151,12 +170,12 @@ class Space(Settings):
             )
         return arms
 
-    @model_validator(mode="before")
     @classmethod
-    def _matched_arms(cls, content: Any) -> Any:
-        """`search: matched` is a grid whose arms cost the same."""
-        search = content.get("search") if isinstance(content, dict) else None
-        if isinstance(search, dict) and search.get("design") == "matched":
+    def in_current_words(cls, content: Mapping[str, Any]) -> dict[str, Any]:
+        """Also spell out `search: matched`: a grid whose arms have equal cost."""
+        content = super().in_current_words(content)
+        search = content.get("search")
+        if isinstance(search, Mapping) and search.get("design") == "matched":
             return {**content, "search": {**search, "design": "grid"}, "match": content.get("match") or {}}
         return content
 
@@ -165,15 +184,26 @@ class Space(Settings):
         """Name of the compared parameter."""
         return next(iter(self.arms))
 
+    def pooling(self, value: Any) -> Any:
+        """Return the pooling with options whose text is `value`, as records hold it; `value` itself where none is."""
+        axis = self.axes.get("pooling", [])
+        listed = self.arms.get("pooling", [] if isinstance(axis, Range) else axis)
+        return next((one for one in listed if isinstance(one, PoolingSetting) and str(one) == value), value)
+
+    @property
+    def bounds(self) -> dict[str, float]:
+        """Bound of each cost that is limited."""
+        return {name: bound for name, bound in self.limits.items() if bound is not None}
+
     @property
     def arm_values(self) -> list[Value]:
         """Values of the compared parameter; the first is the baseline."""
         return self.arms[self.factor]
 
     def conditions(self) -> dict[str, Any]:
-        """What all trials have in common; a study whose conditions differ is another study.
+        """Return what all trials have in common; a study with other conditions is another study.
 
-        Defaults are left out, so that a setting that a later version adds does not part a study from its past.
+        Defaults are left out, so that a setting that a later version adds does not separate a study from its records.
         """
         return {
             "family": self.family,
@@ -181,7 +211,7 @@ class Space(Settings):
             "axes": list(self.axes),
             **({"match": self.match.model_dump()} if self.match else {}),
             **({"tune": self.tune.model_dump()} if self.tune else {}),
-            "arch": dict(self.arch),
+            "arch": flat_pooling({name: as_arch(value) for name, value in self.arch.items()}),
             "data": self.data.model_dump(mode="json", exclude_defaults=True),
             "recipe": self.recipe.model_dump(mode="json", exclude_defaults=True),
         }

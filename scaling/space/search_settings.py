@@ -1,44 +1,67 @@
-"""How a study looks for its answer: which cells, which of them are given up, when it is enough, what it may spend."""
+"""How a study is searched: which cells run, which of them are stopped early, when it ends, and what it may spend."""
 
-from typing import Literal
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from scaling.statistics import MARGIN
 from scaling.study.config import Settings
+from scaling.study.registry import Registry
+
+
+@dataclass(frozen=True)
+class SearchDesign:
+    """A registered design: the function that proposes cells, and what it needs.
+
+    Attributes:
+        function: takes the space and its feasibility, and yields batches of cells.
+        samples: whether it runs as many cells as `search.cells` says, and so needs that number.
+        searches: whether it looks at results between batches.
+    """
+
+    function: Callable[..., Any]
+    samples: bool = False
+    searches: bool = False
+
+
+ACCURACY = "val_accuracy"  # the objective that is not a cost
+DESIGNS: Registry[SearchDesign] = Registry("design", "scaling.sweep.search.designs")
+STOPPING_RULES: Registry[Callable[..., Any]] = Registry("stopping rule", "scaling.sweep.search.stopping")
 
 
 class Stop(Settings):
-    """When whole cells are given up before their last epoch."""
+    """When whole cells are stopped before their last epoch."""
 
-    rule: str = Field(description="asha, halving or dominance")
+    rule: str = Field(description="a stopping rule: asha, halving or dominance")
     first: PositiveInt = Field(default=1, description="epoch of the first decision")
     factor: int = Field(
-        default=3, ge=2, description="epochs grow by it from decision to decision; asha and halving keep 1/factor"
+        default=3, ge=2, description="ratio of the epochs of successive decisions; asha and halving keep 1/factor"
     )
 
 
 class Search(Settings):
-    """Which cells are run. Every cell has all its arms and seeds, whatever proposes it."""
+    """Which cells are run. Every cell has all its arms and seeds, whatever the design."""
 
     design: str = Field(default="grid", description="grid, random, sobol, matched, tpe, gp or nsga2")
-    cells: PositiveInt | None = Field(default=None, description="how many to run; a grid takes all")
+    cells: PositiveInt | None = Field(default=None, description="how many to run; a grid runs all by default")
     batch: PositiveInt = Field(
-        default=4, description="cells that tpe, gp and nsga2 propose at once; they look at results between batches only"
+        default=4, description="cells that tpe, gp and nsga2 propose at once; they see results only between batches"
     )
     objectives: list[str] = Field(
         default=["val_accuracy", "macs"],
         min_length=1,
-        description="of tpe, gp and nsga2: val_accuracy, and costs to be kept low; of a cell, the mean over its arms",
+        description="for tpe, gp and nsga2: val_accuracy, and costs to minimise; of a cell, the mean over its arms",
     )
-    seed: int = Field(default=0, ge=0, lt=2**32, description="of the proposals")
-    stop: Stop | None = Field(default=None, description="give up whole cells early")
+    seed: int = Field(default=0, ge=0, lt=2**32, description="seed of the proposals")
+    stop: Stop | None = Field(default=None, description="stop whole cells early")
     until: Literal["decided"] | None = Field(
-        default=None, description="decided: go on with cells and seeds until the verdict is no longer inconclusive"
+        default=None, description="decided: add cells and seeds until the verdict is no longer inconclusive"
     )
 
     margin: PositiveFloat = Field(
-        default=MARGIN, description="percentage points; a difference that lies within ± this whole counts as none"
+        default=MARGIN, description="percentage points; a difference whose interval lies within ± this counts as none"
     )
 
     @model_validator(mode="after")
@@ -49,9 +72,9 @@ class Search(Settings):
 
 
 class Tune(Settings):
-    """A bracket of learning rates for every cell and arm; the best on validation speaks for it."""
+    """A learning-rate grid for every cell and arm; the rate with the best validation accuracy represents it."""
 
-    lr: PositiveInt = Field(default=3, description="how many rates; odd, so that the recipe's is in the middle")
+    lr: PositiveInt = Field(default=3, description="number of rates; odd, so that the recipe's is the middle one")
     factor: float = Field(default=2.0, ge=1.01, le=1000, description="ratio of neighbouring rates")
 
     @model_validator(mode="after")
@@ -61,16 +84,16 @@ class Tune(Settings):
         return self
 
     def rates(self, base: float) -> list[float]:
-        """The bracket around `base`, ascending; six digits, so that keys do not hang on the last bit."""
+        """Return the grid around `base`, ascending; six digits, so that keys do not depend on the last bit."""
         reach = self.lr // 2
         return [float(f"{base * self.factor**step:.6g}") for step in range(-reach, reach + 1)]
 
 
 class Budget(Settings):
-    """What a study may spend, what it has spent before included; nothing given: whatever it takes."""
+    """What a study may spend, including what it has spent before; without limits by default."""
 
     trials: PositiveInt | None = Field(default=None, description="trials started")
-    hours: PositiveFloat | None = Field(default=None, description="of this command, by the clock")
+    hours: PositiveFloat | None = Field(default=None, description="wall-clock hours of this command")
     device_hours: PositiveFloat | None = Field(
-        default=None, description="hours of trials times the GPUs, or on a CPU the cores, of each"
+        default=None, description="hours of trials times the GPUs of each, or on a CPU its cores"
     )

@@ -1,8 +1,8 @@
-"""Bits: which test images each trial got right, and what others would do to linear functions of the scores.
+"""Bits: which test images each trial got right, and the effect of other images on linear functions of the scores.
 
-Trials share their test images, so that an image that suits one arm suits it in every cell. Cells and images are
-crossed. The variance over images contains the interaction of cells and images, and so does the variance over cells;
-it is taken out once (Cameron, Gelbach and Miller 2011), so that the two may be added.
+Trials share their test images: an image that favours one arm favours it in every cell. Cells and images are crossed.
+Both the variance over images and the variance over cells contain their interaction, so it is subtracted once before
+the two are added (Cameron, Gelbach and Miller 2011).
 """
 
 import base64
@@ -76,7 +76,7 @@ def read_bits(stored: Sequence[str | None], images: Sequence[int]) -> TestBits |
 
 @dataclass(frozen=True)
 class CellBits:
-    """The same by cell and arm: mean over seeds of right, and how these go together over images."""
+    """The share of trials that got each image right, by cell and arm, and its covariance over images."""
 
     shares: np.ndarray  # (cells, arms, kept) float32: part of the trials that got an image right
     images: int

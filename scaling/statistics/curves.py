@@ -1,4 +1,4 @@
-"""Curves through cells: natural cubic splines of the logarithm of a cost, as rich as the cells can carry."""
+"""Curves through cells: natural cubic splines of the logarithm of a cost, as flexible as the cells support."""
 
 import bisect
 from dataclasses import dataclass

@@ -12,7 +12,7 @@ import numpy as np
 
 from scaling.statistics.missing import Missing
 
-FEWEST = 4  # cells of an arm; a step of more than a quarter says little of a distribution
+FEWEST = 4  # cells of an arm; steps of more than a quarter describe no distribution
 BINS = 10  # of log cost, in which the arms are given equal weights; fewer where there are few cells
 DRAWS = 999
 MOST_NUMBERS = 20_000_000  # held at once by the permutations

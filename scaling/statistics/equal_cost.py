@@ -138,7 +138,7 @@ def _inverse_roots(design: np.ndarray, inverse: np.ndarray) -> np.ndarray:
     """(I − H)^(−EXPONENT) of each cell's block of the hat matrix, (cells, 2, 2)."""
     hat = (design @ inverse) @ design.transpose(0, 2, 1)
     values, vectors = np.linalg.eigh(np.eye(2) - hat)
-    # A cell that alone determines a function has leverage 1 and no residual: it tells nothing of the spread.
+    # A cell that alone determines a function has leverage 1 and no residual: it says nothing about the spread.
     roots = np.where(values > 1e-8, np.maximum(values, 1e-8) ** -EXPONENT, 0.0)
     return (vectors * roots[:, None, :]) @ vectors.transpose(0, 2, 1)
 
@@ -194,7 +194,7 @@ def _sup_t(fit: Fit, level: float) -> float:
         t = np.abs(estimate) / np.sqrt((parts**2).sum(axis=0))
     freedom = band.freedom[every, None]
     farthest = (t / stats.t.ppf((1 + level) / 2, freedom)).max(axis=0)
-    tail = np.argsort(-np.nan_to_num(farthest), kind="stable")[: DRAWS // 8]  # holds the quantile; p values are dear
+    tail = np.argsort(-np.nan_to_num(farthest), kind="stable")[: DRAWS // 8]  # contains the quantile; p values are slow
     least = 2 * stats.t.sf(np.nan_to_num(t[:, tail]), freedom).min(axis=0)
     return 1 - float(np.sort(least)[int(misses * DRAWS)])
 

@@ -18,10 +18,10 @@ from scaling.statistics.power_law import Estimates, Points, PowerFit, fit_power
 
 Law = Literal["no floor", "floor", "broken"]
 FEWEST: dict[Law, int] = {"no floor": 4, "floor": 5, "broken": 8}  # distinct costs; broken: four on each side
-LEAST_RANGE = 4.0  # dearest over cheapest cost
+LEAST_RANGE = 4.0  # largest over smallest cost
 SAME_COST = 1 / 250  # of the range in log cost: nearer costs are one
 MOST_FOLDS = 10
-TOP = 1 / 3  # of the distinct costs, the dearest, that are foretold from the others
+TOP = 1 / 3  # of the distinct costs, the largest, are held out and predicted from the others
 
 
 @dataclass(frozen=True)
@@ -29,19 +29,19 @@ class Gathered:
     """Cells of one arm along one cost, gathered at distinct costs."""
 
     points: Points
-    reference: float  # cost at which A is told: the geometric middle of the range
+    reference: float  # cost at which A is given: the geometric middle of the range
     level: np.ndarray  # (cells known,) place of each cell among the distinct costs
     known: np.ndarray  # (cells,) which cells these are
     counts: np.ndarray  # (costs,) cells
 
 
 @dataclass(frozen=True)
-class Foretold:
-    """The dearest costs, foretold from the cheaper ones; arrays (cells held out,)."""
+class HeldOutPrediction:
+    """Prediction of the largest costs from the smaller ones; arrays are (cells held out,)."""
 
     law: Law
     costs: int  # distinct, that the law was fitted to
-    until: float  # dearest cost of those
+    until: float  # the largest of those
     cell: np.ndarray  # places among the cells given
     cost: np.ndarray
     measured: np.ndarray  # percent error
@@ -66,7 +66,7 @@ class ScalingFit:
     amplitude: Interval  # A: points above the floor at `reference`
     plain_alpha: Interval  # of the law without a floor: the slope in log-log over this range
     slopes: tuple[float, float] | None  # before and after the break, where the law is broken
-    floor_is_known: bool  # whether E is told from 0, and α is bounded
+    floor_is_known: bool  # whether E differs from 0 and α is bounded
     reference: float  # cost
     costs: int  # distinct
     cells: int
@@ -77,7 +77,7 @@ class ScalingFit:
     high: np.ndarray
     influence: np.ndarray  # (cells,) what a cell's residual does to α; NaN where the cell is not known
     residual: np.ndarray  # (cells,) points; NaN where not known
-    foretold: Foretold | Missing
+    held_out_prediction: HeldOutPrediction | Missing
 
 
 def gather(cost: np.ndarray, error: np.ndarray, weight: np.ndarray) -> Gathered | Missing:
@@ -125,10 +125,10 @@ def carried(costs: int) -> list[Law]:
 
 
 def choose(points: Points, counts: np.ndarray) -> tuple[Law, dict[Law, float]]:
-    """Choose a law by its error at costs left out, in blocks of neighbours, the cheapest and the dearest among them.
+    """Choose the law of one study by its error at held-out blocks of neighbouring costs, both ends included.
 
-    A law of more parameters is taken where its squared error is smaller by more than one standard error over the
-    blocks. Of one study; returns the law and the root mean square errors in points.
+    A law with more parameters is chosen if its squared error is smaller by more than one standard error over the
+    blocks. Return the law and the root mean square errors in points.
     """
     number = len(points.x)
     block = np.arange(number) * min(number, MOST_FOLDS) // number
@@ -209,7 +209,7 @@ def fit_scaling(
         high=high,
         influence=influence,
         residual=residual,
-        foretold=_foretell(found, cost, error, weight, level, smallest_variance)
+        held_out_prediction=_predict_held_out(found, cost, error, weight, level, smallest_variance)
         if with_rest
         else Missing("too few costs", "not asked"),
     )
@@ -227,17 +227,17 @@ def influence_of(fit: PowerFit, x: np.ndarray, weight: np.ndarray, study: int = 
     return np.linalg.pinv(jacobian * np.sqrt(weight)[:, None])[0] * np.sqrt(weight)
 
 
-def _foretell(
+def _predict_held_out(
     found: Gathered, cost: np.ndarray, error: np.ndarray, weight: np.ndarray, level: float, smallest_variance: float
-) -> Foretold | Missing:
-    """Fit to the cheaper costs and foretell the dearest third, or fewer where the others could not carry a floor."""
+) -> HeldOutPrediction | Missing:
+    """Fit to the smaller costs and predict the largest third, or fewer if the others could not carry a floor."""
     points, number = found.points, len(found.counts)
-    fewest = FEWEST["floor"]  # without one in doubt, the largest sizes would be foretold too surely
+    fewest = FEWEST["floor"]  # without a floor in doubt, the prediction intervals would be too narrow
     kept = max(fewest, number - max(1, round(TOP * number)))
     if kept >= number:
-        return Missing("too few costs", f"{number} distinct costs are too few to foretell some from {fewest} others")
+        return Missing("too few costs", f"{number} distinct costs are too few to predict some from {fewest} others")
     if points.x[kept - 1] - points.x[0] < math.log(LEAST_RANGE) / 2:
-        return Missing("narrow range", "the cheaper costs span less than a factor of 2")
+        return Missing("narrow range", "the smaller costs span less than a factor of 2")
     small = found.level < kept
     cells, held, level_of = found.known[small], found.known[~small], found.level[small]
     within = (weight[cells] * (error[cells] - points.y[level_of, 0]) ** 2).sum()
@@ -252,7 +252,7 @@ def _foretell(
     low = np.minimum(np.min([band[0][:, 0] for band in bands], axis=0), predicted)
     high = np.maximum(np.max([band[1][:, 0] for band in bands], axis=0), predicted)
     until = float(cost[cells].max())
-    return Foretold(law, kept, until, held, cost[held], error[held], predicted, low, high)
+    return HeldOutPrediction(law, kept, until, held, cost[held], error[held], predicted, low, high)
 
 
 def difference_of(one: Interval, other: Interval, correlation: float) -> Interval:

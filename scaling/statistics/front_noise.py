@@ -1,10 +1,10 @@
-"""Fronts under noise: how sure is it that a configuration is on the front, and how much an arm's front covers.
+"""Fronts under noise: the probability that a configuration is on the front, and the area under an arm's front.
 
-Each configuration's mean test accuracy is drawn anew many times, with the luck of the seeds and of the test images, and
-the fronts and hypervolumes of every draw are taken. A bootstrap from the two or three seeds of a cell itself would make
-the noise too small by a third or half; here seeds' deviations are pooled over cells (which therefore should be
-about equally noisy), drawn as a multivariate normal over arms, because arms of one seed share luck, and scaled by
-√(df / χ²(df)), so that few degrees of freedom widen what follows, as in Student's t.
+Each configuration's mean test accuracy is redrawn many times with the noise of seeds and test images, and the front and
+hypervolume of every draw are computed. A bootstrap over the two or three seeds of a cell would underestimate the noise
+by a third to a half. Deviations are therefore pooled over cells (which should be about equally noisy), drawn from a
+multivariate normal over arms, because the arms of one seed share their luck, and scaled by √(df / χ²(df)), so that few
+degrees of freedom widen the result as in Student's t.
 """
 
 from dataclasses import dataclass
@@ -61,7 +61,7 @@ def pooled_noise(cell: np.ndarray, arm: np.ndarray, seed: np.ndarray, score: np.
     count = np.bincount(group, minlength=size)
     repeated = count[group] > 1
     if not repeated.any():
-        return Missing("one seed", "there is one seed a cell, so that nothing tells how much luck moves a score")
+        return Missing("one seed", "each cell has one seed, so the effect of luck on a score is unknown")
     cell, arm, seed, score, group = (values[repeated] for values in (cell, arm, seed, score, group))
     mean = np.bincount(group, weights=score, minlength=size) / np.maximum(count, 1)
     deviation = (score - mean[group]) * np.sqrt(count[group] / (count[group] - 1))
@@ -77,7 +77,7 @@ def pooled_noise(cell: np.ndarray, arm: np.ndarray, seed: np.ndarray, score: np.
             both = np.isfinite(wide[:, one]) & np.isfinite(wide[:, other])
             if both.sum() > 2:
                 correlation = float((wide[both, one] * wide[both, other]).mean()) / variance if variance else 0.0
-                # No more of it than the data show: one standard error is taken off, as noise in it costs coverage.
+                # One standard error is subtracted, because noise in the correlation costs coverage.
                 certain = np.sign(correlation) * max(0.0, min(abs(correlation), 1.0) - 1 / np.sqrt(freedom))
                 covariance[one, other] = covariance[other, one] = certain * variance
     return Noise(covariance, freedom)
@@ -92,7 +92,7 @@ def draw_means(
     rng: np.random.Generator,
     of_images: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Draw the configurations' means anew: (configurations, draws) float32.
+    """Redraw the configurations' means: (configurations, draws) float32.
 
     Args:
         mean, trials, cell, arm: of each configuration, (configurations,).

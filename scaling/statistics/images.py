@@ -27,7 +27,7 @@ def image_noise(gained: np.ndarray | None, images: int, difference: Interval) ->
     Miller 2011).
 
     Args:
-        gained: points by image, of all images or of an even sample of them, (kept,); None where trials do not tell.
+        gained: points by image, of all images or of an even sample of them, (kept,); None if trials do not record it.
         images: in the test set.
 
     Returns:

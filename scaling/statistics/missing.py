@@ -12,13 +12,13 @@ Why = Literal[
     "too few cells",
     "too few costs",  # distinct, for a law through them
     "narrow range",  # of costs, for a law along it
-    "one seed",  # nothing tells how much luck moves a score
+    "one seed",  # the effect of luck on a score is unknown
 ]
 
 
 @dataclass(frozen=True)
 class Missing:
-    """A statistic that the data cannot carry."""
+    """A statistic that the data do not support."""
 
     why: Why
     said: str  # one clause, without a full stop

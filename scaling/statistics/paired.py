@@ -31,7 +31,7 @@ class Comparison:
     difference: Interval  # arm − baseline in percentage points
     unit: Literal["cell", "seed", "none"]  # what `difference` generalises over
     seed_sd: float  # σ: SD of a pair's difference within a cell; NaN with one seed a cell
-    cell_sd: float  # τ: SD of the true difference among cells; NaN where σ or the cells do not tell
+    cell_sd: float  # τ: SD of the true difference among cells; NaN if σ or the cells do not determine it
 
     @property
     def seeds_per_cell(self) -> float:

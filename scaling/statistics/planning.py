@@ -22,7 +22,7 @@ class Plan:
 
     effect: float
     more_seeds: int | None  # a cell, in the cells there are; None where no number up to MOST_SEEDS does
-    more_cells: int | None  # with the seeds there are; None where it cannot be told, or no number does
+    more_cells: int | None  # with the seeds there are; None if it is unknown, or if no number suffices
     seed_runs: int | None  # trials of both arms together that `more_seeds` means
     cell_runs: int | None
 

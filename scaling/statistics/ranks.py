@@ -1,4 +1,4 @@
-"""Ranks: where costs disagree on which model is the dearer one."""
+"""Ranks: where costs disagree about which model is more expensive."""
 
 import functools
 import math
@@ -10,16 +10,16 @@ from scipy import stats
 from scaling.statistics.intervals import Interval
 
 FEWEST = 5  # models
-FEW = 30  # models up to which an interval is counted out
-DRAWS = 4000  # studies drawn for that
+FEW = 30  # models up to which an interval is computed from simulated studies
+DRAWS = 4000  # simulated studies
 
 
 def agreement(one: np.ndarray, other: np.ndarray, level: float) -> Interval:
     """Kendall's τ-b of two costs over models (n,), with its interval; NaN where too few models have both.
 
-    Up to `FEW` models the interval is made of all τ at which the one seen is not among the extremes, half of its own
-    probability counted on each side, as it takes few values; costs are supposed normal after some monotone scaling of
-    each. Beyond, it is Fisher's z with the variance 0.437 / (n − 4) of Fieller, Hartley and Pearson, "Tests for rank
+    Up to `FEW` models, the interval contains all τ at which the observed one is not among the extremes. Half of its own
+    probability counts on each side, because τ takes few values; each cost is assumed normal after a monotone scaling.
+    Beyond, it is Fisher's z with the variance 0.437 / (n − 4) of Fieller, Hartley and Pearson, "Tests for rank
     correlation coefficients I", 1957, which fails for few models and near 1.
     """
     known = np.isfinite(one) & np.isfinite(other)
@@ -35,7 +35,7 @@ def agreement(one: np.ndarray, other: np.ndarray, level: float) -> Interval:
 
 
 def _not_extreme(tau: float, models: int, level: float) -> tuple[float, float]:
-    """The least and the largest true τ at which `tau` is not among the extremes."""
+    """Return the smallest and the largest true τ at which `tau` is not among the extremes."""
     turns = _turning(models)
     # K concordant pairs or more are seen where the true τ is beyond the K-th turn; as many as seen, or one more
     concordant = math.floor((tau + 1) / 2 * (turns.shape[1] - 2) + 1e-9)
@@ -44,9 +44,9 @@ def _not_extreme(tau: float, models: int, level: float) -> tuple[float, float]:
     return min(float(low), tau), max(float(high), tau)
 
 
-@functools.lru_cache(maxsize=4)  # a report asks for one number of models and all pairs of costs
+@functools.lru_cache(maxsize=4)  # a report uses one number of models for all pairs of costs
 def _turning(models: int) -> np.ndarray:
-    """In each of many drawn studies, the true τ from which on 0, 1, 2 … pairs of models are concordant.
+    """Return, for each simulated study, the true τ from which 0, 1, 2, … pairs of models are concordant.
 
     Of two normal costs u and ρu + √(1 − ρ²)v, a pair of models is concordant from ρ / √(1 − ρ²) > −Δv / Δu on, and
     τ = 2 arcsin(ρ) / π. Returns (studies, pairs + 2), rising in each row, from −1 to 1.
@@ -64,12 +64,12 @@ class Mover:
     model: int  # its row
     cheap_by: str  # the cost that ranks it lowest
     cheap_place: int  # from 1, the cheapest
-    dear_by: str
-    dear_place: int
+    expensive_by: str
+    expensive_place: int
 
 
 def movers(costs: dict[str, np.ndarray], most: int) -> list[Mover]:
-    """Models that move most between the rankings of costs, (n,) each, those that move farthest first.
+    """Return the models whose rank depends most on the cost, (n,) each, the largest change first.
 
     Only models that have every cost are ranked; equal costs share the middle of their places.
     """

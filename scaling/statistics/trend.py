@@ -9,7 +9,7 @@ from scipy import stats
 from scaling.statistics.intervals import Interval, t_quantile
 
 SAME = 1e-9  # points; differences nearer to each other than this are equal
-FEWEST_CELLS = 4  # a line through fewer points has an interval that says nothing
+FEWEST_CELLS = 4  # a line through fewer points has a useless interval
 
 
 @dataclass(frozen=True)

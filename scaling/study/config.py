@@ -1,21 +1,45 @@
-"""What one trial is made of: typed, frozen settings and the content key that names them."""
+"""The settings of one trial, typed and frozen, and the content key that identifies them."""
 
 import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    field_validator,
+    model_validator,
+)
 
-# Part of every content key. Raise it when a default below changes its value or a setting its meaning:
-# keys leave defaults out, so that a new setting does not orphan the records made before it existed.
+from scaling.study.aliases import EARLIER_NAMES
+from scaling.study.errors import ModelError
+
+# Part of every content key. Raise it when a default below changes or a setting changes its meaning.
+# Keys leave defaults out, so that a new setting does not orphan the records made before it existed.
 KEY_VERSION = 1
 
 
 class Settings(BaseModel):
-    """Base of all settings: immutable, and a name that is not declared is a mistake."""
+    """Base of all settings: immutable; an undeclared name is a mistake."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @classmethod
+    def in_current_words(cls, content: Mapping[str, Any]) -> dict[str, Any]:
+        """Return `content` with the present name of every setting that was renamed (`scaling.study.aliases`)."""
+        renamed = [name for name in EARLIER_NAMES if name in cls.model_fields and name not in content]
+        new = {earlier: name for name in renamed for earlier in EARLIER_NAMES[name]}
+        return {new.get(name, name): value for name, value in content.items()}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _reads_old_words(cls, content: Any) -> Any:
+        return cls.in_current_words(content) if isinstance(content, Mapping) else content
 
 
 class DataConfig(Settings):
@@ -28,10 +52,10 @@ class DataConfig(Settings):
         default=None, description="side in pixels to resize to; none keeps the source's"
     )
     validation_fraction: float = Field(
-        default=0.1, gt=0, lt=1, description="part of train held out where the source has no validation set"
+        default=0.1, gt=0, lt=1, description="fraction of train held out where the source has no validation set"
     )
     test_fraction: float = Field(
-        default=0.2, gt=0, lt=1, description="part of all images held out where the source has no test set"
+        default=0.2, gt=0, lt=1, description="fraction of all images held out where the source has no test set"
     )
     split_seed: int = Field(
         default=0, ge=0, description="seed of the held-out part, the same for all trials of a study"
@@ -39,99 +63,110 @@ class DataConfig(Settings):
     train_limit: PositiveInt | None = Field(
         default=None, description="use only this many training images (a seeded subset)"
     )
-    image_column: str | None = Field(default=None, description="of parquet and hf; none finds image or img")
-    label_column: str | None = Field(default=None, description="of parquet and hf; none finds label or fine_label")
+    image_column: str | None = Field(default=None, description="for parquet and hf; none finds image or img")
+    label_column: str | None = Field(default=None, description="for parquet and hf; none finds label or fine_label")
     memory_gib: PositiveFloat = Field(
-        default=4.0, description="images that take more than this when decoded are read from their files in every epoch"
+        default=4.0, description="images that take more than this when decoded are read from their files every epoch"
     )
     most_unreadable: NonNegativeInt = Field(
-        default=10, description="images read in every epoch that may be unreadable, each with a warning"
+        default=10, description="of the images read every epoch, how many may be unreadable, each with a warning"
     )
 
 
 class WidthRule(Settings):
-    """How the learning rate follows width; docs/training.md tells the rules and their sources."""
+    """How the learning rate follows width; docs/training.md has the rules and their sources."""
 
-    name: Literal["mup", "per_layer", "inverse_width", "sqrt_width"]
+    name: str = Field(description="a learning-rate rule, such as mup")
     reference_width: PositiveFloat = Field(
         description="width at which the recipe's learning rate holds, in the family's own terms"
     )
 
 
 class Recipe(Settings):
-    """Everything about training that is not the architecture."""
+    """Everything about training that is not the architecture.
+
+    The names of losses, augmentations and learning-rate rules are checked with the space, not here, so that the records
+    of a plugin that is absent still read.
+    """
 
     epochs: PositiveInt = Field(default=10, description="passes over the training set")
     batch_size: PositiveInt = Field(default=128, description="images per optimiser step")
     optimizer: Literal["adamw", "lamb", "sgd"] = Field(default="adamw", description="sgd has Nesterov's momentum")
     learning_rate: PositiveFloat = Field(default=2e-3, description="peak learning rate")
     learning_rate_rule: WidthRule | None = Field(
-        default=None, description="how the learning rate follows width; none: it does not"
+        default=None, description="how the learning rate follows width; none: the same at every width"
     )
     momentum: float = Field(default=0.9, ge=0, lt=1, description="of sgd")
     weight_decay: float = Field(
-        default=0.05, ge=0, description="not applied to norms, biases, tokens, LayerScale; decoupled, but for sgd"
+        default=0.05, ge=0, description="not applied to norms, biases, tokens, LayerScale; decoupled, except in sgd"
     )
     warmup_epochs: float = Field(
-        default=1.0, ge=0, description="linear warm-up before the cosine; at most a fifth of all"
+        default=1.0, ge=0, description="linear warm-up before the cosine; at most a fifth of all epochs"
     )
     label_smoothing: float = Field(default=0.1, ge=0, lt=1)
     clip_grad_norm: PositiveFloat | None = Field(default=None, description="largest global gradient norm")
-    flip: bool | None = Field(default=None, description="random horizontal flips; none asks the data source")
+    flip: bool | None = Field(default=None, description="random horizontal flips; none: as the data source recommends")
     crop_padding: int | None = Field(
-        default=None, ge=0, description="random crops after zero padding of so many pixels; none asks the data source"
+        default=None,
+        ge=0,
+        description="zero padding before random crops, in pixels; none: as the data source recommends",
     )
     rand_augment: float = Field(default=0, ge=0, le=10, description="magnitude of two random operations; 0: none")
-    random_erasing: float = Field(default=0, ge=0, le=1, description="part of the images that lose a rectangle")
+    random_erasing: float = Field(default=0, ge=0, le=1, description="fraction of the images that lose a rectangle")
     mixup: float = Field(default=0, ge=0, description="α of the Beta from which mixing weights are drawn; 0: none")
-    cutmix: float = Field(default=0, ge=0, description="likewise, for pasted rectangles; mixup gets the other batches")
-    repeats: PositiveInt = Field(
-        default=1, description="times that an image comes in a row, augmented anew; epochs keep their length"
+    cutmix: float = Field(
+        default=0, ge=0, description="the same for pasted rectangles; with both, each batch gets one of the two"
     )
-    loss: Literal["cross_entropy", "bce"] = Field(default="cross_entropy", description="bce: one sigmoid a class")
+    augmentation: list[str] = Field(
+        default=[], description="registered augmentations of whole training batches, applied in order after the above"
+    )
+    repeats: PositiveInt = Field(
+        default=1, description="consecutive copies of an image, each augmented anew; epochs keep their length"
+    )
+    loss: str = Field(default="cross_entropy", description="a registered loss; bce: one sigmoid per class")
     ema_decay: float | None = Field(
-        default=None, gt=0, lt=1, description="of a moving average of the weights, scored beside the last ones"
+        default=None, gt=0, lt=1, description="of a moving average of the weights, scored beside the final weights"
     )
     precision: Literal["float32", "tf32", "bfloat16"] = Field(
-        default="float32", description="tf32: of products, on a GPU; bfloat16 means autocast. Evaluation is in float32"
+        default="float32", description="tf32: matrix products on a GPU; bfloat16: autocast. Evaluation uses float32"
     )
     micro_batch: PositiveInt | None = Field(
         default=None,
-        description="images that go through the network at once, at most, where batch_size does not fit; gradients add"
-        " up to the whole batch's, batch norm sees the parts",
+        description="most images that pass through the network at once, where batch_size does not fit; gradients add up"
+        " to those of the whole batch, batch norm sees the parts",
     )
     train_resolution: tuple[PositiveInt, PositiveInt] | None = Field(
         default=None,
-        description="shorter side of the training images in pixels, in the first epoch and in the last; evaluation is"
-        " at the data's own size",
+        description="shorter side of the training images in pixels, in the first and in the last epoch; evaluation uses"
+        " the data's own size",
     )
 
 
 class Resources(Settings):
-    """What one trial takes of the machine; no part of its identity."""
+    """What one trial uses of the machine; not part of its identity."""
 
-    cpus: PositiveFloat = Field(default=1, description="cores of one trial, of all its workers together")
+    cpus: PositiveFloat = Field(default=1, description="cores of one trial, for all its workers together")
     gpus: float | None = Field(
         default=None,
         ge=0,
-        description="share of a GPU, or GPUs of all workers together; none: a whole one each, where there are any",
+        description="share of a GPU, or GPUs for all workers together; none: one per worker, where there are any",
     )
     workers: PositiveInt = Field(
         default=1, description="processes that train one network together, each on its share of every batch"
     )
-    checkpoint_gradients: bool = Field(
-        default=False, description="compute blocks again in the backward pass; less memory, more time, the same numbers"
+    activation_checkpointing: bool = Field(
+        default=False, description="recompute blocks in the backward pass; less memory, more time, the same numbers"
     )
     compile: bool | None = Field(
         default=None,
-        description="training steps through torch.compile; none: long runs on a GPU. Changes rounding only",
+        description="run training steps through torch.compile; none: long runs on a GPU. Changes rounding only",
     )
 
     @model_validator(mode="after")
     def _gives_each_worker_whole_gpus(self) -> "Resources":
         if self.workers > 1 and self.gpus and self.gpus % self.workers:
             raise ValueError(
-                f"gpus {self.gpus:g} is no whole number for each of {self.workers} workers; give a multiple, or 0"
+                f"gpus {self.gpus:g} is not a whole number for each of {self.workers} workers; give a multiple, or 0"
             )
         return self
 
@@ -144,6 +179,14 @@ class TrialConfig(Settings):
     data: DataConfig = DataConfig()
     recipe: Recipe = Recipe()
     seed: int = Field(default=0, ge=0, description="of initialisation, data order and augmentation")
+    plugins: dict[str, str] = Field(
+        default={}, description="name → digest of the plugins that define something used here; see docs/plugins.md"
+    )
+
+    @field_validator("arch", mode="before")
+    @classmethod
+    def _has_flat_pooling(cls, arch: Any) -> Any:
+        return flat_pooling(arch) if isinstance(arch, Mapping) else arch
 
     @property
     def key(self) -> str:
@@ -161,9 +204,9 @@ class Trial(Settings):
     config: TrialConfig
     keeps_weights: bool = False
     compiles: bool | None = Field(default=None, description="as in Resources")
-    checkpoints_gradients: bool = Field(default=False, description="as in Resources")
+    activation_checkpointing: bool = Field(default=False, description="as in Resources")
     learning_rate_grid: list[float] | None = Field(
-        default=None, description="learning rates tried for this cell and arm, where they are"
+        default=None, description="learning rates tried for this cell and arm, with `tune`"
     )
 
     @property
@@ -172,7 +215,7 @@ class Trial(Settings):
 
     @property
     def cell_and_arm(self) -> str:
-        """Short name of what it shares with its repetitions: `depth=4 width=64 attention`."""
+        """Short name that all its repetitions share: `depth=4 width=64 attention`."""
         return f"{cell_label(self.cell)} {self.arm}"
 
     @property
@@ -188,9 +231,45 @@ def cell_label(cell: dict[str, Any]) -> str:
 
 
 def flatten(tree: Mapping[str, Any], separator: str = ".", prefix: str = "") -> dict[str, Any]:
-    """Nested settings under one name each: `recipe.epochs`."""
+    """Flatten nested settings to dotted names: `recipe.epochs`."""
     flat: dict[str, Any] = {}
     for key, value in tree.items():
         name = f"{prefix}{key}"
         flat |= flatten(value, separator, f"{name}{separator}") if isinstance(value, Mapping) else {name: value}
+    return flat
+
+
+def pooling_text(nested: Mapping[str, Any]) -> str:
+    """Name of a pooling with options, in records and tables: `attention heads=4`, options in alphabetical order."""
+    options = sorted((option, value) for option, value in nested.items() if option != "name")
+    return " ".join([str(nested.get("name")), *(f"{option}={value}" for option, value in options)])
+
+
+def flat_pooling(arch: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `arch` with `pooling: {name: attention, heads: 4}` as `pooling: attention, pooling_heads: 4`.
+
+    Keys and records hold the flat form. Whether the pooling has such an option is not checked here but by
+    `scaling.models.check_arch`, which must be given the nested form for that: a flat option of another pooling has no
+    effect, a nested one is a mistake.
+
+    Raises:
+        ModelError: the mapping has no name, or an option has different values in the two forms.
+    """
+    nested = arch.get("pooling")
+    if not isinstance(nested, Mapping):
+        return dict(arch)
+    if not isinstance(nested.get("name"), str):
+        raise ModelError(
+            f"pooling {dict(nested)} has no name; write it as {{name: attention, heads: 4}}, or as attention alone"
+        )
+    options = {f"pooling_{option}": value for option, value in nested.items() if option != "name"}
+    if problems := [
+        f"{key} is {arch[key]!r} and, inside pooling, {value!r}; keep one of them"
+        for key, value in options.items()
+        if key in arch and arch[key] != value
+    ]:
+        raise ModelError(problems)
+    flat: dict[str, Any] = {}
+    for key, value in arch.items():
+        flat |= {"pooling": nested["name"], **options} if key == "pooling" else {key: value}
     return flat

@@ -1,18 +1,13 @@
-"""Mistakes that a user can mend: said in one clear line each, never as a traceback."""
+"""Errors that a user can fix: reported as one clear line each, never as a traceback."""
 
 import difflib
-import functools
-import sys
-from collections.abc import Callable, Iterable, Sequence
-from typing import ParamSpec
-
-Arguments = ParamSpec("Arguments")
+from collections.abc import Iterable, Sequence
 
 
 class ScalingError(Exception):
-    """A mistake outside the program: what is wrong, where, what is known, what to do.
+    """A mistake outside the program. The message states what is wrong, where, what is known and what to do.
 
-    It carries one line per mistake, so that several are told at once.
+    It holds one line per problem, so that several are reported at once.
     """
 
     def __init__(self, problems: str | Sequence[str]) -> None:
@@ -24,58 +19,40 @@ class ScalingError(Exception):
 
 
 class SpaceError(ScalingError):
-    """A space file, or an override of it, that does not say what to run."""
+    """A space file, or an override of it, is invalid."""
 
 
 class ModelError(ScalingError):
-    """Architecture parameters from which no network can be built."""
+    """No network can be built from the architecture parameters."""
 
 
 class DataError(ScalingError):
-    """Images or labels that cannot be read; names the file."""
+    """Images or labels cannot be read; the message names the file."""
 
 
 class CostError(ScalingError):
-    """A cost that cannot be trusted."""
+    """A cost cannot be trusted."""
 
 
 class TrainingError(ScalingError):
-    """Training that cannot go on, such as a single image that does not fit into memory."""
+    """Training cannot continue, for example because a single image does not fit into memory."""
 
 
 class StorageError(ScalingError):
-    """A place that cannot be read or written, such as a full disk or a store that does not answer."""
+    """A file cannot be read or written, for example on a full disk or a store that does not answer."""
 
 
 class PluginError(ScalingError):
-    """A plugin that cannot be loaded, or that defines what is there already."""
+    """A plugin cannot be loaded, or defines a name that is already taken."""
 
 
 class RecordError(ScalingError):
-    """Results that cannot be read, or that belong to another study."""
+    """Results cannot be read, or belong to another study."""
 
 
 def unknown(kind: str, name: object, known: Iterable[object]) -> str:
-    """Say that `name` is no known `kind`, which ones are, and which was probably meant."""
+    """Return a message that `name` is not a known `kind`, with the known names and the most similar one."""
     names = sorted(str(k) for k in known)
     meant = difflib.get_close_matches(str(name), names, n=1)
     hint = f"; did you mean '{meant[0]}'?" if meant else ""
-    return f"unknown {kind} '{name}'{hint} (known: {', '.join(names)})"
-
-
-def command(main: Callable[Arguments, int]) -> Callable[Arguments, int]:
-    """Wrap a command's `main(argv)`: a `ScalingError` becomes lines on stderr and exit code 2, Ctrl-C one and 130."""
-
-    @functools.wraps(main)
-    def wrapped(*args: Arguments.args, **kwargs: Arguments.kwargs) -> int:
-        try:
-            return main(*args, **kwargs)
-        except ScalingError as mistake:
-            for problem in mistake.problems:
-                print(f"error: {problem}", file=sys.stderr)
-            return 2
-        except KeyboardInterrupt:
-            print("interrupted", file=sys.stderr)
-            return 130
-
-    return wrapped
+    return f"unknown {kind} '{name}'{hint} (known: {', '.join(names) or 'none'})"

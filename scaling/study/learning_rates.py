@@ -1,6 +1,6 @@
-"""Brackets: several learning rates are tried for each cell and arm, and the one best on validation speaks for it.
+"""Learning-rate grids: each cell and arm tries several learning rates and is compared by the best on validation.
 
-The other rates' trials are kept in the study, but take no part in any comparison.
+Trials with the other rates stay in the study but enter no comparison.
 """
 
 import math
@@ -11,14 +11,14 @@ from scaling.study.records import Record
 
 
 def rate_of(record: Record) -> float:
-    """Peak learning rate that a trial ran with."""
+    """Return the peak learning rate of a trial."""
     return float(record.config["recipe"]["learning_rate"])
 
 
 def chosen_rates(records: Iterable[Record]) -> dict[tuple[str, str], float]:
-    """The learning rate that speaks for each bracketed (cell, arm): the best on validation with the first seed.
+    """Return the chosen learning rate of each (cell, arm) with a grid: the best on validation with the first seed.
 
-    All rates have the first seed and only the chosen one has the others, so that the choice does not move with them.
+    Every rate runs with the first seed and only the chosen one with the others, so the others cannot change the choice.
     Ties go to the smaller rate; a rate whose run diverged or failed is never chosen.
     """
     best: dict[tuple[str, str], tuple[float, float]] = {}
@@ -33,13 +33,13 @@ def chosen_rates(records: Iterable[Record]) -> dict[tuple[str, str], float]:
         accuracy = record.scores.val_accuracy
         if math.isnan(accuracy):
             continue
-        place, candidate = (cell_label(record.cell), record.arm), (accuracy, -rate_of(record))
-        best[place] = max(best.get(place, candidate), candidate)
-    return {place: -rate for place, (_, rate) in best.items()}
+        cell_and_arm, candidate = (cell_label(record.cell), record.arm), (accuracy, -rate_of(record))
+        best[cell_and_arm] = max(best.get(cell_and_arm, candidate), candidate)
+    return {cell_and_arm: -rate for cell_and_arm, (_, rate) in best.items()}
 
 
 def without_rejected(records: Sequence[Record]) -> list[Record]:
-    """Leave out the trials of rates that were tried and not chosen; where none is chosen yet, all of that bracket."""
+    """Leave out trials of rates that were not chosen; if none is chosen yet, leave out the whole grid."""
     chosen = chosen_rates(records)
     return [
         record
@@ -49,5 +49,5 @@ def without_rejected(records: Sequence[Record]) -> list[Record]:
 
 
 def at_edge(learning_rate_grid: Sequence[float], rate: float) -> bool:
-    """Whether the best rate lies at an end of what was tried, so that a better one may lie outside."""
+    """Return whether the best rate is at an end of the grid, so that a better one may lie outside."""
     return rate in (min(learning_rate_grid), max(learning_rate_grid))

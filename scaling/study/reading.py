@@ -1,6 +1,6 @@
-"""Reading for a report: every record that can be read, and one line for each that cannot.
+"""Reading of records for a report: every readable record, and one line for each unreadable one.
 
-A sweep must know all its records and stops at a torn one (`read_records`). A report says what it can.
+A sweep needs all its records and stops at a damaged one (`read_records`); a report leaves it out.
 """
 
 import gc
@@ -17,15 +17,15 @@ from scaling.study.storage import Where, read_all
 
 
 @dataclass(frozen=True)
-class Reading:
-    """What could be read of a study's records."""
+class StudyRecords:
+    """The readable records of a study."""
 
     records: list[Record]  # sorted by cell, arm and seed
-    left_out: list[str]  # what could not, one line a file
+    left_out: list[str]  # one line for each file that could not be read
 
 
-def read_what_can_be(folder: Where) -> Reading:
-    """Read the records of the study at `folder`; those that are torn, or of a newer version, are named and left out."""
+def read_what_can_be(folder: Where) -> StudyRecords:
+    """Read the records of the study at `folder`; leave out and name those that are damaged or of a newer version."""
     files = sorted((folder / "records").glob("*.json"), key=str)
     records: list[Record] = []
     left_out: list[str] = []
@@ -36,11 +36,11 @@ def read_what_can_be(folder: Where) -> Reading:
                 records.append(_sharing(_read(path, content), shared))
             except ScalingError as mistake:
                 left_out += [problem.removeprefix(f"{folder}/") for problem in mistake.problems]
-    return Reading(in_order(records), left_out)
+    return StudyRecords(in_order(records), left_out)
 
 
 def _read(path: Where, content: bytes | Exception) -> Record:
-    """A record straight from its bytes; whatever is odd goes the careful way, which says what is wrong."""
+    """Parse a record straight from its bytes; if that fails, take the slow path, which explains what is wrong."""
     if isinstance(content, bytes):
         try:
             record = Record.model_validate_json(content)
@@ -53,9 +53,9 @@ def _read(path: Where, content: bytes | Exception) -> Record:
 
 
 def _sharing(record: Record, shared: dict[object, Any]) -> Record:
-    """`record`, which holds in common with others what is equal in them: recipes, environments, names of set fields.
+    """Return the record with equal parts shared among records: recipes, environments, names of set fields.
 
-    It is a frozen record as before; of 100,000, two thirds of the memory would go into these.
+    The record stays frozen. Of the memory of 100,000 records, two thirds would go into these parts.
     """
     config = {
         name: shared.setdefault(repr(value), value) if isinstance(value, dict) else value
@@ -72,7 +72,7 @@ def _sharing(record: Record, shared: dict[object, Any]) -> Record:
 
 @contextmanager
 def _without_collector() -> Iterator[None]:
-    """Leave Python's cycle collector out: records have no cycles, and it would walk all of them again and again."""
+    """Pause Python's cycle collector: records have no cycles, and it would traverse all of them repeatedly."""
     was_on = gc.isenabled()
     gc.disable()
     try:

@@ -1,7 +1,7 @@
-"""Records: what each trial left behind, the only thing that the asking and the answering half share.
+"""Records of trials: the contract between the half that runs a study and the half that reports it.
 
-A study is a folder: `study.json` says what was asked, `records/KEY.json` what one trial answered. Every file is
-written beside its place and renamed into it, so that a kill at any moment leaves a whole file or none.
+A study is a folder: `study.json` holds the question, `records/KEY.json` the result of one trial. Every file is written
+under a temporary name and renamed, so that a kill at any moment leaves a complete file or none.
 """
 
 import base64
@@ -12,8 +12,9 @@ from typing import Any, Literal, Self, TypeVar
 
 import numpy as np
 import pandas as pd
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from scaling.study.aliases import either_name
 from scaling.study.config import Trial, cell_label
 from scaling.study.errors import RecordError, StorageError
 from scaling.study.storage import Where, cause, place, read_all
@@ -23,16 +24,16 @@ SCHEMA = 1  # of records and of study.json; raise it when an older reader would 
 
 
 class Entry(BaseModel):
-    """Base of all that is stored: immutable; names unknown to this version are kept out of the way."""
+    """Base of everything that is stored: immutable; fields unknown to this version are ignored."""
 
-    # A loss of NaN is written as a word: JSON has no such number, and null would not be read back as one.
+    # NaN is written as a string: JSON has no such number, and null would not be read back as one.
     model_config = ConfigDict(frozen=True, extra="ignore", ser_json_inf_nan="strings")
 
 
 class Cost(Entry):
-    """What a model costs at its input size, batch size 1, in the forward pass unless said otherwise."""
+    """Costs of a model at its input size, batch size 1, in the forward pass unless stated otherwise."""
 
-    # Each of these is missing where published results, which other people counted, do not tell it.
+    # Each of these may be missing in published results, whose authors did not report it.
     params: int | None = None  # learnable numbers
     macs: int | None = None  # multiply-accumulates of convolutions, linear layers, matrix products; FLOPs = 2 × macs
     fvcore_flops: int | None = None  # fvcore's total: macs plus norms and some poolings, unit of the PatchConvNet paper
@@ -52,9 +53,9 @@ class Cost(Entry):
 
 
 class CountedCost(Cost):
-    """A cost that this package has counted, so that none of its counts is missing."""
+    """Costs that this package has counted, so that no count is missing."""
 
-    # A frozen model may narrow what its base holds and require it; the checker has mutable ones in mind.
+    # A frozen model may narrow the type of an inherited field; pyright assumes a mutable one.
     params: int  # pyright: ignore[reportIncompatibleVariableOverride, reportGeneralTypeIssues]
     macs: int  # pyright: ignore[reportIncompatibleVariableOverride, reportGeneralTypeIssues]
     fvcore_flops: int  # pyright: ignore[reportIncompatibleVariableOverride, reportGeneralTypeIssues]
@@ -63,7 +64,7 @@ class CountedCost(Cost):
 
 
 class Epoch(Entry):
-    """One pass over the training set and the validation that followed."""
+    """One pass over the training set and the validation after it."""
 
     epoch: int  # counted from 1
     train_loss: float
@@ -71,24 +72,24 @@ class Epoch(Entry):
     val_accuracy: float  # percent
     learning_rate: float  # at the end of the epoch
     train_seconds: float  # forward, backward and optimiser, without validation
-    data_seconds: float | None = None  # of train_seconds, waiting for batches
+    data_seconds: float | None = None  # part of train_seconds that was spent waiting for batches
     evaluation_seconds: float | None = None
 
 
 class Scores(Entry):
-    """Accuracies in percent and mean cross-entropies after the last epoch, never of the best test epoch."""
+    """Accuracies in percent and mean cross-entropies after the last epoch, never those of the best test epoch."""
 
     val_accuracy: float
     val_loss: float
     test_accuracy: float
     test_loss: float
-    val_examples: int  # 0: not known, as in others' results
+    val_examples: int  # 0: unknown, as in imported results
     test_examples: int
-    val_top5: float | None = None  # percent; missing where there are five classes or fewer
+    val_top5: float | None = None  # percent; missing for five classes or fewer
     test_top5: float | None = None
     val_calibration_error: float | None = None  # expected calibration error in percent, 15 bins
     test_calibration_error: float | None = None
-    ema_val_accuracy: float | None = None  # of the moving average of the weights, where the recipe keeps one
+    ema_val_accuracy: float | None = None  # of the moving average of the weights, if the recipe keeps one
     ema_val_loss: float | None = None
     ema_test_accuracy: float | None = None
     ema_test_loss: float | None = None
@@ -96,10 +97,10 @@ class Scores(Entry):
     ema_test_top5: float | None = None
     ema_val_calibration_error: float | None = None
     ema_test_calibration_error: float | None = None
-    test_correct: str | None = None  # which test examples were right: bits, packed, base64; see `correct_examples`
+    test_correct: str | None = None  # correctly classified test examples: packed bits, base64; see `correct_examples`
 
     def correct_examples(self) -> np.ndarray | None:
-        """Which test examples were right, bool (N,) in the test set's order; None where that was not kept."""
+        """Return which test examples were correct, bool (N,) in the test set's order, or None if unknown."""
         if self.test_correct is None:
             return None
         bits = np.unpackbits(np.frombuffer(base64.b64decode(self.test_correct), np.uint8))
@@ -107,10 +108,10 @@ class Scores(Entry):
 
 
 class Record(Entry):
-    """What one trial left: its config, cost, curve, scores, environment and status.
+    """Result of one trial: its config, cost, curve, scores, environment and status.
 
-    Where a trial was interrupted, its seconds are those of all its runs, up to the checkpoint from which the next one
-    continued; those of a trial that was stopped with its cell are its epochs' alone.
+    The seconds of an interrupted trial add up all its runs, each up to the checkpoint from which the next one
+    continued. Those of a trial that was stopped with its cell cover its epochs only.
     """
 
     schema_number: int = Field(default=SCHEMA, alias="schema")
@@ -120,20 +121,18 @@ class Record(Entry):
     arm: str
     seed: int
     status: Literal["finished", "failed", "diverged", "stopped"]  # stopped: early, with its whole cell; no scores
-    reason: str | None = None  # what went wrong, or why it was stopped, one line
-    traceback: str | None = None  # where that happened, for the person who mends it
-    notes: list[str] = []  # what a reader should know of the run, one line each, such as a micro-batch that was halved
-    # learning rates tried for this cell and arm; `bracket` in earlier records
-    learning_rate_grid: list[float] | None = Field(
-        default=None, validation_alias=AliasChoices("learning_rate_grid", "bracket")
-    )
-    config: dict[str, Any]  # the TrialConfig, whole, so that the trial can be run again
+    reason: str | None = None  # why it failed or was stopped, in one line
+    traceback: str | None = None  # of the failure, for debugging
+    notes: list[str] = []  # one line for each thing worth knowing about the run, such as a halved micro-batch
+    # learning rates tried for this cell and arm
+    learning_rate_grid: list[float] | None = Field(default=None, validation_alias=either_name("learning_rate_grid"))
+    config: dict[str, Any]  # the complete TrialConfig, so that the trial can be repeated
     cost: Cost | None = None
     curve: list[Epoch] = []
     scores: Scores | None = None
     train_seconds: float | None = None  # over all epochs, without validation
-    wall_seconds: float | None = None  # from building to scoring, of all its runs
-    seconds: dict[str, float] | None = None  # the same by what they went into; the sum is wall_seconds
+    wall_seconds: float | None = None  # from building to scoring, over all its runs
+    seconds: dict[str, float] | None = None  # wall_seconds, divided by activity
     environment: dict[str, Any] = {}  # versions, device, host, cores, commit
     started: str | None = None  # ISO 8601, UTC
     ended: str | None = None
@@ -142,7 +141,7 @@ class Record(Entry):
 
     @classmethod
     def of(cls, trial: Trial, **left: Any) -> Self:
-        """Record of what `trial` left: the status, and whatever it reached."""
+        """Return the record of `trial` with its status and whatever it reached."""
         return cls(
             key=trial.key,
             study=trial.study,
@@ -156,41 +155,43 @@ class Record(Entry):
 
 
 class Study(Entry):
-    """What was asked: enough to read the records and to know what is missing."""
+    """The question of a study: enough to read its records and to know which are missing."""
 
     schema_number: int = Field(default=SCHEMA, alias="schema")
     name: str
     question: str
     factor: str  # the compared factor, such as "pooling"
-    arms: list[str]  # its values; the first is the baseline that the others are compared with
+    arms: list[str]  # values of the factor; the first is the baseline of all comparisons
     axes: list[str]
     seeds: int
-    conditions: dict[str, Any]  # what all trials have in common: family, fixed arch, data, recipe
-    space: dict[str, Any]  # the space as it was read, overrides included
+    conditions: dict[str, Any]  # common to all trials: family, fixed arch, data, recipe
+    space: dict[str, Any]  # the space as read, with overrides applied
     planned: list[str]  # keys of all trials of the study
-    imported: list[str] | None = None  # results of others: where they are from, and what was assumed and left out
+    plugins: dict[str, str] = {}  # name → digest of those that it needs to go on
+    imported: list[str] | None = None  # for imported results: their origin, assumptions, and what was left out
 
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
 
-LARGEST_SEED = 2**63 - 1  # what a column of whole numbers holds
-Kind = TypeVar("Kind", Record, Study)
+LARGEST_SEED = 2**63 - 1  # largest value of an integer column
+Stored = TypeVar("Stored", Record, Study)
 PERCENTAGES = [name for name in Scores.model_fields if name.endswith(("accuracy", "top5", "calibration_error"))]
 
 
 def write_record(folder: Where, record: Record) -> Where:
-    """Write `record` into the study at `folder`, in place of an earlier one of the same key.
+    """Write `record` into the study at `folder`; replace an earlier record of the same key.
 
     Raises:
-        StorageError: it cannot be written, as where the disk is full; names the trial. An earlier one is as it was.
+        StorageError: the record cannot be written, for example on a full disk; the message names the trial. An earlier
+            record is unchanged.
     """
     path = folder / "records" / f"{record.key}.json"
     try:
         write_atomically(path, record.model_dump_json(by_alias=True, indent=1).encode())
     except StorageError as error:
         raise StorageError(
-            f"the record of {cell_label(record.cell)} {record.arm} seed {record.seed} is not kept: {error}; mend that"
-            " and run the same command again: it runs this trial on from its checkpoint, and what else is missing"
+            f"the record of {cell_label(record.cell)} {record.arm} seed {record.seed} was not saved: {error}; fix that"
+            " and run the same command again to resume this trial from its checkpoint and run the missing ones"
         ) from None
     return path
 
@@ -201,7 +202,7 @@ def write_study(folder: Where, study: Study) -> None:
 
 
 def read_study(folder: Where) -> Study:
-    """Read `study.json`; raise `RecordError` where there is none, or one from a newer version."""
+    """Read `study.json`; raise `RecordError` if it is missing or was written by a newer version."""
     path = folder / "study.json"
     try:
         return parsed(path, path.read_bytes(), Study)
@@ -210,7 +211,7 @@ def read_study(folder: Where) -> Study:
     except OSError as error:
         return parsed(path, error, Study)
     raise RecordError(
-        f"{folder} holds no study (no study.json); known in {folder.parent}: {', '.join(known) or 'none'};"
+        f"{folder} is not a study (no study.json); studies in {folder.parent}: {', '.join(known) or 'none'};"
         " run `python -m scaling.sweep` first"
     )
 
@@ -223,23 +224,23 @@ def read_records(folder: Where) -> list[Record]:
 
 
 def in_order(records: Iterable[Record]) -> list[Record]:
-    """Records by cell, arm and seed, numbers by size."""
+    """Sort records by cell, arm and seed; numbers sort by value."""
     return sorted(records, key=lambda r: (list(map(_sortable, r.cell.values())), r.arm, r.seed))
 
 
 def load_study(path: str | Where) -> pd.DataFrame:
-    """Read a study into a table with one row a trial.
+    """Read a study into a table with one row per trial.
 
     Columns: `key, study, cell, arm, seed, status, reason, epochs`, one per axis, then every cost (`params`, `macs`, …),
     every score in percent (`val_accuracy`, `test_accuracy`, …), `train_seconds`, `wall_seconds` and `device`.
-    What a trial did not reach is missing (NaN), never zero.
+    Values that a trial did not reach are missing (NaN), never zero.
     """
     folder = place(path)
     return frame(read_records(folder), read_study(folder).axes)
 
 
 def frame(records: Iterable[Record], axes: Iterable[str]) -> pd.DataFrame:
-    """Lay records out as a table, one row a trial; see `load_study`."""
+    """Return a table of records with one row per trial; see `load_study`."""
     axes = list(axes)
     scores = [name for name in Scores.model_fields if name != "test_correct"]
     numbers = [*Cost.model_fields, *scores, "train_seconds", "wall_seconds"]
@@ -270,12 +271,12 @@ def _sortable(value: object) -> tuple[bool, float, str]:
     return (not number, float(value) if number else 0.0, str(value))
 
 
-def parsed(path: Where, read: bytes | Exception, kind: type[Kind]) -> Kind:
-    """The record or study in what was read from `path`.
+def parsed(path: Where, read: bytes | Exception, kind: type[Stored]) -> Stored:
+    """Parse the content of the file `path` into a record or study.
 
     Raises:
-        StorageError: it could not be read.
-        RecordError: it is torn, of a newer version, or not whole, or says what cannot be; one line.
+        StorageError: the file could not be read.
+        RecordError: the content is damaged, incomplete, of a newer version, or has an impossible value; one line.
     """
     if isinstance(read, StorageError):
         raise read
@@ -284,7 +285,7 @@ def parsed(path: Where, read: bytes | Exception, kind: type[Kind]) -> Kind:
     try:
         content = json.loads(read)
     except (ValueError, RecursionError) as error:
-        cure = "delete it and its trial runs again" if kind is Record else "the study cannot be reported without it"
+        cure = "delete it to run its trial again" if kind is Record else "the study cannot be reported without it"
         raise RecordError(f"{path} cannot be read: {error}; {cure}") from None
     schema = content.get("schema") if isinstance(content, dict) else None
     if isinstance(schema, int) and schema > SCHEMA:
@@ -294,23 +295,23 @@ def parsed(path: Where, read: bytes | Exception, kind: type[Kind]) -> Kind:
     except ValidationError as error:
         first = error.errors()[0]
         said = ": ".join([*filter(None, [".".join(map(str, first["loc"]))]), first["msg"]])
-        raise RecordError(f"{path} is not a whole {kind.__name__.lower()}: {said}") from None
+        raise RecordError(f"{path} is not a complete {kind.__name__.lower()}: {said}") from None
     if isinstance(found, Record) and (wrong := impossible(found)):
-        raise RecordError(f"{path} says what cannot be: {wrong}")
+        raise RecordError(f"{path} has an impossible value: {wrong}")
     return found
 
 
 def impossible(record: Record) -> str | None:
-    """The first number of a record that cannot be, such as an accuracy of 250 %; NaN is a number that is missing.
+    """Return the first impossible value of a record, such as an accuracy of 250 %; NaN counts as missing.
 
-    One of them would turn a mean over cells round, or stretch an axis until nothing else is seen.
+    A single one could reverse a mean over cells, or stretch an axis until nothing else is visible.
     """
     accuracies = {f"epoch {epoch.epoch} val_accuracy": epoch.val_accuracy for epoch in record.curve}
     if scores := record.scores:
         accuracies |= {name: getattr(scores, name) for name in PERCENTAGES}
     for name, value in accuracies.items():
         if value is not None and (value < 0 or value > 100):
-            return f"{name} {value:g} is no percentage"
+            return f"{name} {value:g} is not a percentage"
     amounts = {"train_seconds": record.train_seconds, "wall_seconds": record.wall_seconds}
     if cost := record.cost:
         amounts |= {name: getattr(cost, name) for name in Cost.model_fields}
@@ -321,7 +322,7 @@ def impossible(record: Record) -> str | None:
 
 
 def _nan_for_null(content: Any) -> Any:
-    """Losses and accuracies that an earlier version wrote as null, which they were not allowed to be, are NaN."""
+    """Replace null by NaN in losses and accuracies, as an earlier version wrote NaN as null."""
     if not isinstance(content, dict):
         return content
     curve, scores = content.get("curve"), content.get("scores")

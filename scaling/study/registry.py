@@ -4,17 +4,20 @@ A kind (poolings, figures, designs, …) is one `Registry`. Its decorator calls 
 look-up, so that a file placed there is found without an edit elsewhere, and nothing is imported before it is needed.
 """
 
+import contextlib
 import importlib
 import pkgutil
 import sys
 import threading
 from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
 from typing import Any, Generic, TypeVar
 
 from scaling.study.errors import PluginError
 
 T = TypeVar("T")
 KINDS: dict[str, "Registry[Any]"] = {}  # every registry that was made, by kind
+_LOADING: ContextVar[str | None] = ContextVar("plugin being imported", default=None)
 
 
 class Registry(Mapping[str, T], Generic[T]):
@@ -40,6 +43,9 @@ class Registry(Mapping[str, T], Generic[T]):
         Raises:
             PluginError: the name is taken; names both files.
         """
+        if not is_built_in(module):
+            self._scan()  # an addition that takes a built-in's name is refused, not the built-in
+            module = _owner(module)
         if name in self._things:
             raise PluginError(
                 f"{self.kind} '{name}' is defined twice, in {_file(self._modules[name])} and in {_file(module)};"
@@ -53,9 +59,21 @@ class Registry(Mapping[str, T], Generic[T]):
         self._scan()
         return self._modules[name]
 
+    def owner(self, name: str) -> str | None:
+        """Name of the module that has registered `name` so far; nothing is imported to find out."""
+        return self._modules.get(name)
+
+    def owners(self) -> set[str]:
+        """Names of the modules that have registered something so far."""
+        return set(self._modules.values())
+
+    def added_by(self, module: str) -> list[str]:
+        """Names that `module` or its submodules have registered so far."""
+        return [name for name, owner in self._modules.items() if f"{owner}.".startswith(f"{module}.")]
+
     def forget(self, module: str) -> None:
-        """Remove what `module` has registered, where its import failed half-way."""
-        for name in [name for name, owner in self._modules.items() if owner == module]:
+        """Remove what `module` or its submodules have registered, where its import failed half-way."""
+        for name in self.added_by(module):
             del self._things[name], self._modules[name]
 
     def __getitem__(self, name: str) -> T:
@@ -75,9 +93,35 @@ class Registry(Mapping[str, T], Generic[T]):
             if self._is_scanned:
                 return
             self._is_scanned = True
-            package = importlib.import_module(self.folder)
-            for found in pkgutil.iter_modules(package.__path__):
-                importlib.import_module(f"{self.folder}.{found.name}")
+            try:
+                package = importlib.import_module(self.folder)
+                for found in pkgutil.iter_modules(package.__path__):
+                    importlib.import_module(f"{self.folder}.{found.name}")
+            except BaseException:
+                self._is_scanned = False  # the next look-up fails too, instead of finding half of them
+                raise
+
+
+@contextlib.contextmanager
+def importing(plugin: str) -> Iterator[None]:
+    """Attribute to the module `plugin` what it registers, whichever module defines the function that it registers."""
+    token = _LOADING.set(plugin)
+    try:
+        yield
+    finally:
+        _LOADING.reset(token)
+
+
+def _owner(module: str) -> str:
+    """Module that an addition from outside belongs to: its own, or the plugin that brings it in from elsewhere."""
+    plugin = _LOADING.get()
+    is_foreign = plugin is not None and module.partition(".")[0] != plugin.partition(".")[0]
+    return plugin if plugin is not None and is_foreign else module
+
+
+def is_built_in(module: str) -> bool:
+    """Whether a module is one of this package's own."""
+    return f"{module}.".startswith("scaling.")
 
 
 def _file(module: str) -> str:

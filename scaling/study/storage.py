@@ -1,7 +1,7 @@
-"""Storage: where results live: a folder on this machine, one that machines share, or an object store.
+"""Storage of results: a local folder, a shared folder or an object store.
 
-`place(text)` gives a `pathlib.Path`, or for a URI such as `s3://bucket/prefix` a `Place`, which has those of Path's
-methods that results need. Both are written through `write_atomically` and removed through `remove_tree`.
+`place(text)` returns a `pathlib.Path`, or for a URI such as `s3://bucket/prefix` a `RemotePath`, which has the methods
+of Path that results need. `write_atomically` writes to both, `remove_tree` removes both.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ from scaling.study.errors import StorageError, unknown
 if TYPE_CHECKING:
     from pyarrow.fs import FileSystem
 
-AT_ONCE = 32  # requests to a store; each takes tens of milliseconds, of which this machine does nothing
+AT_ONCE = 32  # parallel requests to a store; each waits tens of milliseconds for the network
 URI = re.compile(
     r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<authority>[^/?]*)(?P<path>[^?]*)(?:\?(?P<query>.*))?", re.S
 )
@@ -30,42 +30,42 @@ URI = re.compile(
 
 @dataclass(frozen=True)
 class Scheme:
-    """What a kind of store can do."""
+    """What a type of store supports."""
 
-    has_folders: bool  # that must be made before files can be in them
-    renames: bool  # in one step; the others put an object whole or not at all
+    has_folders: bool  # whether a folder must be created before its files
+    renames: bool  # whether files are renamed atomically; the other stores create an object whole or not at all
 
 
-# What pyarrow calls by these names. hdfs:// is not among them: a file that is written there is seen half-written.
+# File systems of pyarrow with these names. hdfs:// is left out because others would see a file half-written.
 SCHEMES = {
     "s3": Scheme(has_folders=False, renames=False),
     "gs": Scheme(has_folders=False, renames=False),
     "file": Scheme(has_folders=True, renames=True),
-    "mock": Scheme(has_folders=True, renames=True),  # in this process's memory: for tests
+    "mock": Scheme(has_folders=True, renames=True),  # in this process's memory, for tests
 }
 
 
 @dataclass(frozen=True, order=True)
-class Place:
-    """A file or folder in a store that pyarrow reaches; it holds no connection, so that it travels to other machines.
+class RemotePath:
+    """A file or folder in a store that pyarrow can open; holds no connection, so that it can be sent to other machines.
 
-    Its methods mean what Path's of the same name mean, and raise `StorageError` where the store does not answer.
+    Its methods do what those of `Path` with the same name do, and raise `StorageError` if the store does not answer.
     """
 
     scheme: str
     authority: str  # the bucket
-    path: str  # from there, without slashes at its ends
+    path: str  # within the bucket, without slashes at its ends
     query: str = ""  # pyarrow's options, such as region=eu-central-1 or endpoint_override=https://minio.example:9000
 
     def __str__(self) -> str:
         base = f"{self.scheme}://{self.authority}/{self.path}"
         return f"{base}?{self.query}" if self.query else base
 
-    def __truediv__(self, inner: str) -> "Place":
+    def __truediv__(self, inner: str) -> "RemotePath":
         return self._at("/".join(part for part in (self.path, inner.strip("/")) if part))
 
-    def _at(self, path: str) -> "Place":
-        return Place(self.scheme, self.authority, path, self.query)
+    def _at(self, path: str) -> "RemotePath":
+        return RemotePath(self.scheme, self.authority, path, self.query)
 
     @property
     def name(self) -> str:
@@ -76,10 +76,10 @@ class Place:
         return self.name.rpartition(".")[0] or self.name
 
     @property
-    def parent(self) -> "Place":
+    def parent(self) -> "RemotePath":
         return self._at(self.path.rpartition("/")[0])
 
-    def resolve(self) -> "Place":
+    def resolve(self) -> "RemotePath":
         return self
 
     def exists(self) -> bool:
@@ -92,14 +92,14 @@ class Place:
         return self._type() == "Directory"
 
     def read_bytes(self) -> bytes:
-        with self._told("read"):
+        with self._as_storage_error("read"):
             system, path = self._opened()
             with system.open_input_file(path) as file:
                 return file.read()
 
     def write_bytes(self, content: bytes) -> int:
-        """Put `content` here, whole or not at all."""
-        with self._told("written", may_be_missing=False):
+        """Write `content` here, whole or not at all."""
+        with self._as_storage_error("written", may_be_missing=False):
             system, path = self._opened()
             kind = SCHEMES[self.scheme]
             if kind.has_folders:
@@ -107,12 +107,12 @@ class Place:
             if kind.renames:
                 _write_beside(system, path, content)
             else:
-                with system.open_output_stream(path) as file:  # the object appears when the stream is closed
+                with system.open_output_stream(path) as file:  # the object appears when the stream closes
                     file.write(content)
         return len(content)
 
     def unlink(self, missing_ok: bool = False) -> None:
-        with self._told("removed"):
+        with self._as_storage_error("removed"):
             system, path = self._opened()
             try:
                 system.delete_file(path)
@@ -120,8 +120,8 @@ class Place:
                 if not missing_ok:
                     raise
 
-    def glob(self, pattern: str) -> Iterator["Place"]:
-        """What matches `pattern`, such as `*.json` or `*/study.json`; each * stands within one name."""
+    def glob(self, pattern: str) -> Iterator["RemotePath"]:
+        """Yield what matches `pattern`, such as `*.json` or `*/study.json`; * matches within one name."""
         first, _, rest = pattern.partition("/")
         found = sorted((name, is_folder) for name, is_folder in self._names() if fnmatch.fnmatchcase(name, first))
         if not rest:
@@ -133,23 +133,23 @@ class Place:
                 yield from inner
 
     def remove_tree(self) -> None:
-        """Remove this folder and all in it; nothing happens where there is none."""
-        with self._told("removed"), contextlib.suppress(FileNotFoundError):
+        """Remove this folder and its content; do nothing if it does not exist."""
+        with self._as_storage_error("removed"), contextlib.suppress(FileNotFoundError):
             system, path = self._opened()
             system.delete_dir(path)
 
     def _names(self) -> list[tuple[str, bool]]:
-        """What lies here, and whether it is a folder."""
+        """Return the names in this folder, and whether each is a folder."""
         from pyarrow.fs import FileSelector, FileType
 
-        with self._told("listed"):
+        with self._as_storage_error("listed"):
             system, path = self._opened()
             found = system.get_file_info(FileSelector(path, allow_not_found=True))
             infos = found if isinstance(found, list) else [found]
             return [(info.base_name, info.type == FileType.Directory) for info in infos]
 
     def _type(self) -> str:
-        with self._told("read"):
+        with self._as_storage_error("read"):
             system, path = self._opened()
             return system.get_file_info([path])[0].type.name
 
@@ -158,8 +158,8 @@ class Place:
         return system, "/".join(part for part in (base.rstrip("/"), self.path) if part or self.scheme == "file")
 
     @contextlib.contextmanager
-    def _told(self, done: str, *, may_be_missing: bool = True) -> Iterator[None]:
-        """Turn what a store answers into one line; that there is no such file stays what it is, where that may be."""
+    def _as_storage_error(self, done: str, *, may_be_missing: bool = True) -> Iterator[None]:
+        """Turn errors of a store into one-line `StorageError`s; keep `FileNotFoundError` if `may_be_missing`."""
         try:
             yield
         except (OSError, ValueError) as error:  # pyarrow.ArrowInvalid is a ValueError
@@ -168,14 +168,14 @@ class Place:
             raise StorageError(f"{self} cannot be {done}: {cause(error)}") from None
 
 
-Where: TypeAlias = Path | Place
+Where: TypeAlias = Path | RemotePath
 
 
-def place(where: str | Path | Place) -> Where:
-    """A path, or a `Place` where `where` is a URI. Nothing is asked of the store yet.
+def place(where: str | Path | RemotePath) -> Where:
+    """Return a path, or a `RemotePath` if `where` is a URI; open no connection yet.
 
     Raises:
-        StorageError: a scheme that is not known, or a URI with a password in it, which would end up in records.
+        StorageError: the scheme is unknown, or the URI contains a password, which would end up in records.
     """
     match = URI.fullmatch(where) if isinstance(where, str) else None
     if match is None:
@@ -187,24 +187,24 @@ def place(where: str | Path | Place) -> Where:
     query = match["query"] or ""
     if ("@" in authority and authority.partition("@")[0] != "anonymous") or "secret" in query:
         raise StorageError(
-            f"{scheme}://…@{authority.rpartition('@')[2]}: no keys in the address, for it is printed and kept; set them"
-            " in the environment of every machine (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, or the machine's role)"
+            f"{scheme}://…@{authority.rpartition('@')[2]}: no keys in the address, which is printed and stored; set"
+            " them in the environment of every machine (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, or its role)"
         )
     if scheme in {"s3", "gs"} and not authority:
-        raise StorageError(f"{where}: names no bucket; write {scheme}://BUCKET/PREFIX")
-    return Place(scheme, authority, match["path"].strip("/"), query)
+        raise StorageError(f"{where}: the bucket is missing; write {scheme}://BUCKET/PREFIX")
+    return RemotePath(scheme, authority, match["path"].strip("/"), query)
 
 
 def write_atomically(where: Where, content: bytes) -> None:
-    """Put `content` at `where` so that a kill or a power cut leaves the old file or the new one, whole.
+    """Write `content` to `where` so that a kill or a power cut leaves either the old or the new file, whole.
 
     Raises:
-        StorageError: it cannot be written, as where the disk is full; the old file, if any, is as it was.
+        StorageError: the file cannot be written, for example on a full disk; the old file, if any, is unchanged.
     """
-    if isinstance(where, Place):
+    if isinstance(where, RemotePath):
         where.write_bytes(content)
         return
-    # Not tempfile.mkstemp: its files are the owner's alone, and results and pages are for sharing.
+    # Not tempfile.mkstemp: only the owner may read its files, but results and pages are shared.
     temporary = where.with_name(f".{where.name}.{secrets.token_hex(8)}")
     try:
         where.parent.mkdir(parents=True, exist_ok=True)
@@ -214,7 +214,7 @@ def write_atomically(where: Where, content: bytes) -> None:
             os.fsync(file.fileno())
         os.replace(temporary, where)
     except BaseException as error:
-        with contextlib.suppress(OSError):  # the first error is the one to tell
+        with contextlib.suppress(OSError):  # the first error is the one to report
             temporary.unlink(missing_ok=True)
         if isinstance(error, OSError):
             raise StorageError(f"{where} cannot be written: {cause(error)}") from None
@@ -222,9 +222,9 @@ def write_atomically(where: Where, content: bytes) -> None:
 
 
 def read_all(files: Iterable[Where]) -> Iterator[tuple[Where, bytes | OSError | StorageError]]:
-    """Read whole files, in their order; from a store many at a time. A file that cannot be read comes as its error."""
+    """Read files in order, in parallel from a store; yield the error in place of a file that cannot be read."""
     files = list(files)
-    if not any(isinstance(file, Place) for file in files):
+    if not any(isinstance(file, RemotePath) for file in files):
         yield from ((file, _read(file)) for file in files)
         return
     with ThreadPoolExecutor(AT_ONCE) as pool:
@@ -232,8 +232,8 @@ def read_all(files: Iterable[Where]) -> Iterator[tuple[Where, bytes | OSError | 
 
 
 def remove_tree(where: Where) -> None:
-    """Remove a folder and all in it, as far as that can be done; nothing happens where there is none."""
-    if isinstance(where, Place):
+    """Remove a folder and its content as far as possible; do nothing if it does not exist."""
+    if isinstance(where, RemotePath):
         with contextlib.suppress(StorageError):
             where.remove_tree()
     else:
@@ -241,7 +241,7 @@ def remove_tree(where: Where) -> None:
 
 
 def cause(error: Exception) -> str:
-    """What an error of a file system says, in one line and without what pyarrow adds to it."""
+    """Return the cause of a file system error in one line, without what pyarrow adds."""
     if isinstance(error, OSError) and error.errno:
         return os.strerror(error.errno)
     return " ".join(str(error).split())[:300] or type(error).__name__
@@ -267,9 +267,9 @@ def _write_beside(system: "FileSystem", path: str, content: bytes) -> None:
         raise
 
 
-@functools.lru_cache(maxsize=64)  # a connection is made once a process
+@functools.lru_cache(maxsize=64)  # one connection per process
 def _filesystem(scheme: str, authority: str, query: str) -> tuple["FileSystem", str]:
-    """Pyarrow's file system, and the path at which it has the root of the place."""
+    """Return pyarrow's file system and its path for the root of the store."""
     from pyarrow.fs import FileSystem
 
     return FileSystem.from_uri(f"{scheme}://{authority}/" + (f"?{query}" if query else ""))

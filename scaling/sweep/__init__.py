@@ -1,4 +1,4 @@
-"""The sweep: runs the trials of a study and writes their records."""
+"""The sweep: runs the trials of a study and writes one record per trial."""
 
 from typing import TYPE_CHECKING, Any
 

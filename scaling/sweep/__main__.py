@@ -1,4 +1,4 @@
-"""The sweep: `python -m scaling.sweep --space depth_width` runs a study, or what is missing of it."""
+"""`python -m scaling.sweep --space depth_width` runs the trials of a study that have no record yet."""
 
 import argparse
 import sys
@@ -8,37 +8,41 @@ from rich.console import Console
 
 from scaling.console import Terminal
 from scaling.space.overrides import parse_overrides
-from scaling.study.errors import command
+from scaling.study import plugins
+from scaling.study.command import command
+from scaling.study.errors import ScalingError
+from scaling.study.records import read_study
 from scaling.study.storage import Where, place
 from scaling.sweep.authentication import require_token
 from scaling.sweep.executor.replay import Replay
+from scaling.sweep.lease import locked
 from scaling.sweep.overview import listed, status
-from scaling.sweep.plan import make_plan, shown
+from scaling.sweep.plan import intended_name, make_plan, shown
 from scaling.sweep.run import RunOptions, carry_out
 from scaling.sweep.signals import interrupted_by_sigterm
-from scaling.sweep.study_folder import locked, previous
-from scaling.sweep.trackers.registry import USUAL, check_names
+from scaling.sweep.study_folder import previous, require_plugins
+from scaling.sweep.tracking import TRACKERS, check_names, usual_trackers
 
 EPILOG = """\
 example:
   python -m scaling.sweep --space depth_width
   python -m scaling.sweep --space depth_width --data parquet:data/cifar10 --set recipe.epochs=20 --set seeds=5
 
-The same command again runs only what is missing. Exit code: 0 all trials finished, 1 some failed, 2 a mistake in
-what was asked, 130 interrupted.
+Run the same command again to continue: trials that have a record do not run again. Exit code: 0 all trials finished,
+1 some failed, 2 invalid input, 130 interrupted.
 """
 
 
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m scaling.sweep",
-        description="Run a study: every cell, arm and seed of a space.",
+        description="Run a study: all cells, arms and seeds of a space.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--space", metavar="NAME|FILE", help="the question: a space's name or its file")
-    what.add_argument("--list", action="store_true", help="show the studies there are, and how far each has come")
+    what.add_argument("--space", metavar="NAME|FILE", help="name or file of the space to run")
+    what.add_argument("--list", action="store_true", help="list all studies with their progress")
     what.add_argument("--status", metavar="STUDY", help="show one study")
     parser.add_argument(
         "--data", metavar="SPEC", help="digits, cifar10, cifar100, parquet:PATH, folder:PATH, wds:PATH, hf:NAME"
@@ -47,7 +51,7 @@ def parser() -> argparse.ArgumentParser:
         "--set", action="append", default=[], metavar="KEY=VALUE", help="override a setting, such as recipe.epochs=5"
     )
     parser.add_argument("--samples", type=int, metavar="N", help="sample N cells instead of taking all")
-    parser.add_argument("--name", help="name of the study; made from the space and the overrides where not given")
+    parser.add_argument("--name", help="name of the study; default: made from the space and the overrides")
     parser.add_argument(
         "--results",
         type=place,
@@ -55,21 +59,25 @@ def parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="a folder, or s3://bucket/path; default: results",
     )
-    parser.add_argument("--address", help="of a running Ray cluster; a local one is started where not given")
+    parser.add_argument("--address", help="of a running Ray cluster; default: start one on this machine")
     parser.add_argument(
-        "--replay", type=place, metavar="FOLDER", help="take learning curves from the study there, and train nothing"
+        "--replay", type=place, metavar="FOLDER", help="replay the learning curves of that study instead of training"
     )
     parser.add_argument(
-        "--track", default=",".join(USUAL), metavar="NAMES",
-        help="tools to tell of trials: optuna, tensorboard, mlflow, wandb, or '' for none; default: %(default)s",
-    )  # fmt: skip
-    parser.add_argument("--dry-run", action="store_true", help="show the trials and what they cost, run nothing")
+        "--track",
+        metavar="NAMES",
+        help=f"tools that show the trials live: {', '.join(sorted(TRACKERS))}, or '' for none;"
+        f" default: {','.join(usual_trackers())}",
+    )
+    plugins.add_option(parser)
+    parser.add_argument("--dry-run", action="store_true", help="show the cells and their costs, and run nothing")
     return parser
 
 
 @command
 def main(argv: list[str] | None = None) -> int:
     options = parser().parse_args(argv)
+    plugins.load(options.plugin)
     console = Terminal()
     if options.list or options.status is not None:
         for part in listed(options.results) if options.list else status(options.results / options.status):
@@ -80,29 +88,31 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def sweep(console: Console, options: argparse.Namespace) -> int:
-    """Plan a study and run what is missing of it, or show what that would be; return the exit code."""
-    trackers = options.track.split(",") if options.track else []
+    """Plan a study, then run it or show the plan; return the exit code."""
+    trackers = usual_trackers() if options.track is None else (options.track.split(",") if options.track else [])
     check_names(trackers)
+    overrides = parse_overrides(options.set, options.data)
+    name = options.name or replayed_name(options.space, options.replay)
     with console.status("reading the space, the data and the costs"):
-        plan = make_plan(
-            options.space,
-            parse_overrides(options.set, options.data),
-            results=options.results,
-            samples=options.samples,
-            name=options.name or replayed_name(options.space, options.replay),
-        )
+        try:
+            plan = make_plan(options.space, overrides, results=options.results, samples=options.samples, name=name)
+        except ScalingError:
+            started = name or intended_name(options.space, overrides)
+            if started and (options.results / started / "study.json").exists():  # it may lack a plugin it was made with
+                require_plugins(options.results / started, read_study(options.results / started))
+            raise
     require_token(options.address)
     if options.dry_run:
         for part in shown(plan):
             console.print(part, highlight=False)
         return 0
     with locked(plan.folder):
-        means = RunOptions(options.address, trackers, Replay.of(options.replay) if options.replay else None)
-        return carry_out(console, plan, means, previous(plan.folder, plan.space))
+        run_options = RunOptions(options.address, trackers, Replay.of(options.replay) if options.replay else None)
+        return carry_out(console, plan, run_options, previous(plan.folder, plan.space))
 
 
 def replayed_name(space: str, replay: Where | None) -> str | None:
-    """Name of a study that is not trained, so that it is never taken for one that is."""
+    """Name of a study that is replayed, so that nobody takes it for a trained one."""
     return f"{Path(space).stem}-replay" if replay else None
 
 

@@ -1,4 +1,4 @@
-"""Display: a sweep as a person likes to watch it, live on a terminal, line by line in a log."""
+"""Display of a running sweep: live on a terminal, line by line in a log."""
 
 import time
 from types import TracebackType
@@ -20,11 +20,11 @@ MOST_RUNNING = 12  # running trials shown at once
 
 
 class Display:
-    """Shows a `Progress`; to be told of events after it.
+    """Shows a `Progress`; events must reach the progress first.
 
     Args:
         title: name of the study.
-        notes: lines worth having at hand while it runs, such as the dashboard's address.
+        notes: lines to show while it runs, such as the dashboard's address.
     """
 
     def __init__(self, console: Console, progress: Progress, title: str, notes: list[str]) -> None:
@@ -52,7 +52,7 @@ class Display:
     def epoch_ended(self, trial: Trial, epoch: Epoch) -> None: ...
 
     def ended(self, trial: Trial, record: Record) -> None:
-        """Leave one line for a trial that is over."""
+        """Print one line for a trial that has ended."""
         count = f"{self.progress.over:>{len(str(self.progress.total))}}/{self.progress.total}"
         if record.status == "failed":
             text = Text(f"{count} failed    {trial.label}: {record.reason}", style="red")
@@ -114,6 +114,6 @@ class Display:
 
 
 def left(progress: Progress) -> str:
-    """Say how long it will still take."""
+    """Describe the remaining time."""
     seconds = progress.seconds_left()
     return "time left unknown yet" if seconds is None else f"about {duration(seconds)} left"

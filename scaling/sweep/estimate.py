@@ -1,4 +1,4 @@
-"""Estimate: how long a study will keep its devices busy, from timing its cheapest and its dearest model here."""
+"""Estimate of how long a study occupies its devices, from timing its cheapest and most expensive model here."""
 
 import statistics
 from collections.abc import Sequence
@@ -20,29 +20,29 @@ STEPS = 3  # timed, after one that warms up
 
 @dataclass(frozen=True)
 class Estimate:
-    """Time that training takes, without evaluation, on devices like this machine's."""
+    """Training time, without evaluation, on devices like this machine's."""
 
     seconds: float  # of one device (one core on a CPU), all trials together
     device: str
 
 
 def estimate(trials: Sequence[Trial], cost_table: CostTable) -> Estimate | None:
-    """Time the cheapest and the dearest model and read all trials off the line through the two.
+    """Time the cheapest and the most expensive model and interpolate all trials linearly.
 
-    Returns None where one image of the dearest is too long a step to time here.
+    Returns None if one image of the most expensive model takes too long to time here.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     by_cost = sorted(trials, key=lambda trial: _macs(trial, cost_table))
-    cheap, dear = by_cost[0], by_cost[-1]
-    if _macs(dear, cost_table) > MOST_MACS[device.type]:
+    cheapest, most_expensive = by_cost[0], by_cost[-1]
+    if _macs(most_expensive, cost_table) > MOST_MACS[device.type]:
         return None
-    low, high = (_seconds_an_image(trial, cost_table, device) for trial in (cheap, dear))
-    span = _macs(dear, cost_table) - _macs(cheap, cost_table)
+    low, high = (_seconds_an_image(trial, cost_table, device) for trial in (cheapest, most_expensive))
+    span = _macs(most_expensive, cost_table) - _macs(cheapest, cost_table)
     slope = max(0.0, high - low) / span if span else 0.0
     seconds = 0.0
     for trial in trials:
         images = len(_data(trial, cost_table).train) * trial.config.recipe.epochs
-        seconds += images * (low + slope * (_macs(trial, cost_table) - _macs(cheap, cost_table)))
+        seconds += images * (low + slope * (_macs(trial, cost_table) - _macs(cheapest, cost_table)))
     return Estimate(seconds, device_name(device))
 
 
@@ -57,7 +57,7 @@ def _data(trial: Trial, cost_table: CostTable) -> Dataset:
 
 
 def _seconds_an_image(trial: Trial, cost_table: CostTable, device: torch.device) -> float:
-    """Median over steps of the seconds that forward, backward and update take, over the batch size."""
+    """Median seconds of a training step (forward, backward, update), divided by the batch size."""
     data = _data(trial, cost_table)
     most = max(1, int(MOST_MACS[device.type] / _macs(trial, cost_table)))
     step = Step.of(trial.config.recipe, min(len(data.train), most), device.type)

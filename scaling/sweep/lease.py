@@ -1,9 +1,9 @@
-"""Lease: that one sweep at a time holds a study, and who that is.
+"""Lease: makes sure that one sweep at a time holds a study, and names the one that does.
 
-On a file system of this machine the lock is the kernel's: it goes with the process, however that ends. On an object
-store there is none, and on a network file system it may hold on one machine only. There a sweep keeps a lease besides:
-a small file that says who holds the study and that is written anew every `REFRESH` seconds. One that was not for
-`DEAD` seconds is its holder's no more. The clocks of machines that share a study must agree to within a minute.
+On a local file system the kernel holds the lock, which ends with the process. An object store has no locks, and those
+of a network file system may not reach other machines. There a sweep also keeps a lease: a small file that names the
+holder and is written again every `REFRESH` seconds. A lease that was not refreshed for `DEAD` seconds has expired. The
+clocks of machines that share a study must agree to within a minute.
 """
 
 import contextlib
@@ -14,22 +14,22 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType
-from typing import IO, NoReturn
+from typing import IO
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from scaling.study.errors import ScalingError, StorageError
-from scaling.study.storage import Place, Where, write_atomically
+from scaling.study.storage import RemotePath, Where, write_atomically
+from scaling.sweep.signals import interrupted_by
 
 REFRESH = 20.0  # seconds
-DEAD = 120.0  # seconds without a word; several refreshes may fail before a sweep is taken for dead
-LOST = signal.SIGUSR2  # tells the main thread that the lease is another's
+DEAD = 120.0  # seconds without a refresh; several refreshes may fail before a lease expires
+LOST = signal.SIGUSR2  # interrupts the main thread when the lease is lost
 SETTLE = 2.0  # seconds in which two sweeps that start at once see each other's lease
 
-# File systems that machines share, as /proc/mounts calls them; fuse.* may be, and a lease there does no harm.
+# File systems that machines share, as named in /proc/mounts. Those of fuse.* may be shared; a lease does no harm there.
 SHARED = frozenset(
     "nfs nfs4 cifs smb3 smbfs lustre gpfs beegfs ceph glusterfs 9p afs orangefs panfs pvfs2 wekafs".split()  # noqa: SIM905
 )
@@ -44,7 +44,7 @@ class Holder(BaseModel):
     pid: int
     token: str  # of this run of a sweep
     taken: float  # seconds since 1970
-    refreshed: float  # likewise
+    refreshed: float  # seconds since 1970
 
     @classmethod
     def here(cls) -> "Holder":
@@ -53,7 +53,7 @@ class Holder(BaseModel):
 
     @property
     def is_dead(self) -> bool:
-        """Whether it has not been heard of for `DEAD` seconds, or ran on this machine and does not any more."""
+        """Whether it has not refreshed its lease for `DEAD` seconds, or ran on this machine and has ended."""
         if time.time() - self.refreshed > DEAD:
             return True
         return self.host == socket.gethostname() and not Path(f"/proc/{self.pid}").exists() and Path("/proc/1").exists()
@@ -66,7 +66,7 @@ class Holder(BaseModel):
 def locked(folder: Where) -> Iterator[None]:
     """Hold the study for one sweep.
 
-    Where a lease is lost, because this sweep was not heard of for too long, the sweep is interrupted as by Ctrl-C.
+    If the lease is lost because it was not refreshed for too long, the sweep is interrupted as by Ctrl-C.
 
     Raises:
         ScalingError: another sweep holds the study, or took it over meanwhile.
@@ -75,14 +75,14 @@ def locked(folder: Where) -> Iterator[None]:
     with contextlib.ExitStack() as held:
         if isinstance(folder, Path):
             held.enter_context(_kernel_lock(folder, me))
-        if isinstance(folder, Place) or is_shared(folder):
+        if isinstance(folder, RemotePath) or is_shared(folder):
             held.enter_context(_lease(folder, me))
         yield
 
 
 def holder(folder: Where) -> Holder | None:
-    """The sweep that holds the study at `folder` now, if any does."""
-    if isinstance(folder, Place) or is_shared(folder):
+    """The sweep that holds the study at `folder` now, if any."""
+    if isinstance(folder, RemotePath) or is_shared(folder):
         found = _read(folder / ".lease")
         return None if found is None or found.is_dead else found
     with contextlib.suppress(FileNotFoundError), (folder / ".lock").open() as lock:
@@ -94,10 +94,10 @@ def holder(folder: Where) -> Holder | None:
 
 
 def is_shared(folder: Path, mounts: Path = Path("/proc/mounts")) -> bool:
-    """Whether `folder` lies on a file system that other machines may write to as well."""
+    """Whether `folder` is on a file system that other machines may write to as well."""
     try:
         lines = [line.split() for line in mounts.read_text().splitlines()]
-    except OSError:  # no Linux
+    except OSError:  # not Linux
         return False
     where = folder.resolve()
     inner = [(len(point), kind) for _, point, kind, *_ in lines if where.is_relative_to(_unescaped(point))]
@@ -113,7 +113,7 @@ def _kernel_lock(folder: Path, me: Holder) -> Iterator[None]:
     except OSError as error:
         raise StorageError(f"{folder} cannot be written: {error.strerror}") from None
     with lock:
-        for last in (False,) * 5 + (True,):  # whoever only asks who holds it does so for a moment
+        for last in (False,) * 5 + (True,):  # a process that only asks for the holder locks it for a moment
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
@@ -123,7 +123,7 @@ def _kernel_lock(folder: Path, me: Holder) -> Iterator[None]:
                     by = f" ({who})" if who else ""
                     raise ScalingError(f"{folder} is being run by another sweep{by}; wait for it, or stop it") from None
                 time.sleep(0.05)
-        with contextlib.suppress(OSError):  # a full disk: the lock holds all the same
+        with contextlib.suppress(OSError):  # on a full disk the lock holds all the same
             lock.truncate(0)
             lock.write(me.model_dump_json())
             lock.flush()
@@ -132,76 +132,80 @@ def _kernel_lock(folder: Path, me: Holder) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _lease(folder: Where, me: Holder) -> Iterator[None]:
-    file = folder / ".lease"
-    found = _read(file)
-    if found is not None and not found.is_dead:
-        raise _taken(folder, found)
-    write_atomically(file, me.model_dump_json().encode())
-    time.sleep(SETTLE)
-    found = _read(file)
-    if found is None or found.token != me.token:
-        raise _taken(folder, found)
-    stop, lost = threading.Event(), threading.Event()
-    with _interruptible() as interrupt:
-        recorder = threading.Thread(target=_keep, args=(file, me, stop, lost, interrupt), daemon=True, name="lease")
-        recorder.start()
+    lease = _Lease(folder, me)
+    lease.take()
+    with interrupted_by(LOST):
+        lease.start()
         try:
             yield
         finally:
-            stop.set()
-            recorder.join()
-            if not lost.is_set():
-                with contextlib.suppress(StorageError, OSError):  # it dies by itself
-                    file.unlink(missing_ok=True)
-    if lost.is_set():
-        raise _taken(folder, _read(file))
+            lease.release()
+    if lease.is_lost:
+        raise _taken(folder, _read(lease.file))
 
 
-@contextlib.contextmanager
-def _interruptible() -> Iterator[Callable[[], None]]:
-    """Give a function by which another thread interrupts the main one, as Ctrl-C does.
+class _Lease(threading.Thread):
+    """Refreshes a lease until it is released; interrupts the main thread if another sweep has taken it over."""
 
-    By a signal of its own: SIGINT is ignored in a process that a shell has put into the background.
-    """
-    main = threading.main_thread()
-    if threading.current_thread() is not main:  # only the main thread may say what a signal does
-        yield lambda: None
-        return
+    def __init__(self, folder: Where, me: Holder) -> None:
+        super().__init__(daemon=True, name="lease")
+        self.folder = folder
+        self.file = folder / ".lease"
+        self.me = me
+        self.is_lost = False
+        self._for_main = threading.current_thread() is threading.main_thread()  # which then handles `LOST`
+        self._released = threading.Event()
 
-    def interrupt(number: int, frame: FrameType | None) -> NoReturn:
-        raise KeyboardInterrupt
+    def take(self) -> None:
+        """Write the lease; raise `ScalingError` if another sweep holds the study."""
+        found = _read(self.file)
+        if found is not None and not found.is_dead:
+            raise _taken(self.folder, found)
+        self._write(self.me)
+        time.sleep(SETTLE)
+        found = _read(self.file)
+        if found is None or found.token != self.me.token:
+            raise _taken(self.folder, found)
 
-    before = signal.signal(LOST, interrupt)
-    try:
-        yield lambda: signal.pthread_kill(main.ident or 0, LOST)
-    finally:
-        signal.signal(LOST, before)
+    def run(self) -> None:
+        while not self._released.wait(REFRESH):
+            with contextlib.suppress(StorageError):  # a store that does not answer now may answer later
+                found = _read(self.file)
+                if found is not None and found.token != self.me.token:
+                    self.is_lost = True
+                    self._interrupt()
+                    return
+                self._write(self.me.model_copy(update={"refreshed": time.time()}))
 
+    def release(self) -> None:
+        """Stop refreshing and remove the lease."""
+        self._released.set()
+        self.join()
+        if not self.is_lost:
+            with contextlib.suppress(StorageError, OSError):  # it expires by itself
+                self.file.unlink(missing_ok=True)
 
-def _keep(file: Where, me: Holder, stop: threading.Event, lost: threading.Event, interrupt: Callable[[], None]) -> None:
-    """Refresh the lease until `stop`; where it is another's, interrupt the main thread."""
-    while not stop.wait(REFRESH):
-        with contextlib.suppress(StorageError):  # a store that does not answer now may do so in time
-            found = _read(file)
-            if found is not None and found.token != me.token:
-                lost.set()
-                interrupt()
-                return
-            write_atomically(file, me.model_copy(update={"refreshed": time.time()}).model_dump_json().encode())
+    def _interrupt(self) -> None:
+        """Interrupt the main thread by a signal of its own, because a process in the background may ignore SIGINT."""
+        if self._for_main:
+            signal.pthread_kill(threading.main_thread().ident or 0, LOST)
+
+    def _write(self, holder: Holder) -> None:
+        write_atomically(self.file, holder.model_dump_json().encode())
 
 
 def _taken(folder: Where, by: Holder | None) -> ScalingError:
-    who = f" ({by}, last heard of {time.time() - by.refreshed:.0f} s ago)" if by else ""
+    who = f" ({by}, last refreshed {time.time() - by.refreshed:.0f} s ago)" if by else ""
     return ScalingError(
-        f"{folder} is being run by another sweep{who}; wait for it, or stop it; killed, it counts as dead after"
-        f" {DEAD:.0f} s of silence"
+        f"{folder} is being run by another sweep{who}; wait for it, or stop it; the lease of a killed sweep expires"
+        f" after {DEAD:.0f} s"
     )
 
 
 def _read(file: Where) -> Holder | None:
     try:
         return Holder.model_validate_json(file.read_bytes())
-    except (OSError, ValidationError):  # none, or an older version's
+    except (OSError, ValidationError):  # missing, or an older version's
         return None
 
 

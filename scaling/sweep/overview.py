@@ -1,4 +1,4 @@
-"""Overview: the studies of a results folder and how far each has come; `python -m scaling.sweep --list`, `--status`."""
+"""Overview of the studies in a results folder: `python -m scaling.sweep --list` and `--status`."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -19,16 +19,16 @@ from scaling.sweep.lease import holder
 
 @dataclass(frozen=True)
 class Overview:
-    """One study at a moment."""
+    """The state of a study at a moment."""
 
     study: Study
     records: Sequence[Record]
-    heartbeat: Heartbeat | None  # what its last sweep said of itself
+    heartbeat: Heartbeat | None  # of its last sweep
     is_running: bool
 
     @property
     def counts(self) -> Counter[str]:
-        """Trials by what became of them."""
+        """Number of trials by status."""
         return Counter(record.status for record in self.records)
 
     @property
@@ -41,7 +41,7 @@ class Overview:
 
     @property
     def state(self) -> str:
-        """running, complete, spent (its budget), or interrupted."""
+        """running, complete, spent (its budget is used up), or interrupted."""
         if self.is_running:
             return "running"
         if self.missing == 0:
@@ -50,7 +50,7 @@ class Overview:
 
     @property
     def left(self) -> str:
-        """Time that is left, as its sweep estimated it last; empty where nothing runs."""
+        """Remaining time, as its sweep last estimated it; empty if nothing runs."""
         if not self.is_running or self.heartbeat is None or self.heartbeat.seconds_left is None:
             return ""
         age = (datetime.now(UTC) - datetime.fromisoformat(self.heartbeat.at)).total_seconds()
@@ -58,15 +58,15 @@ class Overview:
 
 
 def look_at(folder: Where) -> Overview:
-    """Read the study at `folder`; raise `RecordError` where there is none."""
+    """Read the study in `folder`; raise `RecordError` if there is none."""
     return Overview(read_study(folder), read_records(folder), read_heartbeat(folder), holder(folder) is not None)
 
 
 def listed(results: Where) -> Iterator[RenderableType]:
-    """One line a study; what cannot be read is named with its reason.
+    """List the studies, one per line; name those that cannot be read, with the reason.
 
     Raises:
-        RecordError: there is none.
+        RecordError: there are none.
     """
     folders = [path.parent for path in sorted(results.glob("*/study.json"))]
     if not folders:
@@ -90,7 +90,7 @@ def listed(results: Where) -> Iterator[RenderableType]:
 
 
 def status(folder: Where) -> Iterator[RenderableType]:
-    """Everything worth knowing of one study."""
+    """Show the state of one study, its arms, and the trials that failed or diverged."""
     found = look_at(folder)
     study, counts = found.study, found.counts
     facts = Table.grid(padding=(0, 2, 0, 0))
@@ -99,7 +99,7 @@ def status(folder: Where) -> Iterator[RenderableType]:
         facts.add_row("question", study.question)
     facts.add_row("state", found.state + (f", {found.left} left" if found.left else ""))
     if found.heartbeat and found.heartbeat.out_of and not found.is_running:
-        facts.add_row("", f"it has spent {found.heartbeat.out_of}")
+        facts.add_row("", f"it has spent {found.heartbeat.out_of}; raise the budget to continue")
     ended = ", ".join(f"{count} {name}" for name, count in counts.items()) or "none ended yet"
     facts.add_row("trials", f"{ended}, of {found.planned} planned")
     seconds = sum(record.wall_seconds or 0 for record in found.records)
@@ -112,7 +112,7 @@ def status(folder: Where) -> Iterator[RenderableType]:
 
 
 def arms(found: Overview) -> Table:
-    """The arms side by side."""
+    """Compare the arms: finished trials and the best one."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for name in ("arm", "finished", "best validation", "where"):
         table.add_column(name, justify="right" if name in {"finished", "best validation"} else "left", no_wrap=True)
@@ -121,6 +121,6 @@ def arms(found: Overview) -> Table:
         of_arm = [record for record in usable if record.arm == arm]
         best = max(of_arm, key=lambda r: r.scores.val_accuracy if r.scores else 0.0, default=None)
         score = f"{best.scores.val_accuracy:.2f} %" if best and best.scores else "–"
-        place = f"{' '.join(f'{k}={v}' for k, v in best.cell.items())} seed {best.seed}" if best else "–"
-        table.add_row(arm, str(len(of_arm)), score, place)
+        where = f"{' '.join(f'{k}={v}' for k, v in best.cell.items())} seed {best.seed}" if best else "–"
+        table.add_row(arm, str(len(of_arm)), score, where)
     return table

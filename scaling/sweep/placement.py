@@ -1,4 +1,4 @@
-"""Placement: how much of a GPU each trial gets, and whether it fits at all, from its predicted memory."""
+"""Placement: the share of a GPU that each trial gets, and whether it fits, from its predicted memory."""
 
 import os
 from collections.abc import Sequence
@@ -10,20 +10,20 @@ from scaling.costs.memory import GIB, gpu_share
 from scaling.study.config import Resources, Trial
 from scaling.study.errors import CostError
 
-ROUGHLY_ENOUGH = 1 / 16  # of a device: less than this is not worth predicting exactly
+ROUGHLY_ENOUGH = 1 / 16  # of a device; below this an exact prediction is not worth its time
 
 
 def gpu_shares(
     trials: Sequence[Trial], resources: Resources, gpus: float, gpu_bytes: int | None, cost_table: CostTable
 ) -> list[float]:
-    """Share of a GPU for each trial, in their order: what the space asks for, else the least that its memory needs.
+    """Share of a GPU for each trial, in their order: that of the space, or else the smallest that its memory needs.
 
     Args:
-        gpus: that the cluster has.
-        gpu_bytes: memory of one of them; None where it cannot be asked, and every trial gets a whole one then.
+        gpus: of the cluster.
+        gpu_bytes: memory of one of them; None if unknown, in which case every trial gets a whole one.
 
     Raises:
-        CostError: a trial that cannot fit, or that has been given too little; one line for each cell and arm.
+        CostError: a trial cannot fit, or its share is too small; one line for each cell and arm.
     """
     if not gpus or resources.gpus == 0:
         return [0.0] * len(trials)
@@ -40,28 +40,29 @@ def gpu_shares(
             continue
         if resources.gpus is not None and resources.gpus < least:
             problems[f"{name}: resources.gpus {resources.gpus:g} is too little; it needs {least:.2g} of a GPU"] = None
-        shared = float(resources.workers) if resources.workers > 1 else least  # NCCL takes whole GPUs only
+        shared = float(resources.workers) if resources.workers > 1 else least  # NCCL needs whole GPUs
         found.append(resources.gpus or shared)
     if problems:
         raise CostError(list(problems))
     return found
 
 
-def no_room(resources: Resources, gpus: float, there: float, gpus_there: float) -> str | None:
-    """Why a trial that takes so many GPUs would wait for ever; None where it has room.
+def no_room(resources: Resources, gpus: float, cluster_cpus: float, cluster_gpus: float) -> str | None:
+    """Why a trial that takes `gpus` GPUs can never be scheduled, or None.
 
     Args:
-        there, gpus_there: cores and GPUs of the cluster.
+        cluster_cpus: cores of the cluster.
+        cluster_gpus: GPUs of the cluster.
     """
-    if resources.cpus > there:
-        return f"resources.cpus {resources.cpus:g} is more than the {there:g} cores that there are"
-    if gpus > gpus_there:
-        return f"resources.gpus {gpus:g} is more than the {gpus_there:g} GPUs that there are"
+    if resources.cpus > cluster_cpus:
+        return f"resources.cpus {resources.cpus:g} is more than the {cluster_cpus:g} available cores"
+    if gpus > cluster_gpus:
+        return f"resources.gpus {gpus:g} is more than the {cluster_gpus:g} available GPUs"
     return None
 
 
 def refuse_what_cannot_fit(trials: Sequence[Trial], memory_bytes: int, cost_table: CostTable) -> None:
-    """Say which trials need more than this machine's main memory, before any of them starts.
+    """Refuse trials that need more than this machine's main memory, before any of them starts.
 
     Raises:
         CostError: one line for each cell and arm.
@@ -80,9 +81,9 @@ def refuse_what_cannot_fit(trials: Sequence[Trial], memory_bytes: int, cost_tabl
 
 
 def _needed(trial: Trial, available: int, device: str, cost_table: CostTable) -> int:
-    """Predicted bytes of a training step; a generous bound where even that is next to nothing on the device.
+    """Predicted bytes of a training step, or an upper bound if that is small compared with the device.
 
-    Predicting takes seconds for a large network, so small ones are spared it.
+    A prediction takes seconds for a large network; the bound takes no time.
     """
     bound = cost_table.memory_bound(trial.config)
     return bound if bound < ROUGHLY_ENOUGH * available / 2 else cost_table.memory(trial.config, device)
@@ -94,5 +95,5 @@ def main_memory_bytes() -> int:
 
 
 def local_gpu_bytes() -> int | None:
-    """Memory of this machine's first GPU; None where it has none."""
+    """Memory of this machine's first GPU, or None."""
     return torch.cuda.get_device_properties(0).total_memory if torch.cuda.is_available() else None

@@ -1,9 +1,10 @@
-"""Plan: everything about a sweep that is decided before anything runs, and how a dry run shows it."""
+"""Plan: everything about a sweep that is decided before anything runs, and the output of a dry run."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import ValidationError
 from rich.console import RenderableType
 from rich.table import Table
 
@@ -11,29 +12,29 @@ from scaling.console import duration
 from scaling.costs.cost_table import CostTable, load_datasets
 from scaling.costs.memory import GIB
 from scaling.space.design import Cell, Design, data_configs, study_name
-from scaling.space.load import find_space, load_space
+from scaling.space.load import find_space, load_space, written_out
 from scaling.space.schema import Space
+from scaling.space.search_settings import DESIGNS
+from scaling.space.yaml_source import SpaceFile
 from scaling.study.config import Trial, cell_label
-from scaling.study.errors import SpaceError
+from scaling.study.errors import ScalingError, SpaceError
 from scaling.study.records import Record
 from scaling.study.storage import Where
 from scaling.sweep.estimate import estimate
-from scaling.sweep.search.budget import Purse
-from scaling.sweep.search.designs.proposals import SEARCHED
 from scaling.sweep.search.feasibility import Feasibility
 from scaling.sweep.search.propose import propose
 from scaling.sweep.search.trial_queue import TrialQueue
 
 
 @dataclass(frozen=True)
-class Plan:
-    """A study as it is to be run."""
+class StudyPlan:
+    """A study that is ready to run."""
 
     study: str
-    folder: Where  # absolute, for workers start elsewhere
+    folder: Where  # absolute, because workers start in another folder
     feasibility: Feasibility
-    cells: list[Cell]  # known beforehand: all of them, or the first batch of a design that looks at results
-    trials: list[Trial]  # likewise
+    cells: list[Cell]  # known before the start: all, or the first batch of a design that looks at results
+    trials: list[Trial]  # known before the start
 
     @property
     def space(self) -> Space:
@@ -48,10 +49,9 @@ class Plan:
         return self.feasibility.cost_table
 
     def queue(self, settled: Mapping[str, Record]) -> TrialQueue:
-        """What is to run, given what need not run again."""
-        space = self.space
-        spent = Purse(space.budget, space.resources).spent
-        return TrialQueue(self.study, self.feasibility, propose(space, self.feasibility), settled, spent)
+        """Make the trial queue, given the records of trials that need not run again."""
+        proposals = propose(self.space, self.feasibility)
+        return TrialQueue(self.study, self.feasibility, proposals, settled, self.space.budget)
 
 
 def make_plan(
@@ -61,13 +61,13 @@ def make_plan(
     results: Where,
     samples: int | None = None,
     name: str | None = None,
-) -> Plan:
-    """Read the space, load the data, cost every cell and leave out what exceeds the limits. Nothing is written.
+) -> StudyPlan:
+    """Read the space, load the data, compute the costs and drop cells above the limits. Writes nothing.
 
     Args:
         results: folder of all studies.
-        samples: cells to run, in place of the space's `search.cells`.
-        name: of the study; None makes one of the space's and what was overridden.
+        samples: number of cells, in place of the space's `search.cells`.
+        name: of the study; None makes one from the space's name and the overrides.
 
     Raises:
         ScalingError: a mistake in the space, the data or the limits.
@@ -80,16 +80,28 @@ def make_plan(
     feasibility = Feasibility(space, load_datasets(data_configs(space)))
     known = list(TrialQueue(study, feasibility, propose(space, feasibility), {}).planned.values())
     points = list({cell_label(trial.cell): trial.cell for trial in known}.values())
-    return Plan(study, (results / study).resolve(), feasibility, points, known)
+    return StudyPlan(study, (results / study).resolve(), feasibility, points, known)
+
+
+def intended_name(space_name: str, overrides: Mapping[str, Any]) -> str | None:
+    """Name of the study of a space, without looking up the names in it; None if its form is invalid."""
+    try:
+        source = SpaceFile.read(find_space(space_name))
+        original, asked = (
+            Space.model_validate(written_out(read)) for read in (source, source.override(dict(overrides)))
+        )
+    except (ScalingError, ValidationError):
+        return None
+    return study_name(find_space(space_name).stem, asked, original, dict(overrides))
 
 
 def in_binary(size: int) -> str:
-    """Bytes as GiB, or as MiB where that reads better."""
+    """Format bytes as GiB, or below that as MiB."""
     return f"{size / GIB:.2f} GiB" if size >= GIB else f"{size / 2**20:.1f} MiB"
 
 
-def extent(plan: Plan) -> str:
-    """How large a study is, in one line."""
+def extent(plan: StudyPlan) -> str:
+    """Describe the size of a study in one line."""
     space, trials = plan.space, len(plan.trials)
     tune, stop = space.tune, space.search.stop
     product = f"{len(plan.cells)} cells × {len(space.arm_values)} arms"
@@ -100,7 +112,7 @@ def extent(plan: Plan) -> str:
     else:
         trials = len(plan.cells) * len(space.arm_values) * space.seeds
         text = f"{product} × {space.seeds} seeds = {trials} trials"
-    if space.search.design in SEARCHED:
+    if DESIGNS[space.search.design].searches:
         text = f"{text} at first; {space.search.design} proposes up to {space.search.cells} cells"
     if stop is not None:
         text += f", unless {stop.rule} stops their cells"
@@ -109,8 +121,8 @@ def extent(plan: Plan) -> str:
     return text
 
 
-def shown(plan: Plan) -> Iterator[RenderableType]:
-    """What a dry run shows: the cells with what each costs in each arm, then how long it will all take."""
+def shown(plan: StudyPlan) -> Iterator[RenderableType]:
+    """Show a plan: the costs of each cell and arm, then the expected time."""
     space, cost_table = plan.space, plan.cost_table
     table = Table(title=f"{plan.study}: {extent(plan)}")
     for axis in space.axes:
@@ -135,9 +147,9 @@ def shown(plan: Plan) -> Iterator[RenderableType]:
     )
     expected = estimate(plan.trials, cost_table)
     if expected is None:
-        yield "time: one step of the largest model is too long to be timed on this machine"
+        yield "time: unknown; one step of the largest model takes too long to time on this machine"
     else:
         yield (
             f"time: about {expected.seconds / 3600:.2g} device-hours ({duration(expected.seconds)} on one"
-            f" {expected.device}), from timing training steps here"
+            f" {expected.device}), estimated from training steps timed here"
         )

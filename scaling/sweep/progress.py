@@ -1,4 +1,4 @@
-"""Progress: what a sweep has done, is doing and still has to do, without saying how that is shown."""
+"""Progress: what a sweep has done, is doing and still has to do, independent of its display."""
 
 import time
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from scaling.study.records import Epoch, Record
 
 @dataclass
 class Running:
-    """A trial that a worker has in hand."""
+    """A trial that a worker is running."""
 
     trial: Trial
     since: float  # seconds of time.monotonic
@@ -27,15 +27,15 @@ class Best:
 
 @dataclass
 class Progress:
-    """State of a sweep; told of events, asked by displays.
+    """State of a sweep, updated by events and read by displays.
 
     Args:
         arms: in the study's order.
     """
 
     arms: Sequence[str]
-    total: int = 0  # trials that are planned so far; a study that looks at results plans more on its way
-    finished: int = 0  # or diverged: over, with something to tell
+    total: int = 0  # trials planned so far; a design that looks at results plans more later
+    finished: int = 0  # or diverged
     stopped: int = 0
     failed: int = 0
     running: dict[str, Running] = field(default_factory=dict)
@@ -43,23 +43,23 @@ class Progress:
     done_of_arm: dict[str, int] = field(default_factory=dict)
     failures: list[tuple[Trial, str]] = field(default_factory=list)
     _work: dict[str, float] = field(default_factory=dict)  # key → work of a trial that is not over yet
-    _progress: dict[str, float] = field(default_factory=dict)  # key → part of its work that this run has done
-    _whole: float = 0.0  # work of all trials that were planned
-    _done: float = 0.0  # of it, what this run has done
+    _progress: dict[str, float] = field(default_factory=dict)  # key → fraction of its work that this run has done
+    _whole: float = 0.0  # work of all planned trials
+    _done: float = 0.0  # part of it that this run has done
     _first_epoch: float | None = None
 
     def planned(self, trial: Trial, work: float) -> None:
-        """Count a trial that is to be run.
+        """Count a trial that will run.
 
         Args:
-            work: that it takes, in any unit (MACs × images × epochs), for the estimate of what is left.
+            work: in any unit (MACs × images × epochs), for the estimate of the remaining time.
         """
         self.total += 1
         self._work[trial.key] = work
         self._whole += work
 
     def restored(self, trial: Trial, record: Record) -> None:
-        """Count a trial that an earlier run of the sweep has finished."""
+        """Count a trial that an earlier command has finished."""
         self.total += 1
         self._count(trial, record)
 
@@ -81,7 +81,7 @@ class Progress:
 
     def ended(self, trial: Trial, record: Record) -> None:
         self.running.pop(trial.key, None)
-        if record.status == "stopped":  # what it would have taken is not to be waited for
+        if record.status == "stopped":  # its remaining work will not be done
             self._whole -= self._work.get(trial.key, 0.0) * (1 - self._progress.get(trial.key, 0.0))
         else:
             self._has_done(trial, 1.0)
@@ -107,7 +107,7 @@ class Progress:
 
     @property
     def over(self) -> int:
-        """Trials that have ended, however."""
+        """Number of trials that have ended, in whatever way."""
         return self.finished + self.stopped + self.failed
 
     @property
@@ -115,7 +115,7 @@ class Progress:
         return self.total - self.over - len(self.running)
 
     def seconds_left(self) -> float | None:
-        """Expected seconds to the end, from the work done so far; None before the first epoch has ended."""
+        """Estimate the remaining seconds from the work done so far; None before the first epoch has ended."""
         if self._done <= 0 or self._first_epoch is None:
             return None
         return (time.monotonic() - self._first_epoch) * max(0.0, self._whole - self._done) / self._done

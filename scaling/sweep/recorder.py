@@ -1,25 +1,25 @@
-"""Keeper: told of all that happens to trials, it keeps the study's folder, then its agenda, then whoever looks on."""
+"""The recorder: receives the events of trials and updates the study's folder, then the trial queue, then callbacks."""
 
 import contextlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from scaling.study.config import Trial
 from scaling.study.errors import StorageError
 from scaling.study.records import Epoch, Record, Study, write_record, write_study
 from scaling.study.storage import remove_tree
 from scaling.sweep.heartbeat import beat
-from scaling.sweep.plan import Plan
+from scaling.sweep.plan import StudyPlan
 from scaling.sweep.progress import Progress
 from scaling.sweep.search.trial_queue import TrialQueue
 from scaling.sweep.study_folder import describe
-from scaling.sweep.trackers.registry import Callback
+from scaling.sweep.tracking import Callback
 
-BEAT = 5.0  # seconds between words to those who look from outside
+BEAT = 5.0  # seconds between heartbeats
 
 
 class Recorder:
-    """Writes every record before anything else learns of it, so that nothing is built on what could be lost.
+    """Writes every record before anything else learns of it, so that nothing depends on what could be lost.
 
     Args:
         settled: records of trials that need not run again, by key.
@@ -27,16 +27,21 @@ class Recorder:
     """
 
     def __init__(
-        self, plan: Plan, queue: TrialQueue, progress: Progress, settled: Mapping[str, Record], before: Study | None
+        self,
+        plan: StudyPlan,
+        queue: TrialQueue,
+        progress: Progress,
+        settled: Mapping[str, Record],
+        before: Study | None,
     ) -> None:
         self.plan = plan
         self.queue = queue
         self.progress = progress
         self.callbacks: Sequence[Callback] = ()
         self.settled = settled
-        self.trouble: StorageError | None = None  # why the sweep has to stop
-        self._beaten = -BEAT  # seconds of time.monotonic
-        self._told: dict[str, int] = {}  # key of a trial that is not over → epochs that onlookers were told of
+        self.failure: StorageError | None = None  # why the sweep has to stop
+        self._last_beat = -BEAT  # seconds of time.monotonic
+        self._reported: dict[str, int] = {}  # key of a trial that is not over → epochs that callbacks have received
         self._ended: set[str] = set()  # keys
         self._before = before
 
@@ -54,12 +59,11 @@ class Recorder:
     def epoch_ended(self, trial: Trial, epoch: Epoch) -> None:
         self.queue.epoch_ended(trial, epoch)
         self.progress.epoch_ended(trial, epoch)
-        if epoch.epoch > self._told.get(trial.key, 0):  # a trial that continues tells its earlier epochs again
-            self._told[trial.key] = epoch.epoch
+        if epoch.epoch > self._reported.get(trial.key, 0):  # a resumed trial repeats its earlier epochs
+            self._reported[trial.key] = epoch.epoch
             for callback in self.callbacks:
                 callback.epoch_ended(trial, epoch)
-        if time.monotonic() - self._beaten > BEAT:
-            self.beat()
+        self._beat_when_due()
 
     def rested(self, trial: Trial) -> None:
         self.progress.rested(trial)
@@ -67,7 +71,7 @@ class Recorder:
         self.follow()
 
     def ended(self, trial: Trial, record: Record) -> None:
-        if trial.key in self._ended:  # a worker that dies after its last word: what it said holds
+        if trial.key in self._ended:  # a worker that dies after its trial has ended does not change the record
             return
         self._keep(trial, record)
         self.queue.ended(trial, record)
@@ -76,21 +80,8 @@ class Recorder:
     def died(self, trial: Trial, reason: str) -> None:
         self.ended(trial, Record.of(trial, status="failed", reason=f"its worker died: {reason}"))
 
-    def _keep(self, trial: Trial, record: Record) -> None:
-        try:
-            write_record(self.plan.folder, record)
-        except StorageError as trouble:  # nothing more can be kept; what is running goes on from its checkpoint later
-            self.trouble = trouble
-            raise KeyboardInterrupt from None  # which Tune lets through, as it does Ctrl-C
-        self._ended.add(trial.key)
-        self._told.pop(trial.key, None)
-        remove_tree(self.plan.folder / "checkpoints" / trial.key)
-        self.progress.ended(trial, record)
-        for callback in self.callbacks:
-            callback.ended(trial, record)
-
     def follow(self) -> None:
-        """Take in what the agenda has decided since: trials it has planned, cells it has stopped."""
+        """Write down what the queue has decided since: trials that it planned and cells that it stopped."""
         self.queue.move()
         new = self.queue.take_planned()
         for trial in new:
@@ -100,19 +91,42 @@ class Recorder:
                 self.progress.planned(trial, self.plan.cost_table.work(trial))
         if new:
             planned = list(self.queue.planned.values())
-            try:
+            with self._stops_on_failure():
                 write_study(self.plan.folder, describe(self.plan.study, self.plan.space, planned, self._before))
-            except StorageError as trouble:
-                self.trouble = trouble
-                raise KeyboardInterrupt from None
         for trial, record in self.queue.take_stopped():
             self._keep(trial, record)
-        if time.monotonic() - self._beaten > BEAT:
-            self.beat()
+        self._beat_when_due()
 
     def beat(self) -> None:
-        """Leave word of how far the sweep is."""
+        """Write a heartbeat."""
         running = [running.trial.label for running in self.progress.running.values()]
         with contextlib.suppress(StorageError):  # it is no part of the study
-            beat(self.plan.folder, running, self.progress.seconds_left(), self.queue.out_of)
-        self._beaten = time.monotonic()
+            beat(self.plan.folder, running, self.progress.seconds_left(), self.queue.spent)
+        self._last_beat = time.monotonic()
+
+    def _beat_when_due(self) -> None:
+        if time.monotonic() - self._last_beat > BEAT:
+            self.beat()
+
+    def _keep(self, trial: Trial, record: Record) -> None:
+        with self._stops_on_failure():
+            write_record(self.plan.folder, record)
+        self._ended.add(trial.key)
+        self._reported.pop(trial.key, None)
+        remove_tree(self.plan.folder / "checkpoints" / trial.key)
+        self.progress.ended(trial, record)
+        for callback in self.callbacks:
+            callback.ended(trial, record)
+
+    @contextlib.contextmanager
+    def _stops_on_failure(self) -> Iterator[None]:
+        """Stop the sweep if the study cannot be written; running trials resume later from their checkpoints.
+
+        Raises:
+            KeyboardInterrupt: in place of the `failure`, because Tune lets that through, as it does Ctrl-C.
+        """
+        try:
+            yield
+        except StorageError as failure:
+            self.failure = failure
+            raise KeyboardInterrupt from None

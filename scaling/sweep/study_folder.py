@@ -1,20 +1,26 @@
-"""The study's folder while it is being asked: whose it is, and what it plans. Who holds it: `scaling.sweep.lease`."""
+"""The folder of a study that is about to run: which study it holds and what it plans. For locks see `lease`."""
 
 from collections.abc import Sequence
 
 from scaling.space.schema import Space
 from scaling.study.config import Trial, flatten
-from scaling.study.errors import RecordError
+from scaling.study.errors import PluginError, RecordError
+from scaling.study.plugins import difference, loaded, used
 from scaling.study.records import Study, read_study
 from scaling.study.storage import Where
-from scaling.sweep.lease import locked as locked
 
 
 def previous(folder: Where, space: Space) -> Study | None:
-    """The study that stands at `folder`; raise `RecordError` where it was made under other conditions."""
+    """Read the study in `folder`; None if there is none.
+
+    Raises:
+        RecordError: it was made under other conditions.
+        PluginError: it was made with a plugin that is missing here, or with another version of one.
+    """
     if not (folder / "study.json").exists():
         return None
     study = read_study(folder)
+    require_plugins(folder, study)
     theirs, ours = flatten(study.conditions), flatten(space.conditions())
     differences = [
         f"{key} is {theirs.get(key, 'the default')} there, {ours.get(key, 'the default')} here"
@@ -26,11 +32,23 @@ def previous(folder: Where, space: Space) -> Study | None:
     return study
 
 
+def require_plugins(folder: Where, study: Study) -> None:
+    """Raise `PluginError` unless this process has the plugins that the study was made with."""
+    here = loaded()
+    problems = [difference(name, digest, here) for name, digest in study.plugins.items() if here.get(name) != digest]
+    if problems:
+        raise PluginError([f"{folder} needs {problem}; --name NAME starts a new study instead" for problem in problems])
+
+
 def describe(name: str, space: Space, planned: Sequence[Trial], before: Study | None) -> Study:
-    """What is asked, for the answering half; a study that is continued in part keeps what it had planned."""
+    """Describe a study for the report. A study that continues in part keeps the trials that it had planned."""
     keys = [trial.key for trial in planned]
     ours = set(keys)
     earlier = [key for key in before.planned if key not in ours] if before else []
+    plugins = used([("design", space.search.design)])
+    plugins |= used([("stopping rule", space.search.stop.rule)]) if space.search.stop else {}
+    for trial in planned:
+        plugins |= trial.config.plugins
     arms = [str(arm) for arm in space.arm_values]
     arms += [arm for arm in before.arms if arm not in arms] if before else []
     return Study(
@@ -43,4 +61,5 @@ def describe(name: str, space: Space, planned: Sequence[Trial], before: Study | 
         conditions=space.conditions(),
         space=space.model_dump(mode="json"),
         planned=keys + earlier,
+        plugins={**(before.plugins if before else {}), **plugins},
     )

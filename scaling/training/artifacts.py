@@ -1,4 +1,4 @@
-"""Artifacts: what a trial leaves besides its record: final weights, and a gallery of what its pooling attends to."""
+"""Artifacts of a trial besides its record: final weights, and a gallery of its pooling's attention."""
 
 import io
 
@@ -7,18 +7,18 @@ import torch
 from torch import nn
 
 from scaling.data import AnySplit, Dataset
-from scaling.data.batches import Step, batches
+from scaling.data.batches import BatchIndices, batches
 from scaling.models import save_model
-from scaling.models.attention_pooling import AttendingPool
+from scaling.models.pool import AttendingPool
 from scaling.study.config import TrialConfig
 from scaling.study.storage import Where, write_atomically
 from scaling.training.explanations import explain, gallery
 
-IMAGES = 8  # of the test set in a gallery, of as many classes as possible
+IMAGES = 8  # from the test set in a gallery, of as many classes as possible
 
 
 def keep(model: nn.Module, config: TrialConfig, key: str, data: Dataset, folder: Where) -> None:
-    """Write `weights/KEY.safetensors`, which names its architecture, and `attention/KEY.png` where the pooling attends.
+    """Write `weights/KEY.safetensors`, which holds its architecture, and `attention/KEY.png` if the pooling attends.
 
     Args:
         folder: of the study.
@@ -47,11 +47,11 @@ def keep(model: nn.Module, config: TrialConfig, key: str, data: Dataset, folder:
 
 
 def examples(split: AnySplit, count: int = IMAGES) -> np.ndarray:
-    """The first image of each class in turn, then the next, up to `count`: uint8 (N, H, W, C)."""
+    """Return the first image of each class, then the second ones, up to `count`: uint8 (N, H, W, C)."""
     labels = np.asarray(split.labels)
     rank_in_class = np.zeros(len(labels), dtype=np.int64)
     for label in np.unique(labels):
         rank_in_class[labels == label] = np.arange(np.count_nonzero(labels == label))
     chosen = np.lexsort((labels, rank_in_class))[:count]
-    found = [images for images, _ in batches(split, [Step(np.sort(chosen))], torch.device("cpu"))]
+    found = [images for images, _ in batches(split, [BatchIndices(np.sort(chosen))], torch.device("cpu"))]
     return torch.cat(found).numpy()

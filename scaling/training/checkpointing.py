@@ -1,7 +1,7 @@
-"""Checkpoints: the state of a training run in one safetensors file, which needs no pickle to be read.
+"""Checkpoints: the state of a training run in one safetensors file, which is read without pickle.
 
-The file's header holds what is no tensor, and a checksum. It is written beside its place and renamed into it; the last
-two are kept, so that a damaged one costs an epoch and not the run.
+The file's header holds everything except tensors, and a checksum. It is written to a temporary name and renamed; the
+last two are kept, so that a damaged one costs an epoch and not the run.
 """
 
 import json
@@ -19,29 +19,29 @@ from scaling.study.records import Epoch
 from scaling.study.storage import Where, write_atomically
 
 KEPT = 2
-TENSOR = "$tensor"  # stands in the header where a tensor was
+TENSOR = "$tensor"  # replaces a tensor in the header
 
 
 class CheckpointWarning(UserWarning):
-    """A checkpoint that cannot be used; the one before it is."""
+    """A checkpoint cannot be used, so an earlier one is."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
     """A training run at the end of an epoch."""
 
-    identity: str  # of the run it belongs to
+    identity: str  # of its run, see `state.identity_of`
     curve: list[Epoch]
     modules: Mapping[str, Mapping[str, torch.Tensor]]  # state dicts, by name
     optimizer: Mapping[str, Any]  # its state dict
-    progress: Mapping[str, Any] = field(default_factory=dict)  # what else the run has come to, such as its micro-batch
+    progress: Mapping[str, Any] = field(default_factory=dict)  # the rest of the state, such as the micro-batch
 
 
 def save(folder: Where, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint into `folder` and remove all but it and the one before.
+    """Write a checkpoint into `folder` and remove all others except the one before it.
 
-    What claims to be of a later epoch is removed too: `load` has found it damaged or of another run, or this run would
-    have gone on behind it, and it would be counted among the last two.
+    Checkpoints of later epochs are removed too: `load` has skipped them as damaged or as another run's, and they would
+    count among the last two.
     """
     tensors: dict[str, torch.Tensor] = {}
     header = {
@@ -63,11 +63,11 @@ def save(folder: Where, checkpoint: Checkpoint) -> None:
 
 
 def load(folder: Where, identity: str) -> Checkpoint | None:
-    """Read the newest whole checkpoint of the run `identity`, or None; what cannot be used is told as a warning."""
+    """Read the newest usable checkpoint of the run `identity`, if any; warn of each unusable one."""
     for path in _newest_first(folder):
         try:
             found = _read(path)
-        except Exception as error:  # whatever damaged bytes provoke: safetensors', json's and pydantic's errors
+        except Exception as error:  # damaged bytes cause errors of safetensors, json and pydantic
             warnings.warn(f"{path} is damaged and skipped: {error}", CheckpointWarning, stacklevel=2)
             continue
         if found.identity == identity:
@@ -77,7 +77,7 @@ def load(folder: Where, identity: str) -> Checkpoint | None:
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, state: Mapping[str, Any]) -> None:
-    """Load a stored state dict; tensors take the memory format of their parameters, as fused kernels expect it."""
+    """Load a stored state dict; tensors get the memory format of their parameters, as fused kernels require."""
     optimizer.load_state_dict(dict(state))
     for parameter, values in optimizer.state.items():
         for key, value in values.items():
@@ -88,13 +88,13 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, state: Mapping[str, Any]
 def _read(path: Where) -> Checkpoint:
     content = path.read_bytes()
     tensors = safetensors.torch.load(content)  # which checks the file's layout
-    # the library reads the header's metadata from files of this machine only
+    # the library reads the header's metadata from local files only
     length = int.from_bytes(content[:8], "little")
     header = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["state"])
     if header.pop("checksum") != _checksum(header, tensors):
         raise ValueError("its checksum is wrong")
     optimizer = _with_tensors(header["optimizer"], tensors)
-    optimizer["state"] = {int(number): state for number, state in optimizer["state"].items()}  # JSON made them text
+    optimizer["state"] = {int(number): state for number, state in optimizer["state"].items()}  # text in JSON
     return Checkpoint(
         identity=header["identity"],
         curve=[Epoch.model_validate(epoch) for epoch in header["curve"]],
@@ -105,7 +105,7 @@ def _read(path: Where) -> Checkpoint:
 
 
 def _without_tensors(value: Any, name: str, tensors: dict[str, torch.Tensor]) -> Any:
-    """Copy a nest of dicts and lists for JSON; its tensors move into `tensors` and leave their names behind."""
+    """Copy nested dicts and lists for JSON; tensors move into `tensors` and are replaced by their names."""
     if isinstance(value, torch.Tensor):
         tensors[name] = value.detach().cpu().contiguous().clone()
         return {TENSOR: name}

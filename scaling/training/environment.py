@@ -16,7 +16,7 @@ PACKAGES = ("torch", "torchvision", "timm", "numpy", "fvcore", "ray", "optuna")
 
 
 def environment(device: torch.device) -> dict[str, Any]:
-    """Describe where a trial runs: what a reviewer needs to judge whether two records are comparable."""
+    """Describe where a trial runs, so that a reader can judge whether two records are comparable."""
     return {
         "device": device_name(device),
         "device_type": device.type,
@@ -32,7 +32,7 @@ def environment(device: torch.device) -> dict[str, Any]:
 
 
 def device_name(device: torch.device) -> str:
-    """Name of the device as its maker calls it."""
+    """Return the manufacturer's name of the device."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     try:
@@ -45,13 +45,13 @@ def device_name(device: torch.device) -> str:
 
 @functools.cache
 def versions() -> dict[str, str]:
-    """Installed versions of the packages that a result depends on."""
+    """Return the installed versions of the packages that a result depends on."""
     return {name: metadata.version(name) for name in PACKAGES} | {"torch": torch.__version__}  # with its CUDA
 
 
 @functools.cache
 def commit() -> str | None:
-    """Commit of the checkout this package runs from, marked where files differ; None where it was installed."""
+    """Return the commit of the checkout this package runs from, marked if files differ; None if it is installed."""
     folder = Path(scaling.__file__).parent
     if not (folder.parent / ".git").exists():
         return None

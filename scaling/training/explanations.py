@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import nn
 
-from scaling.models.attention_pooling import AttendingPool
+from scaling.models.pool import AttendingPool
 from scaling.study.errors import ModelError
 
 BATCH = 32
@@ -17,10 +17,10 @@ BATCH = 32
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """One image, what the network says of it, and where its pooling looks."""
+    """One image, the network's prediction, and the attention maps of its pooling."""
 
     image: np.ndarray  # uint8 (H, W, C), as the network saw it
-    said: str  # the most probable class and its probability
+    prediction: str  # the most probable class and its probability
     maps: np.ndarray  # (T, h, w): one map, or one for each of the most probable classes
     titles: list[str]  # of the maps
 
@@ -28,8 +28,8 @@ class Explanation:
 def attention_maps(model: nn.Module, images: torch.Tensor) -> torch.Tensor:
     """Return the weight that the pooling gives each position: images (N, in_chans, H, W) to maps (N, T, h, w).
 
-    T is the number of tokens, one or one a class; the mean over heads is taken. A map sums to one, or to less
-    where the token attends to itself too.
+    T is the number of tokens, one or one per class; heads are averaged. A map sums to one, or to less if the token also
+    attends to itself.
 
     Raises:
         ModelError: if the network's pooling does not attend.
@@ -67,7 +67,7 @@ def explain(
 
 
 def gallery(explanations: Sequence[Explanation], *, columns: int = 4) -> Figure:
-    """Draw explanations on one page: in each of `columns` an image and beside it its first map."""
+    """Draw explanations on one page, in `columns` pairs of an image and its first map."""
     rows = -(-len(explanations) // columns)
     columns = min(columns, len(explanations))
     figure = _page(explanations[0], rows, 2 * columns, inches=1.5)
@@ -82,7 +82,7 @@ def gallery(explanations: Sequence[Explanation], *, columns: int = 4) -> Figure:
 
 
 def drawing(explanation: Explanation) -> Figure:
-    """Draw one explanation: the image and, beside it, every map."""
+    """Draw one explanation: the image, and every map beside it."""
     panels = 1 + len(explanation.maps)
     columns = min(panels, 5)
     rows = -(-panels // columns)
@@ -97,7 +97,7 @@ def drawing(explanation: Explanation) -> Figure:
 
 
 def _run(model: nn.Module, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return logits (N, K) and maps (N, T, h, w) of one pass: what reaches the pooling is kept and asked again."""
+    """Return logits (N, K) and maps (N, T, h, w) of one pass, from the input of the pooling."""
     pool = attending_pooling(model)
     reached: list[torch.Tensor] = []
     hook = pool.register_forward_pre_hook(lambda _, inputs: reached.append(inputs[0]))
@@ -130,18 +130,18 @@ def _explanation(
 
 
 def _page(explanation: Explanation, rows: int, columns: int, *, inches: float) -> Figure:
-    """Return an empty figure for panels `inches` wide, as high as the images are and a title."""
+    """Return an empty figure for panels `inches` wide, with the height of the images and a title."""
     height, width = explanation.image.shape[:2]
     return Figure(figsize=(inches * columns, (inches * height / width + 0.35) * rows), layout="constrained")
 
 
 def _draw_image(ax: Axes, explanation: Explanation, *, size: int) -> None:
     ax.imshow(explanation.image.squeeze(), cmap="gray", vmin=0, vmax=255)
-    ax.set_title(explanation.said, fontsize=size)
+    ax.set_title(explanation.prediction, fontsize=size)
 
 
 def _draw_map(ax: Axes, explanation: Explanation, number: int, *, size: int) -> None:
-    """Draw one map over the image in grey; its own largest weight is the brightest colour."""
+    """Draw one map over the image in grey; the map's largest weight has the brightest colour."""
     height, width = explanation.image.shape[:2]
     ax.imshow(explanation.image.mean(axis=-1), cmap="gray", vmin=0, vmax=255)
     frame = (-0.5, width - 0.5, height - 0.5, -0.5)

@@ -1,19 +1,19 @@
-"""Micro-batches: a batch that is too large for the memory goes through the network in parts."""
+"""Micro-batches: a batch that does not fit into memory passes through the network in parts."""
 
 import gc
 import itertools
 
 import torch
 
-# How allocators and libraries say it who have no exception of their own for it.
+# Messages of allocators and libraries that have no exception of their own.
 SIGNS = ("out of memory", "can't allocate memory", "not enough memory", "_ALLOC_FAILED")
 
 
 class MicroBatches:
-    """Into what parts a batch is split; the parts get smaller when memory runs out.
+    """How a batch is split into parts; the parts get smaller when memory runs out.
 
     Args:
-        size: images that go through the network at once, at most; None: all of them.
+        size: most images that pass through the network at once; None means all of them.
     """
 
     def __init__(self, size: int | None = None) -> None:
@@ -23,8 +23,8 @@ class MicroBatches:
         """Split a batch into as few parts as possible, whose sizes differ by one image at most.
 
         Args:
-            most: images of the worker who has most, where several are to split their shares into equally many parts; a
-                part may be empty then.
+            most: images of the largest share, so that all workers split theirs into equally many parts; a part may then
+                be empty.
         """
         most = most or images
         count = -(-most // min(self.size or most, most))
@@ -32,7 +32,7 @@ class MicroBatches:
         return [slice(low, high) for low, high in itertools.pairwise(bounds)]
 
     def halve(self, images: int) -> bool:
-        """Halve the parts of a batch; return False where they are single images already."""
+        """Halve the parts of a batch; return False if they are single images already."""
         size = min(self.size or images, images)
         self.size = (size + 1) // 2
         return size > 1
@@ -46,7 +46,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def release_memory() -> None:
-    """Give back what nothing refers to any more; to be called behind the `except` that holds the error's frames."""
+    """Free unreferenced memory; call it after the `except` block, because the error's frames hold tensors."""
     gc.collect()
     if torch.cuda.is_initialized():
         torch.cuda.empty_cache()

@@ -14,32 +14,32 @@ from torch import nn
 
 from scaling.study.config import Recipe
 
-# What timm calls the optimisers, with settings that are not the recipe's. LAMB's own clipping is off: clip_grad_norm
-# says the same for all.
+# timm's names of the optimisers, with settings that are not in the recipe. LAMB's own clipping is off, because
+# clip_grad_norm works for all optimisers.
 OPTIMIZERS: Mapping[str, Mapping[str, Any]] = {
     "adamw": {"opt": "adamw", "fused": True},
     "lamb": {"opt": "lamb", "max_grad_norm": None},
     "sgd": {"opt": "sgd", "fused": True},  # with Nesterov's momentum
 }
-LONGEST_WARMUP = 0.2  # of all steps, so that a run of few epochs still comes to its cosine
+LONGEST_WARMUP = 0.2  # of all steps, so that a run of few epochs still reaches its cosine
 
 
 @dataclass(frozen=True)
 class Scale:
-    """What a width-dependent rule does to a parameter."""
+    """What a learning-rate rule does to a parameter."""
 
     rate: float = 1.0  # multiplies the learning rate
-    start: float | None = None  # of a matrix: deviation of the initial weights over the reference's; None: as drawn
+    start: float | None = None  # of a matrix: initial deviation over the reference's; None: as drawn
     decay: float = 1.0  # multiplies the weight decay
 
 
 def build_optimizer(
     model: nn.Module, recipe: Recipe, scales: Mapping[str, Scale] | None = None
 ) -> torch.optim.Optimizer:
-    """Build the optimiser; norms, biases, LayerScale and what `model.no_weight_decay()` names are not decayed.
+    """Build the optimiser; norms, biases, LayerScale and the names in `model.no_weight_decay()` are not decayed.
 
     Args:
-        scales: what a width-dependent rule makes of the rate and the decay of each parameter, by name.
+        scales: what a learning-rate rule makes of the rate and the decay of each parameter, by name.
     """
     return create_optimizer_v2(
         _groups(model, recipe, scales) if scales else _decayed_and_not(model, recipe),
@@ -51,7 +51,7 @@ def build_optimizer(
 
 
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Set the learning rate: of each group, times what a width-dependent rule says."""
+    """Set the learning rate of each group, times the factor of a learning-rate rule."""
     for group in optimizer.param_groups:
         group["lr"] = rate * group.get("lr_scale", 1.0)
 
@@ -61,9 +61,9 @@ def _decayed_and_not(model: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
 
 
 def _undecayed(model: nn.Module) -> set[str]:
-    """Names of parameters that are not decayed, besides biases and what has one dimension.
+    """Name the parameters that are not decayed, besides biases and those of one dimension.
 
-    Some of timm's networks keep LayerScale and gains as (C, 1, 1), of which timm sees the three dimensions.
+    Some of timm's networks store LayerScale and gains as (C, 1, 1), where timm counts three dimensions.
     """
     scales = {
         name
@@ -74,7 +74,7 @@ def _undecayed(model: nn.Module) -> set[str]:
 
 
 def _groups(model: nn.Module, recipe: Recipe, scales: Mapping[str, Scale]) -> list[dict[str, Any]]:
-    """Parameters that share a rate and a decay."""
+    """Group the parameters that share a rate and a decay."""
     named = _undecayed(model)
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
@@ -89,7 +89,7 @@ def _groups(model: nn.Module, recipe: Recipe, scales: Mapping[str, Scale]) -> li
 
 
 def learning_rate(step: int, steps: int, recipe: Recipe) -> float:
-    """Learning rate at `step` of `steps`, counted from 0: linear up to the peak, then half a cosine towards 0.
+    """Return the learning rate at `step` (from 0) of `steps`: linear up to the peak, then half a cosine towards 0.
 
     Loshchilov and Hutter, "SGDR", arXiv 1608.03983, equation 5 without restarts.
     """

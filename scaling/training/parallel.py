@@ -1,11 +1,11 @@
-"""Data parallelism: several processes train one network, each on its share of every batch, as one would.
+"""Data parallelism: several processes train one network, each on its share of every batch.
 
-It works over torch.distributed, gloo on CPUs and NCCL on GPUs, and knows nothing of who starts the processes. Every
+Uses torch.distributed, gloo on CPUs and NCCL on GPUs, and does not depend on how the processes are started. Every
 worker holds the same weights, draws the same random numbers for the whole batch and uses those of its own images, so
-that the result is that of one worker up to the order of additions.
+the result equals that of one worker up to the order of additions.
 
-Gradients are added up when the backward pass is over, in large pieces. Adding them during it, as torch's
-DistributedDataParallel does, would leave the others waiting for ever where one of them runs out of memory half-way.
+Gradients are summed after the backward pass, in large pieces. Summing them during it, as torch's
+DistributedDataParallel does, would leave the other workers waiting for ever when one runs out of memory half-way.
 """
 
 import contextlib
@@ -24,32 +24,32 @@ from torch.distributed import Store, TCPStore  # pyright: ignore[reportPrivateIm
 from scaling.study.errors import TrainingError
 from scaling.training.shared_layers import share_statistics
 
-PIECE = 64 * 2**20  # bytes of gradient that travel at once; larger ones gain nothing, and a copy of them is held
-PATIENCE = datetime.timedelta(seconds=60)  # that a worker who fails waits for the first one to write it down
+PIECE = 64 * 2**20  # bytes of gradient sent at once; larger pieces are no faster, and a copy of each is held
+PATIENCE = datetime.timedelta(seconds=60)  # that a failed worker waits for the first one to write the record
 
 
-class WorkerLost(BaseException):  # no error of the trial, which is to resume: no record may catch it
-    """Another worker is gone, and it did not say why."""
+class WorkerLost(BaseException):  # not an error of the trial, which must resume: `run_trial` may not catch it
+    """Another worker is gone, without a reason."""
 
 
 class WorkerError(TrainingError):
-    """Another worker failed, and this is why."""
+    """Another worker failed, for this reason."""
 
 
 class Group:
-    """The processes of `torch.distributed`'s default group, seen from one of them; implements `Workers`."""
+    """The processes of `torch.distributed`'s default group, from the view of one of them; implements `Workers`."""
 
     def __init__(self, device: torch.device) -> None:
-        """Join the group, which exists already; all of its processes do so.
+        """Join the group, which must exist; all of its processes do so.
 
         Args:
-            device: of this worker's network. NCCL carries what lies on a GPU, gloo the rest.
+            device: of this worker's network. NCCL sends tensors on a GPU, gloo all others.
         """
         self.rank = dist.get_rank()
         self.count = dist.get_world_size()
         self.device = device
         self.control: Any = dist.new_group(backend="gloo")
-        self.board = self._board()
+        self.store = self._open_store()
 
     @property
     def is_first(self) -> bool:
@@ -57,14 +57,14 @@ class Group:
         return self.rank == 0
 
     def part(self, count: int) -> slice:
-        """Which of so many things are this worker's; there may be none."""
+        """Return this worker's part of `count` things; it may be empty."""
         return slice(count * self.rank // self.count, count * (self.rank + 1) // self.count)
 
     def share(self, images: int) -> slice:
-        """Which images of a batch of so many are this worker's.
+        """Return this worker's share of a batch of `images`.
 
         Raises:
-            TrainingError: there is none for some worker.
+            TrainingError: there are fewer images than workers.
         """
         if images < self.count:
             raise TrainingError(
@@ -73,44 +73,44 @@ class Group:
         return self.part(images)
 
     def prepare(self, model: nn.Module) -> None:
-        """Give all workers the first one's weights, and let layers that look at the whole batch see all of it."""
-        with self._told():
+        """Give all workers the first one's weights, and let batch norm see the images of all workers."""
+        with self._explained():
             for tensor in [*model.parameters(), *model.buffers()]:
                 dist.broadcast(tensor.detach(), src=0)
         share_statistics(model, self.device, self.sum)
 
     def add(self, tensors: Iterable[torch.Tensor]) -> None:
-        """Add tensors up over all workers, in place: shares of a gradient become the whole batch's."""
-        with self._told(), torch.no_grad():
+        """Sum tensors over all workers, in place, so that shares of a gradient become the whole batch's."""
+        with self._explained(), torch.no_grad():
             sent = [_Piece(piece) for piece in _pieces(tensors)]
             for piece in sent:
                 piece.arrive()
 
     def sum(self, tensor: torch.Tensor) -> torch.Tensor:
-        """Sum of a tensor over all workers."""
+        """Return the sum of a tensor over all workers."""
         total = tensor.clone(memory_format=torch.contiguous_format)
-        with self._told():
+        with self._explained():
             dist.all_reduce(total)
         return total
 
     def anyone(self, here: bool) -> bool:
-        """Whether something is so for any worker; all of them learn it."""
+        """Whether `here` is true for any worker."""
         answer = torch.tensor(int(here))
-        with self._told():
+        with self._explained():
             dist.all_reduce(answer, dist.ReduceOp.MAX, group=self.control)
         return bool(answer)
 
-    def joined(self, columns: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Put columns (N,) of all workers one after another, for all of them."""
-        return [np.concatenate(parts) for parts in zip(*self._everyones(list(columns)), strict=True)]
+    def concatenated(self, columns: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Concatenate the columns (N,) of all workers, for all of them."""
+        return [np.concatenate(parts) for parts in zip(*self._all_gathered(list(columns)), strict=True)]
 
-    def told(self, lines: Sequence[str]) -> list[str]:
-        """Lines of all workers, in their order, for all of them."""
-        return [line for theirs in self._everyones(list(lines)) for line in theirs]
+    def gathered_lines(self, lines: Sequence[str]) -> list[str]:
+        """Return the lines of all workers, in the workers' order."""
+        return [line for theirs in self._all_gathered(list(lines)) for line in theirs]
 
-    def whole(self, images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Put the images (b, H, W, C) and labels (b,) that each worker has read together, in the workers' order."""
-        sizes = self.joined([np.array([len(images)])])[0]
+    def whole_batch(self, images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Concatenate the images (b, H, W, C) and labels (b,) that each worker has read, in the workers' order."""
+        sizes = self.concatenated([np.array([len(images)])])[0]
         most = int(sizes.max())
         return self._gathered(images, sizes, most), self._gathered(labels, sizes, most)
 
@@ -120,31 +120,31 @@ class Group:
         Raises:
             TrainingError: they do not.
         """
-        everyone = self._everyones(here)
+        everyone = self._all_gathered(here)
         if any(other != here for other in everyone):
             raise TrainingError(f"workers differ in {what}: {everyone}; do all see the same folder and data?")
 
-    def failed(self, reason: str) -> None:
-        """Tell the others why this worker ends; they stop waiting for it. The first one writes it down."""
-        with contextlib.suppress(Exception):  # the others may be gone themselves
-            if not self.board.check(["failure"]):
-                self.board.set("failure", f"worker {self.rank}: {reason}")
+    def report_failure(self, reason: str) -> None:
+        """Leave the group, with a reason for the others, which then stop waiting; the first one records it."""
+        with contextlib.suppress(Exception):  # the others may be gone too
+            if not self.store.check(["failure"]):
+                self.store.set("failure", f"worker {self.rank}: {reason}")
         self.control = None
         dist.destroy_process_group()
-        gc.collect()  # connections are closed, and others stop waiting, when nothing refers to the group any more
+        gc.collect()  # connections close, and others stop waiting, once nothing refers to the group
         if not self.is_first:
             with contextlib.suppress(Exception):
-                self.board.wait(["ended"], PATIENCE)
+                self.store.wait(["ended"], PATIENCE)
 
-    def ended(self) -> None:
-        """Let the others go who wait for what the first worker writes down."""
+    def release(self) -> None:
+        """Stop the others from waiting for the first worker to write its record."""
         with contextlib.suppress(Exception):
-            self.board.set("ended", "")
+            self.store.set("ended", "")
 
-    def _everyones(self, here: Any) -> list[Any]:
-        """What every worker has to say, in their order."""
+    def _all_gathered(self, here: Any) -> list[Any]:
+        """Return every worker's `here`, in the workers' order."""
         everyone: list[Any] = [None] * self.count
-        with self._told():
+        with self._explained():
             dist.all_gather_object(everyone, here, group=self.control)
         return everyone
 
@@ -152,17 +152,17 @@ class Group:
         padded = tensor.new_zeros((most, *tensor.shape[1:]))
         padded[: len(tensor)] = tensor
         parts = [torch.empty_like(padded) for _ in sizes]
-        with self._told():
+        with self._explained():
             dist.all_gather(parts, padded)
         return torch.cat([part[:size] for part, size in zip(parts, sizes, strict=True)])
 
     @contextlib.contextmanager
-    def _told(self) -> Iterator[None]:
-        """Say in our own words that another worker is gone, and why, where it has left a reason.
+    def _explained(self) -> Iterator[None]:
+        """Translate torch's errors about lost workers, with the reason if one was left.
 
         Raises:
-            WorkerError: another worker failed, and said why.
-            WorkerLost: it died.
+            WorkerError: another worker failed and left a reason.
+            WorkerLost: another worker died.
         """
         try:
             yield
@@ -170,28 +170,28 @@ class Group:
             if torch.OutOfMemoryError in type(error).__mro__:
                 raise
             reason = None
-            with contextlib.suppress(Exception):  # the first worker's process may be gone, and the board with it
-                if self.board.check(["failure"]):
-                    reason = self.board.get("failure").decode()
+            with contextlib.suppress(Exception):  # the first worker's process may be gone, and the store with it
+                if self.store.check(["failure"]):
+                    reason = self.store.get("failure").decode()
             if reason is not None:
                 raise WorkerError(reason) from None
             raise WorkerLost(f"worker {self.rank} lost another one: {' '.join(str(error).split())[:200]}") from None
 
-    def _board(self) -> Store:
-        """A place beside the group where reasons are left, which outlives it; the first worker's process holds it."""
+    def _open_store(self) -> Store:
+        """Open a store for reasons, which outlives the group; the first worker's process holds it."""
         address: list[Any] = [None]
-        board = None
+        store = None
         if self.is_first:
             host = socket.gethostbyname(socket.gethostname())
-            board = TCPStore(host, 0, is_master=True, wait_for_workers=False)
-            address = [(host, board.port)]
+            store = TCPStore(host, 0, is_master=True, wait_for_workers=False)
+            address = [(host, store.port)]
         dist.broadcast_object_list(address, src=0, group=self.control)
         host, port = address[0]
-        return board or TCPStore(host, port, is_master=False)
+        return store or TCPStore(host, port, is_master=False)
 
 
 class _Piece:
-    """Tensors of one number format on their way to all workers as one."""
+    """Tensors of one number format that are sent to all workers as one."""
 
     def __init__(self, tensors: list[torch.Tensor]) -> None:
         self.tensors = tensors

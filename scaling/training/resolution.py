@@ -1,4 +1,4 @@
-"""Resolution: at which size images are trained on, epoch by epoch; they are evaluated at the size they have.
+"""Resolution: the size of training images, epoch by epoch; evaluation uses the size of the data.
 
 Touvron et al., "Fixing the train-test resolution discrepancy", arXiv 1906.06423; Tan and Le, "EfficientNetV2", arXiv
 2104.00298, section 4 (progressive learning).
@@ -22,12 +22,12 @@ Size = tuple[int, int]
 
 
 def training_sizes(recipe: Recipe, image_size: Size, stride: int = 1) -> list[Size | None]:
-    """Height and width of the training images in every epoch; None: as they are.
+    """Return the height and width of the training images in every epoch; None keeps them as they are.
 
     The shorter side grows linearly from the first epoch to the last, in whole strides of the network.
 
     Raises:
-        ModelError: larger than the images are.
+        ModelError: the recipe's resolution is larger than the images.
     """
     if recipe.train_resolution is None:
         return [None] * recipe.epochs
@@ -42,7 +42,7 @@ def training_sizes(recipe: Recipe, image_size: Size, stride: int = 1) -> list[Si
     for epoch in range(recipe.epochs):
         side = first + (last - first) * epoch / max(1, recipe.epochs - 1)
         if side == short:
-            sizes.append(None)  # whether or not that is whole strides
+            sizes.append(None)  # even if that is not a whole number of strides
             continue
         height, width = (_in_strides(side * full / short, full, stride) for full in image_size)
         sizes.append(None if (height, width) == image_size else (height, width))
@@ -50,22 +50,22 @@ def training_sizes(recipe: Recipe, image_size: Size, stride: int = 1) -> list[Si
 
 
 def _in_strides(length: float, most: int, stride: int) -> int:
-    """The multiple of `stride` nearest to a length in pixels, between one and what fits into `most`."""
+    """Return the multiple of `stride` nearest to a length in pixels, at least one stride and at most `most` pixels."""
     return max(1, min(round(length / stride), most // stride)) * stride
 
 
 def sizes_for(model: nn.Module, recipe: Recipe, image_size: Size, channels: int) -> list[Size | None]:
-    """`training_sizes` in whole strides of `model`, which is asked on the meta device whether it can take them.
+    """Return `training_sizes` in whole strides of `model`, after checking on the meta device that it accepts them.
 
     Raises:
-        ModelError: it cannot, because positions or layers are made for one size; or the images are smaller.
+        ModelError: it does not, because positions or layers have one size; or the images are smaller.
     """
     if recipe.train_resolution is None:
         return [None] * recipe.epochs
-    asked = _Asked(model, channels)
-    sizes = training_sizes(recipe, image_size, asked.stride(image_size))
+    probe = _Probe(model, channels)
+    sizes = training_sizes(recipe, image_size, probe.stride(image_size))
     for size in dict.fromkeys(size for size in sizes if size):
-        if reason := asked.refusal(size):
+        if reason := probe.refusal(size):
             raise ModelError(
                 f"recipe.train_resolution: a network made for images of {named(image_size)} cannot be trained on"
                 f" {named(size)} ({reason}); leave train_resolution out, or take a network without fixed positions"
@@ -74,14 +74,14 @@ def sizes_for(model: nn.Module, recipe: Recipe, image_size: Size, channels: int)
 
 
 def largest(sizes: Sequence[Size | None], image_size: Size) -> Size:
-    """The largest training images of all epochs."""
+    """Return the largest size of all epochs."""
     return max(size or image_size for size in sizes)
 
 
 def refuse_resolutions(configs: Iterable[TrialConfig], datasets: Mapping[DataConfig, Dataset]) -> None:
-    """Say which networks cannot be trained at their recipe's resolutions, before any of them is.
+    """Refuse networks that cannot be trained at their recipe's resolutions, before any training.
 
-    Whether one can does not depend on its depth and width: one of each kind is asked.
+    This does not depend on depth and width, so one network of each kind is checked.
 
     Raises:
         ModelError: as `sizes_for`.
@@ -103,26 +103,26 @@ def refuse_resolutions(configs: Iterable[TrialConfig], datasets: Mapping[DataCon
 
 
 def named(size: Size) -> str:
-    """For messages."""
+    """Format a size for messages."""
     return f"{size[0]}×{size[1]}"
 
 
-class _Asked:
-    """A network with weights of the meta device in the place of its own, which stay as they are."""
+class _Probe:
+    """Runs a network with weights on the meta device in place of its own, which do not change."""
 
     def __init__(self, model: nn.Module, channels: int) -> None:
         self.model = model
         self.channels = channels
 
     def stride(self, image_size: Size) -> int:
-        """Pixels from one place of the last map to the next; 1 where the network shows no map (N, H, W, C)."""
+        """Return the pixels between positions of the last map; 1 if the network gives no map (N, H, W, C)."""
         if not hasattr(self.model, "forward_features"):
             return 1
         shape = self._call(image_size, features=True).shape
         return max(1, round(image_size[0] / shape[1])) if len(shape) == 4 else 1
 
     def refusal(self, size: Size) -> str | None:
-        """What the network says against images of another size; None where it takes them."""
+        """Return the network's error for images of another size; None if it accepts them."""
         try:
             self._call(size, features=False)
         except Exception as error:
@@ -146,7 +146,7 @@ class _Asked:
 
 
 class _Call(nn.Module):
-    """A call of a network, or of its trunk alone."""
+    """A call of a network, or of its trunk."""
 
     def __init__(self, model: nn.Module, features: bool) -> None:
         super().__init__()

@@ -1,6 +1,6 @@
-"""Layers that look at a whole batch where a network is given a part of it: batch norm, stochastic depth, dropout.
+"""Layers that depend on the whole batch, in networks that get a part of it: batch norm, stochastic depth, dropout.
 
-Workers each hold a share of a batch, and a micro-batch is a part of one; what is drawn is the same in all cases.
+The part is a worker's share of a batch, or a micro-batch; the random numbers of an image are the same in all cases.
 """
 
 from collections.abc import Callable
@@ -20,15 +20,15 @@ Sum = Callable[[torch.Tensor], torch.Tensor]  # over all workers
 
 
 @dataclass
-class Place:
-    """Where the images of a forward pass stand in their batch."""
+class BatchPosition:
+    """Position of a forward pass's images in their batch."""
 
     whole: int = 0  # images of the batch
     start: int = 0
-    images: int = 0  # of the forward pass; 0: nobody has said, and layers draw for what they see
+    images: int = 0  # of the forward pass; 0: not known, so layers draw for the images they see
 
     def rows(self, seen: int) -> tuple[int, slice]:
-        """How many rows the whole batch would have, and which of them are seen; an image may take several."""
+        """Return the rows of the whole batch, and which of them the `seen` rows are; an image may have several rows."""
         if not self.images:
             return seen, slice(0, seen)
         each = seen // self.images
@@ -38,17 +38,17 @@ class Place:
 class SharedDropPath(nn.Module):
     """Stochastic depth that draws for the whole batch and uses the numbers of its own images."""
 
-    def __init__(self, layer: DropPath, place: Place) -> None:
+    def __init__(self, layer: DropPath, position: BatchPosition) -> None:
         super().__init__()
         self.drop_prob = layer.drop_prob
         self.scale_by_keep = layer.scale_by_keep
-        self.place = place
+        self.position = position
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if not self.training or self.drop_prob == 0:
             return x
         keep = 1 - self.drop_prob
-        whole, rows = self.place.rows(len(x))
+        whole, rows = self.position.rows(len(x))
         kept = x.new_empty((whole,) + (1,) * (x.ndim - 1)).bernoulli_(keep)[rows]
         return x * (kept / keep if keep > 0 and self.scale_by_keep else kept)
 
@@ -56,21 +56,21 @@ class SharedDropPath(nn.Module):
 class SharedDropout(nn.Module):
     """Dropout that draws for the whole batch and uses the numbers of its own images."""
 
-    def __init__(self, layer: nn.Dropout, place: Place) -> None:
+    def __init__(self, layer: nn.Dropout, position: BatchPosition) -> None:
         super().__init__()
         self.p = layer.p
-        self.place = place
+        self.position = position
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if not self.training or self.p == 0:
             return x
-        whole, rows = self.place.rows(len(x))
+        whole, rows = self.position.rows(len(x))
         kept = F.dropout(x.new_ones((whole, *x.shape[1:])), self.p)[rows]
-        return x * kept.clone()  # which is kept for the backward pass; a view would keep the whole batch's
+        return x * kept.clone()  # kept for the backward pass; a view would keep the whole batch's
 
 
 class Total(Function):
-    """Sum over all workers; as every worker's loss hangs on the sum, so does the sum's gradient on every worker."""
+    """Sum over all workers, forward and backward: every worker's loss depends on the sum."""
 
     @staticmethod
     def forward(ctx: Any, x: torch.Tensor, sum_up: Sum) -> torch.Tensor:
@@ -88,11 +88,11 @@ class Total(Function):
 class SharedBatchNorm(_BatchNorm):
     """Batch norm over the images of all workers, on any device; Ioffe and Szegedy, arXiv 1502.03167, algorithm 1.
 
-    torch's own SyncBatchNorm runs on GPUs alone. Mean and variance are taken in turn, which loses no digits.
+    torch's own SyncBatchNorm runs on GPUs only. The variance is taken about the mean, which loses no digits.
     """
 
     def __init__(self, layer: _BatchNorm, sum_up: Sum) -> None:
-        """Take over the parameters and statistics of `layer`, and what timm's variant does behind the norm."""
+        """Take over the parameters and statistics of `layer`, and the dropout and activation of timm's variant."""
         super().__init__(layer.num_features, layer.eps, layer.momentum, layer.affine, layer.track_running_stats)
         self.weight, self.bias = layer.weight, layer.bias
         self._buffers.update(layer._buffers)
@@ -125,7 +125,7 @@ class SharedBatchNorm(_BatchNorm):
 
     @torch.no_grad()
     def _follow(self, mean: torch.Tensor, variance: torch.Tensor) -> None:
-        """Move the running statistics."""
+        """Update the running statistics."""
         if self.num_batches_tracked is None or self.running_mean is None or self.running_var is None:
             return
         self.num_batches_tracked.add_(1)
@@ -135,17 +135,17 @@ class SharedBatchNorm(_BatchNorm):
 
 
 def share_statistics(model: nn.Module, device: torch.device, sum_up: Sum) -> None:
-    """Have the batch norms of `model` see all workers' images; its parameters and their names stay."""
+    """Let the batch norms of `model` see all workers' images; parameters keep their names."""
     if device.type == "cuda":
         convert_sync_batchnorm(model)
         return
     _replace(model, _BatchNorm, lambda layer: SharedBatchNorm(layer, sum_up))
 
 
-def share_draws(model: nn.Module, place: Place) -> None:
-    """Have stochastic depth and dropout of `model` draw for whole batches."""
-    _replace(model, DropPath, lambda layer: SharedDropPath(layer, place))
-    _replace(model, nn.Dropout, lambda layer: SharedDropout(layer, place))
+def share_draws(model: nn.Module, position: BatchPosition) -> None:
+    """Let stochastic depth and dropout of `model` draw for whole batches."""
+    _replace(model, DropPath, lambda layer: SharedDropPath(layer, position))
+    _replace(model, nn.Dropout, lambda layer: SharedDropout(layer, position))
 
 
 def _replace(model: nn.Module, kind: type[nn.Module], by: Any) -> None:

@@ -1,13 +1,13 @@
-"""Where the time went: every second of a run is booked to exactly one heading."""
+"""Time accounting: every second of a run is booked under exactly one heading."""
 
 import time
 from collections.abc import Mapping
 
 
 class Stopwatch:
-    """Books the time since the last booking; the sum of all headings is the time since it was made.
+    """Books the time since the last booking; the sum of all headings is the time since the watch was created.
 
-    A run that continues an earlier one takes over what that has booked.
+    A resumed run takes over the times that the earlier one has booked.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Workers: those who train one network together, each on its share of every batch."""
+"""Workers: the processes that train one network together, each on its share of every batch."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
@@ -9,7 +9,7 @@ from torch import nn
 
 
 class Workers(Protocol):
-    """What training needs of them. Every worker holds the same weights and draws the same random numbers.
+    """What training needs of the workers. All of them hold the same weights and draw the same random numbers.
 
     All of them call the same functions in the same order. `parallel.Group` implements this; see there.
     """
@@ -22,52 +22,52 @@ class Workers(Protocol):
         ...
 
     def prepare(self, model: nn.Module) -> None:
-        """Make a new network one that is trained by all workers."""
+        """Give all workers the same weights, and let batch norm see all of their images."""
         ...
 
     def part(self, count: int) -> slice:
-        """Which of so many things are this worker's; there may be none."""
+        """Return this worker's part of `count` things; it may be empty."""
         ...
 
     def anyone(self, here: bool) -> bool:
-        """Whether something is so for any worker; all of them learn it."""
+        """Whether `here` is true for any worker."""
         ...
 
-    def joined(self, columns: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Put columns (N,) of all workers one after another, for all of them."""
+    def concatenated(self, columns: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Concatenate the columns (N,) of all workers, for all of them."""
         ...
 
-    def told(self, lines: Sequence[str]) -> list[str]:
-        """Lines of all workers, in their order, for all of them."""
+    def gathered_lines(self, lines: Sequence[str]) -> list[str]:
+        """Return the lines of all workers, in the workers' order."""
         ...
 
-    def whole(self, images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Put the images and labels that each worker has read together."""
+    def whole_batch(self, images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Concatenate the images and labels that each worker has read."""
         ...
 
     def agree(self, here: Any, what: str) -> None:
-        """Make sure that all workers begin from the same."""
+        """Make sure that `here` is the same for all workers; `what` names it in the message."""
         ...
 
-    def failed(self, reason: str) -> None:
-        """Tell the others why this worker ends."""
+    def report_failure(self, reason: str) -> None:
+        """Leave the group, with a reason for the other workers."""
         ...
 
-    def ended(self) -> None:
-        """Let the others go who wait for what the first worker writes down."""
+    def release(self) -> None:
+        """Stop the others from waiting for the first worker to write its record."""
         ...
 
     def share(self, images: int) -> slice:
-        """Which images of a batch of so many are this worker's."""
+        """Return this worker's share of a batch of `images`."""
         ...
 
     def add(self, tensors: Iterable[torch.Tensor]) -> None:
-        """Add tensors up over all workers, in place: shares of a gradient become the whole batch's."""
+        """Sum tensors over all workers, in place, so that shares of a gradient become the whole batch's."""
         ...
 
 
-class Alone:
-    """One worker, who takes whole batches."""
+class SingleWorker:
+    """One worker, which takes whole batches."""
 
     count = 1
     is_first = True
@@ -81,22 +81,22 @@ class Alone:
     def anyone(self, here: bool) -> bool:
         return here
 
-    def joined(self, columns: Sequence[np.ndarray]) -> list[np.ndarray]:
+    def concatenated(self, columns: Sequence[np.ndarray]) -> list[np.ndarray]:
         return list(columns)
 
-    def told(self, lines: Sequence[str]) -> list[str]:
+    def gathered_lines(self, lines: Sequence[str]) -> list[str]:
         return list(lines)
 
-    def whole(self, images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def whole_batch(self, images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         return images, labels
 
     def agree(self, here: Any, what: str) -> None:
         pass
 
-    def failed(self, reason: str) -> None:
+    def report_failure(self, reason: str) -> None:
         pass
 
-    def ended(self) -> None:
+    def release(self) -> None:
         pass
 
     def share(self, images: int) -> slice:

@@ -30,7 +30,7 @@ class Sleeper(nn.Module):
         return x.mean(dim=(2, 3)) + self.weight
 
 
-def test_the_median_is_of_warm_runs_and_the_mode_is_put_back():
+def test_the_median_is_of_warm_runs():
     model = Sleeper().train()
 
     times = measure_latency(model, 8, step=Step(batch_size=4), seconds=0.1, allow_busy=True)
@@ -43,7 +43,7 @@ def test_the_median_is_of_warm_runs_and_the_mode_is_put_back():
     assert model.training
 
 
-def test_a_training_step_changes_the_weights_and_an_evaluation_does_not():
+def test_a_timed_training_step_changes_the_weights():
     model = Sleeper()
     measure_latency(model, 8, step=Step(batch_size=2), seconds=0.01, allow_busy=True)
     assert torch.equal(model.weight, torch.ones(3))
@@ -64,7 +64,7 @@ def test_a_device_that_others_use_is_refused(monkeypatch: pytest.MonkeyPatch):
     refuse_shared(CPU)
 
 
-def test_own_work_does_not_count_as_that_of_others(monkeypatch: pytest.MonkeyPatch):
+def test_own_work_is_not_counted_as_others(monkeypatch: pytest.MonkeyPatch):
     clock = iter([100.0, 101.0])
     own = iter([10.0, 10.9])
     monkeypatch.setattr(latency, "_busy_seconds", lambda: next(clock))
@@ -87,7 +87,7 @@ def test_the_largest_batch_fills_the_free_memory(monkeypatch: pytest.MonkeyPatch
         largest_batch(model, 10)
 
 
-def test_free_memory_is_told():
+def test_free_memory_is_reported():
     assert free_bytes(CPU) > 2**20
 
 

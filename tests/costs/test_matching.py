@@ -71,7 +71,7 @@ def test_a_target_below_the_smallest_gives_the_smallest():
     [
         ({"cost": "mac"}, CostError, "unknown cost 'mac'; did you mean 'macs'"),
         ({"vary": "widht"}, ModelError, "unknown parameter 'widht'; did you mean 'width'"),
-        ({"vary": "pooling"}, CostError, "pooling is no number"),
+        ({"vary": "pooling"}, CostError, "pooling is not a number"),
         ({"cost": "training_memory"}, CostError, "give a batch size"),
         ({"target": -1.0}, CostError, "cannot be -1"),
         ({"target": 1.0, "tolerance": 0.1}, CostError, "the nearest width, 8, has macs"),

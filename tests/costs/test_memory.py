@@ -37,7 +37,7 @@ class TwoLayers(nn.Module):
         return self.second(self.first(x.flatten(1)).relu())
 
 
-def test_memory_of_two_layers_is_what_a_hand_count_says():
+def test_memory_of_two_layers_is_the_hand_count():
     memory = predict_training(TwoLayers(), 10, 3, Step(batch_size=50))
 
     parameters = 4 * (300 * 200 + 200 * 100)
@@ -48,13 +48,13 @@ def test_memory_of_two_layers_is_what_a_hand_count_says():
     assert memory.update == pytest.approx(parameters * 4 + 4 * 50 * 300 + 8 * 50, abs=128)
 
 
-def test_evaluation_keeps_no_more_than_a_layer_and_its_result():
+def test_evaluation_keeps_one_layer_and_its_result():
     memory = predict_inference(TwoLayers(), 10, 3, Step(batch_size=50))
 
     assert memory.peak == memory.parameters + 4 * 50 * (300 + 200 + 200) + 8 * 50
 
 
-def test_views_are_counted_once_and_what_is_dropped_is_not():
+def test_views_are_counted_once_and_dropped_tensors_are_not():
     with LiveTensors() as live:
         x = torch.zeros(1000)
         kept = x.view(10, 100)[3]
@@ -70,7 +70,7 @@ def test_views_are_counted_once_and_what_is_dropped_is_not():
 @pytest.mark.parametrize(
     "step", [STEP, Step(4, "bfloat16"), Step(4, optimizer="sgd"), Step(4, optimizer="lamb")], ids=str
 )
-def test_the_simulated_step_occupies_what_the_real_one_does(pooling: str, step: Step):
+def test_the_simulated_step_occupies_as_much_as_the_real_one(pooling: str, step: Step):
     model = build_model("patchconvnet", **SMALL, pooling=pooling)
 
     predicted = predict_training(model, 16, 3, step).peak
@@ -87,7 +87,7 @@ def test_the_simulated_step_occupies_what_the_real_one_does(pooling: str, step: 
         *("xcit_nano_12_p16_224", "densenet121", "regnety_002", "mixer_s32_224", "poolformer_s12"),
     ],
 )
-def test_simulated_steps_of_timm_models_occupy_what_real_ones_do(name: str):
+def test_simulated_steps_of_timm_models_match_real_ones(name: str):
     step = Step(batch_size=2)
     model = timm.create_model(name)
 
@@ -130,7 +130,7 @@ def predict_parameters(arch) -> int:
     return sum(4 * parameter.numel() + 4 for parameter in model.parameters())
 
 
-def test_on_cuda_the_frugal_backward_pass_is_foreseen():
+def test_on_cuda_the_memory_efficient_branch_is_predicted():
     step = Step(batch_size=64)
     arch = {**SMALL, "depth": 4, "image_size": 32}
 
@@ -158,7 +158,7 @@ def test_under_autocast_cuda_normalises_in_float32_and_keeps_more():
     assert on_cuda - on_cpu == pytest.approx(2 * elements * (4 - 2), rel=0.1)
 
 
-def test_a_whole_space_is_predicted_from_above_and_closely():
+def test_a_whole_space_has_a_close_upper_bound():
     archs = [
         {**SMALL, "width": width, "depth": depth, "pooling": pooling}
         for width in (16, 96)
@@ -172,7 +172,7 @@ def test_a_whole_space_is_predicted_from_above_and_closely():
     assert all(exact <= bound <= 1.05 * exact for exact, bound in zip(simulated, predicted, strict=True))
 
 
-def test_peak_memory_of_a_block_counts_what_was_there_before():
+def test_peak_memory_includes_earlier_tensors():
     weight = torch.zeros(1000)
 
     with peak_memory(torch.device("cpu"), [weight]) as peak:

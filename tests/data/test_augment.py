@@ -1,4 +1,4 @@
-"""Augmentation moves pixels and invents none; the same numbers move them alike."""
+"""Augmentation moves pixels as defined, and equally for the same random numbers."""
 
 import numpy as np
 import pytest
@@ -62,7 +62,7 @@ def test_normalisation_is_what_its_definition_says_to_the_bit() -> None:
     assert torch.equal(images, pixels(5, 6, 4))  # bytes that trials share are not written to
 
 
-def test_mirroring_alone_moves_as_mirroring_with_a_shift_of_none_does() -> None:
+def test_flips_alone_equal_flips_with_zero_shift() -> None:
     images, flips = pixels(7, 4, 6), torch.from_numpy(rng(3).random(7) < 0.5)
 
     alone = flip_and_crop(images, rng(3), flip=True, padding=0)
@@ -80,7 +80,7 @@ def test_half_of_the_images_are_mirrored_and_all_shifts_occur() -> None:
     assert len(torch.unique(shifted.flatten(1), dim=0)) == 9
 
 
-def test_the_same_seed_augments_alike() -> None:
+def test_the_same_seed_augments_equally() -> None:
     images = pixels(9, 8, 8)
 
     first, second, other = (flip_and_crop(images, rng(seed), flip=True, padding=2) for seed in (1, 1, 2))
@@ -96,7 +96,7 @@ def data(images: torch.Tensor, classes: int = 3) -> Dataset:
     return Dataset(split, split, split, names, tuple(flat.mean(0).tolist()), tuple(flat.std(0).tolist()), True, 1)
 
 
-def test_normalised_pixels_have_mean_zero_and_deviation_one_and_lie_channels_last() -> None:
+def test_normalised_pixels_have_mean_0_and_deviation_1_channels_last() -> None:
     images = pixels(50, 8, 8)
 
     result = Normalisation(data(images), torch.device("cpu"))(images)

@@ -1,4 +1,4 @@
-"""What is wrong with files is said in one line that names them."""
+"""A problem in the files is reported in one line that names them."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -55,7 +55,7 @@ BROKEN: dict[str, tuple[Callable[[Path], str], list[str]]] = {
     "sizes": (broken_folder(lambda root: picture(0, (9, 8)).save(root / "dog" / "a.png")), ["dog/a.png", "image_size"]),
     "no images": (lambda root: f"folder:{root}", ["has no class folders"]),
     "class only in test": (unknown_class_in_test, ["test/horse: class 'horse' has no folder in"]),
-    "no parquet": (lambda root: f"parquet:{root}", ["no *.parquet file"]),
+    "no parquet": (lambda root: f"parquet:{root}", ["subfolders contain a *.parquet file"]),
     "not parquet": (lambda root: f"parquet:{__file__}", ["test_broken_files.py: not a readable Parquet file"]),
     "missing column": (empty_parquet_column, ["train.parquet: unknown column 'label'; did you mean 'lable'?"]),
     "corrupt row": (broken_parquet([0, 1] * 10, broken=7), ["train-0.parquet row 7: cannot be read as an image"]),
@@ -63,7 +63,7 @@ BROKEN: dict[str, tuple[Callable[[Path], str], list[str]]] = {
         broken_parquet([0, 5], names=("a", "b")),
         ["train-0.parquet row 1: label 5 is out of range"],
     ),
-    "other names": (names_in_another_order, ["train-0.parquet: label 0 is 'cat', and 'dog' in ", "test-0.parquet"]),
+    "other names": (names_in_another_order, ["train-0.parquet: label 0 is 'cat', but 'dog' in ", "test-0.parquet"]),
     "negative label": (broken_parquet([0, -2, 1]), ["train-0.parquet row 1: label -2 is out of range"]),
     "absent class": (broken_parquet([0, 2] * 5), ["no training image of class '1' (label 1)"]),
     "too few": (broken_parquet([0, 1]), ["too few images"]),
@@ -81,11 +81,11 @@ def test_a_broken_source_is_named_in_one_line(case: str, tmp_path: Path) -> None
         assert part in text
 
 
-def test_several_broken_images_are_told_at_once_up_to_ten(tmp_path: Path) -> None:
+def test_up_to_ten_broken_images_are_listed_at_once(tmp_path: Path) -> None:
     for path in list(write_folder(tmp_path).glob("*/*"))[:15]:
         path.write_bytes(b"no image")
 
     found = problems(f"folder:{tmp_path}")
 
     assert len(found) == 11
-    assert found[-1] == "and more; the first 10 are named"
+    assert found[-1] == "and more; only the first 10 are listed"

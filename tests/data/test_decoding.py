@@ -1,4 +1,4 @@
-"""Images of any size and kind become bytes of one form, and nothing is stretched."""
+"""Images of any size and mode are decoded to one form, with their aspect ratio kept."""
 
 import io
 from pathlib import Path
@@ -25,7 +25,7 @@ def test_resizing_covers_the_square_and_cuts_the_middle_out() -> None:
 
 
 def jpeg(height: int, width: int) -> bytes:
-    """Smooth shapes as a JPEG file."""
+    """Return smooth shapes as a JPEG file."""
     coarse = np.random.default_rng(0).integers(0, 256, (9, 12, 3), dtype=np.uint8)
     buffer = io.BytesIO()
     Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC).save(buffer, "JPEG", quality=95)
@@ -33,7 +33,7 @@ def jpeg(height: int, width: int) -> bytes:
 
 
 @pytest.mark.parametrize(("side", "decoded"), [(32, (96, 128)), (48, (192, 256)), (64, (192, 256)), (100, (384, 512))])
-def test_a_large_jpeg_file_is_decoded_no_larger_than_needed_and_looks_the_same(
+def test_a_large_jpeg_file_is_decoded_no_larger_than_needed(
     side: int, decoded: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     content, sizes = jpeg(384, 512), []

@@ -1,4 +1,4 @@
-"""Every source gives three sets, whatever it has itself."""
+"""Every source gives three sets, however many it has itself."""
 
 import pickle
 import sys
@@ -85,14 +85,14 @@ def test_files_without_class_names_or_sets_make_a_data_set(tmp_path: Path) -> No
 def test_parquet_finds_sets_names_and_shards_below_data(tmp_path: Path) -> None:
     for shard in range(2):
         write_parquet(tmp_path / "data" / f"train-0000{shard}-of-00002.parquet", [0, 1] * 8, names=("cat", "dog"))
-    write_parquet(tmp_path / "data" / "test-00000-of-00001.parquet", [-1] * 4)  # secret, as the hub has it
+    write_parquet(tmp_path / "data" / "test-00000-of-00001.parquet", [-1] * 4)  # secret labels, as on the hub
     write_parquet(tmp_path / "data" / "validation-00000-of-00001.parquet", [1, 0, 0])
 
     data = load_data(DataConfig(source=f"parquet:{tmp_path}"))
 
     check(data)
     assert data.class_names == ("cat", "dog")
-    assert list(data.test.labels) == [1, 0, 0]  # two sets: the one beside train is for testing
+    assert list(data.test.labels) == [1, 0, 0]  # of two sets, the one beside train is the test set
     assert np.array_equal(images(data.test)[1], np.asarray(picture(1)))
 
 
@@ -118,7 +118,7 @@ def test_cifar10_from_parquet_is_what_the_paper_describes(cifar10: Path) -> None
 
 
 def write_cifar10(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """CIFAR-10's files in small, without their checksums."""
+    """Write a small version of CIFAR-10's files, without their checksums."""
     from torchvision.datasets import CIFAR10
 
     folder = root / CIFAR10.base_folder
@@ -144,7 +144,7 @@ def test_cifar10_is_read_from_where_torchvision_keeps_it(tmp_path: Path, monkeyp
     assert (data.flip, data.crop_padding) == (True, 4)
 
 
-def test_a_download_that_fails_says_where_the_files_belong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_download_says_where_the_files_belong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from torchvision.datasets import CIFAR100
 
     def refuse(self: object) -> None:
@@ -187,7 +187,7 @@ def test_the_hub_gives_the_same_as_its_parquet_files(tmp_path: Path, monkeypatch
 
 
 @pytest.mark.parametrize("name", sorted(SOURCES))
-def test_every_source_says_how_it_is_written(name: str) -> None:
+def test_every_source_shows_how_to_write_it(name: str) -> None:
     argument = SOURCES[name].argument
     wrong = name if argument else f"{name}:something"
 

@@ -1,4 +1,4 @@
-"""Sets are held out by a seed, each class in proportion, and limits are nested."""
+"""Held-out sets are seeded and stratified, and limits are nested."""
 
 import itertools
 from pathlib import Path
@@ -25,12 +25,12 @@ def test_held_out_part_is_seeded_stratified_and_complete(labels: list[int], seed
     assert np.array_equal(held, hold_out(all_labels, np.arange(len(labels)), fraction, seed)[0])
     for label in set(labels):
         expected = fraction * labels.count(label)
-        # the cut through the order may fall anywhere among the classes that stand equal
+        # the cut may fall anywhere among classes at the same position
         assert abs((all_labels[held] == label).sum() - expected) <= 1.5
 
 
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=50), st.integers(0, 9))
-def test_a_smaller_limit_takes_a_part_of_what_a_larger_one_takes(labels: list[int], seed: int) -> None:
+def test_a_smaller_limit_takes_a_subset_of_a_larger_one(labels: list[int], seed: int) -> None:
     order = stratified_order(np.array(labels), seed)
     taken = [set(limited(np.array(labels), np.arange(len(labels)), limit, seed)) for limit in range(1, len(labels))]
 
@@ -50,11 +50,11 @@ def test_the_limit_leaves_validation_and_test_alone() -> None:
 @pytest.mark.parametrize(
     ("limit", "said"),
     [
-        (100_000, "data.train_limit 100000 is more than the 1294 training images that there are; lower it"),
+        (100_000, "data.train_limit 100000 is more than the 1294 training images; lower it"),
         (3, "digits with data.train_limit 3: no training image of class '0' (label 0)"),
     ],
 )
-def test_a_limit_that_cannot_be_kept_is_refused(limit: int, said: str) -> None:
+def test_an_impossible_limit_is_refused(limit: int, said: str) -> None:
     with pytest.raises(DataError) as caught:
         load_data(DataConfig(train_limit=limit))
 

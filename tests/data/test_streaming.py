@@ -1,4 +1,4 @@
-"""Images that stay in their files: every one once an epoch, in an order that nothing but the seed decides."""
+"""Images read from files: each once per epoch, in an order that depends on the seed alone."""
 
 import itertools
 import pickle
@@ -15,17 +15,15 @@ from PIL import Image
 from torch import nn
 
 from scaling.data import Dataset, StreamSplit, load_data, row_groups, streaming
-from scaling.data.batches import Step, UnreadableImageWarning, batches
+from scaling.data.batches import BatchIndices, UnreadableImageWarning, batches
 from scaling.data.images import Blocks, StreamedImages
 from scaling.models import build_model
 from scaling.study.config import DataConfig, Recipe
 from scaling.study.errors import DataError
 from scaling.study.notes import Notes
 from scaling.tasks.classification import evaluate
-from scaling.training.train import fit
 from tests.support.images import number_of, write_numbered_parquet, write_shards
-
-CPU = torch.device("cpu")
+from tests.support.training import CPU, ON_CPU, fit_classifier
 
 
 def streamed(source: str, memory_gib: float = 1e-9, **settings) -> StreamSplit:
@@ -34,12 +32,12 @@ def streamed(source: str, memory_gib: float = 1e-9, **settings) -> StreamSplit:
     return data.train
 
 
-def epoch_of(split: StreamSplit, size: int, seed: int = 0) -> list[Step]:
+def epoch_of(split: StreamSplit, size: int, seed: int = 0) -> list[BatchIndices]:
     order = split.order(np.random.default_rng(seed))
-    return [Step(order[start : start + size], seed=(seed,)) for start in range(0, len(order), size)]
+    return [BatchIndices(order[start : start + size], seed=(seed,)) for start in range(0, len(order), size)]
 
 
-def numbers(split: StreamSplit, plan: list[Step]) -> list[int]:
+def numbers(split: StreamSplit, plan: list[BatchIndices]) -> list[int]:
     return [number for pixels, _ in batches(split, plan, CPU) for number in number_of(pixels)]
 
 
@@ -71,7 +69,7 @@ def test_labels_follow_their_images(source: str) -> None:
         assert [number % 2 for number in number_of(pixels)] == labels.tolist()
 
 
-def test_another_epoch_has_another_order_and_the_same_one_the_same(source: str) -> None:
+def test_the_order_depends_on_the_epoch_alone(source: str) -> None:
     split, again = streamed(source), streamed(source)
 
     first, same, other = (numbers(s, epoch_of(s, 32, seed)) for s, seed in ((split, 1), (again, 1), (split, 2)))
@@ -81,7 +79,7 @@ def test_another_epoch_has_another_order_and_the_same_one_the_same(source: str) 
     assert sorted(first) == sorted(other)
 
 
-def test_what_follows_a_resumed_step_is_what_would_have_followed(source: str) -> None:
+def test_a_resumed_plan_serves_the_same_batches(source: str) -> None:
     split = streamed(source)
     plan = epoch_of(split, 20)
     whole = [pixels for pixels, _ in batches(split, plan, CPU)]
@@ -108,24 +106,24 @@ def test_processes_serve_what_threads_do(source: str) -> None:
     threads = list(streaming.in_threads(split, plan, 2))
     processes = list(streaming.in_processes(split, plan, 2, CPU))
 
-    assert [p.step for p in processes] == plan
+    assert [p.batch for p in processes] == plan
     assert all(torch.equal(a.images, b.images) for a, b in zip(threads, processes, strict=True))
     assert list(streaming.in_processes(split, [], 2, CPU)) == []
 
 
 def test_shares_of_a_batch_put_together_are_the_batch(tmp_path: Path) -> None:
-    split, step = photographs(tmp_path).train, Step(np.array([4, 4, *range(30)]), seed=(3,))
+    split, step = photographs(tmp_path).train, BatchIndices(np.array([4, 4, *range(30)]), seed=(3,))
     (whole,) = batches(split, [step], CPU)
 
     shares = [next(batches(split, [step.part(share)], CPU)) for share in (slice(0, 13), slice(13, 32))]
 
     assert torch.equal(torch.cat([images for images, _ in shares]), whole[0])
     assert torch.equal(torch.cat([labels for _, labels in shares]), whole[1])
-    assert not torch.equal(whole[0][0], whole[0][1])  # a repeated image is cropped anew
+    assert not torch.equal(whole[0][0], whole[0][1])  # a repeated image gets another crop
 
 
 class Laid(StreamedImages):
-    """Images that lie in blocks of given lengths."""
+    """Images stored in blocks of given lengths."""
 
     def __init__(self, lengths: list[int]) -> None:
         self.lengths = lengths
@@ -147,9 +145,7 @@ class Laid(StreamedImages):
 
 
 @given(st.lists(st.integers(1, 12), min_size=1, max_size=15), st.integers(1, 60), st.integers(0, 99))
-def test_blocks_are_shuffled_within_windows_that_are_no_larger_than_allowed(
-    lengths: list[int], window: int, seed: int
-) -> None:
+def test_blocks_are_shuffled_within_windows_of_limited_size(lengths: list[int], window: int, seed: int) -> None:
     images = Laid(lengths)
     split = StreamSplit(images, np.zeros(len(images), np.int64), (8, 8, 3), window_bytes=window, most_unreadable=0)
 
@@ -160,7 +156,7 @@ def test_blocks_are_shuffled_within_windows_that_are_no_larger_than_allowed(
     block = images.blocks().numbers[order]
     first = {b: int(np.flatnonzero(block == b)[0]) for b in range(len(lengths))}
     last = {b: int(np.flatnonzero(block == b)[-1]) for b in range(len(lengths))}
-    for place in range(len(order)):  # what must be in memory at once: the blocks that have begun and not ended
+    for place in range(len(order)):  # blocks that have begun and not ended must be in memory
         open_blocks = [b for b in first if first[b] <= place <= last[b]]
         assert sum(lengths[b] for b in open_blocks) < window + max(lengths)
 
@@ -180,7 +176,7 @@ def test_workers_share_a_batch_without_rest_and_without_overlap(indices: list[in
     images = Laid([10] * 10)
     split = StreamSplit(images, np.zeros(100, np.int64), (8, 8, 3), window_bytes=50, most_unreadable=0)
 
-    parts = streaming.pieces(Step(np.array(indices), seed=(1,)), workers, split)
+    parts = streaming.pieces(BatchIndices(np.array(indices), seed=(1,)), workers, split)
 
     assert sorted(itertools.chain.from_iterable(part.rows for part in parts)) == list(range(len(indices)))
     assert 1 <= len(parts) <= workers
@@ -190,12 +186,12 @@ def test_workers_share_a_batch_without_rest_and_without_overlap(indices: list[in
     assert in_order == sorted(in_order)  # neighbouring pieces share at most one block
 
 
-def test_a_row_group_is_read_once_a_window_and_few_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_row_group_is_read_once_and_few_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = write_numbered_parquet(tmp_path, range(1000), files=4, rows_per_group=20)
     size = pq.read_metadata(folder / "train-00000.parquet").row_group(0).column(0).total_uncompressed_size
     split = streamed(f"parquet:{folder}", memory_gib=8 * 5.5 * size / 2**30)  # windows of five or six of 52 groups
     assert isinstance(split.images, row_groups.RowGroupImages)
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)  # a second one may lag, and want again what has left
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)  # a second thread may lag and read a group again
     groups, read, kept = split.images._groups, [], []
     read_group = groups._read
     monkeypatch.setattr(
@@ -245,7 +241,7 @@ def model(pooling: str = "attention") -> nn.Module:
 
 
 class Watched(nn.Module):
-    """A network that keeps what it was trained on."""
+    """A network that records its training inputs."""
 
     def __init__(self, inner: nn.Module) -> None:
         super().__init__()
@@ -259,7 +255,7 @@ class Watched(nn.Module):
 
 
 def photographs(root: Path, *, broken: int = 0) -> Dataset:
-    """Larger images of different sizes, read from their files."""
+    """Write larger images of different sizes; return them as a streamed data set."""
     rng = np.random.default_rng(0)
     for label, colour in enumerate([(200, 40, 40), (40, 200, 40), (40, 40, 200)]):
         (root / f"{label}").mkdir()
@@ -279,28 +275,28 @@ def test_large_folders_are_trained_from_their_files_as_repeatably(tmp_path: Path
     nets = [Watched(model()), Watched(model("average"))]
 
     for net in nets:
-        list(fit(net, data, recipe, seed=0, device=CPU))
+        list(fit_classifier(net, data, recipe))
 
     assert all(torch.equal(a, b) for a, b in zip(nets[0].seen, nets[1].seen, strict=True))
-    assert evaluate(nets[0], data.test, data, CPU).accuracy > 90
+    assert evaluate(nets[0], data.test, data, ON_CPU).accuracy > 90
 
 
-def test_a_run_that_is_resumed_from_files_ends_with_the_same_weights(tmp_path: Path) -> None:
+def test_a_run_resumed_from_files_ends_with_the_same_weights(tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     data, recipe = photographs(tmp_path / "images"), Recipe(epochs=3, batch_size=8)
     whole, begun, resumed = model(), model(), model()
 
-    list(fit(whole, data, recipe, seed=0, device=CPU))
-    first = fit(begun, data, recipe, seed=0, device=CPU, checkpoint=tmp_path / "state")
+    list(fit_classifier(whole, data, recipe))
+    first = fit_classifier(begun, data, recipe, checkpoints=tmp_path / "state")
     next(first)
     del first
-    list(fit(resumed, data, recipe, seed=0, device=CPU, checkpoint=tmp_path / "state"))
+    list(fit_classifier(resumed, data, recipe, checkpoints=tmp_path / "state"))
 
     for ours, theirs in zip(resumed.parameters(), whole.parameters(), strict=True):
         assert torch.equal(ours, theirs)
 
 
-def test_a_corrupt_row_of_a_streamed_parquet_file_is_named_by_its_file(tmp_path: Path) -> None:
+def test_a_corrupt_row_of_streamed_parquet_names_its_file(tmp_path: Path) -> None:
     folder = write_numbered_parquet(tmp_path, range(60), files=3, rows_per_group=7)
     file, split = folder / "train-00001.parquet", streamed(f"parquet:{folder}")
     places = [split.images.place(i) for i in range(len(split))]
@@ -321,56 +317,56 @@ def test_a_corrupt_row_of_a_streamed_parquet_file_is_named_by_its_file(tmp_path:
     assert reasons == {f"left out: {file} row {row}" for row in victims}
 
 
-def test_a_row_group_that_is_cut_off_is_an_error_after_the_limit(tmp_path: Path) -> None:
+def test_a_truncated_row_group_is_an_error_after_the_limit(tmp_path: Path) -> None:
     folder = write_numbered_parquet(tmp_path, range(300), files=1, rows_per_group=100)
     split = streamed(f"parquet:{folder}")
     file = folder / "train-00000.parquet"
     content = bytearray(file.read_bytes())
-    content[200 : len(content) // 2] = bytes(len(content) // 2 - 200)  # the footer still tells where all should be
+    content[200 : len(content) // 2] = bytes(len(content) // 2 - 200)  # the footer is still valid
     file.write_bytes(bytes(content))
 
     with pytest.warns(UnreadableImageWarning), pytest.raises(DataError, match="11 images cannot be read, more than"):
         numbers(split, epoch_of(split, 32))
 
 
-def test_unreadable_files_are_left_out_with_a_warning_up_to_a_limit(tmp_path: Path) -> None:
+def test_unreadable_files_are_skipped_with_a_warning_up_to_a_limit(tmp_path: Path) -> None:
     data, notes = photographs(tmp_path, broken=11), Notes()
 
     with pytest.warns(UnreadableImageWarning, match=r"left out: .*\.jpg: cannot be read as an image"):
-        ((images, labels),) = batches(data.train, [Step(np.arange(9, 14), seed=(0,))], CPU, notes)
+        ((images, labels),) = batches(data.train, [BatchIndices(np.arange(9, 14), seed=(0,))], CPU, notes)
     assert len(images) == len(labels) == 3
-    assert len(notes.lines) == 2  # they are told in the record, too
+    assert len(notes.lines) == 2  # the record holds them too
     with (
         pytest.warns(UnreadableImageWarning),
         pytest.raises(DataError, match=r"11 images cannot be read, more than data\.most_unreadable = 10"),
     ):
-        list(batches(data.train, [Step(np.arange(12), seed=(0,))], CPU))
+        list(batches(data.train, [BatchIndices(np.arange(12), seed=(0,))], CPU))
     with pytest.warns(UnreadableImageWarning):
-        ((images, labels),) = batches(data.train, [Step(np.arange(2, 12))], CPU)
-    assert len(labels) == 10  # at evaluation every image has its place
+        ((images, labels),) = batches(data.train, [BatchIndices(np.arange(2, 12))], CPU)
+    assert len(labels) == 10  # evaluation keeps the place of every image
     assert [bool(image.any()) for image in images] == [False] * 9 + [True]
 
 
 def test_a_run_that_is_continued_knows_what_was_unreadable_before(tmp_path: Path) -> None:
     data, notes = photographs(tmp_path, broken=11), Notes()
     with pytest.warns(UnreadableImageWarning):
-        list(batches(data.train, [Step(np.arange(8), seed=(0,))], CPU, notes))
+        list(batches(data.train, [BatchIndices(np.arange(8), seed=(0,))], CPU, notes))
     known = Notes()
-    for line in notes.lines:  # as a checkpoint has them
+    for line in notes.lines:  # as from a checkpoint
         known.add(line)
 
     with (
         pytest.warns(UnreadableImageWarning),
         pytest.raises(DataError, match=r"11 images cannot be read, more than data\.most_unreadable = 10"),
     ):
-        list(batches(data.train, [Step(np.arange(6, 12), seed=(1,))], CPU, known))
+        list(batches(data.train, [BatchIndices(np.arange(6, 12), seed=(1,))], CPU, known))
 
 
 def test_a_batch_without_a_readable_image_is_no_step(tmp_path: Path) -> None:
     data, notes, net = photographs(tmp_path, broken=3), Notes(), Watched(model())
 
     with pytest.warns(UnreadableImageWarning):
-        (epoch,) = fit(net, data, Recipe(epochs=1, batch_size=1, warmup_epochs=0), seed=0, device=CPU, notes=notes)
+        (epoch,) = fit_classifier(net, data, Recipe(epochs=1, batch_size=1, warmup_epochs=0), notes=notes)
 
     assert len(net.seen) == len(data.train) - 3
     assert len(notes.lines) == 3

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from scaling.data import StreamSplit, load_data, tar_index, webdataset
-from scaling.data.batches import Step, UnreadableImageWarning, batches
+from scaling.data.batches import BatchIndices, UnreadableImageWarning, batches
 from scaling.study.config import DataConfig
 from scaling.study.errors import DataError
 from tests.support.images import check, encoded, images, number_of, numbered_picture, problems, write_shards, write_tar
@@ -43,9 +43,9 @@ def test_small_shards_are_decoded_into_memory_with_every_image_once(tmp_path: Pa
         assert [n % 2 for n in number_of(torch.from_numpy(images(split)))] == list(split.labels)
 
 
-def test_streamed_shards_give_each_image_with_its_label_across_shard_boundaries(tmp_path: Path) -> None:
+def test_streamed_shards_give_each_image_with_its_label(tmp_path: Path) -> None:
     split = stream(write_shards(tmp_path / "shards", 40, per_shard=7))
-    steps = [Step(np.arange(start, min(start + 5, len(split)))) for start in range(0, len(split), 5)]
+    steps = [BatchIndices(np.arange(start, min(start + 5, len(split)))) for start in range(0, len(split), 5)]
 
     served = [(number_of(pixels), labels.tolist()) for pixels, labels in batches(split, steps, CPU)]
 
@@ -72,7 +72,7 @@ def test_braces_expand_in_order_and_keep_leading_zeros() -> None:
     assert webdataset.expanded("plain.tar") == ["plain.tar"]
 
 
-def test_sets_are_told_by_a_word_anywhere_in_the_name(tmp_path: Path) -> None:
+def test_a_word_anywhere_in_its_name_gives_a_file_its_set(tmp_path: Path) -> None:
     for name, start in (("imagenet1k-train-0000", 0), ("imagenet1k-validation-00", 50), ("imagenet1k-test-00", 90)):
         members = [member for i in range(start, start + 20) for member in numbered_member(i, str(i % 2))]
         write_tar(tmp_path / "shards" / f"{name}.tar", members)
@@ -83,7 +83,7 @@ def test_sets_are_told_by_a_word_anywhere_in_the_name(tmp_path: Path) -> None:
     assert firsts == [0, 50, 90]
 
 
-def test_labels_come_from_cls_or_json_or_the_folder_of_the_member(tmp_path: Path) -> None:
+def test_labels_come_from_cls_or_json_or_the_folder(tmp_path: Path) -> None:
     shards = {
         "cls": [member for i in range(20) for member in numbered_member(i, "ab"[i % 2])],
         "json": [m for i in range(20) for m in numbered_member(i, json.dumps({"label": "ab"[i % 2]}), "json")],
@@ -111,9 +111,7 @@ def test_class_names_lie_beside_the_shards(tmp_path: Path) -> None:
     assert load_data(DataConfig(source=f"wds:{tmp_path}/shards")).class_names == ("cat", "dog")
 
 
-def test_a_tar_file_is_read_through_once_and_again_when_it_changes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_tar_file_is_indexed_again_when_it_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder, read = write_shards(tmp_path / "shards", 21, per_shard=7), []
     index_file = tar_index._read
     monkeypatch.setattr(tar_index, "_read", lambda file, field: read.append(file.name) or index_file(file, field))
@@ -127,7 +125,7 @@ def test_a_tar_file_is_read_through_once_and_again_when_it_changes(
     assert any("member 10" in third.images.place(i) for i in range(len(third)))
 
 
-def test_other_views_beside_a_sample_s_image_are_passed_over(tmp_path: Path) -> None:
+def test_other_views_of_a_sample_are_ignored(tmp_path: Path) -> None:
     members = [m for i in range(20) for m in numbered_member(i, str(i % 2))]
     views = [(f"{i}.left.png", encoded(numbered_picture(99))) for i in range(20)]
     write_tar(tmp_path / "train.tar", members + views)
@@ -139,7 +137,7 @@ def test_other_views_beside_a_sample_s_image_are_passed_over(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("damage", [lambda content: content[: len(content) // 2], lambda content: content[:-40]])
-def test_a_damaged_index_is_made_anew(tmp_path: Path, cache: Path, damage: Callable[[bytes], bytes]) -> None:
+def test_a_damaged_index_is_rebuilt(tmp_path: Path, cache: Path, damage: Callable[[bytes], bytes]) -> None:
     folder = write_shards(tmp_path / "shards", 21, per_shard=7)
     whole = stream(folder)
     for kept in (cache / "index").iterdir():
@@ -150,14 +148,14 @@ def test_a_damaged_index_is_made_anew(tmp_path: Path, cache: Path, damage: Calla
     assert [whole.images.place(i) for i in range(len(whole))] == [again.images.place(i) for i in range(len(again))]
 
 
-def test_one_corrupt_image_in_a_tar_is_named_and_left_out_until_there_are_too_many(tmp_path: Path) -> None:
+def test_corrupt_images_in_a_tar_are_named_up_to_a_limit(tmp_path: Path) -> None:
     folder = write_shards(tmp_path / "shards", 40, per_shard=7)
     split = stream(folder)
     victim = int(split.images.place(3).rsplit("member ", 1)[1].removesuffix(".png"))
     write_shards(folder, 40, per_shard=7, broken={victim})
 
     split = stream(folder)
-    plan = [Step(np.arange(len(split)), seed=(0,))]
+    plan = [BatchIndices(np.arange(len(split)), seed=(0,))]
     with pytest.warns(UnreadableImageWarning, match=rf"train-00{victim // 7}\.tar member {victim:05}\.png: cannot be"):
         ((pixels, labels),) = batches(split, plan, CPU)
     assert len(labels) == len(split) - 1
@@ -168,7 +166,7 @@ def test_one_corrupt_image_in_a_tar_is_named_and_left_out_until_there_are_too_ma
         list(batches(strict, plan, CPU))
 
 
-def test_what_is_wrong_with_a_tar_file_is_said_in_one_line(tmp_path: Path) -> None:
+def test_a_broken_tar_file_is_named_in_one_line(tmp_path: Path) -> None:
     whole = write_shards(tmp_path / "whole", 14, per_shard=14) / "train-000.tar"
     for name, keep in (("cut", 3 * 2048 + 700), ("header", 2048 * 2 + 100)):
         (tmp_path / name).mkdir()
@@ -184,18 +182,18 @@ def test_what_is_wrong_with_a_tar_file_is_said_in_one_line(tmp_path: Path) -> No
         write_tar(tmp_path / f"{name}.tar", numbered_member(1, f'{{"label": {label}}}', "json"))
     write_tar(tmp_path / "number.tar", numbered_member(1, "3", "json"))
     expected = {
-        "cut": "train-0.tar: not a whole, uncompressed tar file",
-        "header": "train-0.tar: not a whole, uncompressed tar file",
-        "junk.tar": "junk.tar: not a whole, uncompressed tar file",
+        "cut": "train-0.tar: not a complete, uncompressed tar file",
+        "header": "train-0.tar: not a complete, uncompressed tar file",
+        "junk.tar": "junk.tar: not a complete, uncompressed tar file",
         "unlabelled.tar": "unlabelled.tar member 0.png: no label",
         "half.tar": "half.tar member 2.png: no label",
         "badjson.tar": "badjson.tar: 1.json is not JSON",
-        "empty.tar": "empty.tar: no images in it",
-        "twice.tar": "twice.tar: 1.png is there twice; which of them is the sample's cannot be told",
+        "empty.tar": "empty.tar: contains no images",
+        "twice.tar": "twice.tar: 1.png occurs twice; keep one",
         "dotted.tar": "dotted.tar: img_0.2.png: a sample's name ends at its first dot",
         "null.tar": "null.tar member 1.png: no label",
-        "list.tar": "list.tar: 1.json: its label is [0, 1], neither a number nor a name",
-        "truth.tar": "truth.tar: 1.json: its label is true, neither a number nor a name",
+        "list.tar": "list.tar: 1.json: label [0, 1] is neither an integer nor a string",
+        "truth.tar": "truth.tar: 1.json: label true is neither an integer nor a string",
         "number.tar": "number.tar member 1.png: no label",
         "{half,half}.tar": "half.tar is named twice",
         "train-{0..1}.tar": "train-0.tar does not exist",

@@ -7,10 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from scaling.costs.counting.quick import quick_cost
 from scaling.measure import main
+from scaling.study.metrics import METRICS, Columns, metric
 
 SMALL = ["--set", "depth=2", "--set", "patch_size=4", "--image-size", "16", "--num-classes", "10"]
 FAMILY = ["--model", "patchconvnet", *SMALL]
@@ -49,12 +51,12 @@ def test_models_with_position_embeddings_are_built_for_the_image(capsys: pytest.
 
 def test_memory_is_predicted_for_a_batch(capsys: pytest.CaptureFixture[str]):
     [plain] = rows(capsys, *FAMILY, "--set", "width=32", "--batch-size", "16")
-    [frugal] = rows(capsys, *FAMILY, "--set", "width=32", "--batch-size", "16", "--checkpointing")
+    [checkpointed] = rows(capsys, *FAMILY, "--set", "width=32", "--batch-size", "16", "--checkpointing")
 
-    assert plain["inference_memory_bytes"] < frugal["training_memory_bytes"] < plain["training_memory_bytes"]
+    assert plain["inference_memory_bytes"] < checkpointed["training_memory_bytes"] < plain["training_memory_bytes"]
 
 
-def test_csv_has_whole_numbers_and_can_be_written_to_a_file(capsys: pytest.CaptureFixture[str], tmp_path: Path):
+def test_csv_has_whole_numbers_and_can_be_a_file(capsys: pytest.CaptureFixture[str], tmp_path: Path):
     assert main([*FAMILY, "--set", "width=16", "--csv"]) == 0
     [row] = csv.DictReader(io.StringIO(capsys.readouterr().out))
     assert row["macs"].isdigit()
@@ -94,12 +96,12 @@ def test_the_table_for_people_names_units(capsys: pytest.CaptureFixture[str]):
     assert main([*FAMILY, "--set", "width=16", "--batch-size", "4"]) == 0
 
     table = capsys.readouterr().out
-    assert "fvcore FLOPs" in table
+    assert "fvcore flops" in table
     assert " MiB" in table
     assert "patchconvnet" in table
 
 
-def test_times_are_told_with_their_device(capsys: pytest.CaptureFixture[str]):
+def test_times_name_their_device(capsys: pytest.CaptureFixture[str]):
     found = rows(capsys, *FAMILY, "--set", "width=8", "--latency", "--allow-busy", "--seconds", "0.01")
 
     assert [row["images"] for row in found] == [1, 256]
@@ -116,14 +118,14 @@ def test_times_are_told_with_their_device(capsys: pytest.CaptureFixture[str]):
         (["--model", "patchconvnet", "--set", "width=32"], "needs a value for depth"),
         (["--model", "patchconvnet", "--set", "width"], "--set width: write KEY=VALUE"),
         ([*FAMILY, "--set", "width=16", "--sort", "mac"], "unknown column 'mac'; did you mean 'macs'?"),
-        ([*FAMILY, "--set", "width=16", "--batch-size", "0"], "a batch of 0 images: at least one"),
+        ([*FAMILY, "--set", "width=16", "--batch-size", "0"], "a batch of 0 images is impossible; give at least one"),
         ([*FAMILY, "--match", "macs"], "--match macs: write COST=VALUE"),
-        ([*FAMILY, "--match", "macs=many"], "'many' is no number"),
+        ([*FAMILY, "--match", "macs=many"], "'many' is not a number"),
         ([*FAMILY, "--match", "speed=3"], "unknown cost 'speed'"),
         (["--model", "timm:resnet18", "--match", "macs=1e9"], "timm:resnet18 is one network; --match needs a family"),
         (["--model", "timm:resnet18", "timm:resnet34", "--by", "module"], "2 were named"),
         (["--space", "depth_with"], "unknown space 'depth_with'; did you mean 'depth_width'?"),
-        (["--space", "depth_width", "--image-size", "32"], "--image-size: the data of a space decide that"),
+        (["--space", "depth_width", "--image-size", "32"], "--image-size: a space's data decide that"),
         ([*FAMILY, "--set", "width=16", "--batch-size", "2", "--optimizer", "adam"], "unknown optimizer 'adam'"),
         ([*FAMILY, "--set", "width=16", "--batch-size", "2", "--device", "tpu"], "not for 'tpu'"),
     ],
@@ -159,3 +161,20 @@ assert scaling.measure.main(["--model", "nothing"]) == 2
 
     assert done.returncode == 0, done.stderr
     assert done.stderr.startswith("error: unknown family 'nothing'")
+
+
+def test_a_cost_of_a_plugin_is_a_column_and_a_target(capsys: pytest.CaptureFixture[str]):
+    @metric("FLOPs", label="FLOPs", unit="FLOPs", direction="lower", role="cost", fields="macs")
+    def flops(trials: Columns) -> np.ndarray:
+        return 2 * trials["macs"]
+
+    try:
+        [row] = rows(capsys, *FAMILY, "--set", "width=16")
+        [solved] = rows(capsys, *FAMILY, "--match", "flops=1e6")
+        assert main([*FAMILY, "--set", "width=16"]) == 0
+    finally:
+        METRICS.forget(__name__)
+
+    assert row["flops"] == 2 * row["macs"]
+    assert solved["flops"] == pytest.approx(1e6, rel=0.2)
+    assert "FLOPs" in capsys.readouterr().out

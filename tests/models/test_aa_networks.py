@@ -11,9 +11,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from scaling.costs.complexity import measure
 from scaling.models import build_model
 from scaling.models.aa_networks import BASES
-from scaling.models.aa_variants import AA_VARIANTS
 from scaling.models.attention_augmented import AttentionAugmentedConv2d
 from scaling.models.pooled_network import PooledNetwork
+from scaling.models.timm_variants import AUGMENTED
 from scaling.study.errors import ModelError
 
 # small members, one a kind of base
@@ -67,9 +67,10 @@ def test_networks_have_the_papers_sizes(base: str, options: dict[str, Any], mill
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", AA_VARIANTS)
+@pytest.mark.parametrize("name", AUGMENTED)
 def test_timm_builds_the_papers_networks(name: str) -> None:
-    base, classes, side = AA_VARIANTS[name]
+    variant = AUGMENTED[name]
+    base, classes, side = variant.arch["base"], variant.num_classes, variant.side
     with torch.device("meta"):
         model = cast(nn.Module, timm.create_model(name))
         logits = model.eval()(torch.empty(1, 3, side, side))
@@ -91,7 +92,7 @@ def test_without_attention_a_resnet_is_timms(base: str) -> None:
     torch.testing.assert_close(ours.eval()(x), theirs.eval()(x))
 
 
-def test_a_resnet_has_its_3x3_augmented_in_the_last_three_stages_and_nothing_else() -> None:
+def test_a_resnet_has_the_3x3_of_its_last_stages_augmented() -> None:
     """Not the stem, the shortcuts, the second convolution of a basic block, nor a 1×1."""
     bottlenecks, basics = on_meta("resnet50"), on_meta("resnet34")
 
@@ -103,14 +104,14 @@ def test_a_resnet_has_its_3x3_augmented_in_the_last_three_stages_and_nothing_els
     }
 
 
-def test_a_wide_resnet_has_the_first_convolution_of_every_block_augmented() -> None:
+def test_a_wide_resnet_has_each_first_convolution_augmented() -> None:
     model = on_meta("wide_resnet28_10", image_size=32)
 
     assert set(augmented(model)) == {f"trunk.stages.{stage}.{block}.conv1" for stage in range(3) for block in range(4)}
     assert [info["num_chs"] for info in model.feature_info] == [160, 320, 640]  # ten times 16, 32, 64
 
 
-def test_an_mnasnet_has_the_expansions_of_the_last_three_stages_augmented() -> None:
+def test_an_mnasnet_has_its_last_expansions_augmented() -> None:
     model = on_meta("mnasnet_100")
 
     places = [f"trunk.blocks.{stage}.{block}.conv_pw" for stage, n in ((4, 2), (5, 3), (6, 1)) for block in range(n)]
@@ -146,7 +147,7 @@ def test_a_batch_norm_follows_every_augmented_layer(base: str) -> None:
 
 @pytest.mark.parametrize("base", SMALL)
 @pytest.mark.parametrize("image_size", [64, (40, 72), (33, 47)], ids=str)
-def test_tables_fit_the_maps_that_layers_see_whatever_the_image(base: str, image_size: int | tuple[int, int]) -> None:
+def test_position_tables_fit_the_maps_of_their_layers(base: str, image_size: int | tuple[int, int]) -> None:
     model = build(base, image_size=image_size, largest_map=1000).eval()
     seen: dict[str, tuple[int, int]] = {}
     for name, module in augmented(model).items():
@@ -213,7 +214,7 @@ def test_arms_of_one_seed_share_the_trunk(base: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("base", SMALL)
-def test_both_counters_agree_on_what_a_network_costs(base: str) -> None:
+def test_both_counters_agree_on_a_network(base: str) -> None:
     model = build(base)
 
     cost = measure(model, 64)
@@ -268,7 +269,7 @@ def test_timm_takes_features_and_other_classes(name: str) -> None:
     assert model.get_classifier().out_features == 3
 
 
-def test_pretrained_weights_are_refused_as_long_as_there_are_none() -> None:
+def test_pretrained_weights_are_refused() -> None:
     with pytest.raises(ModelError, match=r"^aa_resnet50 has no weights to download"):
         timm.create_model("aa_resnet50", pretrained=True)
 
@@ -280,14 +281,14 @@ def test_pretrained_weights_are_refused_as_long_as_there_are_none() -> None:
         ({"kappa": 2}, "kappa 2 is above 1"),
         ({"upsilon": -0.1}, "upsilon -0.1 is below 0"),
         ({"heads": 0}, "heads 0 is not above 0"),
-        ({"width": 0.1}, "upsilon 0.1 of 16 channels is less than one for each of 8 heads; take a larger"),
+        ({"width": 0.1}, "upsilon 0.1 of 16 channels is less than one for each of 8 heads; use a larger"),
         ({"stages": 5}, "stages 5 is above 4, the number of stages of resnet50"),
         ({"pooling_heads": 5, "pooling": "attention"}, "pooling_heads 5 does not divide the pooling's width 2048"),
         ({"largest_map": 0}, "largest_map 0 is not above 0"),
     ],
     ids=str,
 )
-def test_a_mistake_is_one_sentence(options: dict[str, Any], said: str) -> None:
+def test_a_mistake_is_one_line(options: dict[str, Any], said: str) -> None:
     with pytest.raises(ModelError) as caught:
         build_model("attention_augmented", **options)
 
@@ -295,7 +296,7 @@ def test_a_mistake_is_one_sentence(options: dict[str, Any], said: str) -> None:
     assert caught.value.problems[0].startswith(f"attention_augmented: {said}")
 
 
-def test_every_base_has_a_small_member_here_or_is_of_the_same_kind_as_one() -> None:
-    kinds = {BASES[base].places for base in SMALL}
+def test_every_kind_of_base_has_a_small_member_here() -> None:
+    kinds = {BASES[base].sites for base in SMALL}
 
-    assert {base.places for base in BASES.values()} == kinds
+    assert {base.sites for base in BASES.values()} == kinds

@@ -75,7 +75,7 @@ def test_attention_equals_a_loop_over_heads_and_positions(size: tuple[int, int],
     torch.testing.assert_close(attention(x)[0], looped(attention, x[0]))
 
 
-def test_relative_logits_equal_a_loop_on_a_map_that_is_not_square() -> None:
+def test_relative_logits_equal_a_loop_on_a_rectangle() -> None:
     """Content and positions are scaled alike; rows and columns are not swapped; heads are not summed."""
     attention = branch(layer()).double()
     assert attention.positions is not None
@@ -99,7 +99,7 @@ def test_one_head_without_positions_equals_torchs_attention() -> None:
     torch.testing.assert_close(attention(images()), attention.out(expected))
 
 
-def test_without_positions_a_shuffled_image_gives_the_shuffled_result() -> None:
+def test_without_positions_shuffling_commutes_with_attention() -> None:
     """Ports that reshape without transposing mix positions with channels, and fail here."""
     attention, x = branch(layer(relative=False)), images()
     order = torch.randperm(H * W, generator=torch.Generator().manual_seed(2))
@@ -130,7 +130,7 @@ def test_the_convolution_gives_the_first_channels_and_attention_the_rest() -> No
 
 
 @pytest.mark.parametrize("kernel", [1, 3, 5])
-def test_queries_keys_and_values_come_from_one_1x1_convolution_without_bias_whatever_the_kernel(kernel: int) -> None:
+def test_queries_keys_and_values_come_from_one_1x1_convolution(kernel: int) -> None:
     module = AttentionAugmentedConv2d(C, 24, kernel, map_size=(H, W), upsilon=0.5, heads=2, min_key_channels=2)
 
     assert branch(module).qkv.weight.shape == (2 * branch(module).key_channels + 12, C, 1, 1)
@@ -150,7 +150,7 @@ def test_queries_keys_and_values_come_from_one_1x1_convolution_without_bias_what
         (96, {"kappa": 0.1, "upsilon": 0.1, "heads": 4}, (80, 8)),
     ],
 )
-def test_key_and_value_channels_are_shares_of_the_output_and_at_least_20_keys_a_head(
+def test_key_and_value_channels_are_shares_of_the_output(
     out_channels: int, options: dict[str, Any], expected: tuple[int, int]
 ) -> None:
     """κ = 2υ = 0.2 means κ = 0.2 and υ = 0.1, not κ = 2; κ belongs to keys, υ to values; both to the output."""
@@ -173,7 +173,7 @@ def test_the_layers_defaults_are_the_papers() -> None:
     st.integers(1, 8),
     st.integers(1, 20),
 )
-def test_channels_are_multiples_of_the_heads_and_never_more_than_asked(
+def test_channels_are_multiples_of_the_heads(
     out_channels: int, kappa: float, upsilon: float, heads: int, least: int
 ) -> None:
     try:
@@ -216,7 +216,7 @@ def test_tables_are_shared_by_heads_and_not_by_layers() -> None:
     }
 
 
-def test_tables_start_with_deviation_one_over_the_root_of_the_key_channels_a_head() -> None:
+def test_tables_start_with_the_documented_deviation() -> None:
     """Ports start them with deviation 1, or add the deviation to the draw."""
     torch.manual_seed(0)
     tables = RelativePositions((300, 300), 25)
@@ -226,7 +226,7 @@ def test_tables_start_with_deviation_one_over_the_root_of_the_key_channels_a_hea
         assert table.mean().item() == pytest.approx(0, abs=0.01)
 
 
-def test_with_an_upsilon_of_one_nothing_of_the_convolution_is_left() -> None:
+def test_an_upsilon_of_one_leaves_no_convolution() -> None:
     module = layer(kappa=1.0, upsilon=1.0)
 
     assert module.conv is None
@@ -234,7 +234,7 @@ def test_with_an_upsilon_of_one_nothing_of_the_convolution_is_left() -> None:
     assert module(images()).shape == (2, 24, H, W)
 
 
-def test_with_an_upsilon_of_zero_it_is_a_plain_convolution() -> None:
+def test_an_upsilon_of_zero_is_a_plain_convolution() -> None:
     module = layer(upsilon=0.0)
 
     assert params(module) == 9 * C * 24
@@ -254,7 +254,7 @@ def test_a_stride_thins_both_branches_alike(size: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize("size", [(4, 6), (5, 7)], ids=str)
-def test_pooled_attention_sees_averages_and_is_enlarged_bilinearly(size: tuple[int, int]) -> None:
+def test_pooled_attention_reads_averages_and_is_enlarged(size: tuple[int, int]) -> None:
     module, x = layer(pooled=True, map_size=size), images(size=size)
     small = F.avg_pool2d(F.pad(x, (1, 1, 1, 1)), 3, stride=2)
     seen = F.avg_pool2d(F.pad(torch.ones_like(x), (1, 1, 1, 1)), 3, stride=2)
@@ -275,7 +275,7 @@ def test_maps_of_another_size_work(size: tuple[int, int], pooled: bool) -> None:
     assert layer(pooled=pooled)(images(size=size)).shape == (2, 24, *size)
 
 
-def test_a_distance_has_the_same_vector_on_any_map_and_the_farthest_stands_for_those_beyond() -> None:
+def test_a_distance_has_the_same_vector_on_any_map() -> None:
     small, large = RelativePositions((2, 2), 4).double(), RelativePositions((4, 4), 4).double()
     query = torch.randn(1, 1, 4, 4, 4, dtype=torch.float64)
     padding = torch.tensor([0, 0, 0, 1, 2, 2, 2])  # rows of the small table for distances −3 … 3
@@ -305,7 +305,7 @@ def test_gradients_are_those_of_finite_differences() -> None:
     assert torch.autograd.gradcheck(module, images(1, (2, 3)).double().requires_grad_(), eps=1e-6)
 
 
-def test_it_runs_in_bfloat16_near_its_float32_self() -> None:
+def test_bfloat16_is_close_to_float32() -> None:
     module = layer()
     with torch.autocast("cpu", dtype=torch.bfloat16):
         out = module(images())
@@ -314,14 +314,14 @@ def test_it_runs_in_bfloat16_near_its_float32_self() -> None:
     torch.testing.assert_close(out.float(), module(images()), atol=0.1, rtol=0.1)
 
 
-def test_it_reads_channels_last_memory_as_well() -> None:
+def test_channels_last_memory_gives_the_same_result() -> None:
     module = layer()
 
     torch.testing.assert_close(module(images().contiguous(memory_format=torch.channels_last)), module(images()))
 
 
-def test_what_cannot_be_built_is_one_sentence() -> None:
-    with pytest.raises(ModelError, match=r"^upsilon 0\.1 of 24 channels is less than one for each of 3 heads; take a "):
+def test_an_impossible_layer_is_one_line() -> None:
+    with pytest.raises(ModelError, match=r"^upsilon 0\.1 of 24 channels is less than one for each of 3 heads; use a "):
         layer(upsilon=0.1)
     with pytest.raises(ModelError, match=r"^kernel_size 4 is even; .* needs an odd one$"):
         AttentionAugmentedConv2d(C, 24, 4, map_size=(H, W))

@@ -57,7 +57,7 @@ def test_the_published_checkpoints_load_exactly(variant: str, tmp_path: Path) ->
 
 @pytest.mark.skipif(not REFERENCE.is_dir(), reason="no ../shared/reference beside the checkout")
 @pytest.mark.parametrize("variant", ["s60", "s60_multi"])
-def test_translating_a_published_checkpoint_gives_our_names_and_shapes_one_to_one(variant: str) -> None:
+def test_published_names_and_shapes_translate_one_to_one(variant: str) -> None:
     with torch.device("meta"):
         own = timm.create_model(f"patchconvnet_{variant}").state_dict()
 
@@ -67,7 +67,7 @@ def test_translating_a_published_checkpoint_gives_our_names_and_shapes_one_to_on
 
 
 @pytest.mark.parametrize("pooling", POOLINGS)
-def test_a_saved_model_comes_back_with_its_weights_and_its_names(pooling: str, tmp_path: Path) -> None:
+def test_a_saved_model_is_read_with_weights_and_names(pooling: str, tmp_path: Path) -> None:
     model = tiny(pooling=pooling).eval()
     arch = {**ARCH, "pooling": pooling}
 
@@ -81,14 +81,14 @@ def test_a_saved_model_comes_back_with_its_weights_and_its_names(pooling: str, t
 
 
 @pytest.mark.parametrize("prefix", ["", "module.", "_orig_mod."])
-def test_bare_weights_of_ours_load_into_a_model(prefix: str, tmp_path: Path) -> None:
+def test_bare_weights_load_into_a_model(prefix: str, tmp_path: Path) -> None:
     model, other = tiny(seed=1), tiny(seed=2)
     save_file({f"{prefix}{name}": tensor for name, tensor in model.state_dict().items()}, tmp_path / "bare.safetensors")
 
     load_pretrained(other, tmp_path / "bare.safetensors")
 
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), other.parameters(), strict=True))
-    with pytest.raises(ModelError, match="does not say which network it holds"):
+    with pytest.raises(ModelError, match="does not describe its network"):
         load_model(tmp_path / "bare.safetensors")
 
 
@@ -119,9 +119,7 @@ def test_weights_for_other_classes_load_without_their_head(pooling: str, tmp_pat
     ],
     ids=str,
 )
-def test_a_checkpoint_of_another_size_is_refused_and_the_model_left_alone(
-    options: dict[str, object], said: str, tmp_path: Path
-) -> None:
+def test_a_checkpoint_of_another_size_changes_nothing(options: dict[str, object], said: str, tmp_path: Path) -> None:
     torch.save(tiny(**options, seed=1).state_dict(), tmp_path / "other.pth")
     model = tiny(seed=2)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
@@ -151,9 +149,7 @@ def broken_files(folder: Path) -> dict[str, Path]:
 
 
 @pytest.mark.parametrize("name", ["code.pth", "numbers.pth", "text.pth", "text.safetensors", "empty.pth", "none.pth"])
-def test_what_is_no_checkpoint_is_one_sentence_and_runs_nothing(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_that_is_no_checkpoint_is_one_line(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     broken_files(tmp_path)
 

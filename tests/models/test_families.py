@@ -1,6 +1,7 @@
 """Families: their contract, their pairing by seed, and what they say to arguments from which nothing can be built."""
 
 import json
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import pytest
@@ -9,10 +10,13 @@ from pydantic import Field
 from torch import nn
 
 import scaling
+from scaling.costs.complexity import measure
+from scaling.costs.counting.quick import quick_cost
 from scaling.models import FAMILIES, POOLINGS, build_model, check_arch, parameters
 from scaling.models.pooling import PAPER_POOLING
 from scaling.models.registry import family, seeded
-from scaling.study.errors import ModelError
+from scaling.study.errors import ModelError, PluginError
+from tests.support.families import small_member
 
 TINY: dict[str, Any] = {"width": 32, "depth": 2, "patch_size": 4, "image_size": 16, "num_classes": 5}
 
@@ -50,7 +54,7 @@ def test_every_pooling_makes_a_network_that_learns_everywhere(pooling: str, imag
 
 
 @pytest.mark.parametrize("pooling", POOLINGS)
-def test_arms_of_one_seed_have_the_same_trunk_and_the_same_head(pooling: str) -> None:
+def test_arms_of_one_seed_share_trunk_and_head(pooling: str) -> None:
     reference, model = build("average", seed=7), build(pooling, seed=7)
 
     assert same(reference.stem, model.stem)
@@ -61,7 +65,7 @@ def test_arms_of_one_seed_have_the_same_trunk_and_the_same_head(pooling: str) ->
     assert not same(model.stem, build(pooling, seed=8).stem)
 
 
-def test_a_seed_leaves_the_global_random_state_alone_and_does_not_depend_on_it() -> None:
+def test_a_seed_is_independent_of_the_global_random_state() -> None:
     torch.manual_seed(1)
     before = torch.get_rng_state()
     first = build("attention", seed=3)
@@ -101,7 +105,7 @@ def test_checking_builds_nothing_and_draws_nothing(monkeypatch: pytest.MonkeyPat
     assert torch.equal(before, torch.get_rng_state())
 
 
-def test_a_checked_architecture_is_coerced_without_defaults_and_fits_into_json() -> None:
+def test_a_checked_architecture_is_coerced_json_without_defaults() -> None:
     arch = check_arch("patchconvnet", {"width": 64.0, "depth": 2, "drop_path": 0})
 
     assert arch == {"width": 64, "depth": 2, "drop_path": 0.0}
@@ -133,7 +137,7 @@ def test_a_checked_architecture_is_coerced_without_defaults_and_fits_into_json()
     ],
     ids=str,
 )
-def test_a_value_from_which_nothing_can_be_built_is_one_sentence(arch: dict[str, Any], said: str) -> None:
+def test_an_impossible_value_is_one_line(arch: dict[str, Any], said: str) -> None:
     assert problems("patchconvnet", **{**TINY, **arch}) == [f"patchconvnet: {said}"]
     with pytest.raises(ModelError):
         build_model("patchconvnet", **{**TINY, **arch})
@@ -154,7 +158,7 @@ def test_unknown_names_come_with_the_nearest_known() -> None:
     assert "unknown pooling" in problems("patchconvnet", **TINY, pooling=["attention"])[0]
 
 
-def test_several_mistakes_are_told_at_once() -> None:
+def test_several_mistakes_are_reported_at_once() -> None:
     said = problems("patchconvnet", width=30, depht=3, pooling="avg", patch_size=3)
 
     assert len(said) == 5
@@ -162,13 +166,13 @@ def test_several_mistakes_are_told_at_once() -> None:
     assert all(line.startswith("patchconvnet: ") for line in said)
 
 
-def test_a_partial_check_tolerates_what_is_missing_but_not_what_is_wrong() -> None:
+def test_a_partial_check_tolerates_missing_parameters_only() -> None:
     assert check_arch("patchconvnet", {"width": 64}, partial=True) == {"width": 64}
     assert check_arch("patchconvnet", {"pooling": "gem"}, partial=True) == {"pooling": "gem"}
     assert problems("patchconvnet", partial=True, width=30) == ["patchconvnet: width 30 is not a multiple of 8"]
 
 
-def test_options_of_one_pooling_do_not_disturb_the_arm_without_them() -> None:
+def test_options_of_one_pooling_do_not_affect_another() -> None:
     plain, odd = build("average", seed=0), build("average", seed=0, pooling_heads=7, pooling_exponent=2.0)
 
     assert same(plain, odd)
@@ -185,7 +189,7 @@ def test_parameters_name_everything_that_can_be_set() -> None:
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_every_family_takes_what_the_data_say(name: str) -> None:
+def test_every_family_takes_what_the_data_decide(name: str) -> None:
     known = parameters(name)
 
     assert known["num_classes"].default == 1000
@@ -194,26 +198,118 @@ def test_every_family_takes_what_the_data_say(name: str) -> None:
     assert known["pooling"].annotation is str
 
 
-def test_a_new_family_is_one_decorated_function(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scaling.models.registry.FAMILIES", dict(FAMILIES))
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_member_of_every_family_classifies_and_is_paired(name: str) -> None:
+    arch = {**small_member(name), "num_classes": 5, "image_size": 32}
+    average, attention, other = (
+        build_model(name, **arch, pooling=pooling, seed=seed)
+        for pooling, seed in (("average", 3), ("attention", 3), ("average", 4))
+    )
 
-    def linear(
-        *,
-        gain: Annotated[float, Field(gt=0)] = 1.0,
-        pooling: Any = PAPER_POOLING,
-        num_classes: int = 2,
-        image_size: int = 4,
-        in_chans: int = 3,
-        seed: int | None = None,
-    ) -> nn.Module:
-        return nn.Sequential(nn.Flatten(), nn.LazyLinear(num_classes))
+    logits = attention.eval()(torch.randn(2, 3, 32, 32))
 
+    assert logits.shape == (2, 5)
+    ours, theirs, others = (
+        {key: t for key, t in model.state_dict().items() if not key.startswith("head.") and t.is_floating_point()}
+        for model in (attention, average, other)
+    )
+    assert ours.keys() == theirs.keys() == others.keys()
+    assert all(torch.equal(ours[key], theirs[key]) for key in ours)
+    assert not all(torch.equal(ours[key], others[key]) for key in ours)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_member_of_every_family_can_be_counted(name: str) -> None:
+    arch = {**small_member(name), "num_classes": 5}
+
+    counted = measure(build_model(name, **arch, image_size=32), 32)
+
+    assert counted == quick_cost(name, arch, image_size=32)
+
+
+@pytest.fixture
+def forgotten() -> Iterator[None]:
+    yield
+    FAMILIES.forget(__name__)
+
+
+def linear(
+    *,
+    gain: Annotated[float, Field(gt=0)] = 1.0,
+    pooling: Any = PAPER_POOLING,
+    num_classes: int = 2,
+    image_size: int = 4,
+    in_chans: int = 3,
+    seed: int | None = None,
+) -> nn.Module:
+    return nn.Sequential(nn.Flatten(), nn.LazyLinear(num_classes))
+
+
+@pytest.mark.usefixtures("forgotten")
+def test_a_new_family_is_one_decorated_function() -> None:
     family(linear)
 
     assert build_model("linear", gain=2)(torch.zeros(1, 3, 4, 4)).shape == (1, 2)
     assert problems("linear", gain=0) == ["linear: gain 0 is not above 0.0"]
-    with pytest.raises(ValueError, match="registered already"):
+    with pytest.raises(PluginError, match=r"family 'linear' is defined twice, in .*test_families\.py"):
         family(linear)
+
+
+@pytest.mark.usefixtures("forgotten")
+def test_a_family_that_lacks_a_parameter_is_refused() -> None:
+    def small(*, num_classes: int, image_size: int = 4, pooling: Any = PAPER_POOLING) -> nn.Module:
+        return nn.Identity()
+
+    with pytest.raises(ModelError, match=rf"^family 'small' in {__name__} lacks num_classes, in_chans, seed; every"):
+        family(small)
+    assert "small" not in FAMILIES
+
+
+def test_nested_and_flat_options_make_one_network() -> None:
+    flat = build("attention", seed=3, pooling_heads=4, pooling_width=16)
+    nested = build_model("patchconvnet", **TINY, pooling={"name": "attention", "heads": 4, "width": 16}, seed=3)
+
+    assert same(flat, nested)
+    assert flat.head.pool.heads == 4
+    assert check_arch("patchconvnet", {**TINY, "pooling": {"name": "attention", "heads": 4.0}}) == {
+        **TINY,
+        "image_size": (16, 16),
+        "pooling": "attention",
+        "pooling_heads": 4,
+    }
+    assert check_arch("patchconvnet", {"pooling": {"name": "gem"}}, partial=True) == {"pooling": "gem"}
+
+
+@pytest.mark.parametrize(
+    ("pooling", "said"),
+    [
+        (
+            {"heads": 4},
+            "pooling {'heads': 4} has no name; write it as {name: attention, heads: 4}, or as attention alone",
+        ),
+        ({"name": "attention", "head": 4}, "pooling 'attention': unknown option 'head'; did you mean 'heads'? (known"),
+        ({"name": "gem", "heads": 4}, "pooling 'gem': unknown option 'heads' (known: exponent)"),
+        ({"name": "average", "heads": 4}, "pooling 'average' has no options; leave out heads"),
+        ({"name": "attention", "heads": 5}, "pooling_heads 5 does not divide the pooling's width 32"),
+        ({"name": "attention", "heads": "4"}, "pooling_heads '4' is not a whole number"),
+        ({"name": "atention", "heads": 4}, "unknown pooling 'atention'; did you mean 'attention'"),
+        ({"name": ["attention"]}, "pooling {'name': ['attention']} has no name"),
+        ({}, "pooling {} has no name"),
+    ],
+    ids=str,
+)
+def test_a_wrong_nested_pooling_is_one_line(pooling: dict[str, Any], said: str) -> None:
+    [line] = problems("patchconvnet", **TINY, pooling=pooling)
+
+    assert line.startswith(f"patchconvnet: {said}")
+
+
+def test_an_option_with_two_values_is_one_line() -> None:
+    both = {"pooling": {"name": "attention", "heads": 4}, "pooling_heads": 2}
+
+    assert problems("patchconvnet", **TINY, **both) == [
+        "patchconvnet: pooling_heads is 2 and, inside pooling, 4; keep one of them"
+    ]
 
 
 def test_the_package_offers_the_factory() -> None:

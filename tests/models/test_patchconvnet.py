@@ -15,7 +15,7 @@ from timm.optim._param_groups import param_groups_layer_decay, param_groups_weig
 import scaling.models
 from scaling.models import build_model
 from scaling.models.checkpoints import translate
-from scaling.models.patchconvnet_variants import VARIANTS
+from scaling.models.timm_variants import PATCHCONVNETS
 from scaling.study.errors import ModelError
 from tests.support import ROOT
 
@@ -116,13 +116,13 @@ def test_parameter_counts_are_the_papers(name: str) -> None:
 
 
 def test_layer_scale_starts_as_in_the_authors_code() -> None:
-    assert VARIANTS["patchconvnet_s60"]["layer_scale"] == 1e-4
-    assert {arch["layer_scale"] for name, arch in VARIANTS.items() if "s60" not in name} == {1e-6}
+    assert PATCHCONVNETS["patchconvnet_s60"].arch["layer_scale"] == 1e-4
+    assert {one.arch["layer_scale"] for name, one in PATCHCONVNETS.items() if "s60" not in name} == {1e-6}
     model = tiny(layer_scale=0.25)
     assert {float(p.detach().unique()) for name, p in model.named_parameters() if "gamma" in name} == {0.25}
 
 
-def test_convolutions_keep_pytorchs_initialisation_and_linear_layers_of_the_head_the_papers() -> None:
+def test_only_the_head_has_the_papers_initialisation() -> None:
     model = tiny(width=128, patch_size=4)
     bound = 128**-0.5
 
@@ -133,7 +133,7 @@ def test_convolutions_keep_pytorchs_initialisation_and_linear_layers_of_the_head
     assert model.get_classifier().bias.eq(0).all()
 
 
-def test_drop_path_is_the_same_in_all_blocks_and_skips_whole_images() -> None:
+def test_drop_path_is_equal_in_all_blocks() -> None:
     model = tiny(drop_path=0.5, depth=3)
     assert [block.drop_path.drop_prob for block in model.blocks] == [0.5] * 3
 
@@ -143,7 +143,7 @@ def test_drop_path_is_the_same_in_all_blocks_and_skips_whole_images() -> None:
     assert 10 < changed.sum() < 54
 
 
-def test_gradient_checkpointing_changes_memory_not_results() -> None:
+def test_activation_checkpointing_changes_memory_not_results() -> None:
     model = tiny()
     excite(model)
     x = torch.randn(2, 3, 32, 32)
@@ -155,23 +155,23 @@ def test_gradient_checkpointing_changes_memory_not_results() -> None:
     torch.testing.assert_close(actual, expected)
 
 
-def test_the_frugal_branch_has_the_same_result_and_the_same_gradients() -> None:
+def test_the_memory_efficient_branch_has_the_same_gradients() -> None:
     block = tiny(width=16).blocks[0].double()
     excite(block)
     x = torch.randn(2, 3, 5, 16, dtype=torch.float64, requires_grad=True)
     inputs = [x, *block.parameters()]
 
-    plainly, frugally = block.branch(x), block.frugal_branch(x)
+    plainly, efficient = block.branch(x), block.memory_efficient_branch(x)
 
-    torch.testing.assert_close(frugally, plainly)
+    torch.testing.assert_close(efficient, plainly)
     weights = torch.randn_like(plainly)
     torch.testing.assert_close(
-        torch.autograd.grad((frugally * weights).sum(), inputs), torch.autograd.grad((plainly * weights).sum(), inputs)
+        torch.autograd.grad((efficient * weights).sum(), inputs), torch.autograd.grad((plainly * weights).sum(), inputs)
     )
 
 
 @pytest.mark.parametrize("autocast", [False, True])
-def test_the_frugal_branch_keeps_at_most_seven_tenths_of_the_plain_implementation(autocast: bool) -> None:
+def test_the_memory_efficient_branch_keeps_at_most_seven_tenths(autocast: bool) -> None:
     block, other = tiny(width=64).blocks[0], plain().Block(64, 0.0, 1e-4)
     x = torch.randn(8, 16, 16, 64)
 
@@ -188,24 +188,26 @@ def test_the_frugal_branch_keeps_at_most_seven_tenths_of_the_plain_implementatio
             assert result.requires_grad
         return sum(sizes.values())
 
-    ours = kept(lambda x: x + block.frugal_branch(x), x)
+    ours = kept(lambda x: x + block.memory_efficient_branch(x), x)
     theirs = kept(other, x.flatten(1, 2), (16, 16))
 
     assert ours <= 0.7 * theirs
 
 
-def test_in_half_precision_the_trunk_adds_up_in_single() -> None:
+def test_in_half_precision_the_trunk_sums_in_float32() -> None:
     model = tiny(width=16, layer_scale=0.5)
 
     with torch.autocast("cpu", torch.bfloat16):
         x = model.stem(torch.randn(2, 3, 32, 32))
-        frugally, plainly = (x + branch(x) for branch in (model.blocks[0].frugal_branch, model.blocks[0].branch))
+        efficient, plainly = (
+            x + branch(x) for branch in (model.blocks[0].memory_efficient_branch, model.blocks[0].branch)
+        )
         logits = model(torch.randn(2, 3, 32, 32))
 
-    assert {x.dtype, frugally.dtype, plainly.dtype} == {torch.float32}
-    torch.testing.assert_close(frugally, plainly, rtol=0.02, atol=1e-4)
+    assert {x.dtype, efficient.dtype, plainly.dtype} == {torch.float32}
+    torch.testing.assert_close(efficient, plainly, rtol=0.02, atol=1e-4)
     parameters = list(model.blocks[0].parameters())
-    ours, theirs = (torch.autograd.grad(y.square().sum(), parameters) for y in (frugally, plainly))
+    ours, theirs = (torch.autograd.grad(y.square().sum(), parameters) for y in (efficient, plainly))
     for one, other in zip(ours, theirs, strict=True):
         torch.testing.assert_close(one, other, rtol=0.1, atol=0.03 * other.abs().max().item())
     logits.float().sum().backward()
@@ -222,8 +224,8 @@ def test_no_transpose_is_copied_between_stem_and_pooling() -> None:
         assert x.is_contiguous()
 
 
-@pytest.mark.parametrize("name", VARIANTS)
-def test_every_variant_behaves_as_timms_models_do(name: str) -> None:
+@pytest.mark.parametrize("name", PATCHCONVNETS)
+def test_every_variant_behaves_like_timms_models(name: str) -> None:
     small: dict[str, Any] = {"depth": 4, "width": 16, "num_classes": 7}
     model = timms(name, **small)
     x = torch.randn(2, 3, 32, 64)
@@ -276,7 +278,7 @@ def test_intermediate_maps_are_those_after_the_blocks() -> None:
     torch.testing.assert_close(alone[0], maps[0].permute(0, 3, 1, 2))
 
 
-def test_the_features_of_a_pruned_network_are_those_of_the_whole() -> None:
+def test_a_pruned_network_keeps_its_features() -> None:
     whole = timms("patchconvnet_s60", depth=4, width=16)
     pruned = timms("patchconvnet_s60", features_only=True, out_indices=(1,), depth=4, width=16)
     pruned.model.load_state_dict(whole.state_dict(), strict=False)
@@ -286,7 +288,7 @@ def test_the_features_of_a_pruned_network_are_those_of_the_whole() -> None:
     assert len(pruned.model.blocks) == 2
 
 
-def test_timms_optimiser_groups_leave_tokens_and_scales_undecayed_and_follow_depth() -> None:
+def test_timms_optimiser_groups_follow_depth_and_weight_decay() -> None:
     model = timms("patchconvnet_s60", depth=2, width=16)
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     undecayed, decayed = (
@@ -301,7 +303,7 @@ def test_timms_optimiser_groups_leave_tokens_and_scales_undecayed_and_follow_dep
     assert layers == {0.125, 0.25, 0.5, 1.0}  # stem, two blocks, head
 
 
-def test_asking_timm_for_pretrained_weights_says_what_to_do_instead() -> None:
+def test_pretrained_weights_of_timm_are_refused_with_advice() -> None:
     with pytest.raises(ModelError, match=r"patchconvnet_b60 has no weights to download.*load_pretrained"):
         timms("patchconvnet_b60", pretrained=True, depth=1)
 
@@ -318,6 +320,6 @@ def test_a_file_of_the_authors_loads_through_timm(tmp_path: Path) -> None:
     torch.testing.assert_close(model(x), other(x), rtol=1e-4, atol=1e-5)
 
 
-def test_the_variants_are_known_to_timm_by_importing_the_package() -> None:
+def test_importing_the_package_registers_the_variants() -> None:
     assert scaling.models.FAMILIES["patchconvnet"]
-    assert set(timm.list_models("patchconvnet_*")) == set(VARIANTS)
+    assert set(timm.list_models("patchconvnet_*")) == set(PATCHCONVNETS)

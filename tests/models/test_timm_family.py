@@ -11,9 +11,9 @@ from torch import nn
 
 from scaling.costs.complexity import measure
 from scaling.models import build_model, check_arch
+from scaling.models.meta import on_meta as meta
 from scaling.models.registry import seeded
 from scaling.models.timm_family import TimmNetwork
-from scaling.models.timm_scaling import on_meta as meta
 from scaling.models.timm_scaling import scaled
 from scaling.study.errors import ModelError
 
@@ -117,7 +117,7 @@ def test_more_than_forty_families_are_tried() -> None:
 
 
 @pytest.mark.parametrize("name", SWEPT)
-def test_with_average_pooling_a_network_is_timms_own_and_attention_learns_on_its_map(name: str) -> None:
+def test_average_is_timms_network_and_attention_learns(name: str) -> None:
     ours, theirs, x = build(name, "average").eval(), own(name).eval(), images(name)
 
     with torch.no_grad():
@@ -140,7 +140,7 @@ def test_with_average_pooling_a_network_is_timms_own_and_attention_learns_on_its
 
 @pytest.mark.parametrize("name", ["resnet10t", "mobilenetv3_small_050", "convnext_atto", "efficientvit_b0"])
 @pytest.mark.parametrize("pooling", ["max", "attention_multiclass", "attention_average"])
-def test_any_pooling_fits_whatever_lies_between_it_and_the_classifier(name: str, pooling: str) -> None:
+def test_any_pooling_fits_any_layers_behind_it(name: str, pooling: str) -> None:
     """Class tokens go through the network's own layers one by one; a wider vector is brought to their width first."""
     model = build(name, pooling, image_size=(64, 96))
 
@@ -152,7 +152,7 @@ def test_any_pooling_fits_whatever_lies_between_it_and_the_classifier(name: str,
     assert model.no_weight_decay() <= {n for n, _ in model.named_parameters()}
 
 
-def test_class_tokens_pass_the_networks_own_layers_as_vectors_do() -> None:
+def test_class_tokens_pass_the_networks_own_layers() -> None:
     model = build("mobilenetv3_small_050", "attention_multiclass").eval()
     tokens = torch.randn(2, 5, model.num_features)
 
@@ -170,13 +170,13 @@ def test_arms_of_one_seed_share_trunk_and_classifier(name: str) -> None:
         assert torch.equal(a, b)
 
 
-def test_an_attended_vector_is_normalised_once_by_the_network_or_by_the_head() -> None:
+def test_an_attended_vector_is_normalised_once() -> None:
     assert isinstance(build("resnet10t").head.norm, nn.LayerNorm)
     assert isinstance(build("resnet10t", "average").head.norm, nn.Identity)
     assert isinstance(build("convnext_atto").head.norm, nn.Identity)
 
 
-def test_the_papers_block_on_2048_channels_can_be_made_narrow() -> None:
+def test_the_papers_block_can_be_narrowed() -> None:
     plain, whole, narrow = (
         params(on_meta("resnet50", **options))
         for options in ({}, {"pooling": "attention"}, {"pooling": "attention", "pooling_width": 512})
@@ -195,14 +195,14 @@ def test_vgg_is_cut_before_its_fully_connected_layers() -> None:
     assert params(model) == params(cast(Any, model.trunk).features) + 513 * 5
 
 
-def test_a_network_whose_maps_are_channels_last_is_read_as_such() -> None:
+def test_channels_last_networks_are_recognised() -> None:
     model = build("mambaout_femto")
 
     assert model.cut.is_channels_last
     assert model.forward_features(images("mambaout_femto")).shape == (2, 2, 2, model.num_features)
 
 
-def test_both_counters_agree_and_average_costs_what_timms_own_costs() -> None:
+def test_average_costs_the_same_as_timms_network() -> None:
     ours, theirs = measure(build("resnet10t", "average"), 64), measure(own("resnet10t"), 64)
 
     assert (ours.params, ours.macs, ours.training_macs) == (theirs.params, theirs.macs, theirs.training_macs)
@@ -212,7 +212,8 @@ def test_both_counters_agree_and_average_costs_what_timms_own_costs() -> None:
 @pytest.mark.parametrize("name", MULTIPLIED)
 def test_width_and_depth_multiply_what_timm_builds(name: str) -> None:
     def size(width: float, depth: float) -> int:
-        return params(meta(scaled(name, width=width, depth=depth), num_classes=0, in_chans=3))
+        entry = scaled(name, width=width, depth=depth)
+        return params(meta(lambda: entry(num_classes=0, in_chans=3)))
 
     plain = size(1, 1)
 
@@ -223,7 +224,7 @@ def test_width_and_depth_multiply_what_timm_builds(name: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["ghostnet_100", "lcnet_100", "mnasnet_100"])
-def test_some_networks_have_a_width_multiplier_alone(name: str) -> None:
+def test_some_networks_have_only_a_width_multiplier(name: str) -> None:
     assert params(on_meta(name, width=0.5)) < 0.5 * params(on_meta(name))
     with pytest.raises(ModelError, match=f"timm: {name} has a width multiplier in timm, but none for its depth"):
         on_meta(name, depth=2)
@@ -255,7 +256,7 @@ def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, torch.
 
 
 @pytest.mark.parametrize(("pooling", "classes"), [("average", 5), ("attention", 5), ("attention", 9)])
-def test_pretrained_trunks_stay_loaded_and_pooling_and_head_are_new(
+def test_pretrained_trunks_are_kept_under_a_new_head(
     weights: dict[str, torch.Tensor], pooling: str, classes: int
 ) -> None:
     model = build("resnet10t", pooling, pretrained=True, num_classes=classes)
@@ -269,7 +270,7 @@ def test_pretrained_trunks_stay_loaded_and_pooling_and_head_are_new(
         assert torch.equal(ours, new)
 
 
-def test_with_average_and_the_same_classes_a_pretrained_network_is_whole(weights: dict[str, torch.Tensor]) -> None:
+def test_with_average_a_pretrained_network_is_complete(weights: dict[str, torch.Tensor]) -> None:
     theirs = own("resnet10t", num_classes=9).eval()
     theirs.load_state_dict(weights)
 
@@ -278,16 +279,16 @@ def test_with_average_and_the_same_classes_a_pretrained_network_is_whole(weights
     torch.testing.assert_close(ours(images("resnet10t")), theirs(images("resnet10t")))
 
 
-def test_pretrained_weights_meet_images_of_other_channels(weights: dict[str, torch.Tensor]) -> None:
+def test_pretrained_weights_adapt_to_other_image_channels(weights: dict[str, torch.Tensor]) -> None:
     model = build("resnet10t", pretrained=True, in_chans=1)
 
     assert model(torch.randn(2, 1, 64, 64)).shape == (2, 5)
 
 
-def test_weights_that_cannot_be_read_are_one_sentence(weights: dict[str, torch.Tensor]) -> None:
+def test_unreadable_weights_are_one_line(weights: dict[str, torch.Tensor]) -> None:
     timm.models._registry._model_pretrained_cfgs["resnet10t"].file = "/nowhere/weights.pth"
 
-    with pytest.raises(ModelError, match=r"^timm: the weights of resnet10t cannot be had: ") as caught:
+    with pytest.raises(ModelError, match=r"^timm: the weights of resnet10t cannot be loaded: ") as caught:
         build("resnet10t", pretrained=True)
     assert len(caught.value.problems) == 1
     assert "\n" not in str(caught.value)
@@ -314,7 +315,10 @@ def test_weights_that_cannot_be_read_are_one_sentence(weights: dict[str, torch.T
         ),
         ({"name": "nfnet_f0", "width": 0.1}, "nfnet_f0 cannot be built so by timm: "),
         ({"name": "densenet121", "drop_path": 0.1}, "densenet121 cannot be built so by timm: "),
-        ({"name": "resnet10t", "width": 2, "pretrained": True}, "pretrained weights exist at width 1 and depth 1 only"),
+        (
+            {"name": "resnet10t", "width": 2, "pretrained": True},
+            "pretrained weights exist only for width 1 and depth 1",
+        ),
         (
             {"name": "resnet10t", "pooling_heads": 7, "pooling": "attention"},
             "pooling_heads 7 does not divide the pooli",
@@ -322,7 +326,7 @@ def test_weights_that_cannot_be_read_are_one_sentence(weights: dict[str, torch.T
     ],
     ids=str,
 )
-def test_a_mistake_is_one_sentence_and_nothing_is_built(arch: dict[str, Any], said: str) -> None:
+def test_a_mistake_is_one_line_and_builds_nothing(arch: dict[str, Any], said: str) -> None:
     with pytest.raises(ModelError) as caught:
         check_arch("timm", arch)
 
@@ -330,7 +334,7 @@ def test_a_mistake_is_one_sentence_and_nothing_is_built(arch: dict[str, Any], sa
     assert caught.value.problems[0].startswith(f"timm: {said}")
 
 
-def test_a_network_that_attends_already_is_refused() -> None:
+def test_a_network_with_attention_pooling_is_refused() -> None:
     with pytest.raises(ModelError, match="does more than average its map before its classifier"):
         build("patchconvnet_s60")
 

@@ -1,4 +1,4 @@
-"""Bad input: whatever became of a study, the report that is possible is written, and says what is missing and why."""
+"""Bad input: a damaged study gives the report that is possible, with the reasons for what is missing."""
 
 import json
 import math
@@ -32,7 +32,7 @@ def unscored(record: Record) -> Record:
 
 
 def diverging(record: Record) -> Record:
-    """A finished trial whose losses are no numbers, and whose accuracies are."""
+    """A finished trial whose losses are NaN and whose accuracies are numbers."""
     assert record.scores
     curve = [epoch.model_copy(update={"val_loss": NAN, "train_loss": math.inf}) for epoch in record.curve]
     return record.model_copy(update={"curve": curve, "scores": record.scores.model_copy(update={"test_loss": NAN})})
@@ -49,7 +49,7 @@ STATES: dict[str, tuple[list[Record], str]] = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("state", STATES)
-def test_a_study_in_any_state_gives_a_page_that_says_what_is_missing(tmp_path: Path, state: str) -> None:
+def test_a_study_in_any_state_gives_a_page(tmp_path: Path, state: str) -> None:
     records, said = STATES[state]
 
     report = write_report(write(tmp_path / "results" / "pools", records), tmp_path / "reports")
@@ -71,26 +71,26 @@ DAMAGE: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "torn": (lambda content: content[: len(content) // 2], "cannot be read"),
     "empty": (lambda _: b"", "cannot be read"),
     "no text": (lambda _: b"\x80\x00\xff" * 9, "cannot be read"),
-    "a list": (lambda _: b"[1, 2]", "is not a whole record"),
+    "a list": (lambda _: b"[1, 2]", "is not a complete record"),
     "newer": (change(schema=99), "has schema 99, this version reads up to"),
-    "words for numbers": (change(scores={"test_accuracy": "high"}), "is not a whole record: scores"),
-    "an infinite score": (change_scores(test_accuracy="Infinity"), "says what cannot be: test_accuracy inf is no"),
-    "a score above all": (change_scores(val_top5=250), "says what cannot be: val_top5 250 is no percentage"),
-    "a score below nothing": (change_scores(test_accuracy=-3), "says what cannot be: test_accuracy -3 is no"),
+    "words for numbers": (change(scores={"test_accuracy": "high"}), "is not a complete record: scores"),
+    "an infinite score": (change_scores(test_accuracy="Infinity"), "has an impossible value: test_accuracy inf is not"),
+    "a score above all": (change_scores(val_top5=250), "has an impossible value: val_top5 250 is not a percentage"),
+    "a score below nothing": (change_scores(test_accuracy=-3), "has an impossible value: test_accuracy -3 is not"),
     "a cost below nothing": (
         lambda content: change(cost=json.loads(content)["cost"] | {"macs": -5})(content),
-        "says what cannot be: macs is -5",
+        "has an impossible value: macs is -5",
     ),
-    "endless time": (change(train_seconds="Infinity"), "says what cannot be: train_seconds is inf"),
-    "a seed of 80 bits": (change(seed=2**80), "says what cannot be: seed 1208925819614629174706176"),
+    "endless time": (change(train_seconds="Infinity"), "has an impossible value: train_seconds is inf"),
+    "a seed of 80 bits": (change(seed=2**80), "has an impossible value: seed 1208925819614629174706176"),
     "brackets": (lambda _: b"[" * 100_000, "cannot be read"),
-    "no key": (change(key=None), "is not a whole record: key"),
-    "a status nobody knows": (change(status="paused"), "is not a whole record: status"),
+    "no key": (change(key=None), "is not a complete record: key"),
+    "a status nobody knows": (change(status="paused"), "is not a complete record: status"),
 }
 
 
 @pytest.mark.parametrize("kind", DAMAGE)
-def test_a_damaged_record_is_named_and_left_out_of_a_report_and_stops_a_sweep(tmp_path: Path, kind: str) -> None:
+def test_a_report_leaves_a_damaged_record_out_and_a_sweep_stops(tmp_path: Path, kind: str) -> None:
     study = write(tmp_path / "pools", EVERYTHING)
     damage, said = DAMAGE[kind]
     path = study / "records" / f"{EVERYTHING[0].key}.json"
@@ -115,7 +115,7 @@ def test_both_ways_of_reading_agree(tmp_path: Path) -> None:
 
 def test_losses_that_are_no_numbers_come_back_as_they_were(tmp_path: Path) -> None:
     path = write_record(tmp_path, diverging(EVERYTHING[0]))
-    json.loads(path.read_bytes(), parse_constant=pytest.fail)  # NaN is no JSON
+    json.loads(path.read_bytes(), parse_constant=pytest.fail)  # JSON has no NaN
 
     for records in (read_what_can_be(tmp_path).records, read_records(tmp_path)):
         (record,) = records
@@ -124,7 +124,7 @@ def test_losses_that_are_no_numbers_come_back_as_they_were(tmp_path: Path) -> No
         assert record.scores.test_accuracy == EVERYTHING[0].scores.test_accuracy if EVERYTHING[0].scores else False
         assert [epoch.train_loss for epoch in record.curve] == [math.inf] * TRUTH.epochs
     content = json.loads(path.read_bytes())
-    content["scores"]["test_loss"] = content["curve"][0]["val_loss"] = None  # as an earlier version wrote it
+    content["scores"]["test_loss"] = content["curve"][0]["val_loss"] = None  # as written by an earlier version
     path.write_bytes(json.dumps(content).encode())
 
     assert read_what_can_be(tmp_path).left_out == []
@@ -151,8 +151,8 @@ def test_the_page_and_the_terminal_name_what_was_left_out(tmp_path: Path, capsys
     [
         ('{"schema": 99}', "has schema 99, this version reads up to"),
         ("{", "the study cannot be reported without it"),
-        ("[]", "is not a whole study: Input should be"),
-        ('{"schema": 1, "name": "pools"}', "is not a whole study"),
+        ("[]", "is not a complete study: Input should be"),
+        ('{"schema": 1, "name": "pools"}', "is not a complete study"),
     ],
 )
 def test_a_study_file_that_cannot_be_read_is_one_line(
@@ -170,7 +170,7 @@ def test_a_study_file_that_cannot_be_read_is_one_line(
     assert not (tmp_path / "reports").exists()
 
 
-def test_a_place_for_the_report_that_is_a_file_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_output_path_that_is_a_file_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(tmp_path / "results" / "pools", EVERYTHING)
     (tmp_path / "taken").write_text("a file")
 
@@ -178,6 +178,6 @@ def test_a_place_for_the_report_that_is_a_file_is_one_line(tmp_path: Path, capsy
         assert main(["pools", "--results", str(tmp_path / "results"), "--out", str(tmp_path / out)]) == 2
 
         error = capsys.readouterr().err
-        assert error.startswith(f"error: {tmp_path / out / 'pools'} cannot be made: ")
+        assert error.startswith(f"error: {tmp_path / out / 'pools'} cannot be created: ")
         assert error.count("\n") == 1
     assert (tmp_path / "taken").read_text() == "a file"

@@ -1,4 +1,4 @@
-"""The page in a real browser: it starts without a complaint or a request, and does what its controls promise."""
+"""The page in a real browser: it starts without requests or errors, and its controls work."""
 
 import csv
 import io
@@ -20,7 +20,7 @@ from tests.support.studies import Truth, describe, failed, simulated_records, wr
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.xdist_group("browser"),  # which one process starts
+    pytest.mark.xdist_group("browser"),  # one process runs all of it
     pytest.mark.skipif(BROWSER is None, reason="needs chromium"),
 ]
 TRUTH = Truth(depths=(2, 4, 8), widths=(32, 64), seeds=3, effect=1.0, test_examples=500, epochs=6)
@@ -48,7 +48,7 @@ def reported(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def shared(chromium: sync_api.Browser, reported: Path) -> Iterator[Seen]:
-    """The page of a whole study on a wide screen; whatever the tests do, nothing is asked for or complained of."""
+    """The page of a whole study on a wide screen; no test may cause a request or a console message."""
     seen = opened(chromium, reported)
     yield seen
     asked = [url for url in seen.requests if not url.startswith(("data:", "blob:", reported.as_uri()))]
@@ -59,7 +59,7 @@ def shared(chromium: sync_api.Browser, reported: Path) -> Iterator[Seen]:
 
 @pytest.fixture
 def seen(shared: Seen) -> Seen:
-    """The page as it was when it started: no filter, no arm hidden, the first cost and score."""
+    """The page in its initial state: no filter, no hidden arm, the first cost and score."""
     shared.page.mouse.move(0, 0)
     shared.page.emulate_media(media="screen")
     shared.page.click("#trials-clear")
@@ -71,15 +71,15 @@ def seen(shared: Seen) -> Seen:
     return shared
 
 
-def test_the_page_starts_without_a_request_or_a_complaint_and_draws_all_models(seen: Seen) -> None:
+def test_the_page_starts_without_requests_and_draws_all_models(seen: Seen) -> None:
     assert seen.drawn() == 12
     assert "12 models drawn, 35 single trials drawn" in seen.text("#explore-said")
-    assert not seen.page.locator("#accuracy_by_macs").is_visible()  # the drawn one makes way for the live one
+    assert not seen.page.locator("#accuracy_by_macs").is_visible()  # the interactive figure replaces the static one
     assert seen.page.locator("#curves-plot .scatterlayer path.js-line").count() >= 4
     assert seen.page.locator("#predicted-plot .point").count() == 12
 
 
-def test_pointing_at_a_model_shows_its_whole_config_and_its_rows(seen: Seen) -> None:
+def test_pointing_at_a_model_shows_its_config_and_rows(seen: Seen) -> None:
     at = seen.hover()
 
     shown = seen.text("#explore-tip")
@@ -108,7 +108,7 @@ def test_a_row_points_at_its_dot(seen: Seen) -> None:
     assert seen.rows()[4][0] in seen.text("#explore-details")
 
 
-def test_the_legend_hides_an_arm_in_every_figure_and_brings_it_back(seen: Seen) -> None:
+def test_the_legend_hides_and_shows_an_arm_in_every_figure(seen: Seen) -> None:
     arm = seen.page.locator("#explore-legend button").nth(1)
 
     arm.click()
@@ -140,10 +140,10 @@ def test_another_cost_changes_the_axis_and_it_can_be_linear(seen: Seen) -> None:
 def test_the_figures_zoom_and_go_back(seen: Seen) -> None:
     for _ in range(4):
         seen.page.click("#explore-tools button[aria-label='Zoom in']")
-    sync_api.expect(seen.page.locator("#explore-said")).to_contain_text("in this part, of 12")
+    sync_api.expect(seen.page.locator("#explore-said")).to_contain_text("in this view, of 12")
 
     seen.page.get_by_role("button", name="Reset").first.click()
-    sync_api.expect(seen.page.locator("#explore-said")).not_to_contain_text("in this part")
+    sync_api.expect(seen.page.locator("#explore-said")).not_to_contain_text("in this view")
 
 
 def test_the_table_sorts_by_every_column(seen: Seen) -> None:
@@ -159,7 +159,7 @@ def test_the_table_sorts_by_every_column(seen: Seen) -> None:
     seen.page.click("#trials-head th[data-column='test_accuracy'] button")
     assert seen.column("test_accuracy") == [f"{value:.2f}" for value in best[::-1][:25]]
     seen.page.get_by_role("button", name="Next").click()
-    assert seen.column("test_accuracy")[-1] == "–"  # missing comes last, whichever way
+    assert seen.column("test_accuracy")[-1] == "–"  # missing values sort last in both directions
 
 
 FILTERS: dict[str, Callable[[Record], object]] = {
@@ -175,9 +175,7 @@ FILTERS: dict[str, Callable[[Record], object]] = {
 }
 
 
-def test_learning_rates_that_differ_are_a_column_and_sort_as_numbers(
-    chromium: sync_api.Browser, tmp_path: Path
-) -> None:
+def test_different_learning_rates_are_a_column_sorted_by_number(chromium: sync_api.Browser, tmp_path: Path) -> None:
     rates = [0.003, 0.0003, 0.00003]
     records = [
         record.model_copy(update={"config": {**record.config, "recipe": {"learning_rate": rates[number % 3]}}})
@@ -208,13 +206,13 @@ def test_the_filter_keeps_what_fits_in_table_and_figures(seen: Seen) -> None:
         sync_api.expect(seen.page.locator("#trials-said")).to_contain_text(said)
         assert len(seen.column("key")) == min(25, len(wanted))
         assert set(seen.column("key")) <= {record.key for record in wanted}
-        assert seen.drawn() == len({(record.arm, str(record.cell)) for record in wanted})  # each has another seed
+        assert seen.drawn() == len({(record.arm, str(record.cell)) for record in wanted})  # each has a different seed
 
 
 def test_a_filter_on_an_unknown_column_says_so(seen: Seen) -> None:
     seen.page.fill("#trials-query", "deepth=4")
 
-    sync_api.expect(seen.page.locator("#trials-said")).to_contain_text("no column is called “deepth”")
+    sync_api.expect(seen.page.locator("#trials-said")).to_contain_text("there is no column “deepth”")
 
 
 def test_the_whole_data_can_be_kept_as_csv(seen: Seen) -> None:
@@ -234,7 +232,7 @@ def test_the_whole_data_can_be_kept_as_csv(seen: Seen) -> None:
         assert float(row["test_accuracy"] or "nan") == pytest.approx(accuracy, rel=1e-6, nan_ok=True)
 
 
-def test_the_tab_key_reaches_every_control_and_each_shows_that_it_is_reached(seen: Seen) -> None:
+def test_the_tab_key_reaches_every_control_with_a_visible_focus(seen: Seen) -> None:
     reached, plain = [], []
     seen.page.focus("a.skip")
     for _ in range(140):
@@ -244,7 +242,7 @@ def test_the_tab_key_reaches_every_control_and_each_shows_that_it_is_reached(see
             "e => [e.id || e.getAttribute('href') || e.dataset.column || e.textContent.slice(0, 30),"
             " getComputedStyle(e).outlineStyle !== 'none']", found
         )  # fmt: skip
-        if name.startswith("\nTo the verdict"):  # the page itself: once around
+        if name.startswith("\nSkip to the verdict"):  # back at the start of the page
             break
         reached.append(name)
         if not outline:
@@ -273,14 +271,14 @@ def test_the_arrow_keys_go_through_models_and_rows(seen: Seen) -> None:
     assert int(row.get_attribute("aria-rowindex") or -1) == before + 1
 
 
-def test_nothing_sticks_out_of_a_phone_and_dark_mode_is_dark(seen: Seen) -> None:
+def test_the_page_fits_a_phone_and_has_a_dark_mode(seen: Seen) -> None:
     for width, dark in ((360, True), (360, False), (500, False), (1000, True), (1280, False)):
         seen.page.set_viewport_size({"width": width, "height": 900})
         seen.page.emulate_media(color_scheme="dark" if dark else "light")
 
         assert seen.page.evaluate("() => document.documentElement.scrollWidth") <= width
         assert (_brightness(seen, "html", "backgroundColor") < 150) == dark
-        for _ in range(40):  # the figures follow at once, but are drawn anew for it
+        for _ in range(40):  # the figures follow after a redraw
             if (_brightness(seen, "#explore-plot .xtitle", "fill") > 450) == dark:
                 break
             seen.page.wait_for_timeout(50)
@@ -348,7 +346,7 @@ def test_a_page_with_next_to_nothing_starts_all_the_same(chromium: sync_api.Brow
     seen.page.context.close()
 
 
-def test_the_difference_at_equal_cost_follows_the_cost_and_the_legend(seen: Seen) -> None:
+def test_the_difference_at_equal_cost_follows_cost_and_legend(seen: Seen) -> None:
     assert "At equal MACs" in seen.text("#equal-said")
     assert seen.axis("equal") == "MACs per image"
 
@@ -359,7 +357,7 @@ def test_the_difference_at_equal_cost_follows_the_cost_and_the_legend(seen: Seen
     assert seen.text("#equal-said") == ""
 
 
-def test_published_numbers_are_marks_of_their_own_that_tell_their_source_and_can_be_hidden(
+def test_published_numbers_have_marks_with_a_source_and_can_be_hidden(
     chromium: sync_api.Browser, tmp_path: Path
 ) -> None:
     series = read_references("patchconvnet")
@@ -389,9 +387,7 @@ def test_published_numbers_are_marks_of_their_own_that_tell_their_source_and_can
     assert seen.complaints == []
 
 
-def test_of_many_models_a_part_is_drawn_with_all_of_the_fronts_and_the_table_has_every_trial(
-    chromium: sync_api.Browser, tmp_path: Path
-) -> None:
+def test_many_models_are_sampled_but_fronts_and_table_are_whole(chromium: sync_api.Browser, tmp_path: Path) -> None:
     truth = Truth(depths=tuple(range(2, 38)), widths=tuple(range(16, 176, 4)), seeds=1, epochs=2)
     records = simulated_records(truth)
     page = laid_out(tmp_path, records, describe(records, truth, "pools"))

@@ -1,4 +1,4 @@
-"""Reports: one self-contained page that says what the records say, whatever became of the study."""
+"""Reports: the command, its files and its messages."""
 
 import csv
 import dataclasses
@@ -11,7 +11,8 @@ import pytest
 import yaml
 
 from scaling.report import main
-from scaling.report.figures import PLOTS
+from scaling.report.analysis.analysis import analyse
+from scaling.report.figures import FIGURES
 from scaling.report.references import known_references, read_references
 from scaling.report.tables import TABLES
 from scaling.report.write import write_report
@@ -36,15 +37,17 @@ def reported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "reports" / "pools"
 
 
-def test_a_report_is_a_page_with_every_figure_and_table_beside_it(reported: Path) -> None:
+def test_a_report_is_a_page_with_figures_and_tables(reported: Path) -> None:
     files = {str(path.relative_to(reported)) for path in reported.rglob("*") if path.is_file()}
 
-    figures = {f"figures/{name}.{kind}" for name in PLOTS for kind in ("png", "svg", "pdf")}
+    analysis = analyse(describe(EVERYTHING, TRUTH), EVERYTHING)
+    drawn = [name for name in FIGURES if FIGURES[name](analysis) is not None]
+    figures = {f"figures/{name}.{kind}" for name in drawn for kind in ("png", "svg", "pdf")}
     tables = {f"tables/{name}.{kind}" for name in TABLES for kind in ("csv", "md", "tex")}
     assert files == {"index.html", "space.yaml", "verdict.json", *figures, *tables}
 
 
-def test_the_command_ends_with_the_verdict_and_the_path_of_the_page(
+def test_the_command_prints_the_verdict_and_the_page(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(tmp_path / "results" / "pools", EVERYTHING)
@@ -60,7 +63,7 @@ def test_the_command_ends_with_the_verdict_and_the_path_of_the_page(
 
 
 @pytest.mark.slow
-def test_equal_records_give_equal_files_and_a_new_report_replaces_the_old(tmp_path: Path) -> None:
+def test_equal_records_give_equal_files_in_place_of_old_ones(tmp_path: Path) -> None:
     study = write(tmp_path / "results" / "pools", EVERYTHING)
 
     def files() -> dict[str, bytes]:
@@ -86,7 +89,7 @@ def test_tables_hold_the_numbers_of_the_records(reported: Path) -> None:
     assert markdown.count("\n| depth=") == 4
 
 
-def test_the_space_that_is_written_is_the_space_that_was_asked(reported: Path) -> None:
+def test_the_written_space_is_that_of_the_study(reported: Path) -> None:
     space = yaml.safe_load((reported / "space.yaml").read_text())
 
     assert space["axes"] == {"depth": [2, 4], "width": [32, 64]}
@@ -143,9 +146,7 @@ def test_without_any_study_the_command_says_what_to_do(tmp_path: Path, capsys: p
     assert "run `python -m scaling.sweep` first" in capsys.readouterr().err
 
 
-def test_a_damaged_study_does_not_keep_the_others_from_being_reported(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_damaged_study_does_not_stop_the_other_reports(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(tmp_path / "results" / "good", [])
     bad = write(tmp_path / "results" / "bad", EVERYTHING[:1])
     (bad / "study.json").write_text("{")
@@ -167,7 +168,7 @@ def test_every_published_series_names_its_source_and_gives_plausible_costs(name:
         assert point.source
         assert point.params
         assert point.macs
-        assert 0.5 < point.macs / point.params < 1000  # a weight is used at least once, or nearly so
+        assert 0.5 < point.macs / point.params < 1000  # nearly every weight is used at least once
 
 
 @pytest.mark.parametrize(
@@ -175,7 +176,7 @@ def test_every_published_series_names_its_source_and_gives_plausible_costs(name:
     [
         (["--reference", "patchconvnett"], "did you mean 'patchconvnet'?"),
         (["--baseline", "nothing"], "unknown study 'nothing'"),
-        (["--name", "x"], "--name and --arm belong to --import"),
+        (["--name", "x"], "--name and --arm need --import"),
     ],
 )
 def test_an_option_that_means_nothing_is_one_line(

@@ -1,4 +1,4 @@
-"""The page shows what attention looks at, of trials that were chosen on validation."""
+"""Galleries of attention maps, of trials that are chosen on validation."""
 
 import base64
 import dataclasses
@@ -20,7 +20,7 @@ ARMS = TRUTH.arms
 
 
 def png(width: int, height: int) -> bytes:
-    """A black image, from the format's own rules."""
+    """A black PNG image."""
 
     def chunk(name: bytes, content: bytes) -> bytes:
         return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
@@ -51,7 +51,7 @@ def names(found: list[Gallery]) -> list[str]:
     return [gallery.title for gallery in found]
 
 
-def test_the_best_trial_on_validation_and_the_cheapest_other_cell_are_shown(tmp_path: Path) -> None:
+def test_the_best_trial_and_the_cheapest_other_cell_are_shown(tmp_path: Path) -> None:
     trials = attending()
     draw(tmp_path, trials)
 
@@ -59,13 +59,13 @@ def test_the_best_trial_on_validation_and_the_cheapest_other_cell_are_shown(tmp_
 
     assert names(found) == ["attention, depth=4 width=64, seed 1", "attention, depth=2 width=32, seed 1"]
     assert trials[-1].scores
-    assert found[0].caption.startswith(f"Test accuracy {trials[-1].scores.test_accuracy:.2f} %; its best trial")
-    assert "8 test images; predicted class and its probability above each." in found[0].caption
+    assert found[0].caption.startswith(f"Test accuracy {trials[-1].scores.test_accuracy:.2f} %; best trial")
+    assert "8 test images, with the predicted class and its probability above." in found[0].caption
     assert (found[0].width, found[0].height) == (40, 10)
     assert base64.b64decode(found[0].source.removeprefix("data:image/png;base64,")) == png(40, 10)
 
 
-def test_a_better_trial_without_a_gallery_gives_way_to_one_that_has_it(tmp_path: Path) -> None:
+def test_a_trial_without_a_gallery_is_skipped(tmp_path: Path) -> None:
     trials = attending()
     draw(tmp_path, trials[2:3])
 
@@ -85,7 +85,7 @@ def test_trials_that_did_not_finish_are_not_shown(tmp_path: Path) -> None:
     assert find_galleries(tmp_path, ARMS, [failed(record) for record in attending()]) == []
 
 
-def test_each_arm_that_attends_has_its_own_in_the_order_of_the_study(tmp_path: Path) -> None:
+def test_each_arm_with_attention_has_galleries_in_order(tmp_path: Path) -> None:
     records = simulated_records(dataclasses.replace(TRUTH, depths=(2,), widths=(32,), arms=("average", "b", "a")))
     draw(tmp_path, [record for record in records if record.arm != "average"])
 
@@ -94,24 +94,24 @@ def test_each_arm_that_attends_has_its_own_in_the_order_of_the_study(tmp_path: P
     assert [name.split(",")[0] for name in names(found)] == ["b", "a"]
 
 
-def test_the_page_holds_the_images_and_says_nothing_where_there_are_none(tmp_path: Path) -> None:
+def test_the_page_shows_galleries_only_if_there_are_any(tmp_path: Path) -> None:
     records = simulated_records(TRUTH)
     study = write_simulation(tmp_path / "results" / "pools", records, describe(records, TRUTH))
-    assert "What attention looks at" not in write_report(study, tmp_path / "reports").page.read_text()
+    assert "Attention maps" not in write_report(study, tmp_path / "reports").page.read_text()
 
     draw(study, [record for record in records if record.arm == "attention"])
     page = write_report(study, tmp_path / "reports").page.read_text()
 
-    assert "What attention looks at" in page
+    assert "Attention maps" in page
     images = re.findall(r"<img [^>]*>", page)
     assert len(images) == 2
     for image in images:
         assert 'src="data:image/png;base64,' in image
         assert 'loading="lazy"' in image
-        assert re.search(r'alt="8 test images with maps[^"]+attention, depth=', image)
+        assert re.search(r'alt="8 test images with attention maps: attention, depth=', image)
 
 
-def test_a_gallery_is_said_to_have_as_many_images_as_are_drawn() -> None:
+def test_a_gallery_states_the_number_of_images_drawn() -> None:
     from scaling.training.artifacts import IMAGES
 
     assert galleries.IMAGES == IMAGES

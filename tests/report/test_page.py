@@ -1,4 +1,4 @@
-"""The page without a browser: what it says and in which order, what is in its data, how large it is."""
+"""The page without a browser: its texts and their order, its data, its size."""
 
 import base64
 import gzip
@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from scaling.report.analysis.analysis import Analysis, analyse
-from scaling.report.figures import PLOTS
 from scaling.report.page import coded, inline, tied, words
 from scaling.report.page.data import page_data
 from scaling.report.page.packing import fingerprint, numbers, pack
@@ -41,7 +40,7 @@ def analysis_of(records: list[Record]) -> Analysis:
 
 
 def unpack(packed: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """What the scripts make of packed data, written a second time."""
+    """A second implementation of the scripts' unpacking."""
     content = gzip.decompress(base64.b64decode(packed))
     start = 4 + int.from_bytes(content[:4], "little")
     header = json.loads(content[4:start])
@@ -59,7 +58,7 @@ def block(page: Page, name: str) -> str:
     return found[1]
 
 
-def test_the_page_is_well_formed_and_asks_nothing_of_a_network(reported: Path) -> None:
+def test_the_page_is_well_formed_and_needs_no_network(reported: Path) -> None:
     page = Page(reported / "index.html")
 
     assert page.open == []
@@ -71,7 +70,7 @@ def test_the_page_is_well_formed_and_asks_nothing_of_a_network(reported: Path) -
     assert re.findall(r"url\((?!#)", page.source) == []
 
 
-def test_the_page_allows_its_own_scripts_alone_and_no_request_at_all(reported: Path) -> None:
+def test_the_page_allows_only_its_own_scripts_and_no_requests(reported: Path) -> None:
     page = Page(reported / "index.html")
 
     policy = next(
@@ -87,28 +86,28 @@ def test_the_page_allows_its_own_scripts_alone_and_no_request_at_all(reported: P
     assert page.source.count("<script") == len(scripts) + 2  # with the data and plotly
 
 
-def test_every_figure_in_the_page_has_a_description_and_every_colour_a_meaning(reported: Path) -> None:
+def test_figures_have_descriptions_and_colours_are_defined(reported: Path) -> None:
     page = Page(reported / "index.html")
 
     labels = [value or "" for name, value in page.attributes if name == "aria-label"]
     drawn = re.findall(r"<svg[^>]*role=\"img\" aria-label=\"[^\"]+\"", page.source)
-    assert len(drawn) == len(PLOTS)
-    assert sum(value == "img" for name, value in page.attributes if name == "role") >= len(PLOTS)
+    assert len(drawn) == len(list((reported / "figures").glob("*.svg")))
+    assert sum(value == "img" for name, value in page.attributes if name == "role") >= len(drawn)
     assert all(labels)
     used = set(re.findall(r"var\((--[a-z0-9-]+)\)", page.source))
     defined = set(re.findall(r"(--[a-z0-9-]+):", page.source))
     assert used <= defined
 
 
-def test_the_page_says_the_verdict_first_and_all_that_was_asked_for(reported: Path) -> None:
+def test_the_page_has_the_verdict_first_and_every_section(reported: Path) -> None:
     text = " ".join(Page(reported / "index.html").text.replace("\N{NO-BREAK SPACE}", " ").split())
 
     order = [
         "Does attention-based pooling beat average pooling",
         "4 cells × 2 arms × 2 seeds · 16 of 16 trials finished",
         "points of test accuracy (95 % interval",
-        "What it costs",
-        "at equal cost, mean over the range that both arms cover",
+        "Cost: in the same cells",
+        "at equal cost (mean over the range that both arms cover)",
         "At equal MACs, between",
         "Accuracy against MACs",
         "Accuracy against training time",
@@ -119,13 +118,13 @@ def test_the_page_says_the_verdict_first_and_all_that_was_asked_for(reported: Pa
         "Learning curves",
         "relative error of",
         "Memory, predicted and measured",
-        "Useful over paid seconds: of",
+        "went into training, n =",
         "Where the time went",
         "16 finished, 0 failed, 0 diverged, 0 have not ended",
-        "Where the trials ran",
+        "Hardware and versions",
         "python -m scaling.sweep --space",
         "python -m scaling.report pools",
-        "How it was computed",
+        "An arm is called better or worse",
     ]
     places = [text.find(words) for words in order]
     assert -1 not in places, order[places.index(-1)]
@@ -148,7 +147,7 @@ def test_what_comes_from_records_is_escaped(tmp_path: Path) -> None:
     assert nasty in header["reasons"]
 
 
-def test_the_data_of_the_page_are_the_numbers_of_the_records(reported: Path) -> None:
+def test_the_data_of_the_page_match_the_records(reported: Path) -> None:
     header, arrays = unpack(block(Page(reported / "index.html"), "data"))
 
     by_key = {record.key: record for record in EVERYTHING}
@@ -182,7 +181,7 @@ def test_the_data_of_the_page_are_the_numbers_of_the_records(reported: Path) -> 
     assert header["shared"].keys().isdisjoint({s["name"] for s in header["settings"]})
 
 
-def test_the_page_holds_every_metric_that_a_trial_has_and_every_front() -> None:
+def test_the_page_holds_every_known_metric_and_front() -> None:
     analysis = analysis_of(EVERYTHING)
 
     header, arrays = page_data(analysis)
@@ -191,7 +190,9 @@ def test_the_page_holds_every_metric_that_a_trial_has_and_every_front() -> None:
         known = np.isfinite(metric(analysis.table)).any()
         assert (name in header["metrics"]) == known
     for name in header["costs"]:
-        assert ((arrays[f"front.{name}"] & 1) >= (arrays[f"front.{name}"] >> 1)).all()  # the joint one is of its arm's
+        assert (
+            (arrays[f"front.{name}"] & 1) >= (arrays[f"front.{name}"] >> 1)
+        ).all()  # the joint front is part of the arms' fronts
         if name in analysis.fronts:
             assert (arrays[f"front.{name}"] & 1 == analysis.fronts[name]["own"].to_numpy()).all()
 
@@ -216,7 +217,7 @@ def test_a_large_study_takes_few_bytes_a_trial() -> None:
     assert len(packed) / len(records) < 120  # a hundred thousand stay below 12 MB
 
 
-def test_whole_numbers_keep_all_their_digits_and_what_is_missing_is_missing() -> None:
+def test_whole_numbers_keep_their_digits_and_missing_stays_missing() -> None:
     params = np.array([88_394_123, 7, np.nan])
 
     assert numbers(params).dtype == np.float64
@@ -224,7 +225,7 @@ def test_whole_numbers_keep_all_their_digits_and_what_is_missing_is_missing() ->
     assert np.isnan(numbers(np.array([np.inf, 0.1]))).tolist() == [True, False]
 
 
-def test_a_figure_in_the_page_has_ids_of_its_own_and_the_pages_colours() -> None:
+def test_an_embedded_figure_has_unique_ids_and_the_pages_colours() -> None:
     drawn = '<g id="a" fill="#123456" clip-path="url(#b)"/>'
     svg = f'<?xml version="1.0"?>\n<svg width="9pt" height="9pt" viewBox="0 0 9 9">{drawn}</svg>'
 
@@ -239,12 +240,12 @@ def test_numbers_stay_with_their_units() -> None:
     assert tied("plan = 8; n = 8 cells") == "plan = 8; n\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}8 cells"
 
 
-def test_commands_in_a_sentence_are_code_and_all_else_is_escaped() -> None:
+def test_backticks_become_code_and_the_rest_is_escaped() -> None:
     assert coded("run `a <b>` & `c`") == "run <code>a &lt;b&gt;</code> &amp; <code>c</code>"
     assert coded("one ` alone <i>") == "one ` alone &lt;i&gt;"
 
 
-def test_costs_without_an_answer_are_named_together_with_their_reason() -> None:
+def test_costs_without_a_result_share_their_reason() -> None:
     records = [
         record.model_copy(
             update={"cost": record.cost.model_copy(update={"params": 10**9, "activations": 10**9})}
@@ -253,18 +254,18 @@ def test_costs_without_an_answer_are_named_together_with_their_reason() -> None:
         )
         for record in EVERYTHING
     ]
-    (answer,) = words.answers(analysis_of(records))
+    (card,) = words.verdict_cards(analysis_of(records))
 
-    assert {at.title for at in answer.at_costs} == {
+    assert {at.title for at in card.at_costs} == {
         "MACs",
         "training memory",
         "inference memory",
         "latency",
         "training time",
     }
-    assert all(at.strip for at in answer.at_costs)
-    assert answer.unanswered == [
-        "No answer at equal parameters and activations: no range of this cost is covered by both arms."
+    assert all(at.strip for at in card.at_costs)
+    assert card.missing == [
+        "No result at equal parameters and activations: no range of this cost is covered by both arms."
     ]
 
 
@@ -277,7 +278,7 @@ def test_costs_without_an_answer_are_named_together_with_their_reason() -> None:
         ("", ""),
     ],
 )
-def test_a_sentence_begins_with_a_capital_but_the_name_of_an_arm_keeps_its_spelling(sentence: str, cased: str) -> None:
+def test_a_sentence_is_capitalised_but_not_an_identifier(sentence: str, cased: str) -> None:
     assert words.sentence_case(sentence) == cased
 
 

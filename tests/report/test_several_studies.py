@@ -1,4 +1,4 @@
-"""Several studies in one report: compared, held against an earlier one, beside published numbers."""
+"""Several studies in one report: joint, compared with an earlier one, beside published numbers."""
 
 import csv
 import dataclasses
@@ -10,7 +10,7 @@ from scaling.report import main
 from scaling.report.analysis.analysis import Analysis, analyse
 from scaling.report.analysis.changes import find_changes
 from scaling.report.analysis.joint import Joint, Member, join
-from scaling.study.reading import Reading
+from scaling.study.reading import StudyRecords
 from scaling.study.records import Record
 from tests.support.page_reader import Page
 from tests.support.studies import Truth, describe, simulated_records, write_simulation
@@ -39,17 +39,17 @@ def shifted(records: list[Record], points: float) -> list[Record]:
 
 
 def joined(records: list[Record], others: list[Record]) -> Joint:
-    """Two studies of the truth's space as one."""
+    """Two studies of the same space, joined."""
     study = describe(EVERYTHING, TRUTH, "first")
     members = [
-        Member(study, Reading(records, [])),
-        Member(study.model_copy(update={"name": "second"}), Reading(others, [])),
+        Member(study, StudyRecords(records, [])),
+        Member(study.model_copy(update={"name": "second"}), StudyRecords(others, [])),
     ]
     return join(members)
 
 
-def test_studies_are_compared_in_the_cells_and_arms_that_they_share() -> None:
-    alone = EVERYTHING[:2]  # a cell of the first study that the second has not
+def test_studies_are_compared_in_their_shared_cells_and_arms() -> None:
+    alone = EVERYTHING[:2]  # a cell that only the first study has
 
     both = joined(EVERYTHING, shifted([r for r in EVERYTHING if r.cell != alone[0].cell], 1.5))
     analysis = analyse(both.study, both.records)
@@ -60,15 +60,15 @@ def test_studies_are_compared_in_the_cells_and_arms_that_they_share() -> None:
     assert len(verdict.comparison.cells) == 6  # three cells of two arms
     assert verdict.comparison.difference.estimate == pytest.approx(1.5)
     assert verdict.kind == "better"
-    assert "6 cells with the same arm in all of the studies are compared" in both.notes[0]
+    assert "6 cells with the same arm in all studies are compared" in both.notes[0]
 
 
-def test_a_value_that_one_study_fixes_and_another_varies_is_one_cell() -> None:
+def test_a_value_that_one_study_fixes_matches_an_axis() -> None:
     fixed = [r.model_copy(update={"cell": {"width": r.cell["width"]}}) for r in EVERYTHING if r.cell["depth"] == 2]
     study = describe(EVERYTHING, TRUTH, "first")
     other = study.model_copy(update={"name": "second", "axes": ["width"]})
 
-    both = join([Member(study, Reading(EVERYTHING, [])), Member(other, Reading(fixed, []))])
+    both = join([Member(study, StudyRecords(EVERYTHING, [])), Member(other, StudyRecords(fixed, []))])
 
     (verdict,) = analyse(both.study, both.records).verdicts
     assert len(verdict.comparison.cells) == 4  # depth 2, two widths, two arms
@@ -79,7 +79,7 @@ def test_conditions_that_differ_between_studies_are_named() -> None:
     first = describe(EVERYTHING, TRUTH, "first").model_copy(update={"conditions": {"recipe": {"epochs": 10}}})
     second = first.model_copy(update={"name": "second", "conditions": {"recipe": {"epochs": 30}}})
 
-    both = join([Member(first, Reading(EVERYTHING, [])), Member(second, Reading(EVERYTHING, []))])
+    both = join([Member(first, StudyRecords(EVERYTHING, [])), Member(second, StudyRecords(EVERYTHING, []))])
 
     assert any("recipe.epochs 10 → 30" in note for note in both.notes)
 

@@ -36,7 +36,7 @@ def test_arms_of_a_cell_and_seed_differ_in_the_factor_alone() -> None:
     for first, second in zip(planned[::2], planned[1::2], strict=True):
         a, b = first.config.model_dump(), second.config.model_dump()
         assert (first.cell, first.config.seed) == (second.cell, second.config.seed)
-        assert a["arch"].pop("pooling") == "attention"  # the dear one first
+        assert a["arch"].pop("pooling") == "attention"  # the more expensive one first
         assert b["arch"].pop("pooling") == "average"
         assert a == b
 
@@ -83,7 +83,7 @@ def test_a_limit_that_excludes_everything_names_the_cheapest_cell() -> None:
         Design(asked).within_limits(cells(asked), width_of)
 
 
-def test_a_study_that_only_grew_keeps_its_name_and_another_question_gets_its_own() -> None:
+def test_a_study_that_grew_keeps_its_name_another_gets_its_own() -> None:
     before = space()
 
     assert study_name("s", space(seeds=9), before, {"seeds": 9}) == "s"

@@ -2,13 +2,17 @@
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, get_args
 
 import pytest
 
 from scaling.space.load import find_space, load_space, schema
 from scaling.space.schema import Range, Space
 from scaling.space.yaml_source import read_yaml
+from scaling.study.aliases import EARLIER_NAMES
+from scaling.study.config import Settings
 from scaling.study.errors import SpaceError
 from tests.support import ROOT
 
@@ -21,6 +25,7 @@ axes:
 arms:
   pooling: [average, attention]
 """
+GOOD_PARTS: dict[str, Any] = read_yaml(GOOD)
 SHIPPED = sorted(ROOT.glob("search_spaces/*.yaml"))
 
 
@@ -39,7 +44,7 @@ def problems(folder: Path, text: str) -> list[str]:
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
-def test_every_shipped_space_passes_its_check_and_asks_something(path: Path) -> None:
+def test_every_shipped_space_is_valid_and_has_a_question(path: Path) -> None:
     space = load_space(str(path))
 
     assert space.question.endswith("?")
@@ -93,7 +98,7 @@ def test_numbers_with_an_exponent_are_numbers_without_a_dot_too(tmp_path: Path) 
     ]  # fmt: skip
 
 
-def test_a_wrong_override_is_blamed_on_the_command_line(tmp_path: Path) -> None:
+def test_a_wrong_override_names_the_command_line(tmp_path: Path) -> None:
     path = write(tmp_path, GOOD)
 
     with pytest.raises(SpaceError, match=r"^--set recipe\.epochs: input should be greater than 0; it is -1$"):
@@ -111,7 +116,7 @@ def test_a_wrong_override_is_blamed_on_the_command_line(tmp_path: Path) -> None:
         ("- 1\n- 2", ": holds no settings"),
         ("family: [", r":\d: not valid YAML"),
         (GOOD + "famly: x", r":8: unknown setting 'famly'; did you mean 'family'\? \(known: arch, arms"),
-        (GOOD + "family: patchconvnet", ":8: family: said twice"),
+        (GOOD + "family: patchconvnet", ":8: family: given twice"),
         (GOOD.replace("family: patchconvnet\n", ""), ": family is missing"),
         (
             GOOD.replace("family: patchconvnet", "family: patchconvnt"),
@@ -159,13 +164,128 @@ def test_a_mistake_is_one_line_with_its_place(tmp_path: Path, text: str, expecte
     assert not any("\n" in problem for problem in found)
 
 
-def test_several_mistakes_are_told_at_once_whatever_their_kind(tmp_path: Path) -> None:
-    text = GOOD.replace("depth", "dept").replace("average", "averge") + "recipe: {epoch: 3}\nseeds: 0\n"
+def test_mistakes_of_every_kind_are_reported_at_once(tmp_path: Path) -> None:
+    text = GOOD.replace("depth", "dept").replace("average", "averge") + "recipe: {epoch: 3, loss: bec}\nseeds: 0\n"
+    text += "search: {design: tpx, seed: -1, stop: {rule: ashaa, first: 0}}\nlimits: {mac: 1}\nmatch: {vary: widht}\n"
 
-    found = " ".join(problems(tmp_path, text))
+    found = problems(tmp_path, text)
 
-    for name in ("'dept'", "'averge'", "'epoch'", "seeds"):
-        assert name in found
+    names = [
+        "'dept'",
+        "'averge'",
+        "'epoch'",
+        "seeds",
+        "'bec'",
+        "'tpx'",
+        "search.seed",
+        "stop.first",
+        "'mac'",
+        "'widht'",
+        "'ashaa'",
+    ]
+    assert [len([line for line in found if name in line]) for name in names] == [1] * len(names)
+    assert len(found) == len(names)
+
+
+@pytest.mark.parametrize("section", ["family", "axes", "arms"])
+def test_a_required_section_that_is_wrong_hides_no_other_mistake(tmp_path: Path, section: str) -> None:
+    lines = [line for line in GOOD.splitlines() if line.startswith(("family", "arch", "axes", "arms"))]
+    others = [line for line in lines if not line.startswith(section)]
+    text = GOOD if section == "family" else "\n".join(others).replace("axes:", "axes: {depth: [2]}")
+    text = text.replace("family: patchconvnet", "family: [1]") if section == "family" else f"{text}\n{section}: 3"
+
+    found = problems(tmp_path, f"{text}\nsearch: {{design: gird}}\nrecipe: {{loss: bec}}\n")
+
+    assert any(f"{section}: needs" in line for line in found)
+    assert any("did you mean 'grid'" in line for line in found)
+    assert any("did you mean 'bce'" in line for line in found)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("search: {design: sobl, cells: 2}", ":8: search.design: unknown design 'sobl'; did you mean 'sobol'"),
+        ("search: {design: sobol}", ":8: search: sobol needs a number of cells"),
+        ("search: {stop: {rule: ashaa}}", ":8: search.stop.rule: unknown stopping rule 'ashaa'; did you mean 'asha'"),
+        ("search: {stop: {first: 2}}", ":8: search.stop: rule is missing"),
+        ("search: {stop: {rule: asha, first: 10}}", ":8: search.stop.first: epoch 10 is not below recipe.epochs, 10"),
+        ("search: {objectives: [mac]}", ":8: search.objectives: unknown objective 'mac'; did you mean 'macs'"),
+        ("recipe: {loss: bec}", ":8: recipe.loss: unknown loss 'bec'; did you mean 'bce'"),
+        ("recipe: {augmentation: [x]}", ":8: recipe.augmentation: unknown augmentation 'x'"),
+        ("recipe: {augmentation: x}", ":8: recipe.augmentation: needs a list"),
+        (
+            "recipe: {learning_rate_rule: {name: mop, reference_width: 8}}",
+            ":8: recipe.learning_rate_rule.name: unknown learning-rate rule 'mop'; did you mean 'mup'",
+        ),
+        ("match: {cost: mac}", ":8: match.cost: unknown cost 'mac'; did you mean 'macs'"),
+        ("limits: {macs: 16GiB}", ":8: limits.macs: needs a number; it is '16GiB'"),
+        ("limits: {training_memory: lots}", ":8: limits.training_memory: needs a number, or a size such as 16GiB"),
+        ("limits: {macs: -1}", ":8: limits.macs: input should be greater than 0"),
+        ("limits: {macs: 0}", ":8: limits.macs: input should be greater than 0"),
+        ("search: 3.5", ":8: search: needs names and values"),
+        ("arch: {1: 2}", ":8: arch.1: needs text; it is 1"),
+    ],
+)
+def test_unknown_names_and_wrong_bounds_have_their_place(tmp_path: Path, text: str, expected: str) -> None:
+    (line,) = problems(tmp_path, GOOD.replace("arch: {patch_size: 2}", "seeds: 1") + text)
+
+    assert line.startswith(expected)
+
+
+def test_an_axis_over_names_is_checked_too(tmp_path: Path) -> None:
+    (line,) = problems(tmp_path, GOOD.replace("depth: [2, 4]", "recipe.loss: [bce, bec]\n  depth: [2]"))
+
+    assert line.startswith(":4: axes.recipe.loss: unknown loss 'bec'; did you mean 'bce'")
+
+
+def test_limits_take_numbers_and_sizes(tmp_path: Path) -> None:
+    path = write(tmp_path, GOOD + "limits: {macs: 5e9, training_memory: 16GiB, params: null, activations: '10'}\n")
+
+    assert load_space(str(path)).bounds == {"macs": 5e9, "training_memory": 16 * 2**30, "activations": 10}
+
+
+def settings_in(model: type[Settings]) -> Iterator[tuple[str, type[Settings]]]:
+    """Sections of a space that are settings."""
+    for section, field in model.model_fields.items():
+        for kind in (field.annotation, *get_args(field.annotation)):
+            if isinstance(kind, type) and issubclass(kind, Settings):
+                yield section, kind
+
+
+EARLIER = [
+    (section, earlier, name)
+    for section, model in settings_in(Space)
+    for name in model.model_fields
+    for earlier in EARLIER_NAMES.get(name, ())
+]
+
+
+@pytest.mark.parametrize(("section", "earlier", "name"), EARLIER)
+def test_settings_are_read_under_their_earlier_names(tmp_path: Path, section: str, earlier: str, name: str) -> None:
+    value = not getattr(getattr(Space(**GOOD_PARTS), section), name)
+    now = load_space(str(write(tmp_path, GOOD + f"{section}: {{{name}: {value}}}\n")))
+
+    before = write(tmp_path, GOOD + f"{section}: {{{earlier}: {value}}}\n")
+
+    assert load_space(str(before)) == now
+    assert load_space(str(write(tmp_path, GOOD)), {f"{section}.{earlier}": value}) == now
+    assert Space.model_validate({**GOOD_PARTS, section: {earlier: value}}) == Space(
+        **{**GOOD_PARTS, section: {name: value}}
+    )
+
+
+def test_an_earlier_name_beside_the_present_one_is_a_mistake(tmp_path: Path) -> None:
+    text = GOOD + "resources: {activation_checkpointing: true, checkpoint_gradients: false}\n"
+
+    (line,) = problems(tmp_path, text)
+
+    assert line.startswith(":8: resources: unknown setting 'checkpoint_gradients'")
+
+
+def test_a_space_file_executes_nothing(tmp_path: Path) -> None:
+    (line,) = problems(tmp_path, GOOD + "question: !!python/object/apply:os.system [touch executed]\n")
+
+    assert line.startswith(":8: not valid YAML")
 
 
 def test_a_missing_parameter_is_named(tmp_path: Path) -> None:
@@ -201,7 +321,7 @@ def test_the_published_schema_is_the_one_the_code_reads() -> None:
     assert json.loads(published.read_text()) == schema(), "run `make schema`"
 
 
-def test_conditions_leave_defaults_out_so_that_new_settings_do_not_part_a_study_from_its_past() -> None:
+def test_conditions_leave_defaults_out() -> None:
     space = Space.model_validate(
         {"family": "f", "axes": {"depth": [1]}, "arms": {"pooling": ["a", "b"]}, "recipe": {"epochs": 99}}
     )
@@ -219,7 +339,7 @@ def recipes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def test_a_named_recipe_lies_under_what_the_space_and_the_command_line_change(tmp_path: Path, recipes: Path) -> None:
+def test_the_space_and_the_command_line_change_a_named_recipe(tmp_path: Path, recipes: Path) -> None:
     path = str(write(tmp_path, GOOD + "recipe: {base: long, batch_size: 64}\n"))
     short = str(write(recipes, GOOD + "recipe: long\n"))
 

@@ -7,13 +7,13 @@ import pytest
 from scipy import stats
 
 from scaling.report.analysis.analysis import analyse
-from scaling.report.analysis.equal_costs import EVERY_COST
 from scaling.report.verdict_file import verdict_document
 from scaling.statistics.bits import read_bits
 from scaling.statistics.curves import natural_basis
 from scaling.statistics.equal_cost import EqualCost, Fit, at_equal_cost, prepare
 from scaling.statistics.missing import Missing
 from scaling.statistics.planning import more_cells, power
+from scaling.study.metrics import analysed_costs
 from scaling.study.records import Record
 from tests.support.known_truth import LEVEL, Design, cell_means, equal_cost_shares, fit_of, image_shares
 from tests.support.studies import Truth, describe, failed, simulated_records
@@ -115,12 +115,12 @@ def test_where_costs_cannot_carry_a_curve_the_reason_is_told(baseline: list[floa
 def test_every_cost_of_the_records_is_answered_with_what_the_arm_has_more_of_the_others() -> None:
     answers = analyse(describe(RECORDS, TRUTH), RECORDS).equal_cost
 
-    assert [answer.cost for answer in answers] == list(EVERY_COST)
+    assert [answer.cost for answer in answers] == analysed_costs()
     for answer in answers:
         assert isinstance(answer.result, EqualCost)
         assert answer.result.images_included
         assert (answer.result.low <= answer.result.difference).all()
-        assert set(answer.others) == set(EVERY_COST) - {answer.cost}
+        assert set(answer.others) == set(analysed_costs()) - {answer.cost}
     by_cost = {answer.cost: answer for answer in answers}
     assert by_cost["params"].others["inference_memory"] == pytest.approx(0, abs=0.01)  # proportional in the simulation
     assert by_cost["macs"].others["params"] > 3

@@ -9,11 +9,11 @@ import pytest
 from scipy.optimize import curve_fit
 
 from scaling.report.analysis.analysis import analyse
-from scaling.report.figures import PLOTS
-from scaling.report.figures.scaling_laws import laws
+from scaling.report.figures import FIGURES
+from scaling.report.figures.scaling_law import arm_laws
 from scaling.report.tables import TABLES
 from scaling.report.verdict_file import verdict_document
-from scaling.statistics.fits import FEWEST, Foretold, ScalingFit, difference_of, fit_scaling, gather
+from scaling.statistics.fits import FEWEST, HeldOutPrediction, ScalingFit, difference_of, fit_scaling, gather
 from scaling.statistics.intervals import Interval
 from scaling.statistics.missing import Missing
 from tests.support.known_laws import LawDesign, law_shares
@@ -79,15 +79,15 @@ def test_units_of_the_cost_change_no_exponent_and_no_floor() -> None:
     assert one.error == pytest.approx(other.error)
 
 
-def test_the_dearest_costs_are_foretold_without_having_been_seen() -> None:
+def test_the_largest_costs_are_predicted_without_being_seen() -> None:
     error = 4 + 9 * (COST / 1e7) ** -0.35 + np.random.default_rng(3).normal(0, 0.1, 12)
     moved = error.copy()
     moved[-1] += 5
 
-    one, other = fit(COST, error).foretold, fit(COST, moved).foretold
+    one, other = fit(COST, error).held_out_prediction, fit(COST, moved).held_out_prediction
 
-    assert isinstance(one, Foretold)
-    assert isinstance(other, Foretold)
+    assert isinstance(one, HeldOutPrediction)
+    assert isinstance(other, HeldOutPrediction)
     assert one.cost == pytest.approx(COST[-4:])
     assert one.predicted == pytest.approx(other.predicted)
     assert one.within == 1
@@ -159,8 +159,8 @@ def test_whatever_a_study_lacks_its_fits_and_their_tables_figures_and_document_s
 
     is_fitted = kind not in ("one cell", "all failed", "none")
     assert analysis.scaling_fits.any_known == is_fitted
-    assert (PLOTS["scaling_law_by_macs"](analysis) is not None) == is_fitted
-    assert (laws(analysis, "macs") is not None) == is_fitted
+    assert (FIGURES["scaling_law_by_macs"](analysis) is not None) == is_fitted
+    assert (arm_laws(analysis, "macs") is not None) == is_fitted
     assert [one for one in document["scaling"] if one["cost"] == "macs" and one["missing"]] == [] or not is_fitted
     assert any("not all tuned" in said for said in document["caveats"]) == is_fitted
 
@@ -189,6 +189,6 @@ def test_of_a_thousand_studies_intervals_hold_the_truth_as_often_as_they_say(cel
     assert 0.93 <= found.floor <= most
     assert 0.93 <= found.amplitude <= most
     assert 0.93 <= found.difference <= most
-    assert found.foretold >= 0.93
-    assert found.told <= 0.05 if floor == 0 else found.told >= 0.95
+    assert found.predicted >= 0.93
+    assert found.identified <= 0.05 if floor == 0 else found.identified >= 0.95
     assert found.median == pytest.approx(0.3, abs=0.015)

@@ -1,9 +1,9 @@
-"""A trial's content key names all that determines its result, and nothing else."""
+"""A trial's content key depends on all that determines its result, and on nothing else."""
 
 import pytest
 from pydantic import ValidationError
 
-from scaling.study.config import DataConfig, Recipe, Trial, TrialConfig
+from scaling.study.config import DataConfig, Recipe, Trial, TrialConfig, WidthRule
 
 CONFIG = TrialConfig(family="patchconvnet", arch={"depth": 2, "width": 32, "pooling": "average"})
 
@@ -29,7 +29,7 @@ def test_whatever_changes_the_result_changes_the_key(change: dict[str, object]) 
     assert CONFIG.model_copy(update=change).key != CONFIG.key
 
 
-def test_study_cell_and_arm_are_no_part_of_the_key() -> None:
+def test_study_cell_and_arm_are_not_part_of_the_key() -> None:
     one = Trial(study="a", cell={"depth": 2}, arm="average", config=CONFIG)
     other = Trial(study="b", cell={}, arm="x", config=CONFIG)
 
@@ -56,8 +56,20 @@ def test_keys_and_defaults_stay_what_they_are() -> None:
         "precision": "float32",
     }
     assert older.items() <= Recipe().model_dump().items()
+    assert Recipe().augmentation == []
     data = {"source": "digits", "image_size": None, "validation_fraction": 0.1, "split_seed": 0, "train_limit": None}
     assert data.items() <= DataConfig().model_dump().items()
+
+
+def test_names_that_are_registered_nowhere_still_read() -> None:
+    """Records of a plugin that is absent are read; the check of a space finds unknown names."""
+    recipe = Recipe(loss="focal", augmentation=["fog"], learning_rate_rule=WidthRule(name="mine", reference_width=8))
+
+    assert Recipe.model_validate(recipe.model_dump()) == recipe
+
+
+def test_an_augmentation_changes_the_key() -> None:
+    assert CONFIG.model_copy(update={"recipe": Recipe(augmentation=["fog"])}).key != CONFIG.key
 
 
 def test_settings_are_frozen_and_know_their_names() -> None:

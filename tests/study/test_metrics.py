@@ -1,37 +1,80 @@
-"""Metrics: every one has a unit and a direction, and is a number for every finished trial."""
+"""Metrics: labels and units, values per trial, and the lists of costs that follow from them."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from scaling.study.errors import ScalingError
-from scaling.study.metrics import METRICS, get_metric, si
+from scaling.study.errors import PluginError, ScalingError
+from scaling.study.metrics import (
+    METRICS,
+    Role,
+    analysed_costs,
+    column_costs,
+    costs,
+    counted_costs,
+    get_metric,
+    main_cost,
+    predicted_costs,
+    si,
+)
 from tests.support.studies import failed, simulated_records, table_of
 
 
 @pytest.mark.parametrize("name", METRICS)
-def test_every_metric_is_finite_for_finished_trials_and_missing_for_others(name: str) -> None:
+def test_a_metric_is_finite_where_its_columns_are(name: str) -> None:
     finished, crashed = simulated_records()[:2]
     crashed = failed(crashed).model_copy(update={"cost": None, "wall_seconds": None})
+    metric = METRICS[name]
+    table = table_of([finished, crashed])
+    read = np.isfinite(table[list(metric.fields)].to_numpy(dtype=float)).all(axis=1)
 
-    values = METRICS[name](table_of([finished, crashed]))
+    values = metric(table)
 
-    assert values.shape == (2,)
-    assert np.isfinite(values[0])
-    assert np.isnan(values[1])
+    assert np.isfinite(values).tolist() == read.tolist()
 
 
 @pytest.mark.parametrize("name", METRICS)
-def test_every_metric_says_what_it_is_and_in_which_unit(name: str) -> None:
+def test_every_metric_has_a_docstring_unit_and_label(name: str) -> None:
     metric = METRICS[name]
 
     assert metric.name == name
     assert metric.values.__doc__
     assert metric.unit
-    assert metric.label[0].isupper() or metric.label.startswith("fvcore")
+    assert metric.label
     assert metric.text(12.0).endswith(metric.unit)
 
 
-def test_error_is_what_accuracy_leaves_of_a_hundred_percent() -> None:
+def test_lists_of_costs_follow_from_the_metrics() -> None:
+    assert main_cost() == "macs"
+    assert column_costs() == ["macs", "params", "activations", "train_seconds"]
+    assert analysed_costs() == [
+        "macs", "params", "activations", "training_memory", "inference_memory", "latency", "train_seconds",
+    ]  # fmt: skip
+    assert counted_costs() == ["params", "macs", "fvcore_flops", "activations", "training_macs"]
+    assert predicted_costs() == [*counted_costs(), "training_memory", "inference_memory"]
+    assert set(costs()) == {name for name in METRICS if METRICS[name].role is not Role.SCORE}
+    assert costs(Role.MEMORY) == ["training_memory", "inference_memory", "measured_memory"]
+
+
+def test_a_metric_without_its_column_is_missing() -> None:
+    table = table_of(simulated_records()[:2]).drop(columns="macs")
+
+    assert np.isnan(METRICS["macs"](table)).all()
+
+
+def test_a_metric_of_the_wrong_shape_is_refused() -> None:
+    mean = replace(METRICS["macs"], name="mean_macs", values=lambda trials: trials["macs"].mean())
+
+    with pytest.raises(PluginError, match=r"metric 'mean_macs' returns shape \(\) for 2 trials"):
+        mean(table_of(simulated_records()[:2]))
+
+
+def test_a_metric_can_be_had_of_one_model() -> None:
+    assert METRICS["test_error"].of({"test_accuracy": 80.0}) == 20
+
+
+def test_error_is_100_minus_accuracy() -> None:
     table = table_of(simulated_records())
 
     np.testing.assert_allclose(METRICS["test_error"](table) + METRICS["test_accuracy"](table), 100)
@@ -39,7 +82,7 @@ def test_error_is_what_accuracy_leaves_of_a_hundred_percent() -> None:
     assert METRICS["test_accuracy"].direction == "higher"
 
 
-def test_an_unknown_metric_is_named_with_the_one_that_was_meant() -> None:
+def test_an_unknown_metric_is_refused_with_a_suggestion() -> None:
     with pytest.raises(ScalingError, match="unknown metric 'mac'; did you mean 'macs'"):
         get_metric("mac")
 
@@ -72,5 +115,5 @@ def test_numbers_are_written_with_their_unit(name: str, value: float, text: str)
     assert METRICS[name].text(value) == text
 
 
-def test_a_missing_number_is_said_to_be_unknown() -> None:
+def test_a_missing_number_is_unknown() -> None:
     assert METRICS["macs"].text(float("nan")) == "unknown"

@@ -1,4 +1,4 @@
-"""Records are written whole or not at all, read back equal, and refuse what this version cannot read."""
+"""Records read back equal, and what this version cannot read is refused."""
 
 import json
 from pathlib import Path
@@ -71,7 +71,7 @@ def test_a_study_is_a_table_with_one_row_a_trial(tmp_path: Path) -> None:
     assert pd.isna(failed["params"])
 
 
-def test_a_study_without_records_is_an_empty_table_with_the_same_columns(tmp_path: Path) -> None:
+def test_a_study_without_records_is_an_empty_table(tmp_path: Path) -> None:
     write_study(tmp_path, STUDY)
     empty = load_study(tmp_path)
     write_record(tmp_path, record("a"))
@@ -103,11 +103,11 @@ def test_a_damaged_record_is_named(tmp_path: Path, content: str) -> None:
 def test_a_folder_without_a_study_names_the_studies_beside_it(tmp_path: Path) -> None:
     write_study(tmp_path / "other", STUDY)
 
-    with pytest.raises(RecordError, match=r"holds no study .*known in .*: other; run"):
+    with pytest.raises(RecordError, match=r"is not a study .*studies in .*: other; run"):
         read_study(tmp_path / "none")
 
 
-def test_what_a_later_version_adds_does_not_stop_an_older_reader(tmp_path: Path) -> None:
+def test_fields_of_a_later_version_are_ignored(tmp_path: Path) -> None:
     path = Path(str(write_record(tmp_path, record("a"))))
     path.write_text(json.dumps({**json.loads(path.read_text()), "added_later": 1}))
 

@@ -1,4 +1,4 @@
-"""Results live on a path, a shared path or an object store, whole or not at all, and one sweep holds a study."""
+"""Results are written whole or not at all, to a path, a shared path or an object store."""
 
 import errno
 import json
@@ -17,7 +17,7 @@ from scaling.data import load_data
 from scaling.study.config import DataConfig, Recipe, Trial, TrialConfig
 from scaling.study.errors import RecordError, StorageError
 from scaling.study.records import Record, load_study, read_records, read_study, write_record, write_study
-from scaling.study.storage import SCHEMES, Place, Where, place, read_all, remove_tree, write_atomically
+from scaling.study.storage import SCHEMES, RemotePath, Where, place, read_all, remove_tree, write_atomically
 from scaling.training import checkpointing
 from scaling.training.checkpointing import Checkpoint
 from scaling.trial import run_trial
@@ -27,7 +27,7 @@ from tests.support import ROOT
 
 @pytest.fixture(params=["path", *(scheme for scheme in SCHEMES if scheme not in {"s3", "gs"})])
 def root(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Where]:
-    """A folder of each kind that needs no network."""
+    """A folder in each store that needs no network."""
     where = place(str(tmp_path) if request.param == "path" else f"{request.param}://{tmp_path}/results")
     yield where
     remove_tree(where)
@@ -61,7 +61,7 @@ def test_a_glob_finds_what_pathlib_finds(root: Where) -> None:
     assert found("none/*") == found("*.none") == []
 
 
-def test_removing_what_is_not_there_is_nothing(root: Where) -> None:
+def test_removing_what_does_not_exist_does_nothing(root: Where) -> None:
     file = root / "a" / "b"
     write_atomically(file, b"x")
 
@@ -84,7 +84,7 @@ def test_a_study_reads_the_same_wherever_it_lives(root: Where) -> None:
     assert read_study(folder) == STUDY
     assert [r.key for r in read_records(folder)] == [f"k{number:02}" for number in range(40)]
     assert len(load_study(folder)) == 40
-    with pytest.raises(RecordError, match=r"holds no study .*: study; run"):
+    with pytest.raises(RecordError, match=r"is not a study .*: study; run"):
         read_study(root / "none")
     write_atomically(folder / "records" / "k07.json", b"{")
     with pytest.raises(RecordError, match=r"k07\.json cannot be read"):
@@ -113,13 +113,13 @@ def test_checkpoints_resume_from_anywhere_and_skip_a_damaged_one(root: Where) ->
     assert before.modules["model"]["steps"].item() == 2
 
 
-def test_a_place_travels_to_other_processes_and_reads_back_from_its_text() -> None:
+def test_a_remote_path_survives_pickling_and_printing() -> None:
     for text in ("s3://bucket/a/b", "s3://bucket/a?region=eu-west-1&endpoint_override=host:9000", "gs://bucket"):
         where = place(text)
 
-        assert pickle.loads(pickle.dumps(where)) == where  # our own bytes
+        assert pickle.loads(pickle.dumps(where)) == where  # bytes written here
         assert place(str(where)) == where
-        assert isinstance(where, Place)
+        assert isinstance(where, RemotePath)
     inner = place("s3://bucket/a?region=eu-west-1") / "b" / "c.json"
     assert str(inner) == "s3://bucket/a/b/c.json?region=eu-west-1"
     assert (inner.name, inner.stem, str(inner.parent)) == ("c.json", "c", "s3://bucket/a/b?region=eu-west-1")
@@ -132,12 +132,12 @@ def test_a_place_travels_to_other_processes_and_reads_back_from_its_text() -> No
         ("S4://bucket", "unknown store 's4'"),
         ("s4://bucket/x", "unknown store 's4'"),
         ("hdfs://node/x", "unknown store 'hdfs'"),
-        ("s3:///x", "names no bucket"),
+        ("s3:///x", "the bucket is missing"),
         ("s3://KEY:PASSWORD@bucket/x", "no keys in the address"),
         ("s3://bucket/x?secret_key=hidden", "no keys in the address"),
     ],
 )
-def test_an_address_that_cannot_be_meant_is_refused_in_one_line(text: str, says: str) -> None:
+def test_an_invalid_address_is_refused_in_one_line(text: str, says: str) -> None:
     with pytest.raises(StorageError, match=says) as refused:
         place(text)
 
@@ -145,7 +145,7 @@ def test_an_address_that_cannot_be_meant_is_refused_in_one_line(text: str, says:
     assert not re.search("PASSWORD|hidden", str(refused.value))
 
 
-def test_a_store_that_does_not_answer_is_told_in_one_line(tmp_path: Path) -> None:
+def test_a_store_that_does_not_answer_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     where = place(f"file://{tmp_path}/file/inner")
 
@@ -158,7 +158,7 @@ def test_a_store_that_does_not_answer_is_told_in_one_line(tmp_path: Path) -> Non
 
 WRITE_FOR_EVER = """
 import itertools, json, sys
-from scaling.storage import place, write_atomically
+from scaling.study.storage import place, write_atomically
 for number in itertools.count():
     write_atomically(place(sys.argv[1]), json.dumps({"number": number, "filling": "x" * 200_000}).encode())
 """
@@ -194,11 +194,11 @@ def test_a_failed_write_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytes
 
 FILL = """
 import resource, sys
-from scaling.config import DataConfig, Recipe, Trial, TrialConfig
+from scaling.study.config import DataConfig, Recipe, Trial, TrialConfig
 from scaling.data import load_data
-from scaling.errors import StorageError
-from scaling.records import read_records, write_record
-from scaling.storage import place
+from scaling.study.errors import StorageError
+from scaling.study.records import read_records, write_record
+from scaling.study.storage import place
 from tests.study.test_records import record
 folder = place(sys.argv[1])
 write_record(folder, record("a"))
@@ -214,7 +214,7 @@ except StorageError as error:
 
 
 def fill(folder: str, how: str, *before: str) -> str:
-    """Write records until there is no room; return what is said of it."""
+    """Write records until the disk is full; return the message."""
     command = [*before, sys.executable, "-c", FILL, folder, how]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=120)
     assert done.returncode == 0, done.stderr
@@ -222,12 +222,12 @@ def fill(folder: str, how: str, *before: str) -> str:
 
 
 @pytest.mark.parametrize("form", ["{}", "file://{}"])
-def test_a_record_too_large_for_its_disk_names_its_trial_and_leaves_the_old_one(tmp_path: Path, form: str) -> None:
+def test_a_record_too_large_for_its_disk_leaves_the_old_one(tmp_path: Path, form: str) -> None:
     said = fill(form.format(tmp_path), "limit")
 
     assert len(said.splitlines()) == 1
-    assert said.startswith("the record of depth=2 average seed 0 is not kept: ")
-    assert "File too large; mend that and run the same command again" in said
+    assert said.startswith("the record of depth=2 average seed 0 was not saved: ")
+    assert "File too large; fix that and run the same command again" in said
     assert read_records(tmp_path) == [record("a")]
     assert [path.name for path in (tmp_path / "records").iterdir()] == ["a.json"]
 
@@ -242,15 +242,13 @@ def test_on_a_full_disk_every_record_is_whole(tmp_path: Path) -> None:
 
     said = fill(str(disk), "full", *private, script, "sh")
 
-    assert "No space left on device; mend that and run the same command again" in said
+    assert "No space left on device; fix that and run the same command again" in said
     assert len(said.splitlines()) == 1
     assert len(read_records(copy)) > 20
     assert all(path.suffix == ".json" for path in (copy / "records").iterdir())
 
 
-def test_a_trial_goes_on_after_its_results_were_moved_for_nothing_in_them_says_where_they_are(
-    root: Where, tmp_path: Path
-) -> None:
+def test_a_trial_resumes_after_its_results_were_moved(root: Where, tmp_path: Path) -> None:
     config = TrialConfig(
         family="patchconvnet", arch={"depth": 1, "width": 16, "patch_size": 2, "pooling": "average"},
         data=DataConfig(source="digits", train_limit=100), recipe=Recipe(epochs=3, batch_size=50), seed=0,

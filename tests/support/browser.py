@@ -1,4 +1,4 @@
-"""A page as a real browser shows it, with what a test wants to know and to do there."""
+"""A page in a real browser, with helpers to read it and to act on it."""
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,7 +14,7 @@ from scaling.study.records import Record, Study
 
 @dataclass
 class Seen:
-    """What a page in the browser asked for and complained of."""
+    """A page with its network requests and console messages."""
 
     page: sync_api.Page
     requests: list[str] = field(default_factory=list)
@@ -38,7 +38,7 @@ class Seen:
         return [row[names.index(name)] for row in self.rows()]
 
     def hover(self) -> tuple[float, float]:
-        """Point at a model; where that is on the screen."""
+        """Point at a model, and return its position on the screen."""
         plot = self.page.locator("#explore-plot")
         plot.scroll_into_view_if_needed()
         x, y = plot.evaluate(
@@ -56,7 +56,7 @@ class Seen:
         return x, y
 
     def ringed(self) -> float | None:
-        """The score at the middle of the ring around what is pointed at; None where there is no ring."""
+        """The score at the centre of the ring around the selected model; None if there is no ring."""
         return self.page.locator("#explore-ring").evaluate(
             """ring => {
                 const { yaxis } = document.getElementById("explore-plot")._fullLayout;
@@ -73,7 +73,7 @@ def opened(
         java_script_enabled=scripts, accept_downloads=True,
     )  # fmt: skip
     seen = Seen(context.new_page())
-    seen.page.set_default_timeout(10_000)
+    seen.page.set_default_timeout(60_000)  # a busy machine takes long to start plotly.js
     seen.page.on("request", lambda request: seen.requests.append(request.url))
     seen.page.on("console", lambda message: seen.complaints.append(message.text))
     seen.page.on("pageerror", lambda error: seen.complaints.append(str(error)))
@@ -85,7 +85,7 @@ def opened(
 
 
 def laid_out(folder: Path, records: list[Record], study: Study, context: Context | None = None) -> Path:
-    """The page alone, without its drawn figures, which take seconds."""
+    """Write the page only, without static figures, which take seconds."""
     analysis = analyse(study, records)
     if context is not None:
         analysis = replace(analysis, context=context)

@@ -1,4 +1,4 @@
-"""Small pictures in every layout that data come in, and what holds for every data set."""
+"""Small images in every layout of the data sources, and checks that hold for every data set."""
 
 import io
 import tarfile
@@ -50,19 +50,19 @@ def write_parquet(file: Path, labels: list[int], *, names: tuple[str, ...] | Non
 
 
 def numbered_picture(number: int, size: tuple[int, int] = (8, 8)) -> Image.Image:
-    """Picture of one colour that tells its number, whatever is cut out of it."""
+    """Return a picture of one colour that encodes its number, so that any crop reveals it."""
     return Image.new("RGB", size, (number % 256, number // 256, 99))
 
 
 def number_of(pixels: torch.Tensor) -> list[int]:
-    """Numbers of numbered pictures in a batch uint8 (B, H, W, C); −1 for a black one."""
+    """Return the numbers of numbered pictures in a batch uint8 (B, H, W, C); −1 for a black one."""
     flat = pixels[:, 0, 0].int()
     assert (pixels == pixels[:, :1, :1]).all()
     return torch.where(flat[:, 2] == 99, flat[:, 0] + 256 * flat[:, 1], -1).tolist()
 
 
 def write_numbered_parquet(folder: Path, numbers: range, *, files: int = 1, rows_per_group: int = 1000) -> Path:
-    """Numbered pictures in some files of some row groups; two classes in turn. Returns the folder."""
+    """Write numbered pictures of two alternating classes into Parquet files; return the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     for file, part in enumerate(np.array_split(np.array(numbers), files)):
         rows = [{"bytes": encoded(numbered_picture(int(n))), "path": None} for n in part]
@@ -82,7 +82,7 @@ def write_tar(file: Path, members: Iterable[tuple[str, bytes]]) -> Path:
 
 
 def write_shards(folder: Path, count: int, *, per_shard: int = 7, broken: Collection[int] = ()) -> Path:
-    """Numbered pictures in WebDataset's layout; two classes in turn. Returns the folder."""
+    """Write numbered pictures of two alternating classes in WebDataset's layout; return the folder."""
     for shard, start in enumerate(range(0, count, per_shard)):
         members = []
         for number in range(start, min(start + per_shard, count)):
@@ -105,7 +105,7 @@ def problems(source: str, **settings) -> list[str]:
 
 
 def check(data: Dataset) -> None:
-    """What holds for every data set in memory."""
+    """Check what holds for every data set in memory."""
     for _, split in data.splits():
         assert images(split).dtype == np.uint8
         assert split.labels.dtype == np.int64

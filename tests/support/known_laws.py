@@ -44,8 +44,8 @@ class LawShares:
     floor: float
     amplitude: float
     difference: float
-    foretold: float  # of the cells of the dearest third, within their prediction intervals
-    told: float  # floor told from 0
+    predicted: float  # share of the cells of the largest third within their prediction intervals
+    identified: float  # floor distinguished from 0
     open: float  # α without an upper end
     median: float  # of the exponent found
 
@@ -62,8 +62,8 @@ def law_shares(design: LawDesign, studies: int, seed: int) -> LawShares:
         floor=_covers(one.floor, design.floor),
         amplitude=_covers(one.amplitude, design.amplitude),
         difference=float(np.mean([_difference_covers(design, fits, errors, study) for study in range(studies)])),
-        foretold=_foretold(design, errors[0]),
-        told=float(((one.floor.low > 0) & np.isfinite(one.alpha.high)).mean()),
+        predicted=_predicted(design, errors[0]),
+        identified=float(((one.floor.low > 0) & np.isfinite(one.alpha.high)).mean()),
         open=float(np.isinf(one.alpha.high).mean()),
         median=float(np.median(one.alpha.estimate)),
     )
@@ -94,7 +94,7 @@ def _law(fit: PowerFit, x: np.ndarray, study: int) -> np.ndarray:
     return fit.floor.estimate[study] + fit.amplitude.estimate[study] * np.exp(-fit.alpha.estimate[study] * x)
 
 
-def _foretold(design: LawDesign, errors: np.ndarray) -> float:
+def _predicted(design: LawDesign, errors: np.ndarray) -> float:
     kept = max(5, design.cells - max(1, round(design.cells / 3)))
     part, ahead = _points(design.x[:kept], errors[:kept]), design.x[kept:]
     fits = [fit_power(part, has_floor, LEVEL) for has_floor in (False, True)]

@@ -1,11 +1,16 @@
-"""Reads a page as a browser without scripts would: what is open, what it links to, what it says."""
+"""Read a page as a browser without scripts does: open elements, links, text, and the packed data."""
 
+import base64
+import gzip
+import json
+import re
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 
 class Page(HTMLParser):
-    """What a test wants to know of a page."""
+    """The elements, links and text of a page."""
 
     VOID = frozenset({"meta", "link", "br", "hr", "img", "input"})
 
@@ -39,3 +44,11 @@ class Page(HTMLParser):
     def handle_data(self, data: str) -> None:
         if self.open and self.open[-1] not in {"style", "script"}:
             self.text += data
+
+
+def data_of(page: Page) -> dict[str, Any]:
+    """The header of a page's packed data."""
+    found = re.search(r'<script type="application/octet-stream" id="data">([^<]*)</script>', page.source)
+    assert found
+    content = gzip.decompress(base64.b64decode(found[1]))
+    return json.loads(content[4 : 4 + int.from_bytes(content[:4], "little")])

@@ -1,4 +1,4 @@
-"""An agenda without networks, and a way to play it to its end."""
+"""A trial queue without networks, and a way to play it to its end."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -6,11 +6,12 @@ from typing import Any
 
 from scaling.space.design import Cell, Design
 from scaling.space.schema import Space
+from scaling.space.search_settings import Budget
 from scaling.study.config import Trial
 from scaling.study.records import Epoch, Record, Scores
 from scaling.sweep.search.cell_run import Segment
-from scaling.sweep.search.designs.proposals import Proposals, Wanted
-from scaling.sweep.search.trial_queue import Spent, TrialQueue
+from scaling.sweep.search.proposals import Proposals, Wanted
+from scaling.sweep.search.trial_queue import TrialQueue
 
 
 @dataclass(frozen=True)
@@ -42,9 +43,12 @@ class FakeFeasibility:
             str(arm): self.cost_table.of(self.design.config(cell, arm, 0)).macs for arm in self.design.space.arm_values
         }
 
-    def price(self, points: Sequence[Cell]) -> None: ...
+    def compute_costs(self, points: Sequence[Cell]) -> None: ...
 
     def admit(self, points: Sequence[Cell]) -> list[Cell]:
+        return list(points)
+
+    def feasible(self, points: Sequence[Cell]) -> list[Cell]:
         return list(points)
 
     def excess(self, cell: Cell) -> dict[str, float]:
@@ -70,13 +74,13 @@ def queue(
     asked: Space,
     proposals: Proposals,
     settled: dict[str, Record] | None = None,
-    spent: Spent = lambda records, started, seconds: None,
+    budget: Budget | None = None,
 ) -> TrialQueue:
-    return TrialQueue("study", FakeFeasibility(asked), proposals, settled or {}, spent)
+    return TrialQueue("study", FakeFeasibility(asked), proposals, settled or {}, budget)
 
 
 def curve(trial: Trial, accuracy: float, epochs: int) -> list[Epoch]:
-    """A learning curve that comes to `accuracy` at the trial's last epoch."""
+    """A learning curve that reaches `accuracy` at the trial's last epoch."""
     whole = trial.config.recipe.epochs
     return [
         Epoch(epoch=e, train_loss=1, val_loss=1, val_accuracy=accuracy * e / whole, learning_rate=0.1, train_seconds=1)
@@ -106,10 +110,10 @@ def finished(trial: Trial, accuracy: float) -> Record:
 def play(
     asked: TrialQueue, accuracy: Callable[[Trial], float], *, workers: int = 1, stop_after: int | None = None
 ) -> tuple[list[Segment], dict[str, Record]]:
-    """Run an agenda as an executor would, first come first served; return the legs in order and all records.
+    """Run a queue as an executor does, first come first served; return the segments in order and all records.
 
     Args:
-        stop_after: legs after which everything is dropped, as a kill would.
+        stop_after: segments after which everything is dropped, as by a kill.
     """
     segments: list[Segment] = []
     records: dict[str, Record] = {}

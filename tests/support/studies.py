@@ -1,7 +1,7 @@
-"""Simulated studies whose truth is known: tables for statistics, folders of records for reports.
+"""Simulated studies with known effects: tables for statistics, folders of records for reports.
 
-Accuracies follow a plain law of size, so that cells differ by tens of points while arms differ by a fraction of one;
-the pair of a cell and seed shares most of its luck, as real pairs do.
+Accuracies follow a simple law of size, so cells differ by tens of points and arms by a fraction of one;
+the two trials of a pair share most of their noise, as real pairs do.
 """
 
 import base64
@@ -19,19 +19,19 @@ from scaling.study.records import CountedCost, Epoch, Record, Scores, Study, fra
 
 @dataclass(frozen=True)
 class Truth:
-    """What a simulated study really contains; accuracies and deviations in percentage points."""
+    """True effects of a simulated study; accuracies and deviations in percentage points."""
 
     depths: tuple[int, ...] = (2, 4, 8)
     widths: tuple[int, ...] = (32, 64)
     arms: tuple[str, ...] = ("average", "attention")
     seeds: int = 3
-    effect: float = 0.5  # of the second arm over the first, the mean over all cells there could be
+    effect: float = 0.5  # of the second arm over the first, mean over all possible cells
     slope: float = 0.0  # of the effect, per doubling of MACs
     seed_sd: float = 0.3  # of one trial
     cell_sd: float = 0.0  # of the effect among cells
     epochs: int = 4
     test_examples: int = 10_000
-    keeps_images: bool = False  # whether a record tells which test images were right
+    keeps_images: bool = False  # whether records hold which test images were correct
 
     @property
     def cells(self) -> list[dict[str, int]]:
@@ -66,7 +66,7 @@ class Truth:
 
 
 def simulated_table(truth: Truth, seed: int) -> pd.DataFrame:
-    """The columns that a comparison reads, one row a trial: cell, arm, seed, status, test_accuracy."""
+    """The columns that a comparison reads, one row per trial: cell, arm, seed, status, test_accuracy."""
     accuracies = truth.accuracies(np.random.default_rng(seed))
     cells = [cell_label(cell) for cell in truth.cells]
     index = pd.MultiIndex.from_product([cells, truth.arms, range(truth.seeds)], names=["cell", "arm", "seed"])
@@ -146,7 +146,7 @@ def _record(
 
 
 def _images(accuracy: float, images: int, rng: np.random.Generator) -> str:
-    """Which images were right, the easy ones rather: as many as `accuracy` says."""
+    """Which images are classified correctly, easy ones first: as many as `accuracy` gives."""
     difficulty = np.arange(images) / images + rng.normal(0, 0.1, images)
     right = np.zeros(images, dtype=bool)
     right[np.argsort(difficulty)[: round(accuracy / 100 * images)]] = True
@@ -158,7 +158,7 @@ def _clock(seconds: int) -> str:
 
 
 def describe(records: list[Record], truth: Truth = Truth(), study: str = "simulated") -> Study:
-    """The `study.json` of what `simulated_records` made, all of it planned."""
+    """The `study.json` of the records from `simulated_records`, all planned."""
     return Study(
         name=study,
         question="Does attention-based pooling beat average pooling as a PatchConvNet gets deeper and wider?",
@@ -206,14 +206,14 @@ def with_learning_rate_grid(records: list[Record], rejected: float, kept: float)
 
 
 def failed(record: Record, status: Literal["failed", "diverged"] = "failed", reason: str = "out of memory") -> Record:
-    """`record` as if its trial had not finished."""
+    """`record` as of a trial that failed or diverged."""
     return record.model_copy(
         update={"status": status, "reason": reason, "scores": None, "curve": record.curve[:1], "train_seconds": None}
     )
 
 
 def write_simulation(folder: Path, records: list[Record], study: Study) -> Path:
-    """Write a study's folder, as a sweep would."""
+    """Write a study's folder like a sweep."""
     write_study(folder, study)
     for record in records:
         write_record(folder, record)

@@ -1,8 +1,8 @@
-"""What the processes of one group do in the tests of data parallelism.
+"""The processes of one group in the tests of data parallelism.
 
-    python tests/make_workers.py RANK COUNT FOLDER SCENARIO…
+    python tests/support/workers.py RANK COUNT FOLDER SCENARIO…
 
-Each leaves what it saw in FOLDER/SCENARIO-RANK.pt.
+Each writes its results to FOLDER/SCENARIO-RANK.pt.
 """
 
 import os
@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import nn
 
-import scaling.training.train
+import scaling.tasks.classification
 import scaling.trial
 from scaling.data import StreamSplit, load_data
 from scaling.models import build_model
@@ -28,7 +28,7 @@ from scaling.study.config import DataConfig, Recipe, Trial, TrialConfig
 from scaling.study.errors import DataError
 from scaling.study.records import Record
 from scaling.training.parallel import Group
-from scaling.training.shared_layers import Place, share_draws
+from scaling.training.shared_layers import BatchPosition, share_draws
 from scaling.training.workers import Workers
 from scaling.trial import run_trial
 
@@ -68,7 +68,7 @@ def run(name: str, folder: Path, workers: Workers) -> list[Any]:
 
 
 def decoded(folder: Path, workers: Workers) -> list[Any]:
-    """A trial on photographs that are decoded anew in every epoch, of which each worker decodes its share."""
+    """Train on photographs that are decoded in every epoch, each worker decoding its share."""
     data = DataConfig(source=f"folder:{folder / 'photographs'}", image_size=8, memory_gib=1e-9)
     trial = trial_of("patchconvnet", MODERN.model_copy(update={"epochs": 2, "batch_size": 13}))
     trial = trial.model_copy(update={"config": trial.config.model_copy(update={"data": data})})
@@ -76,7 +76,7 @@ def decoded(folder: Path, workers: Workers) -> list[Any]:
 
 
 def unreadable(folder: Path, workers: Workers, most: int = 10) -> list[Any]:
-    """As `decoded`, where six training images cannot be read."""
+    """Train as `decoded` does, with six training images that cannot be read."""
     data = DataConfig(source=f"folder:{folder / 'damaged'}", image_size=8, memory_gib=1e-9, most_unreadable=most)
     trial = trial_of("patchconvnet", PLAIN.model_copy(update={"epochs": 2, "batch_size": 13}))
     trial = trial.model_copy(update={"config": trial.config.model_copy(update={"data": data})})
@@ -84,7 +84,7 @@ def unreadable(folder: Path, workers: Workers, most: int = 10) -> list[Any]:
 
 
 def photographs(root: Path) -> None:
-    """Larger images than are asked for, one colour a class."""
+    """Write images larger than the requested size, one colour per class."""
     draw = np.random.default_rng(0)
     for label in range(3):
         (root / f"{label}").mkdir(parents=True)
@@ -95,7 +95,7 @@ def photographs(root: Path) -> None:
 
 
 def damaged_photographs(root: Path) -> None:
-    """Of which six cannot be read in training, two of each class."""
+    """Write photographs of which six training images cannot be read, two of each class."""
     photographs(root)
     train = load_data(DataConfig(source=f"folder:{root}", image_size=8, memory_gib=1e-9)).train
     assert isinstance(train, StreamSplit)
@@ -105,17 +105,17 @@ def damaged_photographs(root: Path) -> None:
 
 
 def gradients(network: str, workers: Workers) -> dict[str, torch.Tensor]:
-    """Gradient of a batch of 33, of which each worker sees its share, and the statistics that it leaves."""
+    """Return the gradient of a batch of 33 shared by the workers, and the running statistics."""
     family, arch = NETWORKS[network]
     seen = {"num_classes": 10, "in_chans": 1, "image_size": 32}
     model = build_model(family, **arch, **seen, seed=0).train()
     workers.prepare(model)
-    place = Place()
-    share_draws(model, place)
+    position = BatchPosition()
+    share_draws(model, position)
     draw = torch.Generator().manual_seed(0)
     images, labels = torch.randn(33, 1, 32, 32, generator=draw), torch.randint(10, (33,), generator=draw)
     share = workers.share(33)
-    place.whole, place.start, place.images = 33, share.start, share.stop - share.start
+    position.whole, position.start, position.images = 33, share.start, share.stop - share.start
     torch.manual_seed(5)
     (F.cross_entropy(model(images[share]), labels[share], reduction="sum") / 33).backward()
     found = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
@@ -134,7 +134,7 @@ def killed(folder: Path, group: Group) -> Any:
 
 
 def short_of_memory(folder: Path, group: Group) -> Any:
-    """The second worker has no room for more than six images at once."""
+    """The second worker has memory for at most six images at once."""
     build = scaling.trial.build
 
     class Small(nn.Module):
@@ -144,7 +144,7 @@ def short_of_memory(folder: Path, group: Group) -> Any:
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             if self.training and group.rank == 1 and len(x) > 6:
-                raise torch.OutOfMemoryError("out of memory, says the test")
+                raise torch.OutOfMemoryError("out of memory, in a test")
             return self.inner(x)
 
     scaling.trial.build = lambda trial, data: Small(build(trial, data))
@@ -155,25 +155,25 @@ def short_of_memory(folder: Path, group: Group) -> Any:
 
 
 def broken(folder: Path, group: Group) -> Any:
-    """The second worker cannot read what it is to evaluate."""
+    """The second worker cannot read the validation images."""
 
     def evaluate(*_: Any) -> Any:
         raise DataError("the disk is gone")
 
     if group.rank == 1:
-        scaling.training.train.evaluate = evaluate
+        scaling.tasks.classification.evaluate = evaluate
     return run("broken", folder, group)
 
 
-def told(folder: Path, group: Group) -> Any:
-    """What the small functions say."""
+def gathered(folder: Path, group: Group) -> Any:
+    """Return the results of the small functions of a group."""
     few = torch.full((group.rank + 1, 2), group.rank)
     return {
         "anyone": (group.anyone(group.rank == 1), group.anyone(False)),
-        "whole": group.whole(few, few[:, 0]),
+        "whole": group.whole_batch(few, few[:, 0]),
         "parts": [list(range(n))[group.part(n)] for n in (0, 1, 5)],
         "share": list(range(33))[group.share(33)],
-        "told": group.told([f"worker {group.rank}"] * group.rank),
+        "lines": group.gathered_lines([f"worker {group.rank}"] * group.rank),
     }
 
 
@@ -187,7 +187,7 @@ SCENARIOS: dict[str, Callable[[Path, Group], Any]] = {
     "unreadable": unreadable,
     "too many": lambda folder, group: unreadable(folder, group, most=5),
     "broken": broken,
-    "told": told,
+    "gathered": gathered,
 }
 
 
@@ -195,7 +195,7 @@ FAILING = ("broken", "too many")  # after which the group is gone
 
 
 def launch(folder: Path, *scenarios: str, count: int = 2) -> list[int]:
-    """Run scenarios in so many processes; return their exit codes."""
+    """Run scenarios in `count` processes; return their exit codes."""
     folder.mkdir(exist_ok=True, parents=True)
     (folder / "meeting").unlink(missing_ok=True)
     command = [sys.executable, __file__]
@@ -218,7 +218,7 @@ def main() -> None:
             seen = [(type(e).__name__, e.model_dump_json(by_alias=True)) for e in seen]
         torch.save(seen, folder / f"{name}-{rank}.pt")
         if isinstance(seen, list) and rank == 0 and seen[-1][0] == Record.__name__ and name in FAILING:
-            group.ended()
+            group.release()
 
 
 if __name__ == "__main__":

@@ -1,11 +1,7 @@
-"""The sweep end to end, as a user runs it: real commands, real Ray, real kills."""
+"""The sweep end to end, as a user runs it, with real commands, Ray and kills."""
 
-import os
 import re
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +9,7 @@ import pytest
 from scaling import load_study
 from scaling.study.records import read_records
 from scaling.sweep import main
+from tests.support.sweeps import end, start, wait_for_files
 
 SPACE = """\
 question: Does it run?
@@ -27,6 +24,8 @@ data: {source: digits, train_limit: 300}
 recipe: {epochs: 2, batch_size: 50}
 """
 TRIALS = 8
+RECORDS = "results/tiny*/records/*.json"
+# Building one model fails in every worker
 BUG = """\
 import importlib.util, sys
 
@@ -62,36 +61,13 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def start(folder: Path, *arguments: str, **environment: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "scaling.sweep", "--space", "tiny.yaml", *arguments],
-        cwd=folder,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        env={**os.environ, **environment},
-        # a shell that put the tests into the background has them ignore Ctrl-C, and what they start with them
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    )
-
-
-def sweep(folder: Path, *arguments: str, **environment: str) -> tuple[int, str]:
-    process = start(folder, *arguments, **environment)
-    output, _ = process.communicate(timeout=240)
-    return process.returncode, output
-
-
-def wait_for_records(folder: Path, number: int, process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 180
-    while len(list(folder.glob("results/tiny*/records/*.json"))) < number:
-        assert process.poll() is None, process.communicate()[0]
-        assert time.monotonic() < deadline, "no records came"
-        time.sleep(0.02)
+def sweep(folder: Path, *arguments: str, hook: str = "") -> tuple[int, str]:
+    return end(start(folder, *arguments, hook=hook))
 
 
 @pytest.mark.slow
 @pytest.mark.xdist_group("ray")
-def test_a_sweep_runs_every_trial_once_and_again_runs_nothing(folder: Path) -> None:
+def test_a_sweep_runs_every_trial_exactly_once(folder: Path) -> None:
     code, output = sweep(folder)
 
     assert code == 0, output
@@ -114,9 +90,9 @@ def test_a_sweep_runs_every_trial_once_and_again_runs_nothing(folder: Path) -> N
 
 @pytest.mark.slow
 @pytest.mark.xdist_group("ray")
-def test_a_killed_sweep_continues_without_repeating_or_losing_a_trial(folder: Path) -> None:
+def test_a_killed_sweep_continues_where_it_was(folder: Path) -> None:
     process = start(folder)
-    wait_for_records(folder, 3, process)
+    wait_for_files(folder, RECORDS, process, number=3)
     process.kill()
     process.communicate()
     before = {r.key: r for r in read_records(folder / "results" / "tiny")}
@@ -132,18 +108,16 @@ def test_a_killed_sweep_continues_without_repeating_or_losing_a_trial(folder: Pa
 
 @pytest.mark.slow
 @pytest.mark.xdist_group("ray")
-def test_ctrl_c_stops_cleanly_and_a_failed_trial_does_not_stop_the_others(folder: Path) -> None:
-    # the interpreter of every worker meets a bug in the building of one model
-    (folder / "sitecustomize.py").write_text(BUG)
-    process = start(folder, PYTHONPATH=str(folder))
-    wait_for_records(folder, 1, process)
+def test_ctrl_c_and_a_failed_trial_leave_the_others_whole(folder: Path) -> None:
+    process = start(folder, hook=BUG)
+    wait_for_files(folder, RECORDS, process)
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 130, output
-    assert "the same command continues" in output
+    assert "run the same command again to continue" in output
     assert "Traceback" not in output
 
-    code, output = sweep(folder, PYTHONPATH=str(folder))
+    code, output = sweep(folder, hook=BUG)
 
     assert code == 1, output
     assert "failed: depth=2 attention seed 0: RuntimeError: the roof leaks" in output
@@ -173,7 +147,7 @@ def test_ctrl_c_stops_cleanly_and_a_failed_trial_does_not_stop_the_others(folder
         (["--status", ""], "study.json"),
     ],
 )
-def test_a_mistake_is_one_line_and_leaves_nothing_behind(
+def test_a_mistake_is_one_line_and_writes_nothing(
     folder: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -191,7 +165,7 @@ def test_a_mistake_is_one_line_and_leaves_nothing_behind(
     assert not (folder / "results").exists()
 
 
-def test_a_dry_run_shows_what_each_cell_costs_and_runs_nothing(
+def test_a_dry_run_shows_costs_and_writes_nothing(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(folder)
@@ -206,11 +180,11 @@ def test_a_dry_run_shows_what_each_cell_costs_and_runs_nothing(
     assert not (folder / "results").exists()
 
 
-def test_a_study_under_other_conditions_is_not_mixed_in(
+def test_a_study_under_other_conditions_is_refused(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(folder)
-    monkeypatch.setattr("scaling.sweep.run.run_pending", lambda *arguments: True)
+    monkeypatch.setattr("scaling.sweep.run.run_pending", lambda *arguments: None)
     assert main(["--space", "tiny.yaml", "--name", "mine"]) == 0
     assert main(["--space", "tiny.yaml", "--name", "mine", "--set", "seeds=5"]) == 0
 

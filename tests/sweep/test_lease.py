@@ -1,4 +1,4 @@
-"""One sweep holds a study; on a store without locks a lease says who, and a silent one is dead after a stated time."""
+"""One sweep holds a study; on a store without locks a lease names it, and expires if it is not refreshed."""
 
 import subprocess
 import sys
@@ -20,7 +20,7 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
     return place(request.param.format(tmp_path / "study"))
 
 
-def test_a_study_that_is_held_is_refused_with_who_holds_it(folder: Where) -> None:
+def test_a_study_in_use_is_refused_with_its_holder(folder: Where) -> None:
     assert holder(folder) is None
 
     with locked(folder):
@@ -55,7 +55,7 @@ def test_a_killed_sweep_does_not_hold_its_study(folder: Where) -> None:
 
 
 @pytest.mark.parametrize(("silence", "is_free"), [(DEAD + 5, True), (DEAD - 30, False)])
-def test_a_lease_of_another_machine_ends_after_the_stated_silence(
+def test_a_lease_of_another_machine_expires_in_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, silence: float, is_free: bool
 ) -> None:
     monkeypatch.setattr(lease, "SETTLE", 0)
@@ -68,12 +68,12 @@ def test_a_lease_of_another_machine_ends_after_the_stated_silence(
         with locked(folder):
             assert holder(folder) != theirs
     else:
-        with pytest.raises(ScalingError, match=r"process 1 on elsewhere, last heard of 9\d s ago.*dead after 120 s"):
+        with pytest.raises(ScalingError, match=r"process 1 on elsewhere, last refreshed 9\d s ago.* after 120 s"):
             locked(folder).__enter__()
         assert holder(folder) == theirs
 
 
-def test_of_two_sweeps_that_start_at_once_on_a_store_one_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_sweeps_that_start_at_once_one_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lease, "SETTLE", 0.3)
     folder = place(f"file://{tmp_path}")
     both, ran, refused = threading.Barrier(4), [], []
@@ -99,9 +99,9 @@ def test_of_two_sweeps_that_start_at_once_on_a_store_one_runs(tmp_path: Path, mo
 LOSES_ITS_LEASE = """\
 import sys, time
 from scaling.sweep import lease
-from scaling.errors import ScalingError
+from scaling.study.errors import ScalingError
+from scaling.study.storage import place, write_atomically
 from scaling.sweep.lease import Holder, holder, locked
-from scaling.storage import place, write_atomically
 
 lease.SETTLE, lease.REFRESH = 0, 0.1
 folder = place(sys.argv[1])
@@ -112,7 +112,7 @@ try:
         while holder(folder).refreshed <= holder(folder).taken and time.monotonic() < deadline:
             time.sleep(0.05)
         try:
-            while time.monotonic() < deadline:  # a refresh that was under way may write over it
+            while time.monotonic() < deadline:  # a refresh under way may overwrite it
                 write_atomically(folder / ".lease", theirs.model_dump_json().encode())
                 time.sleep(0.5)
         except KeyboardInterrupt:
@@ -123,8 +123,8 @@ print(holder(folder) == theirs)
 """
 
 
-def test_a_sweep_whose_lease_was_taken_over_stops_and_says_so(tmp_path: Path) -> None:
-    """In a process of its own, for an interrupt that comes late would stop the tests."""
+def test_a_sweep_that_lost_its_lease_stops(tmp_path: Path) -> None:
+    """Runs in its own process, because a late interrupt would stop the tests."""
     done = subprocess.run(
         [sys.executable, "-c", LOSES_ITS_LEASE, f"file://{tmp_path}"], capture_output=True, text=True, timeout=120
     )
@@ -136,7 +136,7 @@ def test_a_sweep_whose_lease_was_taken_over_stops_and_says_so(tmp_path: Path) ->
     assert said[2] == "True"
 
 
-def test_file_systems_that_machines_share_are_known(tmp_path: Path) -> None:
+def test_shared_file_systems_are_recognised(tmp_path: Path) -> None:
     mounts = tmp_path / "mounts"
     mounts.write_text(
         "overlay / overlay rw 0 0\nhost:/x /shared nfs4 rw 0 0\n/dev/sda /shared/local\\040disk ext4 rw 0 0\n"

@@ -1,4 +1,4 @@
-"""The overview tells what each study has come to, from its folder alone."""
+"""The overview shows the progress of each study from its folder alone."""
 
 import subprocess
 import sys
@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from scaling.space.design import Design, cells
-from scaling.study.errors import command
+from scaling.study.command import command
 from scaling.study.records import Record, write_record, write_study
 from scaling.sweep import main
 from scaling.sweep.heartbeat import beat
-from scaling.sweep.study_folder import describe, locked
+from scaling.sweep.lease import locked
+from scaling.sweep.study_folder import describe
 from tests.support.queues import finished, space
 
 
@@ -35,7 +36,7 @@ def line(text: str, name: str) -> list[str]:
     return next(row.split() for row in text.splitlines() if row.split()[:1] == [name])
 
 
-def test_the_list_has_every_study_with_its_state(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_list_shows_every_study_with_its_state(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--list", "--results", str(results)]) == 0
 
     shown = capsys.readouterr().out
@@ -44,7 +45,7 @@ def test_the_list_has_every_study_with_its_state(results: Path, capsys: pytest.C
     assert "broken" in shown
 
 
-def test_a_study_that_is_running_says_how_long_it_will_take(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_running_study_shows_its_time_left(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
     beat(results / "half", ["depth=2"], 7500.0, None)
     with locked(results / "half"):
         main(["--list", "--results", str(results)])
@@ -57,9 +58,7 @@ def test_a_study_that_is_running_says_how_long_it_will_take(results: Path, capsy
     assert line(capsys.readouterr().out, "half")[1] == "spent"
 
 
-def test_the_status_shows_the_arms_side_by_side_and_what_failed(
-    results: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_status_shows_arms_and_failures(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--status", "half", "--results", str(results)]) == 0
 
     shown = capsys.readouterr().out
@@ -69,7 +68,7 @@ def test_the_status_shows_the_arms_side_by_side_and_what_failed(
     assert "the roof leaks" in shown
 
 
-def test_brackets_in_words_of_others_are_shown_as_they_are(
+def test_brackets_in_text_are_shown_unchanged(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("COLUMNS", raising=False)
@@ -88,7 +87,7 @@ def test_brackets_in_words_of_others_are_shown_as_they_are(
     assert "KeyError: [/red] :boom:" in shown
 
 
-def test_long_names_are_whole_in_a_pipe_and_give_way_on_a_narrow_terminal(
+def test_long_names_are_shortened_on_a_terminal_only(
     results: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     long = "a_study_with_a_name_that_says_all_that_there_is_to_say_of_it"
@@ -111,7 +110,7 @@ def test_a_folder_without_studies_is_a_mistake(tmp_path: Path, capsys: pytest.Ca
     assert main(["--status", "x", "--results", str(tmp_path)]) == 2
 
 
-def test_a_reader_who_goes_does_not_end_a_command() -> None:
+def test_a_closed_pipe_does_not_end_a_command() -> None:
     program = """
 from scaling.console import Terminal
 console = Terminal()

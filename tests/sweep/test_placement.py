@@ -1,4 +1,4 @@
-"""A trial gets the share of a GPU that its memory needs, never less; one that cannot fit is told before it starts."""
+"""A trial gets the share of a GPU that its memory needs; one that cannot fit is refused before it starts."""
 
 import pytest
 from hypothesis import given
@@ -12,7 +12,7 @@ from scaling.sweep.placement import gpu_shares, no_room, refuse_what_cannot_fit
 GPU = 80 * GIB
 
 
-class Priced:
+class FakeCostTable:
     """Stands in for `CostTable`: the architecture says how many GiB a step takes."""
 
     def memory(self, config: TrialConfig, device: str) -> int:
@@ -27,7 +27,7 @@ def trial(gib: float) -> Trial:
 
 
 def shares(sizes: list[float], resources: Resources, *, gpus: float = 1, gpu_bytes: int | None = GPU) -> list[float]:
-    return gpu_shares([trial(gib) for gib in sizes], resources, gpus, gpu_bytes, Priced())  # pyright: ignore[reportArgumentType]
+    return gpu_shares([trial(gib) for gib in sizes], resources, gpus, gpu_bytes, FakeCostTable())  # pyright: ignore[reportArgumentType]
 
 
 @given(st.lists(st.floats(0.001, 60), min_size=1))
@@ -36,24 +36,24 @@ def test_trials_that_share_a_gpu_fit_on_it_together(sizes: list[float]) -> None:
         assert gib * int(1 / share) <= 80
 
 
-def test_small_trials_share_a_gpu_and_large_ones_have_it_alone() -> None:
+def test_small_trials_share_a_gpu_and_large_ones_do_not() -> None:
     small, large = shares([0.5, 60], Resources())
 
     assert small <= 1 / 8
     assert large == 1
 
 
-def test_without_a_gpu_none_is_asked_for() -> None:
+def test_without_gpus_trials_take_none() -> None:
     assert shares([1, 500], Resources(), gpus=0) == [0, 0]
     assert shares([1, 500], Resources(gpus=0)) == [0, 0]
 
 
-def test_a_gpu_that_cannot_be_asked_is_given_whole() -> None:
+def test_a_gpu_of_unknown_memory_is_not_shared() -> None:
     assert shares([1], Resources(), gpu_bytes=None) == [1]
     assert shares([1], Resources(gpus=0.25), gpu_bytes=None) == [0.25]
 
 
-def test_what_cannot_fit_is_named_before_it_starts() -> None:
+def test_trials_that_cannot_fit_are_refused() -> None:
     with pytest.raises(CostError) as caught:
         shares([1, 100, 200], Resources())
 
@@ -62,21 +62,21 @@ def test_what_cannot_fit_is_named_before_it_starts() -> None:
         shares([1, 30], Resources(gpus=0.1))
 
 
-def test_main_memory_is_held_against_the_prediction() -> None:
-    refuse_what_cannot_fit([trial(1), trial(15)], 16 * GIB, Priced())  # pyright: ignore[reportArgumentType]
+def test_trials_that_exceed_main_memory_are_refused() -> None:
+    refuse_what_cannot_fit([trial(1), trial(15)], 16 * GIB, FakeCostTable())  # pyright: ignore[reportArgumentType]
 
     with pytest.raises(CostError, match=r"^gib=17\.0 a: a training step needs about 17 GiB, this machine has 16 GiB; "):
-        refuse_what_cannot_fit([trial(1), trial(17)], 16 * GIB, Priced())  # pyright: ignore[reportArgumentType]
+        refuse_what_cannot_fit([trial(1), trial(17)], 16 * GIB, FakeCostTable())  # pyright: ignore[reportArgumentType]
 
 
 @pytest.mark.parametrize(
     ("cpus", "gpus", "said"),
     [
         (2, 1, None),
-        (2.5, 0, "resources.cpus 2.5 is more than the 2 cores that there are"),
-        (64, 1, "resources.cpus 64 is more than the 2 cores that there are"),
-        (1, 4, "resources.gpus 4 is more than the 1 GPUs that there are"),
+        (2.5, 0, "resources.cpus 2.5 is more than the 2 available cores"),
+        (64, 1, "resources.cpus 64 is more than the 2 available cores"),
+        (1, 4, "resources.gpus 4 is more than the 1 available GPUs"),
     ],
 )
-def test_a_trial_larger_than_the_machine_is_told(cpus: float, gpus: float, said: str | None) -> None:
+def test_a_trial_larger_than_the_machine_is_refused(cpus: float, gpus: float, said: str | None) -> None:
     assert no_room(Resources(cpus=cpus), gpus, 2, 1) == said

@@ -1,4 +1,4 @@
-"""A plan decides everything before anything runs: matched arms, limits on computed costs, no run twice."""
+"""A plan settles everything before anything runs: matched arms, limits on computed costs, no run twice."""
 
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from scaling.data import load_data
 from scaling.study.config import TrialConfig
 from scaling.study.errors import ScalingError
 from scaling.study.notes import Notes
-from scaling.sweep.plan import Plan, make_plan
+from scaling.sweep.plan import StudyPlan, make_plan
 from scaling.trial import build, costs
 
 SPACE = """\
@@ -32,18 +32,18 @@ def space(tmp_path: Path) -> Path:
     return path
 
 
-def plan(space: Path, **overrides: Any) -> Plan:
+def plan(space: Path, **overrides: Any) -> StudyPlan:
     return make_plan(
         str(space), {k.replace("__", "."): v for k, v in overrides.items()}, results=space.parent / "results"
     )
 
 
-def by_arm(plan: Plan) -> list[tuple[TrialConfig, TrialConfig]]:
+def by_arm(plan: StudyPlan) -> list[tuple[TrialConfig, TrialConfig]]:
     configs = [trial.config for trial in plan.trials]
     return list(zip(configs[::2], configs[1::2], strict=True))
 
 
-def test_the_costs_of_a_plan_are_those_that_a_trial_records(space: Path) -> None:
+def test_planned_costs_equal_recorded_costs(space: Path) -> None:
     import torch
 
     made = plan(space, axes__depth=[2])
@@ -62,7 +62,7 @@ _COUNTED = {"params", "macs", "fvcore_flops", "activations", "training_macs"}
 
 
 @pytest.mark.parametrize("cost", ["macs", "params"])
-def test_matched_arms_cost_the_same_and_the_baseline_keeps_its_width(space: Path, cost: str) -> None:
+def test_matched_arms_cost_what_the_baseline_costs(space: Path, cost: str) -> None:
     made = plan(space, match=cost)
 
     for average, attention in by_arm(made):
@@ -73,7 +73,7 @@ def test_matched_arms_cost_the_same_and_the_baseline_keeps_its_width(space: Path
     assert made.study == f"space-match={cost}"
 
 
-def test_limits_are_held_against_computed_costs(space: Path) -> None:
+def test_limits_apply_to_computed_costs(space: Path) -> None:
     whole = plan(space)
     largest = max(whole.cost_table.memory(trial.config) for trial in whole.trials)
 
@@ -96,6 +96,6 @@ def test_limits_are_held_against_computed_costs(space: Path) -> None:
         ),
     ],
 )
-def test_what_cannot_be_planned_is_said(space: Path, overrides: dict[str, Any], expected: str) -> None:
+def test_an_impossible_plan_is_refused_with_the_reason(space: Path, overrides: dict[str, Any], expected: str) -> None:
     with pytest.raises(ScalingError, match=expected):
         plan(space, **overrides)

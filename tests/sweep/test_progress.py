@@ -1,4 +1,4 @@
-"""Progress counts what happened, and its estimate follows the work done."""
+"""Progress counts events, and its estimate follows the work done."""
 
 import pytest
 from rich.console import Console
@@ -67,7 +67,7 @@ def test_the_best_of_each_arm_is_chosen_on_validation(trials: list[Trial], progr
     assert progress.waiting == 0
 
 
-def test_failures_are_counted_apart_and_keep_their_reason(trials: list[Trial], progress: Progress) -> None:
+def test_failures_are_counted_with_their_reasons(trials: list[Trial], progress: Progress) -> None:
     progress.ended(trials[0], record(trials[0], None, "failed"))
     progress.ended(trials[1], record(trials[1], None, "diverged"))
 
@@ -76,7 +76,7 @@ def test_failures_are_counted_apart_and_keep_their_reason(trials: list[Trial], p
 
 
 @pytest.mark.parametrize("is_terminal", [True, False])
-def test_a_person_sees_counts_the_best_and_what_failed(
+def test_the_display_shows_counts_best_trials_and_failures(
     trials: list[Trial], progress: Progress, is_terminal: bool
 ) -> None:
     console = Console(record=True, force_terminal=is_terminal, width=120, file=open("/dev/null", "w"))  # noqa: SIM115
@@ -107,5 +107,5 @@ def test_a_person_sees_counts_the_best_and_what_failed(
 @pytest.mark.parametrize(
     ("seconds", "text"), [(8.2, "8 s"), (59.6, "1 min 00 s"), (200, "3 min 20 s"), (7500, "2 h 05 min")]
 )
-def test_durations_read_as_a_person_says_them(seconds: float, text: str) -> None:
+def test_durations_are_readable(seconds: float, text: str) -> None:
     assert duration(seconds) == text

@@ -1,4 +1,4 @@
-"""The keeper of a study takes the first record of a trial as its last word, and tells of each epoch once."""
+"""The recorder keeps the first record of a trial and passes on each epoch once."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,20 +15,20 @@ from tests.support.queues import all_cells, curve, finished, queue, space
 
 class Callback:
     def __init__(self) -> None:
-        self.told: list[Any] = []
+        self.received: list[Any] = []
 
     def started(self, trial: Trial) -> None:
-        self.told.append("started")
+        self.received.append("started")
 
     def epoch_ended(self, trial: Trial, epoch: Epoch) -> None:
-        self.told.append(epoch.epoch)
+        self.received.append(epoch.epoch)
 
     def ended(self, trial: Trial, record: Record) -> None:
-        self.told.append(record.status)
+        self.received.append(record.status)
 
 
-def kept(folder: Path, **search: object) -> tuple[Recorder, Callback, Segment]:
-    """A keeper of a study of one cell, who looks on, and the first trial."""
+def recording(folder: Path, **search: object) -> tuple[Recorder, Callback, Segment]:
+    """A recorder of a study of one cell, its callback, and the first trial."""
     asked = space(axes={"depth": [2], "width": [32]}, seeds=1, recipe={"epochs": 5}, search=search)
     plan = SimpleNamespace(
         study="study", folder=folder, space=asked, cost_table=SimpleNamespace(work=lambda trial: 1.0)
@@ -43,8 +43,8 @@ def kept(folder: Path, **search: object) -> tuple[Recorder, Callback, Segment]:
     return recorder, callback, segment
 
 
-def test_a_worker_that_dies_after_its_last_word_does_not_undo_it(tmp_path: Path) -> None:
-    recorder, callback, segment = kept(tmp_path)
+def test_a_worker_that_dies_late_does_not_change_the_record(tmp_path: Path) -> None:
+    recorder, callback, segment = recording(tmp_path)
     recorder.started(segment.trial)
     recorder.ended(segment.trial, finished(segment.trial, 50))
 
@@ -55,12 +55,12 @@ def test_a_worker_that_dies_after_its_last_word_does_not_undo_it(tmp_path: Path)
     assert record.status == "finished"
     assert record.scores
     assert record.scores.val_accuracy == 50
-    assert callback.told == ["started", "finished"]
+    assert callback.received == ["started", "finished"]
     assert (recorder.progress.finished, recorder.progress.failed) == (1, 0)
 
 
-def test_epochs_that_are_told_again_after_a_rest_or_a_restart_do_not_reach_those_who_look_on(tmp_path: Path) -> None:
-    recorder, callback, segment = kept(tmp_path, stop={"rule": "dominance", "first": 2})
+def test_callbacks_receive_each_epoch_once(tmp_path: Path) -> None:
+    recorder, callback, segment = recording(tmp_path, stop={"rule": "dominance", "first": 2})
     whole = curve(segment.trial, 50, 5)
     recorder.started(segment.trial)
     for epoch in whole[:2]:
@@ -74,5 +74,5 @@ def test_epochs_that_are_told_again_after_a_rest_or_a_restart_do_not_reach_those
         recorder.epoch_ended(segment.trial, epoch)
     recorder.ended(segment.trial, finished(segment.trial, 50))
 
-    assert [told for told in callback.told if isinstance(told, int)] == [1, 2, 3, 4, 5]
+    assert [event for event in callback.received if isinstance(event, int)] == [1, 2, 3, 4, 5]
     assert read_study(tmp_path).planned[0] == segment.trial.key

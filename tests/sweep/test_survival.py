@@ -1,11 +1,9 @@
-"""Sweeps that are disturbed end with the trials of an undisturbed one, each exactly once."""
+"""A disturbed sweep ends with the trials of an undisturbed one, each exactly once."""
 
 import os
 import re
 import signal
 import subprocess
-import sys
-import time
 from collections import Counter
 from pathlib import Path
 
@@ -13,6 +11,7 @@ import pytest
 
 from scaling.study.records import Record, read_records
 from scaling.study.storage import place
+from tests.support.sweeps import end, start, wait_for_files
 
 SPACE = """\
 question: Does it survive?
@@ -25,21 +24,21 @@ data: {source: digits, train_limit: 300}
 recipe: {epochs: 40, batch_size: 50}
 keep_weights: none
 """
-# In the sweep's own process: the record of one trial finds the disk full, once
+# In the sweep's own process: the disk is full when one record is written, once
 FULL = """\
 import sys
 if "scaling.sweep" in " ".join(sys.orig_argv):
-    import scaling.running.keeper as keeper
-    from scaling.errors import StorageError
-    whole, calls = keeper.write_record, []
+    import scaling.sweep.recorder as recorder
+    from scaling.study.errors import StorageError
+    whole, calls = recorder.write_record, []
     def write_record(folder, record):
         calls.append(record.key)
         if len(calls) == 2:
-            raise StorageError(f"the record of {record.arm} seed {record.seed} is not kept: No space left on device")
+            raise StorageError(f"the record of {record.arm} seed {record.seed} was not saved: No space left on device")
         return whole(folder, record)
-    keeper.write_record = write_record
+    recorder.write_record = write_record
 """
-# Likewise: killed when a record is written and not yet in its place
+# In the sweep's own process: killed when a record is written and not yet renamed into place
 KILLED = """\
 import os, signal, sys
 if "scaling.sweep" in " ".join(sys.orig_argv):
@@ -62,29 +61,8 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def start(folder: Path, *arguments: str, hook: str = "") -> subprocess.Popen[str]:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    if hook:
-        (folder / "hooks").mkdir(exist_ok=True)
-        (folder / "hooks" / "sitecustomize.py").write_text(hook)
-        environment["PYTHONPATH"] = str(folder / "hooks")
-    return subprocess.Popen(
-        [sys.executable, "-m", "scaling.sweep", "--space", "tiny.yaml", "--track", "", *arguments],
-        cwd=folder,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        env=environment,
-    )
-
-
-def end(process: subprocess.Popen[str]) -> tuple[int, str]:
-    output, _ = process.communicate(timeout=240)
-    return process.returncode, output
-
-
 def assert_whole(records: list[Record], trials: int = 4) -> None:
-    """Every trial once, finished, and every cell in both arms."""
+    """Check that every trial finished once, and every cell in both arms."""
     assert len({record.key for record in records}) == len(records) == trials
     assert {record.status for record in records} == {"finished"}
     assert set(Counter((str(r.cell), r.seed) for r in records).values()) == {2}
@@ -92,7 +70,7 @@ def assert_whole(records: list[Record], trials: int = 4) -> None:
 
 
 def workers_of(sweep: subprocess.Popen[str]) -> list[int]:
-    """Processes that train for this sweep: of its own session's descendants, those that Ray says to `train`."""
+    """Processes that train for this sweep: its descendants that Ray has named `train`."""
     parents, names = {}, {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -112,13 +90,9 @@ def workers_of(sweep: subprocess.Popen[str]) -> list[int]:
     return [pid for pid, name in names.items() if name.startswith("ray::") and ".train" in name and is_ours(pid)]
 
 
-def test_a_killed_worker_costs_no_trial_and_it_goes_on_from_its_checkpoint(folder: Path) -> None:
-    process = start(folder)
-    deadline = time.monotonic() + 120
-    while not list(folder.glob("results/tiny/checkpoints/*/epoch-*")):
-        assert process.poll() is None, process.communicate()[0]
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+def test_a_killed_worker_resumes_from_its_checkpoint(folder: Path) -> None:
+    process = start(folder, "--track", "")
+    wait_for_files(folder, "results/tiny/checkpoints/*/epoch-*", process)
     workers = workers_of(process)
     assert workers
     os.kill(workers[0], signal.SIGKILL)
@@ -129,8 +103,8 @@ def test_a_killed_worker_costs_no_trial_and_it_goes_on_from_its_checkpoint(folde
     assert_whole(read_records(folder / "results" / "tiny"))
 
 
-def test_a_full_disk_stops_the_sweep_with_one_line_and_the_same_command_continues(folder: Path) -> None:
-    code, output = end(start(folder, hook=FULL))
+def test_a_sweep_continues_after_a_full_disk(folder: Path) -> None:
+    code, output = end(start(folder, "--track", "", hook=FULL))
 
     assert code == 2, output
     assert "Traceback" not in output
@@ -139,41 +113,37 @@ def test_a_full_disk_stops_the_sweep_with_one_line_and_the_same_command_continue
     before = {record.key: record for record in read_records(folder / "results" / "tiny")}
     assert 0 < len(before) < 4
 
-    code, output = end(start(folder))
+    code, output = end(start(folder, "--track", ""))
     assert code == 0, output
     after = read_records(folder / "results" / "tiny")
     assert_whole(after)
     assert all(record == before[record.key] for record in after if record.key in before)
 
 
-def test_a_kill_while_a_record_is_written_loses_nothing_and_a_moved_study_continues_and_grows(folder: Path) -> None:
-    code, _ = end(start(folder, hook=KILLED))
+def test_a_study_killed_while_writing_can_move_and_grow(folder: Path) -> None:
+    code, _ = end(start(folder, "--track", "", hook=KILLED))
     assert code == -signal.SIGKILL
     records = folder / "results" / "tiny" / "records"
     assert len(list(records.glob("*.json"))) == 1
     (folder / "elsewhere").mkdir()
     (folder / "results").rename(folder / "elsewhere" / "results")
 
-    code, output = end(start(folder, "--results", "elsewhere/results", "--set", "axes.depth=[1, 2, 3]"))
+    code, output = end(start(folder, "--track", "", "--results", "elsewhere/results", "--set", "axes.depth=[1, 2, 3]"))
 
     assert code == 0, output
     assert "1 of 6 trials are finished; 5 to run" in output
     assert_whole(read_records(folder / "elsewhere" / "results" / "tiny"), trials=6)
 
 
-def test_sigterm_stops_cleanly_and_results_may_lie_in_a_store(folder: Path) -> None:
+def test_sigterm_stops_cleanly_with_results_in_a_store(folder: Path) -> None:
     where = f"file://{folder}/store"
-    process = start(folder, "--results", where)
-    deadline = time.monotonic() + 120
-    while not list(folder.glob("store/tiny/checkpoints/*/epoch-*")):
-        assert process.poll() is None, process.communicate()[0]
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    process = start(folder, "--track", "", "--results", where)
+    wait_for_files(folder, "store/tiny/checkpoints/*/epoch-*", process)
     process.terminate()
     code, output = end(process)
     assert code == 130, output
-    assert "the same command continues" in output
+    assert "run the same command again to continue" in output
 
-    code, output = end(start(folder, "--results", where))
+    code, output = end(start(folder, "--track", "", "--results", where))
     assert code == 0, output
     assert_whole(read_records(place(where) / "tiny"))

@@ -1,4 +1,4 @@
-"""Several real processes train one network as one does, whatever becomes of them."""
+"""Several real processes train one network as one process does, even if some die or fail."""
 
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 
 from scaling.data.batches import UnreadableImageWarning
 from scaling.study.records import Record
-from scaling.training.workers import Alone
+from scaling.training.workers import SingleWorker
 from tests.support.workers import (
     NETWORKS,
     TRIALS,
@@ -35,8 +35,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert lost[1] == -9
     assert lost[0] != 0
     assert not (place / "killed-0.pt").exists()
-    everything = [*(f"gradients of {name}" for name in NETWORKS), "told", "modern", "parts", "batch norm", "resumed"]
-    assert launch(place, *everything, "memory", "decoded", "unreadable", "broken") == [0, 0]
+    everything = [*(f"gradients of {name}" for name in NETWORKS), "gathered", "modern", "parts", "batch norm"]
+    assert launch(place, *everything, "resumed", "memory", "decoded", "unreadable", "broken") == [0, 0]
     assert launch(place, "too many") == [0, 0]
     return place
 
@@ -52,7 +52,7 @@ def record_of(folder: Path, name: str, rank: int = 0) -> Record:
 
 
 def alone(name: str, folder: Path) -> Record:
-    (*_, record) = run(name, folder, Alone())
+    (*_, record) = run(name, folder, SingleWorker())
     return record
 
 
@@ -78,7 +78,7 @@ def weights(folder: Path, record: Record) -> dict[str, torch.Tensor]:
 
 @pytest.mark.parametrize("network", list(NETWORKS))
 def test_gradients_and_statistics_are_one_workers_to_rounding(folder: Path, network: str) -> None:
-    expected = gradients(network, Alone())
+    expected = gradients(network, SingleWorker())
 
     for rank in range(2):
         found = seen(folder, f"gradients of {network}", rank)
@@ -111,7 +111,7 @@ def test_a_trial_whose_worker_was_killed_resumes_from_its_checkpoint(folder: Pat
     assert_same(record_of(folder, "resumed"), alone("killed", tmp_path))
 
 
-def test_all_halve_their_parts_where_one_is_short_of_memory(folder: Path, tmp_path: Path) -> None:
+def test_all_halve_their_parts_if_one_lacks_memory(folder: Path, tmp_path: Path) -> None:
     record = record_of(folder, "memory")
 
     assert_same(record, alone("memory", tmp_path))
@@ -119,7 +119,7 @@ def test_all_halve_their_parts_where_one_is_short_of_memory(folder: Path, tmp_pa
 
 
 def test_each_worker_decodes_its_share_and_all_train_on_the_whole(folder: Path) -> None:
-    (*_, expected) = decoded(folder, Alone())
+    (*_, expected) = decoded(folder, SingleWorker())
 
     assert_same(record_of(folder, "decoded"), expected)
 
@@ -134,7 +134,7 @@ def test_the_first_worker_writes_down_why_another_failed(folder: Path) -> None:
 def test_what_any_worker_cannot_read_is_in_the_record_once(folder: Path) -> None:
     record = record_of(folder, "unreadable")
     with pytest.warns(UnreadableImageWarning):
-        (*_, expected) = unreadable(folder, Alone())
+        (*_, expected) = unreadable(folder, SingleWorker())
 
     assert_same(record, expected)
     left_out = [note for note in expected.notes if note.startswith("left out: ")]
@@ -154,15 +154,15 @@ def test_only_the_first_worker_counts_costs(folder: Path) -> None:
     assert record_of(folder, "modern", rank=1).cost is None
 
 
-def test_what_workers_tell_each_other(folder: Path) -> None:
+def test_workers_exchange_what_each_has(folder: Path) -> None:
     for rank in range(2):
-        told = seen(folder, "told", rank)
-        assert told["anyone"] == (True, False)
-        assert told["told"] == ["worker 1"]
-        images, labels = told["whole"]
+        found = seen(folder, "gathered", rank)
+        assert found["anyone"] == (True, False)
+        assert found["lines"] == ["worker 1"]
+        images, labels = found["whole"]
         assert images.tolist() == [[0, 0], [1, 1], [1, 1]]
         assert labels.tolist() == [0, 1, 1]
-    first, second = (seen(folder, "told", rank) for rank in range(2))
+    first, second = (seen(folder, "gathered", rank) for rank in range(2))
     assert first["share"] + second["share"] == list(range(33))
     assert (len(first["share"]), len(second["share"])) == (16, 17)
     for one, other, count in zip(first["parts"], second["parts"], (0, 1, 5), strict=True):

@@ -1,4 +1,4 @@
-"""Networks are trained at the recipe's resolutions and judged at the data's; those that cannot are refused."""
+"""Networks are trained at the recipe's resolutions and evaluated at the data's; unsuitable ones are refused."""
 
 import itertools
 from pathlib import Path
@@ -18,9 +18,7 @@ from scaling.study.config import DataConfig, Recipe, TrialConfig
 from scaling.study.errors import ModelError
 from scaling.study.notes import Notes
 from scaling.training.resolution import largest, refuse_resolutions, sizes_for, training_sizes
-from scaling.training.train import fit
-
-CPU = torch.device("cpu")
+from tests.support.training import CPU, fit_classifier
 
 
 def toy_data(height: int = 16, width: int = 16) -> Dataset:
@@ -81,11 +79,11 @@ def test_hand_counted_sizes() -> None:
     assert largest([(8, 8), None], (16, 16)) == (16, 16)
 
 
-def test_training_is_at_the_recipe_s_sizes_and_evaluation_at_the_data_s() -> None:
+def test_training_uses_the_recipe_s_sizes_and_evaluation_the_data_s() -> None:
     net, notes = Watched(network()), Notes()
     net.forward_features = net.inner.forward_features  # pyright: ignore # as every network of the house shows it
 
-    list(fit(net, toy_data(), recipe(8, 16), seed=0, device=CPU, notes=notes))
+    list(fit_classifier(net, toy_data(), recipe(8, 16), seed=0, notes=notes))
 
     assert [size for size, _ in itertools.groupby(net.sizes[True])] == [(8, 8), (12, 12), (16, 16)]
     assert set(net.sizes[False]) == {(16, 16)}
@@ -111,9 +109,9 @@ def test_a_run_with_growing_images_resumes_bit_for_bit(tmp_path: Path) -> None:
     how = recipe(8, 16, epochs=4, micro_batch=7, random_erasing=0.5, mixup=0.2, cutmix=1.0)
     whole, resumed = network(), network()
 
-    expected = list(fit(whole, toy_data(), how, seed=1, device=CPU))
-    list(itertools.islice(fit(network(), toy_data(), how, seed=1, device=CPU, checkpoint=tmp_path), 2))
-    curve = list(fit(resumed, toy_data(), how, seed=1, device=CPU, checkpoint=tmp_path))
+    expected = list(fit_classifier(whole, toy_data(), how, seed=1))
+    list(itertools.islice(fit_classifier(network(), toy_data(), how, seed=1, checkpoints=tmp_path), 2))
+    curve = list(fit_classifier(resumed, toy_data(), how, seed=1, checkpoints=tmp_path))
 
     assert [e.train_loss for e in curve] == [e.train_loss for e in expected]
     assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), resumed.parameters(), strict=True))

@@ -1,4 +1,4 @@
-"""A run that was stopped goes on as if nothing had happened, whatever became of its last checkpoint."""
+"""A stopped run resumes as if it had not stopped, even if its last checkpoint is damaged."""
 
 import itertools
 import os
@@ -13,24 +13,25 @@ import pytest
 import torch
 from torch import nn
 
-import scaling.training.train
+import scaling.training.state
 from scaling.data import Dataset, load_data
 from scaling.models import build_model
 from scaling.study.config import DataConfig, Recipe
 from scaling.study.notes import Notes
 from scaling.study.records import Epoch
 from scaling.training.checkpointing import CheckpointWarning
-from scaling.training.train import Pace, fit, moving_average
+from scaling.training.state import Pace
+from scaling.training.train import moving_average
 from tests.support import ROOT
+from tests.support.training import fit_classifier, timeless
 
-CPU = torch.device("cpu")
 RECIPE = Recipe(epochs=5, batch_size=32, flip=True, crop_padding=1, clip_grad_norm=1.0)
 
 
 @pytest.fixture(autouse=True)
 def every_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the state of every epoch, however short it is beside the writing."""
-    monkeypatch.setattr(scaling.training.train, "WRITING_SHARE", 1e9)
+    monkeypatch.setattr(scaling.training.state, "WRITING_SHARE", 1e9)
 
 
 def data() -> Dataset:
@@ -43,17 +44,12 @@ def model() -> nn.Module:
 
 
 def epochs(net: nn.Module, folder: Path | None, recipe: Recipe = RECIPE, seed: int = 3) -> list[Epoch]:
-    return list(fit(net, data(), recipe, seed=seed, device=CPU, checkpoint=folder))
-
-
-def timeless(curve: list[Epoch]) -> list[Epoch]:
-    times = [name for name in Epoch.model_fields if name.endswith("_seconds")]
-    return [epoch.model_copy(update=dict.fromkeys(times)) for epoch in curve]
+    return list(fit_classifier(net, data(), recipe, seed=seed, checkpoints=folder))
 
 
 def interrupted(folder: Path, after: int, recipe: Recipe = RECIPE) -> None:
     """Train for a few epochs only; the generator is left where it stands."""
-    running = fit(model(), data(), recipe, seed=3, device=CPU, checkpoint=folder)
+    running = fit_classifier(model(), data(), recipe, seed=3, checkpoints=folder)
     for _ in range(after):
         next(running)
 
@@ -65,7 +61,7 @@ def assert_equal_weights(one: nn.Module, other: nn.Module) -> None:
 
 @pytest.mark.parametrize("optimizer", ["adamw", "lamb", "sgd"])
 @pytest.mark.parametrize("after", [1, 4, 5])
-def test_a_stopped_run_ends_bit_for_bit_like_one_that_was_not(tmp_path: Path, after: int, optimizer: str) -> None:
+def test_a_stopped_run_ends_bit_for_bit_like_a_whole_one(tmp_path: Path, after: int, optimizer: str) -> None:
     recipe = RECIPE.model_copy(update={"optimizer": optimizer})
     whole, resumed = model(), model()
     expected = epochs(whole, None, recipe)
@@ -85,7 +81,7 @@ def test_a_modern_recipe_resumes_with_the_average_of_its_weights(tmp_path: Path)
         net = model()
         average = moving_average(net, recipe)
         assert average
-        running = fit(net, data(), recipe, seed=3, device=CPU, checkpoint=folder, average=average)
+        running = fit_classifier(net, data(), recipe, seed=3, checkpoints=folder, average=average)
         return list(itertools.islice(running, epochs)), net, average.module
 
     curve, net, average = run(None, 5)
@@ -151,7 +147,7 @@ def test_a_damaged_checkpoint_is_skipped_for_the_one_before(tmp_path: Path, dama
     assert_equal_weights(whole, resumed)
 
 
-def test_unusable_checkpoints_of_later_epochs_do_not_push_out_new_ones(tmp_path: Path) -> None:
+def test_unusable_later_checkpoints_do_not_replace_new_ones(tmp_path: Path) -> None:
     interrupted(tmp_path, 4)
     for path in tmp_path.iterdir():
         empty(path)
@@ -188,10 +184,10 @@ def test_the_checkpoint_of_another_run_is_not_continued(tmp_path: Path) -> None:
 PROGRAM = """
 import sys, time
 from pathlib import Path
-import scaling.training.train
-from tests.training.test_resume import CPU, RECIPE, data, fit, model
-scaling.training.train.WRITING_SHARE = 1e9
-for epoch in fit(model(), data(), RECIPE, seed=3, device=CPU, checkpoint=Path(sys.argv[1])):
+import scaling.training.state
+from tests.training.test_resume import RECIPE, data, fit_classifier, model
+scaling.training.state.WRITING_SHARE = 1e9
+for epoch in fit_classifier(model(), data(), RECIPE, seed=3, checkpoints=Path(sys.argv[1])):
     print(epoch.epoch, flush=True)
 """
 
@@ -199,9 +195,9 @@ for epoch in fit(model(), data(), RECIPE, seed=3, device=CPU, checkpoint=Path(sy
 KILLED_WHILE_WRITING = """
 import os, signal, sys
 from pathlib import Path
-import scaling.training.train
-from tests.training.test_resume import CPU, RECIPE, data, fit, model
-scaling.training.train.WRITING_SHARE = 1e9
+import scaling.training.state
+from tests.training.test_resume import RECIPE, data, fit_classifier, model
+scaling.training.state.WRITING_SHARE = 1e9
 counts = {"left": 3}
 def replace(*args):
     counts["left"] -= 1
@@ -209,12 +205,12 @@ def replace(*args):
         os.kill(os.getpid(), signal.SIGKILL)
     return before(*args)
 before, os.replace = os.replace, replace
-list(fit(model(), data(), RECIPE, seed=3, device=CPU, checkpoint=Path(sys.argv[1])))
+list(fit_classifier(model(), data(), RECIPE, seed=3, checkpoints=Path(sys.argv[1])))
 """
 
 
 @pytest.mark.slow
-def test_a_run_killed_while_it_writes_a_checkpoint_continues_from_the_one_before(tmp_path: Path) -> None:
+def test_a_kill_while_writing_leaves_the_checkpoint_before(tmp_path: Path) -> None:
     root = ROOT
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(root)}
     ended = subprocess.run(
@@ -237,11 +233,11 @@ def test_a_run_killed_while_it_writes_a_checkpoint_continues_from_the_one_before
     assert sorted(path.name for path in tmp_path.iterdir()) == [f"epoch-00000{n}.safetensors" for n in (4, 5)]
 
 
-def test_a_checkpoint_that_cannot_be_written_costs_a_note_and_not_the_run(tmp_path: Path) -> None:
+def test_a_checkpoint_that_cannot_be_written_is_a_note(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("a file where the folder should be")
     notes = Notes()
 
-    curve = list(fit(model(), data(), RECIPE, seed=3, device=CPU, checkpoint=tmp_path / "file" / "key", notes=notes))
+    curve = list(fit_classifier(model(), data(), RECIPE, seed=3, checkpoints=tmp_path / "file" / "key", notes=notes))
 
     assert timeless(curve) == timeless(epochs(model(), None))
     assert len({line.partition(":")[0] for line in notes.lines}) == 1
@@ -249,7 +245,7 @@ def test_a_checkpoint_that_cannot_be_written_costs_a_note_and_not_the_run(tmp_pa
 
 
 @pytest.mark.slow
-def test_a_run_killed_in_the_middle_of_an_epoch_continues_in_another_process(tmp_path: Path) -> None:
+def test_a_run_killed_within_an_epoch_resumes_in_another_process(tmp_path: Path) -> None:
     root = ROOT
     command = [sys.executable, "-c", PROGRAM, str(tmp_path)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(root)}
@@ -275,9 +271,7 @@ def test_a_run_killed_in_the_middle_of_an_epoch_continues_in_another_process(tmp
     assert_equal_weights(whole, resumed)
 
 
-def test_checkpoints_take_a_small_share_of_the_time_but_where_a_trial_rests_one_is_kept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_checkpoints_are_rare_but_one_is_kept_before_a_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     now = [100.0]
     monkeypatch.setattr("time.monotonic", lambda: now[0])
@@ -292,7 +286,7 @@ def test_checkpoints_take_a_small_share_of_the_time_but_where_a_trial_rests_one_
     assert pace.is_due(False)
 
     monkeypatch.undo()
-    running = fit(model(), data(), RECIPE, seed=3, device=CPU, checkpoint=tmp_path, rests_at=3)
+    running = fit_classifier(model(), data(), RECIPE, seed=3, checkpoints=tmp_path, until=3)
     for epoch in running:
         if epoch.epoch == 3:
             break

@@ -1,4 +1,4 @@
-"""A step that runs out of memory is the same step in smaller parts; one that cannot be compiled is taken as it is."""
+"""A step that runs out of memory is retried in smaller parts, one that cannot be compiled without compiling."""
 
 import copy
 import gc
@@ -21,15 +21,15 @@ from scaling.models import build_model
 from scaling.study.config import Recipe
 from scaling.study.errors import TrainingError
 from scaling.study.notes import Notes
-from scaling.study.records import Epoch
 from scaling.tasks.classification import evaluate, score
 from scaling.training import compiling
 from scaling.training.compiling import WORTHWHILE_STEPS, is_worthwhile
 from scaling.training.micro_batches import MicroBatches, is_out_of_memory
 from scaling.training.precision import float32_products
-from scaling.training.train import fit, moving_average
+from scaling.training.train import moving_average
+from scaling.training.training_run import TrainingRun
+from tests.support.training import CPU, ON_CPU, fit_classifier, timeless
 
-CPU = torch.device("cpu")
 # as the allocators say it
 FAILURES: list[Callable[[], Exception]] = [
     lambda: torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
@@ -102,20 +102,15 @@ def recipe(**changes: Any) -> Recipe:
 
 
 def train(net: nn.Module, how: Recipe, notes: Notes | None = None, data: Dataset | None = None, **where: Any):
-    return list(fit(net, data or toy_data(), how, seed=3, device=CPU, notes=notes, **where))
+    return list(fit_classifier(net, data or toy_data(), how, seed=3, notes=notes or Notes(), **where))
 
 
 def weights(net: nn.Module) -> dict[str, torch.Tensor]:
     return {name.removeprefix("inner."): tensor for name, tensor in net.state_dict().items()}
 
 
-def timeless(curve: list[Epoch]) -> list[Epoch]:
-    times = [name for name in Epoch.model_fields if name.endswith("_seconds")]
-    return [epoch.model_copy(update=dict.fromkeys(times)) for epoch in curve]
-
-
 @given(st.integers(1, 600), st.one_of(st.none(), st.integers(1, 600)))
-def test_parts_cover_a_batch_once_and_differ_by_one_image_at_most(images: int, size: int | None) -> None:
+def test_parts_cover_a_batch_once_in_nearly_equal_sizes(images: int, size: int | None) -> None:
     parts = MicroBatches(size).parts(images)
 
     assert [i for part in parts for i in range(images)[part]] == list(range(images))
@@ -160,7 +155,7 @@ def test_weights_after_running_out_of_memory_equal_the_full_batch_s(failure: int
     ]
 
 
-def test_a_step_is_taken_again_from_the_state_it_began_with() -> None:
+def test_a_step_is_retried_from_the_state_before_it() -> None:
     """What ran before memory ran out leaves no trace in running statistics and random numbers."""
     fails, split = Small(network(norm=True), 16, backward=True), network(norm=True)
 
@@ -191,7 +186,7 @@ def test_stochastic_depth_drops_the_same_blocks_however_often_a_step_fails() -> 
     assert all(torch.equal(tensor, split.state_dict()[name]) for name, tensor in weights(fails).items())
 
 
-def test_dropout_draws_for_the_whole_batch_whatever_its_parts() -> None:
+def test_dropout_draws_for_the_whole_batch() -> None:
     def dropping() -> nn.Module:
         with torch.random.fork_rng():
             torch.manual_seed(0)
@@ -207,7 +202,7 @@ def test_dropout_draws_for_the_whole_batch_whatever_its_parts() -> None:
         torch.testing.assert_close(tensor, whole.state_dict()[name], rtol=1e-4, atol=1e-6)
 
 
-def test_a_micro_batch_that_was_asked_for_is_the_largest_that_the_network_sees() -> None:
+def test_the_network_sees_no_more_than_the_recipe_s_micro_batch() -> None:
     net, whole = Small(network(), 1000), network()
 
     train(net, recipe(micro_batch=12))
@@ -227,7 +222,7 @@ def test_a_single_image_that_does_not_fit_fails_with_one_line() -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_memory_that_runs_out_in_the_update_is_no_reason_for_smaller_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_running_out_of_memory_in_the_update_does_not_halve_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
@@ -259,9 +254,9 @@ def test_the_checkpoint_keeps_the_micro_batch_and_the_notes(tmp_path: Path) -> N
     whole, first, resumed = Small(network(), 10), Small(network(), 10), Small(network(), 32)
     expected = train(whole, how)
 
-    running = fit(first, toy_data(), how, seed=3, device=CPU, checkpoint=tmp_path, notes=notes)
+    running = fit_classifier(first, toy_data(), how, seed=3, checkpoints=tmp_path, notes=notes)
     list(itertools.islice(running, 2))
-    curve = train(resumed, how, again, checkpoint=tmp_path)
+    curve = train(resumed, how, again, checkpoints=tmp_path)
 
     assert timeless(curve) == timeless(expected)
     assert max(size for size in resumed.sizes if size != 30) == 8  # it never meets the whole batch; 30 are evaluated
@@ -270,17 +265,17 @@ def test_the_checkpoint_keeps_the_micro_batch_and_the_notes(tmp_path: Path) -> N
     assert len(notes.lines) >= 2
 
 
-def test_evaluation_goes_on_in_smaller_parts() -> None:
+def test_evaluation_continues_in_smaller_parts() -> None:
     data, net, notes = toy_data(), network(), Notes()
 
-    expected = evaluate(net, data.test, data, CPU)
-    found = evaluate(Small(net, 4), data.test, data, CPU, notes)
+    expected = evaluate(net, data.test, data, ON_CPU)
+    found = evaluate(Small(net, 4), data.test, data, TrainingRun(CPU, notes=notes))
 
     assert found.accuracy == expected.accuracy
     assert found.loss == pytest.approx(expected.loss, rel=1e-5)
     assert notes.lines[-1] == "out of memory: evaluation took fewer than 256 images at a time"
     with pytest.raises(TrainingError, match="out of memory in the evaluation of one image"):
-        score(Small(net, 0), data, CPU)
+        score(Small(net, 0), data, ON_CPU)
 
 
 @pytest.mark.slow
@@ -295,8 +290,8 @@ def test_memory_is_measured_in_parts_that_fit_or_not_at_all() -> None:
     assert whole
     assert small < whole
     assert none is None
-    assert "out of memory: what a training step occupies was measured in micro-batches of 8" in notes.lines
-    assert notes.lines[-1] == "out of memory: what a training step occupies was not measured"
+    assert "out of memory: the memory of a training step was measured in micro-batches of 8" in notes.lines
+    assert notes.lines[-1] == "out of memory: the memory of a training step was not measured"
 
 
 @pytest.mark.slow
@@ -327,21 +322,21 @@ def graphs(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
 
 
 @TORCH_2_11
-def test_compiled_steps_train_alike_under_the_same_names(graphs: list[int], tmp_path: Path) -> None:
+def test_compiled_steps_train_equally_under_the_same_names(graphs: list[int], tmp_path: Path) -> None:
     plain, net = network(drop_path=0.3), network(drop_path=0.3)
     names = list(net.state_dict())
     how = recipe(ema_decay=0.9)
     average = moving_average(net, how)
 
     expected = train(plain, how)
-    curve = train(net, how, average=average, compiles=True, checkpoint=tmp_path)
+    curve = train(net, how, average=average, compiles=True, checkpoints=tmp_path)
 
     assert graphs
     assert list(net.state_dict()) == names
     assert [epoch.train_loss for epoch in curve] == pytest.approx([epoch.train_loss for epoch in expected], rel=1e-5)
     for name, tensor in net.state_dict().items():
         torch.testing.assert_close(tensor, plain.state_dict()[name], rtol=1e-4, atol=1e-6)
-    assert timeless(train(network(drop_path=0.3), how, average=average, checkpoint=tmp_path)) == timeless(curve)
+    assert timeless(train(network(drop_path=0.3), how, average=average, checkpoints=tmp_path)) == timeless(curve)
 
 
 @pytest.mark.slow
@@ -381,7 +376,7 @@ def test_a_failing_compiler_is_a_note_and_the_run_goes_on(monkeypatch: pytest.Mo
     assert "\n" not in note
 
 
-def test_compiling_is_left_to_long_runs_on_a_gpu_unless_it_is_asked_for() -> None:
+def test_only_long_runs_on_a_gpu_compile_by_default() -> None:
     cuda = torch.device("cuda")
     assert is_worthwhile(None, cuda, WORTHWHILE_STEPS)
     assert not is_worthwhile(None, cuda, WORTHWHILE_STEPS - 1)
@@ -390,7 +385,7 @@ def test_compiling_is_left_to_long_runs_on_a_gpu_unless_it_is_asked_for() -> Non
     assert not is_worthwhile(False, cuda, 10 * WORTHWHILE_STEPS)
 
 
-def test_only_tf32_lets_a_gpu_round_factors_and_what_was_set_comes_back() -> None:
+def test_only_tf32_rounds_factors_and_settings_are_restored() -> None:
     def set_now() -> tuple[str, bool]:
         return torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
 

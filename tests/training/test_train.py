@@ -1,4 +1,4 @@
-"""Training learns, is a function of its seed, and shows both arms the same images."""
+"""Training learns, is a function of its seed, and gives both arms the same images."""
 
 import math
 import random
@@ -17,22 +17,21 @@ from hypothesis import strategies as st
 from torch import nn
 
 from scaling.data import Dataset, Split, load_data
-from scaling.data.batches import Step, batches
+from scaling.data.batches import BatchIndices, batches
 from scaling.models import FAMILIES, build_model
 from scaling.models.pooling import POOLINGS
 from scaling.study.config import DataConfig, Recipe
 from scaling.study.records import Epoch
-from scaling.tasks.classification import Outcome, evaluate, examine, score
+from scaling.tasks.classification import Predictions, evaluate, predict, score
 from scaling.training.divergence import Diverged
 from scaling.training.optimisation import LONGEST_WARMUP, OPTIMIZERS, build_optimizer, learning_rate
-from scaling.training.stepping import LOSSES
 from scaling.training.stopwatch import Stopwatch
-from scaling.training.train import epoch_plan, fit, moving_average
+from scaling.training.train import epoch_plan, moving_average
 from tests.support import ROOT
+from tests.support.families import small_member
+from tests.support.training import CPU, ON_CPU, fit_classifier, timeless
 
 RECIPES = sorted((ROOT / "search_spaces" / "recipes").glob("*.yaml"))
-CPU = torch.device("cpu")
-TIMES = [name for name in Epoch.model_fields if name.endswith("_seconds")]
 
 
 def toy_data(count: int = 96, classes: int = 3, size: int = 8, seed: int = 0) -> Dataset:
@@ -61,11 +60,7 @@ def digit_model() -> nn.Module:
 
 
 def train(net: nn.Module, data: Dataset, recipe: Recipe, seed: int = 0, **where) -> list[Epoch]:
-    return list(fit(net, data, recipe, seed=seed, device=CPU, **where))
-
-
-def timeless(curve: list[Epoch]) -> list[Epoch]:
-    return [epoch.model_copy(update=dict.fromkeys(TIMES)) for epoch in curve]
+    return list(fit_classifier(net, data, recipe, seed=seed, **where))
 
 
 @pytest.mark.parametrize("precision", get_args(Recipe.model_fields["precision"].annotation))
@@ -75,7 +70,7 @@ def test_training_separates_what_can_be_separated(precision: Any) -> None:
     curve = train(net, data, Recipe(epochs=10, batch_size=16, learning_rate=1e-2, precision=precision))
 
     assert [epoch.epoch for epoch in curve] == list(range(1, 11))
-    assert evaluate(net, data.test, data, CPU).accuracy > 90
+    assert evaluate(net, data.test, data, ON_CPU).accuracy > 90
     assert all(parameter.dtype == torch.float32 for parameter in net.parameters())
 
 
@@ -88,8 +83,7 @@ def test_every_optimiser_trains_a_network_with_batch_norm(optimizer: Any, rate: 
     train(net, data, Recipe(epochs=10, batch_size=16, optimizer=optimizer, learning_rate=rate, clip_grad_norm=1.0))
 
     assert set(OPTIMIZERS) == set(get_args(Recipe.model_fields["optimizer"].annotation))
-    assert set(LOSSES) == set(get_args(Recipe.model_fields["loss"].annotation))
-    assert evaluate(net, data.test, data, CPU).accuracy > 90
+    assert evaluate(net, data.test, data, ON_CPU).accuracy > 90
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_does_not() -> None:
@@ -118,7 +112,7 @@ def test_no_global_generator_moves() -> None:
 
 
 class Watched(nn.Module):
-    """A network that keeps what it was trained on."""
+    """A network that records its training images."""
 
     def __init__(self, inner: nn.Module) -> None:
         super().__init__()
@@ -131,7 +125,7 @@ class Watched(nn.Module):
         return self.inner(x)
 
 
-def test_both_arms_see_the_same_images_in_the_same_order_moved_alike() -> None:
+def test_both_arms_see_the_same_augmented_images_in_order() -> None:
     data, recipe = toy_data(), Recipe(epochs=2, batch_size=16, crop_padding=2)
     arms = [Watched(model("average")), Watched(model("attention", depth=3, drop_path=0.5))]
 
@@ -156,7 +150,7 @@ def test_an_epoch_serves_every_image_at_most_once_in_whole_batches(n: int, batch
     assert all(np.array_equal(a, b) for a, b in zip(steps, again, strict=True))
 
 
-def test_repeated_images_come_in_a_row_and_the_epoch_keeps_its_length() -> None:
+def test_repeats_follow_one_another_and_epochs_keep_their_length() -> None:
     images = Split(np.zeros((30, 1, 1, 1), np.uint8), np.zeros(30, np.int64))
     steps = list(epoch_plan(images, Recipe(batch_size=6, repeats=3), seed=0, epoch=1))
 
@@ -180,19 +174,12 @@ def test_learning_rate_climbs_to_its_peak_and_falls_towards_zero(steps: int, war
         assert rates[-1] <= 0.5 * 0.1
 
 
-SMALL: dict[str, dict[str, Any]] = {
-    "patchconvnet": {"width": 16, "depth": 1, "patch_size": 4},
-    "attention_augmented": {"base": "resnet18"},
-    "timm": {"name": "convnext_atto"},
-}
-
-
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("pooling", POOLINGS)
 @pytest.mark.parametrize("optimizer", get_args(Recipe.model_fields["optimizer"].annotation))
 def test_norms_biases_scales_and_tokens_are_not_decayed(family: str, pooling: str, optimizer: Any) -> None:
     with torch.device("meta"):
-        net = build_model(family, **SMALL[family], pooling=pooling, num_classes=3, image_size=32)
+        net = build_model(family, **small_member(family), pooling=pooling, num_classes=3, image_size=32)
     groups = build_optimizer(net, Recipe(weight_decay=0.3, optimizer=optimizer)).param_groups
 
     decay = {id(p): group["weight_decay"] for group in groups for p in group["params"]}
@@ -200,7 +187,8 @@ def test_norms_biases_scales_and_tokens_are_not_decayed(family: str, pooling: st
     assert set(decay.values()) == {0, 0.3}
     for name, parameter in net.named_parameters():
         owner = net.get_submodule(name.rpartition(".")[0])
-        is_matrix = isinstance(owner, nn.Linear | nn.modules.conv._ConvNd) and name.endswith(".weight")
+        is_torchs = type(owner).__module__.startswith("torch.nn")
+        is_matrix = parameter.ndim > 1 and (is_torchs or isinstance(owner, nn.Linear | nn.modules.conv._ConvNd))
         assert (is_matrix or name == "head.classifier.weight") == (decay[id(parameter)] == 0.3), name
 
 
@@ -227,7 +215,7 @@ def test_every_shipped_recipe_is_one_and_ends_its_warm_up(path: Path) -> None:
     assert learning_rate(999, 1000, recipe) < 0.01 * recipe.learning_rate
 
 
-def test_a_loss_that_is_no_number_ends_training_with_its_step() -> None:
+def test_a_loss_that_is_not_finite_ends_training() -> None:
     class Breaks(Watched):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             broken = self.training and len(self.seen) >= 7
@@ -240,7 +228,7 @@ def test_a_loss_that_is_no_number_ends_training_with_its_step() -> None:
     assert str(caught.value) == "the loss is not a finite number at step 8 (epoch 2)"
 
 
-def test_an_evaluation_that_is_no_number_ends_training_too() -> None:
+def test_a_validation_loss_that_is_not_finite_ends_training() -> None:
     class BreaksLater(Watched):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             broken = not self.training and len(self.seen) >= 12
@@ -255,7 +243,7 @@ def test_an_evaluation_that_is_no_number_ends_training_too() -> None:
 def test_evaluation_agrees_with_counting_by_hand_and_leaves_the_mode() -> None:
     data, net = toy_data(), model().train()
 
-    accuracy, loss, examples = evaluate(net, data.test, data, CPU)
+    accuracy, loss, examples = evaluate(net, data.test, data, ON_CPU)
 
     assert net.training
     net.eval()
@@ -272,7 +260,7 @@ def test_evaluation_agrees_with_counting_by_hand_and_leaves_the_mode() -> None:
 def test_scores_agree_with_a_second_count() -> None:
     data, net = load_data(DataConfig(train_limit=50)), digit_model()
 
-    scores, outcome = score(net, data, CPU), examine(net, data.test, data, CPU)
+    scores, predicted = score(net, data, ON_CPU), predict(net, data.test, data, ON_CPU)
 
     assert isinstance(data.test, Split)
     x = (torch.from_numpy(data.test.images).double() - data.mean[0]) / data.std[0]
@@ -291,7 +279,7 @@ def test_scores_agree_with_a_second_count() -> None:
     assert scores.test_accuracy == pytest.approx(100 * float(right.double().mean()))
     assert scores.test_top5 == pytest.approx(100 * float(top5.double().mean()))
     assert scores.test_calibration_error == pytest.approx(100 * error, abs=1e-4)
-    assert outcome.loss == pytest.approx(-chances.log()[range(len(labels)), labels].numpy(), abs=1e-5)
+    assert predicted.loss == pytest.approx(-chances.log()[range(len(labels)), labels].numpy(), abs=1e-5)
     bits = scores.correct_examples()
     assert bits is not None
     assert np.array_equal(bits, right.numpy())
@@ -299,8 +287,8 @@ def test_scores_agree_with_a_second_count() -> None:
 
 
 def test_a_confident_network_that_is_always_right_is_calibrated() -> None:
-    sure = Outcome(np.ones(9, bool), np.ones(9, bool), np.ones(9), np.zeros(9))
-    wrong = Outcome(np.zeros(9, bool), np.ones(9, bool), np.ones(9), np.ones(9))
+    sure = Predictions(np.ones(9, bool), np.ones(9, bool), np.ones(9), np.zeros(9))
+    wrong = Predictions(np.zeros(9, bool), np.ones(9, bool), np.ones(9), np.ones(9))
 
     assert sure.calibration_error == 0
     assert wrong.calibration_error == 100
@@ -313,16 +301,16 @@ def test_a_blank_network_is_at_chance() -> None:
             parameter.zero_()
     blank = Split(np.zeros((100, 8, 8, 1), np.uint8), np.arange(100) % 10)
 
-    scores = score(net, replace(load_data(DataConfig()), validation=blank, test=blank), CPU)
+    scores = score(net, replace(load_data(DataConfig()), validation=blank, test=blank), ON_CPU)
 
     assert (scores.test_accuracy, scores.test_top5) == (10, 50)
 
 
 def test_top5_of_few_classes_is_missing() -> None:
-    assert score(model(), toy_data(), CPU).test_top5 is None
+    assert score(model(), toy_data(), ON_CPU).test_top5 is None
 
 
-def test_the_average_of_the_weights_follows_them_and_is_scored_beside_them() -> None:
+def test_the_average_follows_the_weights_and_is_scored() -> None:
     def weights_of(net: nn.Module) -> torch.Tensor:
         return torch.cat([parameter.detach().flatten() for parameter in net.parameters()])
 
@@ -338,7 +326,7 @@ def test_the_average_of_the_weights_follows_them_and_is_scored_beside_them() -> 
     average = moving_average(net, recipe)
     assert average
     train(net, data, recipe, average=average)
-    scores = score(net, data, CPU, average.module)
+    scores = score(net, data, ON_CPU, average.module)
 
     weights = [*net.seen[1:], weights_of(net)]
     expected = weights[0]
@@ -346,9 +334,9 @@ def test_the_average_of_the_weights_follows_them_and_is_scored_beside_them() -> 
         decay = min(0.9, 1 - (1 + step) ** (-2 / 3))
         expected = decay * expected + (1 - decay) * new
     torch.testing.assert_close(weights_of(average.module), expected)
-    assert scores.ema_test_accuracy == evaluate(average.module, data.test, data, CPU).accuracy
+    assert scores.ema_test_accuracy == evaluate(average.module, data.test, data, ON_CPU).accuracy
     assert scores.ema_test_loss != scores.test_loss
-    assert scores.ema_test_calibration_error == examine(average.module, data.test, data, CPU).calibration_error
+    assert scores.ema_test_calibration_error == predict(average.module, data.test, data, ON_CPU).calibration_error
     assert moving_average(net, Recipe()) is None
 
 
@@ -359,13 +347,13 @@ def test_a_modern_recipe_learns() -> None:
 
     train(net, data, recipe)
 
-    assert evaluate(net, data.test, data, CPU).accuracy > 80
+    assert evaluate(net, data.test, data, ON_CPU).accuracy > 80
 
 
 def test_every_second_of_a_run_is_booked_once(tmp_path: Path) -> None:
     watch, begin = Stopwatch(), time.perf_counter()
 
-    curve = train(model(), toy_data(), Recipe(epochs=2, batch_size=16), watch=watch, checkpoint=tmp_path)
+    curve = train(model(), toy_data(), Recipe(epochs=2, batch_size=16), watch=watch, checkpoints=tmp_path)
     watch.book("waiting")
 
     assert set(watch.seconds) == {"setup", "data", "training", "evaluation", "checkpointing", "waiting"}
@@ -378,7 +366,7 @@ def test_read_only_arrays_are_used_without_a_copy_or_a_warning() -> None:
     assert isinstance(data.test, Split)
     data.test.images.setflags(write=False)
 
-    ((images, labels),) = batches(data.test, [Step(np.array([3, 1]))], CPU)
+    ((images, labels),) = batches(data.test, [BatchIndices(np.array([3, 1]))], CPU)
 
     assert np.array_equal(images, data.test.images[[3, 1]])
     assert list(labels) == list(data.test.labels[[3, 1]])

@@ -1,4 +1,4 @@
-"""Counting what a model costs without fvcore: torch's dispatcher, fast counts of whole spaces.
+"""Counting costs without fvcore, by torch's dispatcher, and fast counts of whole spaces.
 
-`scaling.costs.complexity` compares these counts with fvcore's and is the only place that knows it.
+`scaling.costs.complexity` compares these counts with fvcore's; no other module uses fvcore.
 """

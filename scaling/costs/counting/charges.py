@@ -1,7 +1,7 @@
-"""What fvcore charges for operators that multiply no matrices, counted where torch's functions are called.
+"""fvcore's charges for operators that do not multiply matrices, counted where torch's functions are called.
 
-Its total, the "FLOPs" of the PatchConvNet paper, is MACs plus these. They are charged per element, by the table of
-`fvcore.nn.flop_count`: norms, adaptive average pooling, nearest and bilinear resizing, grid sampling.
+fvcore's total, the "FLOPs" of the PatchConvNet paper, is MACs plus these. They are charged per element, by the table
+of `fvcore.nn.flop_count`: norms, adaptive average pooling, nearest and bilinear resizing, grid sampling.
 """
 
 from collections.abc import Callable, Mapping
@@ -65,7 +65,7 @@ _CHARGES: Mapping[Any, tuple[str, tuple[str, ...], Callable[[Call, torch.Tensor]
 def charge_of(
     function: Any, arguments: tuple[Any, ...], keywords: Mapping[str, Any], result: Any
 ) -> tuple[str, int] | None:
-    """fvcore's name of a called function and what it charges for this call; None for functions it ignores."""
+    """Return fvcore's name of a called function and its charge for the call; None for functions that it ignores."""
     if function not in _CHARGES:
         return None
     operator, names, charge = _CHARGES[function]

@@ -1,4 +1,4 @@
-"""Fake tensors of the CPU that behave as a CUDA device would: for predictions where there is none."""
+"""Fake CPU tensors that behave like those of a CUDA device, for predictions on machines without one."""
 
 from typing import Any
 
@@ -7,8 +7,8 @@ import torch.nn.functional as F
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_map
 
-# What CUDA's autocast computes in float32 and the CPU's does not (ATen/autocast_mode.h, AT_FORALL_FP32), as far
-# as networks for images use it.
+# functions that CUDA's autocast computes in float32 and the CPU's does not (ATen/autocast_mode.h, AT_FORALL_FP32), as
+# far as image networks use them
 _NAMES = (
     *("layer_norm", "group_norm", "softmax", "log_softmax", "logsumexp", "norm", "sum", "prod", "cumsum", "cumprod"),
     *("exp", "expm1", "log", "log2", "log10", "log1p", "pow", "reciprocal", "rsqrt", "softplus", "cdist", "dist"),
@@ -22,7 +22,7 @@ _IS_CUDA: Any = torch.Tensor.is_cuda
 
 
 class like_cuda(TorchFunctionMode):  # noqa: N801 # used as a context manager
-    """Say `is_cuda` of every tensor, and under autocast compute in float32 what CUDA does."""
+    """Make every tensor report `is_cuda`, and under autocast compute in float32 what CUDA does."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}

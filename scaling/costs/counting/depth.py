@@ -1,7 +1,6 @@
-"""Numbers of many architectures from few: a network of equal blocks costs a + b · depth, exactly.
+"""Counts of many architectures from few: a network of equal blocks costs exactly a + b · depth.
 
-Two counts at small depths give all depths. What is computed so is compared with direct counts on a random sample, in
-every call.
+Two counts at small depths give all depths. Every call compares a random sample of the results with direct counts.
 """
 
 import itertools
@@ -15,16 +14,17 @@ from scaling.study.errors import CostError, ModelError
 
 Arch = Mapping[str, Any]
 Numbers = tuple[int, ...]
-Count = Callable[[Arch], Numbers]  # what is counted directly
+Count = Callable[[Arch], Numbers]  # a direct count
 Line = tuple[int, Numbers, int, Numbers]  # two depths, each with its numbers
 
 DEPTH = "depth"  # the parameter that repeats equal blocks
-SHALLOW = (2, 3)  # depths that are counted; at 1 a block may be first and last at once
-COSTLESS = frozenset({"drop_path", "dropout", "layer_scale", "pooling_layer_scale", "pooling_exponent"})  # of training
+SHALLOW = (2, 3)  # depths that are counted; at depth 1 a block may be both the first and the last
+# parameters that do not change costs
+COSTLESS = frozenset({"drop_path", "dropout", "layer_scale", "pooling_layer_scale", "pooling_exponent"})
 
 
 def on_line(line: Line, depth: int) -> Numbers:
-    """Numbers at `depth` of what costs a + b · depth."""
+    """Return the numbers at `depth` of a cost a + b · depth."""
     low, shallow, high, deep = line
     return tuple(
         start + (end - start) * (depth - low) // (high - low) for start, end in zip(shallow, deep, strict=True)
@@ -41,15 +41,15 @@ def along_depth(
     extrapolate: Callable[[Line, int], Numbers] = on_line,
     tolerance: float = 0.0,
 ) -> dict[str, Numbers]:
-    """Numbers of every one of `archs`, as `count` gives them, from as few counts as can be.
+    """Return the numbers of all `archs`, equal to those of `count`, from as few counts as possible.
 
     Args:
-        extrapolate: numbers at a depth from those at two others.
-        sample: how many of those that were not counted are counted after all, to compare.
-        tolerance: of the comparison, as a part of the counted number.
+        extrapolate: returns the numbers at a depth from those at two others.
+        sample: how many of the extrapolated architectures are counted as well, to compare.
+        tolerance: of the comparison, as a fraction of the counted number.
 
     Raises:
-        CostError: a computed number is not the counted one.
+        CostError: an extrapolated number differs from the counted one.
     """
     groups = sorted(_same_but_depth(archs), key=len, reverse=True)
     counted: dict[str, Numbers] = {}
@@ -80,7 +80,7 @@ def along_depth(
 
 
 def _same_but_depth(archs: Mapping[str, Arch]) -> Iterable[dict[str, Arch]]:
-    """Groups of architectures that differ in depth alone; one without a whole-numbered depth is alone."""
+    """Group architectures that differ in depth only; one without an integer depth has a group of its own."""
     groups: dict[str, dict[str, Arch]] = {}
     for key, arch in archs.items():
         rest = {name: value for name, value in arch.items() if name != DEPTH and name not in COSTLESS}
@@ -94,7 +94,7 @@ def _is_whole(depth: Any) -> bool:
 
 
 def _line(family: str, group: Sequence[Arch], count: Count) -> Line | None:
-    """Two depths and their numbers: the shallowest that the family allows, since those are counted fastest."""
+    """Return two depths with their numbers: the smallest that the family allows, which are counted fastest."""
     depths = sorted({arch[DEPTH] for arch in group})
     for low, high in (SHALLOW, *itertools.pairwise(depths)):
         shallow, deep = ({**group[0], DEPTH: depth} for depth in (low, high))

@@ -14,15 +14,15 @@ from torch.utils._pytree import tree_leaves
 
 from scaling.costs.counting.charges import charge_of
 from scaling.costs.counting.operators import gradient_macs, kind_of, macs_of, may_multiply
-from scaling.costs.counting.tally import CHARGE, Price, Tally, product_of
+from scaling.costs.counting.tally import CHARGE, OperatorCost, Tally, product_of
 
 
 def count_dispatched(model: nn.Module, image: torch.Tensor) -> Tally:
     """Run `model` once on `image` (N, C, H, W) and count every operator that torch's dispatcher sees.
 
-    On the meta device nothing is computed and nothing allocated. Attention is computed as two matrix products, which
-    is what it costs, whatever kernel the device would take. What the backward pass would cost follows from the
-    operands that need a gradient; it is not run.
+    On the meta device nothing is computed or allocated. Attention is computed as two matrix products, which is its
+    cost whatever kernel the device would use. The backward pass is not run; its cost follows from the operands that
+    need a gradient.
     """
     tally = Tally("torch's counter")
     stack = _ModuleStack(model)
@@ -39,7 +39,7 @@ def count_dispatched(model: nn.Module, image: torch.Tensor) -> Tally:
 
 @contextlib.contextmanager
 def plain_attention() -> Iterator[None]:
-    """Have attention and transformer layers computed from operators that can be counted, on every device."""
+    """Compute attention and transformer layers from operators that can be counted, on every device."""
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:
@@ -81,7 +81,7 @@ class _ModuleStack:
 
 
 class _Products(TorchDispatchMode):
-    """Counts convolutions and matrix products below autograd, where nothing is hidden in a larger operator."""
+    """Counts convolutions and matrix products below autograd, where no larger operator hides them."""
 
     def __init__(self, tally: Tally, stack: _ModuleStack) -> None:
         super().__init__()
@@ -97,14 +97,14 @@ class _Products(TorchDispatchMode):
         if macs is not None:
             elements = sum(product_of(tensor.shape) for tensor in tensors_in(result)[:1])
             gradients = gradient_macs(name, macs, args)
-            self.tally.add(self.stack.names, name, Price(kind_of(name), macs, gradients, elements))
+            self.tally.add(self.stack.names, name, OperatorCost(kind_of(name), macs, gradients, elements))
         elif may_multiply(packet._qualified_op_name):
             self.tally.unknown[packet._qualified_op_name] += 1
         return result
 
 
 class _Charges(TorchFunctionMode):
-    """Counts what fvcore adds for norms, some poolings and resizing: visible only before they are taken apart."""
+    """Counts fvcore's charges for norms, some poolings and resizing, before torch decomposes them."""
 
     def __init__(self, tally: Tally, stack: _ModuleStack) -> None:
         super().__init__()
@@ -116,5 +116,5 @@ class _Charges(TorchFunctionMode):
         charged = charge_of(func, args, kwargs or {}, result)
         if charged is not None:
             operator, charge = charged
-            self.tally.add(self.stack.names, operator, Price(CHARGE, charge=charge))
+            self.tally.add(self.stack.names, operator, OperatorCost(CHARGE, charge=charge))
         return result

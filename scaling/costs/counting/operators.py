@@ -1,6 +1,6 @@
-"""What operators of torch's dispatcher cost, and which of the others may multiply matrices unseen.
+"""Costs of the operators of torch's dispatcher, and which other operators may multiply matrices.
 
-torch's own formulas (`torch.utils.flop_counter`, two FLOPs a multiply-accumulate) are used wherever they are right.
+torch's own formulas (`torch.utils.flop_counter`, two FLOPs a multiply-accumulate) are used wherever they are correct.
 """
 
 import re
@@ -15,22 +15,22 @@ from scaling.costs.counting.tally import CONVOLUTION, PRODUCT
 aten = torch.ops.aten
 Formula = Callable[..., int]  # (arguments, keyword arguments, result) → MACs
 
-# Words in the name of an operator that multiplies matrices; names are split at "_", and 2d falls off.
+# words in the name of an operator that multiplies matrices; names are split at "_", and suffixes such as 2d dropped
 _WORDS = frozenset(
     {"mm", "addmm", "bmm", "baddbmm", "addbmm", "sspaddmm", "mv", "addmv", "dot", "vdot", "vecdot", "inner", "matmul"}
     | {"einsum", "tensordot", "linear", "bilinear", "trilinear", "cdist", "conv", "convolution"}
     | {"attention", "attn", "multihead", "transformer", "rnn", "lstm", "gru"}
 )
-# Names that contain such a word and multiply no matrices.
+# names that contain such a word but do not multiply matrices
 _HARMLESS = ("upsample_", "_upsample_", "grid_sampler")
 _TRUSTED = frozenset({"aten", "prim", "prims", "onnx"})
 _HARMLESS_FOREIGN = frozenset({"torchvision::nms", "torchvision::roi_align", "torchvision::roi_pool"})
 
 
 def may_multiply(operator: str) -> bool:
-    """Say whether an operator that has no price, such as `aten::lstm`, may multiply matrices.
+    """Return whether an operator without a formula, such as `aten::lstm`, may multiply matrices.
 
-    Operators of other packages may, for nobody here knows what they do.
+    Operators of other packages may, since nothing is known about them.
     """
     namespace, _, name = operator.rpartition("::")
     if namespace and namespace not in _TRUSTED:
@@ -62,7 +62,7 @@ _OWN_FORMULAS: dict[Any, Formula] = {
 
 
 def macs_of(packet: Any, arguments: tuple[Any, ...], keywords: Mapping[str, Any], result: Any) -> int | None:
-    """Multiply-accumulates of one call of an operator, or None for one without a formula."""
+    """Return the multiply-accumulates of one call of an operator, or None for one without a formula."""
     if packet in _OWN_FORMULAS:
         return _OWN_FORMULAS[packet](arguments, keywords, result)
     if packet in flop_registry:
@@ -72,15 +72,16 @@ def macs_of(packet: Any, arguments: tuple[Any, ...], keywords: Mapping[str, Any]
 
 
 def gradient_macs(name: str, macs: int, arguments: tuple[Any, ...]) -> int:
-    """Multiply-accumulates of the backward pass of one call: as many as forward for each operand that needs a gradient.
+    """Return the multiply-accumulates of one call's backward pass: one forward's for each operand with a gradient.
 
-    For y = a · b the gradients are ȳ · bᵀ and aᵀ · ȳ, of the same size; convolutions likewise, grouped or not. (torch's
-    counter takes grouped ones for dense in the backward pass, C times too much for a depthwise one of C channels.)
+    For y = a · b the gradients are ȳ · bᵀ and aᵀ · ȳ, of the same size; the same holds for convolutions, grouped or
+    not. (torch's counter treats grouped convolutions as dense in the backward pass, which is C times too much for a
+    depthwise one of C channels.)
     """
     first = 1 if name.startswith(("add", "badd")) else 0  # a bias comes first
     return macs * sum(bool(operand.requires_grad) for operand in arguments[first : first + 2])
 
 
 def kind_of(name: str) -> str:
-    """Kind of a priced operator, from its name."""
+    """Return the kind of an operator with a formula, from its name."""
     return CONVOLUTION if "conv" in name else PRODUCT

@@ -1,10 +1,8 @@
-"""Costs before anything is built: counted on the meta device, and for whole spaces from a few counts."""
+"""Costs before anything is built: counts on the meta device, and for whole spaces from a few counts."""
 
-import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypedDict, Unpack
 
 import torch
 from torch import nn
@@ -13,34 +11,32 @@ from scaling.costs.counting.depth import COSTLESS, Arch, along_depth
 from scaling.costs.counting.dispatcher import count_dispatched
 from scaling.models import build_model
 from scaling.models.meta import on_meta
-from scaling.study.errors import CostError
+from scaling.study.metrics import COUNTED
 from scaling.study.records import CountedCost
-from scaling.study.storage import write_atomically
 
 ImageSize = int | tuple[int, int]
 
-_COUNTS = ("params", "macs", "fvcore_flops", "activations", "training_macs")
+
+class OfData(TypedDict, total=False):
+    """Parameters of a network that its data decide; where given, they replace those of the architecture."""
+
+    image_size: ImageSize | None
+    in_chans: int | None
+    num_classes: int | None
 
 
-def quick_cost(
-    family: str,
-    arch: Arch,
-    *,
-    image_size: ImageSize | None = None,
-    in_chans: int | None = None,
-    num_classes: int | None = None,
-) -> CountedCost:
-    """Count what a member of a family costs, without allocating it: the integers of `scaling.measure`.
+def quick_cost(family: str, arch: Arch, **data: Unpack[OfData]) -> CountedCost:
+    """Count the cost of a member of a family without allocating it; the integers of `scaling.measure`.
 
     Args:
         arch: parameters of the family, as for `build_model`.
-        image_size, in_chans, num_classes: where given, in the place of those in `arch`.
+        data: image_size, in_chans, num_classes; they replace those in `arch`.
 
     Raises:
         ModelError: no such network can be built.
-        CostError: an operator may multiply matrices and torch's counter does not know it.
+        CostError: an operator may multiply matrices and torch's counter has no formula for it.
     """
-    return _count(family, completed(arch, image_size, in_chans, num_classes))
+    return _count(family, completed(arch, **data))
 
 
 def quick_cost_of(model: nn.Module, image: torch.Tensor) -> CountedCost:
@@ -57,49 +53,34 @@ def quick_cost_of(model: nn.Module, image: torch.Tensor) -> CountedCost:
 
 
 def cost_all(
-    family: str,
-    archs: Sequence[Arch],
-    *,
-    image_size: ImageSize | None = None,
-    in_chans: int | None = None,
-    num_classes: int | None = None,
-    cache: Path | None = None,
-    sample: int = 8,
-    seed: int = 0,
+    family: str, archs: Sequence[Arch], *, sample: int = 8, seed: int = 0, **data: Unpack[OfData]
 ) -> list[CountedCost]:
-    """Cost of every one of `archs`, in their order: the integers that `quick_cost` gives for each.
+    """Return the cost of each of `archs`, in their order: the integers of `quick_cost`.
 
     Args:
-        cache: file that keeps what was counted, under the content of the architecture and of the code; none: no file.
-        sample: how many of those that were not counted themselves are counted after all, to compare.
+        sample: how many costs that were computed from others are counted as well, to compare.
         seed: of the sample.
+        data: as in `quick_cost`.
 
     Raises:
         ModelError: a network cannot be built.
-        CostError: a computed cost is not the counted one.
+        CostError: a computed cost differs from the counted one.
     """
-    wanted = [completed(arch, image_size, in_chans, num_classes) for arch in archs]
-    keys = [_key(family, arch) for arch in wanted]
-    known = _read(cache)
-    new = {key: arch for key, arch in zip(keys, wanted, strict=True) if key not in known}
-    counted = along_depth(family, new, lambda arch: _numbers(_count(family, arch)), sample=sample, seed=seed)
-    known |= {key: CountedCost(**dict(zip(_COUNTS, numbers, strict=True))) for key, numbers in counted.items()}
-    if cache is not None and new:
-        _write(cache, known)
-    return [known[key] for key in keys]
+    wanted = [completed(arch, **data) for arch in archs]
+    keys = [_key(arch) for arch in wanted]
+    distinct = dict(zip(keys, wanted, strict=True))
+    found = along_depth(family, distinct, lambda arch: _numbers(_count(family, arch)), sample=sample, seed=seed)
+    return [CountedCost(**dict(zip(COUNTED, found[key], strict=True))) for key in keys]
+
+
+def completed(arch: Arch, **data: Unpack[OfData]) -> dict[str, Any]:
+    """Return parameters of a network with those that its data decide; no pretrained weights are loaded for it."""
+    empty = {"pretrained": False} if "pretrained" in arch else {}
+    return {**arch, **empty, **{name: value for name, value in data.items() if value is not None}}
 
 
 def _numbers(cost: CountedCost) -> tuple[int, ...]:
-    return tuple(getattr(cost, name) for name in _COUNTS)
-
-
-def completed(
-    arch: Arch, image_size: ImageSize | None, in_chans: int | None, num_classes: int | None
-) -> dict[str, Any]:
-    """Parameters of a network with what the data decide put in, where it is given; nothing is downloaded for it."""
-    given = {"image_size": image_size, "in_chans": in_chans, "num_classes": num_classes}
-    empty = {"pretrained": False} if "pretrained" in arch else {}
-    return {**arch, **empty, **{name: value for name, value in given.items() if value is not None}}
+    return tuple(getattr(cost, name) for name in COUNTED)
 
 
 def _count(family: str, arch: Arch) -> CountedCost:
@@ -110,32 +91,6 @@ def _count(family: str, arch: Arch) -> CountedCost:
     return quick_cost_of(model, image)
 
 
-def _key(family: str, arch: Arch) -> str:
-    content = [family, {name: value for name, value in arch.items() if name not in COSTLESS}]
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:24]
-
-
-def _code() -> str:
-    """Digest of the code that counts depend on, so that no cache outlives it."""
-    digest = hashlib.sha256(torch.__version__.encode())
-    package = Path(__file__).parents[2]
-    for path in sorted([*package.glob("models/*.py"), *package.glob("costs/counting/*.py")]):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
-
-
-def _read(cache: Path | None) -> dict[str, CountedCost]:
-    """What a cache file holds; nothing where there is none, or one of other code."""
-    if cache is None or not cache.is_file():
-        return {}
-    try:
-        content = json.loads(cache.read_bytes())
-        stored = content["costs"] if content["code"] == _code() else {}
-        return {key: CountedCost.model_validate(cost) for key, cost in stored.items()}
-    except (ValueError, KeyError, AttributeError, TypeError):
-        raise CostError(f"{cache} is no cache of costs; delete it, or name another file") from None
-
-
-def _write(cache: Path, costs: Mapping[str, CountedCost]) -> None:
-    content = {"code": _code(), "costs": {key: cost.model_dump(exclude_none=True) for key, cost in costs.items()}}
-    write_atomically(cache, json.dumps(content, sort_keys=True).encode())
+def _key(arch: Arch) -> str:
+    """Return what the cost of an architecture depends on."""
+    return json.dumps({name: value for name, value in arch.items() if name not in COSTLESS}, sort_keys=True)

@@ -1,4 +1,4 @@
-"""Tallies: what operators cost, per operator and per module, whoever counted them."""
+"""Tallies: costs per operator and per module, for both counters."""
 
 import math
 from collections import Counter
@@ -8,23 +8,23 @@ from dataclasses import dataclass, field
 from scaling.study.errors import CostError
 
 CONVOLUTION = "convolution"
-PRODUCT = "matrix product"  # linear layers, matmul, einsum and attention: a dispatcher sees the same kernels for all
-CHARGE = "charge"  # what fvcore adds for norms, some poolings and resizing
+PRODUCT = "matrix product"  # linear layers, matmul, einsum and attention, which share kernels
+CHARGE = "charge"  # fvcore's addition for norms, some poolings and resizing
 
 
 @dataclass(frozen=True)
-class Price:
-    """What calls of one operator cost together."""
+class OperatorCost:
+    """The cost of all calls of one operator."""
 
     kind: str  # CONVOLUTION, PRODUCT or CHARGE
     macs: int = 0  # multiply-accumulates
     gradient_macs: int = 0  # multiply-accumulates of the backward pass
     activations: int = 0  # elements of the output
-    charge: int = 0  # what fvcore counts of operators that are no products
+    charge: int = 0  # fvcore's count for operators that are not products
     calls: int = 1
 
-    def __add__(self, other: "Price") -> "Price":
-        return Price(
+    def __add__(self, other: "OperatorCost") -> "OperatorCost":
+        return OperatorCost(
             self.kind,
             self.macs + other.macs,
             self.gradient_macs + other.gradient_macs,
@@ -36,20 +36,20 @@ class Price:
 
 @dataclass
 class Tally:
-    """Prices per module and operator; a module's include those of the modules inside, and "" is the whole model."""
+    """Costs per module and operator; those of a module include the modules inside, and "" is the whole model."""
 
-    counter: str  # who counted
-    cost_table: dict[tuple[str, str], Price] = field(default_factory=dict)
-    unknown: Counter[str] = field(default_factory=Counter)  # operators without a price that may multiply matrices
+    counter: str  # name of the counter, for messages
+    costs: dict[tuple[str, str], OperatorCost] = field(default_factory=dict)
+    unknown: Counter[str] = field(default_factory=Counter)  # operators without a formula that may multiply matrices
 
-    def add(self, modules: Iterable[str], operator: str, price: Price) -> None:
-        """Book a call of `operator` on every one of `modules`, once each."""
+    def add(self, modules: Iterable[str], operator: str, cost: OperatorCost) -> None:
+        """Add a call of `operator` to every one of `modules`, once each."""
         for module in set(modules):
-            before = self.cost_table.get((module, operator))
-            self.cost_table[module, operator] = price if before is None else before + price
+            before = self.costs.get((module, operator))
+            self.costs[module, operator] = cost if before is None else before + cost
 
     def check(self, model: str) -> None:
-        """Raise `CostError` where an operator of `model` may multiply matrices and has no price."""
+        """Raise `CostError` if an operator of `model` may multiply matrices and has no formula."""
         if self.unknown:
             operators = ", ".join(f"{operator} ({calls}×)" for operator, calls in sorted(self.unknown.items()))
             raise CostError(
@@ -60,38 +60,38 @@ class Tally:
     @property
     def macs(self) -> int:
         """Multiply-accumulates of convolutions and matrix products."""
-        return sum(price.macs for price in self.by_operator().values())
+        return sum(cost.macs for cost in self.by_operator().values())
 
     @property
     def training_macs(self) -> int:
-        """MACs of a forward and a backward pass; zero gradients where the counter cannot know them."""
-        return self.macs + sum(price.gradient_macs for price in self.by_operator().values())
+        """MACs of a forward and a backward pass; the latter is zero for a counter that cannot count it."""
+        return self.macs + sum(cost.gradient_macs for cost in self.by_operator().values())
 
     @property
     def activations(self) -> int:
         """Output elements of convolutions and matrix products."""
-        return sum(price.activations for price in self.by_operator().values())
+        return sum(cost.activations for cost in self.by_operator().values())
 
     @property
     def fvcore_flops(self) -> int:
-        """MACs and what fvcore charges for norms, adaptive average pooling and resizing."""
-        return sum(price.macs + price.charge for price in self.by_operator().values())
+        """MACs and fvcore's charges for norms, adaptive average pooling and resizing."""
+        return sum(cost.macs + cost.charge for cost in self.by_operator().values())
 
-    def by_operator(self, module: str = "") -> dict[str, Price]:
-        """Prices of the operators that ran inside `module`."""
-        return {operator: price for (name, operator), price in self.cost_table.items() if name == module}
+    def by_operator(self, module: str = "") -> dict[str, OperatorCost]:
+        """Costs of the operators that ran inside `module`."""
+        return {operator: cost for (name, operator), cost in self.costs.items() if name == module}
 
     def by_kind(self, module: str = "") -> dict[str, int]:
         """MACs of convolutions and of matrix products inside `module`."""
         macs = {CONVOLUTION: 0, PRODUCT: 0}
-        for price in self.by_operator(module).values():
-            if price.kind in macs:
-                macs[price.kind] += price.macs
+        for cost in self.by_operator(module).values():
+            if cost.kind in macs:
+                macs[cost.kind] += cost.macs
         return macs
 
-    def by_module(self) -> dict[str, Mapping[str, Price]]:
-        """Prices of every module that ran, by operator, in order of first use."""
-        modules = dict.fromkeys(module for module, _ in self.cost_table)
+    def by_module(self) -> dict[str, Mapping[str, OperatorCost]]:
+        """Costs of every module that ran, by operator, in order of first use."""
+        modules = dict.fromkeys(module for module, _ in self.costs)
         return {module: self.by_operator(module) for module in modules}
 
 

@@ -1,4 +1,4 @@
-"""Mirror images, shifts, missing rectangles: whole batches, on the device."""
+"""Flips, shifts and erased rectangles of whole batches, on the device."""
 
 import math
 
@@ -19,13 +19,13 @@ def flip_and_crop(images: torch.Tensor, rng: np.random.Generator, *, flip: bool,
     if not flip and not padding:
         return images
     flips, shifts = flips.to(images.device, non_blocking=True), shifts.to(images.device, non_blocking=True)
-    if not padding:  # most of the pixels of large images stay where they are
+    if not padding:  # a plain flip, because most pixels of large images stay where they are
         return torch.where(flips[:, None, None, None], images.flip(2), images)
     return flipped_and_shifted(images, flips, shifts, padding)
 
 
 def flipped_and_shifted(images: torch.Tensor, flips: torch.Tensor, shifts: torch.Tensor, padding: int) -> torch.Tensor:
-    """Move each image by its shift, black coming in from beyond its edges, then mirror some left to right.
+    """Shift each image, filling with black, then mirror some images left to right.
 
     Args:
         images: (B, H, W, C).
@@ -60,7 +60,7 @@ def erase(inputs: torch.Tensor, rng: np.random.Generator, probability: float) ->
 
 
 def _within(starts: np.ndarray, lengths: np.ndarray, size: int, device: torch.device) -> torch.Tensor:
-    """Bool (B, size): which positions lie from start to start + length."""
+    """Mark the positions from start to start + length: bool (B, size)."""
     bounds = torch.from_numpy(np.stack([starts, starts + lengths])).to(device, non_blocking=True)
     positions = torch.arange(size, device=device)
     return (positions >= bounds[0, :, None]) & (positions < bounds[1, :, None])

@@ -13,12 +13,12 @@ def soft_targets(labels: torch.Tensor, classes: int, smoothing: float) -> torch.
 def mix(
     inputs: torch.Tensor, targets: torch.Tensor, rng: np.random.Generator, *, mixup: float, cutmix: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Mix inputs (B, C, H, W) and targets (B, K); where both ways are on, each batch takes one of them at random.
+    """Mix inputs (B, C, H, W) and targets (B, K); where both methods are on, each batch uses one of them at random.
 
     Args:
         mixup: α of the Beta(α, α) from which the weight of the first image is drawn; 0 is off.
             Zhang et al., arXiv 1710.09412, section 2.
-        cutmix: likewise for the area that stays. Yun et al., arXiv 1905.04899, equations 1 and 2.
+        cutmix: the same for the area that stays. Yun et al., arXiv 1905.04899, equations 1 and 2.
     """
     if not mixup and not cutmix:
         return inputs, targets
@@ -36,7 +36,7 @@ def mix(
 
 
 def _box(share: float, height: int, width: int, rng: np.random.Generator) -> tuple[int, int, int, int]:
-    """Rectangle of the image's shape and of 1 − share of its area, about a random centre, cut at the edges."""
+    """Draw a rectangle of the image's shape with 1 − share of its area, about a random centre, clipped at the edges."""
     side = (1 - share) ** 0.5
     row, column = int(rng.integers(height)), int(rng.integers(width))
     down, across = int(height * side) // 2, int(width * side) // 2

@@ -14,7 +14,7 @@ from torchvision.transforms.v2 import functional as TF
 
 ROUNDS = 2  # operations for each image
 CHANCE = 0.5  # that an operation is done
-FILL = 128.0  # grey, which comes in from beyond the edges
+FILL = 128.0  # grey, for pixels from beyond the edges
 
 # images uint8 (B, C, H, W), strength from −1 to 1 → images
 Operation = Callable[[torch.Tensor, float], torch.Tensor]

@@ -1,4 +1,4 @@
-"""From a batch of bytes to what a network is trained on."""
+"""From a batch of bytes to a network's inputs and targets."""
 
 from dataclasses import dataclass
 
@@ -10,11 +10,12 @@ from scaling.data import Dataset
 from scaling.data.augment.geometry import erase, flip_and_crop
 from scaling.data.augment.mixing import mix, soft_targets
 from scaling.data.augment.operations import rand_augment
+from scaling.data.augment.registered import apply_registered
 from scaling.study.config import Recipe
 
 
 class Normalisation:
-    """Turns bytes (B, H, W, C) into what networks read: float32 (B, C, H, W), channels last in memory."""
+    """Converts bytes (B, H, W, C) to inputs of networks: float32 (B, C, H, W), channels last in memory."""
 
     def __init__(self, data: Dataset, device: torch.device) -> None:
         self.mean = torch.tensor(data.mean, dtype=torch.float32, device=device)
@@ -28,7 +29,7 @@ class Normalisation:
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What a recipe does to training images of one data set."""
+    """Augmentation of the training images of one data set, as the recipe sets it."""
 
     recipe: Recipe
     flip: bool
@@ -38,7 +39,7 @@ class Augmentation:
 
     @classmethod
     def of(cls, recipe: Recipe, data: Dataset, device: torch.device) -> "Augmentation":
-        """Settings of the recipe, or of the data where it has none."""
+        """Take settings from the recipe, or from the data where the recipe has none."""
         return cls(
             recipe,
             flip=data.flip if recipe.flip is None else recipe.flip,
@@ -54,14 +55,15 @@ class Augmentation:
         rng: np.random.Generator,
         size: tuple[int, int] | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Inputs (B, C, H, W) and target probabilities (B, K) from bytes (B, H, W, C) and labels (B,).
+        """Return inputs (B, C, H, W) and target probabilities (B, K) for bytes (B, H, W, C) and labels (B,).
 
         Args:
-            size: height and width to resize to; None: as they are.
+            size: height and width to resize to; None keeps them.
         """
         recipe = self.recipe
         images = flip_and_crop(images, rng, flip=self.flip, padding=self.padding)
         images = rand_augment(images, rng, recipe.rand_augment)
+        images = apply_registered(images, rng, recipe.augmentation)
         inputs = self.normalise(images)
         if size is not None:
             inputs = F.interpolate(inputs, size=size, mode="bilinear", antialias=True, align_corners=False)

@@ -1,1 +1,1 @@
-"""What the records of a study say, computed and not yet drawn. Nothing here imports torch or Ray."""
+"""Everything that is computed from the records of a study, before drawing. Nothing here imports torch or Ray."""

@@ -1,6 +1,6 @@
-"""Analysis: all that a study's records say, computed once; figures, tables and the page only show it.
+"""Analysis: everything computed from a study's records, once; figures, tables and the page only show it.
 
-Cells are chosen on validation accuracy (fronts, best of an arm) and reported with test accuracy.
+Fronts and the best cell of an arm are chosen on validation accuracy and reported with test accuracy.
 """
 
 import itertools
@@ -16,8 +16,8 @@ import pandas as pd
 from scaling.report.analysis.context import Context
 from scaling.report.analysis.controls import ControlAnswer, attention_or_capacity
 from scaling.report.analysis.design_space import DesignSpace, describe_space
-from scaling.report.analysis.equal_costs import EVERY_COST, EqualCostAnswer, at_equal_costs
-from scaling.report.analysis.front_answers import front_odds
+from scaling.report.analysis.equal_costs import EqualCostAnswer, at_equal_costs
+from scaling.report.analysis.front_uncertainty import front_odds
 from scaling.report.analysis.scaling_fits import ScalingFits, fit_study
 from scaling.report.analysis.trial_scores import TrialScores, collect
 from scaling.statistics import MARGIN
@@ -31,26 +31,23 @@ from scaling.statistics.trend import Trend, fit_trend
 from scaling.statistics.verdict import Asked, Verdict, give_verdict
 from scaling.study.config import cell_label
 from scaling.study.learning_rates import without_rejected
-from scaling.study.metrics import METRICS, get_metric
+from scaling.study.metrics import METRICS, analysed_costs, column_costs, get_metric, main_cost
 from scaling.study.reading import read_what_can_be
 from scaling.study.records import Record, Study, frame, read_study
 from scaling.study.storage import Where
 from scaling.wording import plural
 
-COSTS = ("macs", "params", "activations", "train_seconds")  # metrics that accuracy is held against
-MAIN_COST = "macs"
-
 
 @dataclass(frozen=True)
-class Progress:
-    """How far the study has come, in trials."""
+class TrialCounts:
+    """Trials by status."""
 
     planned: int
     finished: int
     failed: int
     diverged: int
-    missing: int  # not ended: running, or never started
-    stopped: int = 0  # early, with their whole cell: shown, never compared
+    missing: int  # not ended: running or not started
+    stopped: int = 0  # early, with their whole cell: shown but not compared
 
     @property
     def is_complete(self) -> bool:
@@ -59,59 +56,59 @@ class Progress:
 
 @dataclass(frozen=True)
 class Overhead:
-    """What an arm costs more than the baseline in the same cells, in percent of the baseline's cost."""
+    """Extra cost of an arm over the baseline in the same cells, in percent."""
 
     cost: str  # name of the metric
     mean: float  # geometric mean over paired cells
-    low: float  # in the cell where it is least
-    high: float
+    low: float  # smallest of any cell
+    high: float  # largest of any cell
 
 
 @dataclass(frozen=True)
 class Analysis:
-    """A study, its trials, and what they say."""
+    """A study, its trials, and the results of their analysis."""
 
     study: Study
     records: Sequence[Record]
-    table: pd.DataFrame  # one row a trial, as `load_study` gives it, and `rejected`: of a learning rate not chosen
+    table: pd.DataFrame  # a row per trial, from `load_study`, with `rejected`: its learning rate was not chosen
     arms: list[str]  # the baseline first
-    cells: pd.DataFrame  # one row a cell and arm that has finished trials; see `summarise`
+    cells: pd.DataFrame  # a row per cell and arm with finished trials; see `summarise`
     fronts: dict[str, pd.DataFrame]  # metric → columns own, joint (booleans), rows as in `cells`
-    front_odds: dict[str, FrontOdds | Missing]  # metric → how sure its fronts are, rows as in `cells`
-    verdicts: list[Verdict]  # one an arm other than the baseline
-    equal_cost: list[EqualCostAnswer]  # one an arm other than the baseline and cost that is known
-    control: ControlAnswer | None  # attention or capacity, where a control is an arm
-    progress: Progress
+    front_odds: dict[str, FrontOdds | Missing]  # metric → uncertainty of its fronts, rows as in `cells`
+    verdicts: list[Verdict]  # one per arm other than the baseline
+    equal_cost: list[EqualCostAnswer]  # one per arm other than the baseline and known cost
+    control: ControlAnswer | None  # attention or capacity, if a control is an arm
+    progress: TrialCounts
     asked_cells: int
     test_examples: int | None
-    trials_overlap: bool  # on one host, so that their seconds are bookkeeping
-    context: Context = field(default_factory=Context)  # what the report says beside the study
+    trials_overlap: bool  # on one host, so that their seconds do not measure speed
+    context: Context = field(default_factory=Context)  # what the report adds to the study
 
     @property
     def headline(self) -> str:
-        """The verdict: one sentence, on a line of its own, for each comparison."""
+        """The verdict: one sentence per comparison, each on its own line."""
         if not self.verdicts:
             return "no verdict: the study names one arm, and a comparison needs two"
         return "\n".join(verdict.sentence for verdict in self.verdicts)
 
     @cached_property
     def scaling_fits(self) -> ScalingFits:
-        """The law of test error along every cost, by arm; computed when first asked for."""
+        """The law of test error along every cost, by arm; computed on first use."""
         return fit_study(self.cells, self.arms, 100 / self.test_examples if self.test_examples else 0.0)
 
     @cached_property
     def design_space(self) -> DesignSpace:
-        """How errors are distributed over cells, and where costs disagree; computed when first asked for."""
+        """Distribution of errors over cells, and agreement of costs; computed on first use."""
         return describe_space(self.cells, self.arms)
 
     @property
     def finished(self) -> pd.DataFrame:
-        """Rows of `table` whose trials finished with a score and take part in comparisons."""
+        """Rows of `table` whose trials finished with a score and are compared."""
         return self.table.take(np.flatnonzero(is_usable(self.table)))
 
 
 def analyse_study(folder: Where, margin: float = MARGIN) -> Analysis:
-    """Read and analyse the study at `folder`; raise `RecordError` where it cannot be read."""
+    """Read and analyse the study at `folder`; raise `RecordError` if it cannot be read."""
     read = read_what_can_be(folder)
     return analyse(read_study(folder), read.records, margin, Context(left_out=read.left_out))
 
@@ -119,11 +116,11 @@ def analyse_study(folder: Where, margin: float = MARGIN) -> Analysis:
 def analyse(
     study: Study, records: Sequence[Record], margin: float = MARGIN, context: Context | None = None
 ) -> Analysis:
-    """Analyse records of a study, however many there are.
+    """Analyse the records of a study, whether or not it is complete.
 
     Args:
         margin: percentage points within which a difference counts as none.
-        context: what the report says beside the study.
+        context: what the report adds to the study.
     """
     kept = {record.key for record in without_rejected(records)}
     table = frame(records, study.axes)
@@ -147,8 +144,8 @@ def analyse(
         table=table,
         arms=arms,
         cells=cells,
-        fronts={cost: find_fronts(cells, cost) for cost in EVERY_COST},
-        front_odds=front_odds(cells, trials, EVERY_COST, bits),
+        fronts={cost: find_fronts(cells, cost) for cost in analysed_costs()},
+        front_odds=front_odds(cells, trials, analysed_costs(), bits),
         verdicts=[_verdict(study, compared, cells, trials, arm, asked_cells, resolution, margin) for arm in arms[1:]],
         equal_cost=at_equal_costs(cells, trials, study.factor, margin, resolution, bits),
         control=attention_or_capacity(compared, arms, margin, resolution) if study.factor.endswith("pooling") else None,
@@ -161,13 +158,13 @@ def analyse(
 
 
 def is_usable(table: pd.DataFrame) -> np.ndarray:
-    """Mark the trials that finished with a score, and were not rejected with their learning rate: a boolean a row."""
+    """Mark the trials that finished with a score and whose learning rate was not rejected: a boolean per row."""
     usable = ((table["status"] == "finished") & table["test_accuracy"].notna()).to_numpy()
     return usable & ~table["rejected"].to_numpy(dtype=bool) if "rejected" in table else usable
 
 
 def summarise(table: pd.DataFrame, arms: Sequence[str]) -> pd.DataFrame:
-    """Means over the finished seeds of each cell and arm: cells in the order of the table, arms in their own.
+    """Average the finished seeds of each cell and arm: cells in the order of the table, arms in that of `arms`.
 
     Columns: cell, arm, n, every metric (mean over seeds), test_sd and val_sd (over seeds; NaN with one).
     """
@@ -186,7 +183,7 @@ def summarise(table: pd.DataFrame, arms: Sequence[str]) -> pd.DataFrame:
 
 
 def find_fronts(cells: pd.DataFrame, cost: str) -> pd.DataFrame:
-    """Which cells are on the front of their own arm, and of all arms together, by validation accuracy and `cost`."""
+    """Mark the cells on the front of their own arm, and of all arms together, by validation accuracy and `cost`."""
     sign = 1 if get_metric(cost).direction == "lower" else -1
     costs, scores = sign * cells[cost].to_numpy(dtype=float), cells["val_accuracy"].to_numpy(dtype=float)
     own = np.zeros(len(cells), dtype=bool)
@@ -209,7 +206,7 @@ def _verdict(
     baseline, comparisons = trials.arms[0], len(trials.arms) - 1
     level = LOOK_LEVEL if goes_on_until_decided(study) else LEVEL
     comparison = compare(compared, baseline, arm, comparisons=comparisons, level=level, resolution=resolution)
-    of_baseline, of_arm = (costs_of(cells, name, MAIN_COST, comparison.cells.index) for name in (baseline, arm))
+    of_baseline, of_arm = (costs_of(cells, name, main_cost(), comparison.cells.index) for name in (baseline, arm))
     trend: Trend | None = None
     if comparison.unit == "cell":
         trend = fit_trend(of_baseline, comparison.cells["difference"].to_numpy(), comparison.difference.level)
@@ -220,13 +217,13 @@ def _verdict(
 
 
 def goes_on_until_decided(study: Study) -> bool:
-    """Whether the study's own verdict decided how long it ran, so that it was looked at several times."""
+    """Whether the study ran until its verdict was decided, so that the verdict was computed several times."""
     search = study.space.get("search")
     return isinstance(search, dict) and search.get("until") == "decided"
 
 
 def costs_of(cells: pd.DataFrame, arm: str, cost: str, wanted: Iterable[str]) -> np.ndarray:
-    """What an arm costs in each of the `wanted` cells, NaN where that is not known: (wanted,)."""
+    """Costs of an arm in the `wanted` cells, NaN where unknown: (wanted,)."""
     of_arm = cells[cells["arm"] == arm]
     known = dict(zip(of_arm["cell"], of_arm[cost], strict=True))
     return np.array([known.get(cell, math.nan) for cell in wanted], dtype=float)
@@ -236,16 +233,16 @@ def _range(costs: np.ndarray) -> str:
     known = costs[np.isfinite(costs)]
     if len(known) == 0:
         return ""
-    metric = METRICS[MAIN_COST]
+    metric = METRICS[main_cost()]
     low, high = metric.text(known.min()), metric.text(known.max())
     return f"at {low}" if low == high else f"between {low.removesuffix(' ' + metric.unit)} and {high}"
 
 
 def overheads(analysis: Analysis, verdict: Verdict) -> list[Overhead]:
-    """What the arm costs more than the baseline in the paired cells; costs that are unknown are left out."""
+    """Extra cost of the arm over the baseline in the paired cells; unknown costs are left out."""
     comparison = verdict.comparison
     found = []
-    for cost in COSTS:
+    for cost in column_costs():
         baseline, arm = (
             costs_of(analysis.cells, name, cost, comparison.cells.index)
             for name in (comparison.baseline, comparison.arm)
@@ -258,32 +255,32 @@ def overheads(analysis: Analysis, verdict: Verdict) -> list[Overhead]:
     return found
 
 
-def count(study: Study, records: Sequence[Record]) -> Progress:
-    """Count trials by what became of them."""
+def count(study: Study, records: Sequence[Record]) -> TrialCounts:
+    """Count trials by status."""
     of = Counter(record.status for record in records)
     planned = len({*study.planned, *(record.key for record in records)})
-    return Progress(
+    return TrialCounts(
         planned, of["finished"], of["failed"], of["diverged"], max(0, planned - len(records)), of["stopped"]
     )
 
 
 def incomplete(analysis: Analysis) -> list[tuple[str, str]]:
-    """Cells in which a trial that ended badly cost a pair, each with what happened: `attention seed 1 failed`.
+    """Cells that lost a pair to a trial without a score, each with the reason: `attention seed 1 failed`.
 
-    Stopped trials are none of them (their whole cell was stopped), nor trials of rejected learning rates.
+    Stopped trials do not count (their whole cell was stopped), nor do trials of rejected learning rates.
     """
     lost: dict[str, list[str]] = {}
     for record, rejected in zip(analysis.records, analysis.table["rejected"], strict=True):
         if record.status == "stopped" or rejected:
             continue
         if record.status != "finished" or record.scores is None or math.isnan(record.scores.test_accuracy):
-            became = record.status if record.status != "finished" else "has no score"
-            lost.setdefault(cell_label(record.cell), []).append(f"{record.arm} seed {record.seed} {became}")
+            outcome = record.status if record.status != "finished" else "has no score"
+            lost.setdefault(cell_label(record.cell), []).append(f"{record.arm} seed {record.seed} {outcome}")
     return [(cell, ", ".join(what)) for cell, what in lost.items()]
 
 
 def trials_overlap(records: Sequence[Record]) -> bool:
-    """Whether two trials ran at once on a host; also where the records do not tell."""
+    """Whether two trials ran at once on a host; true if the records do not show it."""
     by_host: dict[str, list[tuple[str, str]]] = {}
     for record in records:
         if record.train_seconds is None:
@@ -296,12 +293,12 @@ def trials_overlap(records: Sequence[Record]) -> bool:
 
 
 def share_of_front(analysis: Analysis, cost: str) -> dict[str, int]:
-    """How many cells of each arm are on the joint front over `cost`."""
+    """Number of cells of each arm on the joint front over `cost`."""
     counts = Counter(itertools.compress(analysis.cells["arm"], analysis.fronts[cost]["joint"]))
     return {arm: counts[arm] for arm in analysis.arms}
 
 
 def cells_and_seeds(analysis: Analysis) -> str:
-    """Extent of the study: `6 cells × 2 arms × 3 seeds`."""
+    """Size of the study: `6 cells × 2 arms × 3 seeds`."""
     arms, seeds = plural(len(analysis.arms), "arm"), plural(analysis.study.seeds, "seed")
     return f"{plural(analysis.asked_cells, 'cell')} × {arms} × {seeds}"

@@ -1,7 +1,7 @@
-"""Changes: what differs from an earlier study: which trials' scores moved beyond noise, which verdicts changed.
+"""Changes since an earlier study: scores of trials that moved beyond noise, and verdicts that changed.
 
-A trial is the same in both where its cell, arm and seed are. Training again, with other code or on another machine,
-moves a score as much as another seed does; so a change counts where it exceeds what two seeds differ by.
+Trials match by cell, arm and seed. Training again, with other code or on another machine, moves a score as much as
+another seed does, so a change counts if it exceeds the difference between two seeds.
 """
 
 import math
@@ -17,13 +17,13 @@ from scaling.study.config import cell_label
 from scaling.study.records import Record
 from scaling.wording import points
 
-LEVEL = 0.95  # of all trials together: among as many that are the same, one counts as moved in one report of twenty
-Place = tuple[str, str, int]
+LEVEL = 0.95  # of all trials together: of twenty reports on repeated studies, one shows a moved trial
+TrialId = tuple[str, str, int]  # cell, arm, seed
 
 
 def find_changes(now: Analysis, before: Analysis) -> Changes:
-    """Hold a study against an earlier one."""
-    new, old = _by_place(now), _by_place(before)
+    """Compare a study with an earlier one."""
+    new, old = _by_id(now), _by_id(before)
     shared = [place for place in new if place in old]
     scores = {place: (_score(old[place]), _score(new[place])) for place in shared}
     compared = sum(a is not None and b is not None for a, b in scores.values())
@@ -32,7 +32,7 @@ def find_changes(now: Analysis, before: Analysis) -> Changes:
     for place, (then, score) in scores.items():
         if then == score and old[place].status == new[place].status:
             continue
-        # A score that appeared or went is no noise: the trial ended otherwise.
+        # A score that appeared or disappeared is not noise: the trial ended differently.
         moved = then is None or score is None or (noise is not None and abs(score - then) > noise)
         trials.append(MovedTrial(*place, then, score, moved))
     trials.sort(key=lambda trial: (not trial.is_beyond_noise, -abs((trial.after or 0) - (trial.before or 0))))
@@ -48,7 +48,7 @@ def find_changes(now: Analysis, before: Analysis) -> Changes:
     )
 
 
-def _by_place(analysis: Analysis) -> Mapping[Place, Record]:
+def _by_id(analysis: Analysis) -> Mapping[TrialId, Record]:
     rejected = analysis.table["rejected"]
     return {
         (cell_label(record.cell), record.arm, record.seed): record
@@ -64,14 +64,14 @@ def _score(record: Record) -> float | None:
 
 
 def _noise(now: Analysis, before: Analysis, compared: int) -> tuple[float | None, str]:
-    """Points beyond which a trial's score has moved, and how that was found.
+    """Points beyond which a trial's score has moved, and how they were computed.
 
-    From the spread over seeds within cells and arms of both studies, s with f degrees of freedom: two trainings differ
-    by √2 s times Student's quantile for f, at 95 % over all compared trials (Bonferroni). Without repetitions, from the
-    test images alone.
+    The spread over seeds within cells and arms of both studies is s with f degrees of freedom: two runs differ by up to
+    √2 s times Student's quantile for f, at 95 % over all compared trials (Bonferroni). Without repetitions, use the
+    noise of the test images.
     """
     if not compared:
-        return None, "no trial has a score in both"
+        return None, "no trial has a score in both studies"
     tail = (1 - LEVEL) / (2 * compared)
     squares, freedom = 0.0, 0
     for analysis in (now, before):
@@ -88,12 +88,12 @@ def _noise(now: Analysis, before: Analysis, compared: int) -> tuple[float | None
         )
     examples = now.test_examples
     if not examples:
-        return None, "there is one seed a cell, and the size of the test set is not known"
+        return None, "there is one seed per cell and the size of the test set is unknown"
     share = float(np.clip(now.finished["test_accuracy"].mean() / 100, 0.01, 0.99))
     reach = float(stats.norm.isf(tail)) * math.sqrt(2 * share * (1 - share) / examples) * 100
     return (
         reach,
-        f"there is one seed a cell, so this is the noise of {examples:,} test images alone, the least there is",
+        f"there is one seed per cell, so this is the noise of {examples:,} test images only, a lower bound",
     )
 
 
@@ -105,15 +105,15 @@ def _verdicts(now: Analysis, before: Analysis) -> list[MovedVerdict]:
         moved.append(
             MovedVerdict(
                 arm=verdict.comparison.arm,
-                before=_said(then.kind, then.comparison.difference) if then else "not compared",
-                after=_said(verdict.kind, verdict.comparison.difference),
+                before=_summary(then.kind, then.comparison.difference) if then else "not compared",
+                after=_summary(verdict.kind, verdict.comparison.difference),
                 has_changed=then is None or then.kind != verdict.kind,
             )
         )
     return moved
 
 
-def _said(kind: str, difference: Interval) -> str:
+def _summary(kind: str, difference: Interval) -> str:
     if not difference.is_known:
         return kind
     estimate, low, high = (

@@ -1,4 +1,4 @@
-"""Context: what a report says beside its own trials: what could not be read, references, changes, comparisons."""
+"""Context: what a report adds to the study's own trials: unreadable files, published numbers, changes, notes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,29 +13,29 @@ class Reference:
     series: str  # the paper, such as PatchConvNet
     accuracy: float  # percent, on the paper's own test set
     params: float | None  # learnable numbers
-    macs: float | None  # multiply-accumulates of one image; already halved where the paper counts two for each
-    data: str  # what it was trained and tested on, with the image size
-    source: str  # where the number is from, and how far it is to be trusted
+    macs: float | None  # multiply-accumulates of one image; halved if the paper counts two operations each
+    data: str  # that it was trained and tested on, with the image size
+    source: str  # where the number is from, and how reliable it is
 
 
 @dataclass(frozen=True)
 class References:
-    """A series of published numbers with where they are from."""
+    """A series of published numbers with its source."""
 
     series: str
     citation: str
-    counts: Literal["MACs", "2×MACs"]  # what the paper calls FLOPs
+    counts: Literal["MACs", "2×MACs"]  # meaning of FLOPs in the paper
     points: Sequence[Reference]
 
 
 @dataclass(frozen=True)
 class MovedTrial:
-    """A trial whose score is not what it was in an earlier study."""
+    """A trial whose score differs from that in an earlier study."""
 
     cell: str
     arm: str
     seed: int
-    before: float | None  # test accuracy in percent; None where it had none
+    before: float | None  # test accuracy in percent; None if it had none
     after: float | None
     is_beyond_noise: bool
 
@@ -52,23 +52,23 @@ class MovedVerdict:
 
 @dataclass(frozen=True)
 class Changes:
-    """What differs from an earlier study."""
+    """Differences from an earlier study."""
 
     earlier: str  # its name
-    trials: Sequence[MovedTrial]  # of trials in both, those whose status or score changed at all
+    trials: Sequence[MovedTrial]  # of the trials in both studies, those whose status or score changed
     verdicts: Sequence[MovedVerdict]
     shared: int  # trials in both
     added: int
     gone: int
-    noise: float | None  # points that a trial may differ by before it counts as moved; None: not known
-    how: str  # how the noise was found
+    noise: float | None  # points beyond which a trial counts as moved; None: unknown
+    how: str  # how the noise was computed
 
 
 @dataclass(frozen=True)
 class Context:
-    """All of it; a study that is reported on its own has none."""
+    """Everything beside the study; empty for a study that is reported on its own."""
 
     left_out: Sequence[str] = ()  # files that could not be read, one line each
-    notes: Sequence[str] = ()  # doubts about a joint study, one sentence or two each
+    notes: Sequence[str] = ()  # caveats of a joint study, one or two sentences each
     references: Sequence[References] = ()
     changes: Changes | None = None

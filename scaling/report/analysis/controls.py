@@ -1,7 +1,7 @@
-"""Controls: is the gain of attention pooling attention, or the capacity that comes with it?
+"""Controls: is the gain of attention pooling due to attention, or to the capacity that comes with it?
 
-Two poolings of `scaling.models.pooling` answer that where a study has them as arms: `average_mlp` has the parameters of
-attention without attention, `attention_no_mlp` has attention without the MLP that holds most of its parameters.
+Two poolings answer this if they are arms of a study: `average_mlp` has the parameters of attention without attention,
+`attention_no_mlp` has attention without the MLP that holds most of its parameters.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from scaling.wording import plural, points
 
 PLAIN, TREATED, CAPACITY, MECHANISM = "average", "attention", "average_mlp", "attention_no_mlp"
 Cause = Literal["attention", "capacity", "both", "neither", "open", "no gain"]
-PARTS = (  # what is compared, what a gain there means
+PARTS = (  # baseline, arm, meaning of a gain
     (PLAIN, TREATED, "the whole gain"),
     (PLAIN, CAPACITY, "capacity alone"),
     (CAPACITY, TREATED, "attention at equal capacity"),
@@ -25,7 +25,7 @@ PARTS = (  # what is compared, what a gain there means
     (MECHANISM, TREATED, "the MLP on top of attention"),
 )
 ATTENTION, OF_CAPACITY = "attention", "capacity"
-MEANS = {  # which parts speak for which cause; the first that is known counts
+EVIDENCE = {  # contrasts that show each cause; the first known one counts
     ATTENTION: ((CAPACITY, TREATED), (PLAIN, MECHANISM)),
     OF_CAPACITY: ((PLAIN, CAPACITY), (MECHANISM, TREATED)),
 }
@@ -38,13 +38,13 @@ class Part:
     baseline: str
     arm: str
     meaning: str
-    difference: Interval  # points; all parts hold together with 95 %
+    difference: Interval  # points; simultaneous with the other parts at 95 %
     pairs: int
 
 
 @dataclass(frozen=True)
 class ControlAnswer:
-    """Whether a gain is attention or capacity."""
+    """Whether a gain is due to attention or capacity."""
 
     cause: Cause
     sentence: str  # without a full stop
@@ -54,11 +54,11 @@ class ControlAnswer:
 def attention_or_capacity(
     table: pd.DataFrame, arms: Sequence[str], margin: float, resolution: float = 0.0
 ) -> ControlAnswer | None:
-    """Judge the contrasts that the arms allow, in the trials of `table`; None where no control is an arm.
+    """Judge the contrasts that the arms allow, in the trials of `table`; None if no control is an arm.
 
     Args:
         margin: points within which a difference counts as none.
-        resolution: smallest step of the accuracy, 100 / test images; no interval is made from less.
+        resolution: smallest step of the accuracy, 100 / test images; the least spread of an interval.
     """
     if not {PLAIN, TREATED} <= set(arms) or not {CAPACITY, MECHANISM} & set(arms):
         return None
@@ -74,7 +74,7 @@ def attention_or_capacity(
     kinds = {(part.baseline, part.arm): judge(part.difference, margin) for part in parts}
     found = {
         cause: next((kinds[contrast] for contrast in contrasts if contrast in kinds), "unknown")
-        for cause, contrasts in MEANS.items()
+        for cause, contrasts in EVIDENCE.items()
     }
     cause = _cause(kinds[PLAIN, TREATED], found[ATTENTION], found[OF_CAPACITY])
     numbers = "; ".join(f"{part.meaning} ({part.arm} − {part.baseline}) {_number(part.difference)}" for part in parts)
@@ -98,12 +98,12 @@ def _cause(whole: str, attention: str, capacity: str) -> Cause:
 
 
 SAID: dict[Cause, str] = {
-    "attention": "the gain is attention: capacity by itself shows no sure gain",
-    "capacity": "the gain is capacity: attention at equal capacity shows no sure gain",
-    "both": "the gain is both attention and capacity, each gains by itself",
-    "neither": "neither attention nor capacity has the gain by itself",
-    "open": "whether the gain is attention or capacity cannot be told yet",
-    "no gain": "attention pooling has no gain over average pooling that could be attention or capacity",
+    "attention": "the gain is due to attention: capacity alone shows no significant gain",
+    "capacity": "the gain is due to capacity: attention at equal capacity shows no significant gain",
+    "both": "the gain is due to both attention and capacity; each gains by itself",
+    "neither": "neither attention nor capacity explains the gain by itself",
+    "open": "it is not yet decided whether the gain is due to attention or capacity",
+    "no gain": "attention pooling has no gain over average pooling to attribute to attention or capacity",
 }
 
 

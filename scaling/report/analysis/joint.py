@@ -1,6 +1,6 @@
-"""Joint: several studies as one whose arms are the studies, so that all that compares arms compares studies.
+"""Joint: several studies as one study whose arms are the studies, so that all comparisons of arms apply to them.
 
-Trials of the same cell, arm and seed of different studies are pairs. A value that one study varies and another fixes
+Trials of the same cell, arm and seed in different studies are pairs. A value that one study varies and another fixes
 (a depth of 4 throughout) is taken from the trials' settings.
 """
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from scaling.study.config import cell_label, flatten
 from scaling.study.errors import RecordError
-from scaling.study.reading import Reading
+from scaling.study.reading import StudyRecords
 from scaling.study.records import Record, Study, in_order
 from scaling.wording import first_few, plural
 
@@ -20,10 +20,10 @@ MOST_NAMED = 12  # conditions or cells in a sentence
 
 @dataclass(frozen=True)
 class Member:
-    """One of the studies with what could be read of it."""
+    """One of the studies with its readable records."""
 
     study: Study
-    reading: Reading
+    reading: StudyRecords
 
 
 @dataclass(frozen=True)
@@ -33,11 +33,11 @@ class Joint:
     study: Study
     records: list[Record]
     left_out: list[str]
-    notes: list[str]  # where the studies differ in more than their name
+    notes: list[str]  # how the studies differ
 
 
 def join(members: Sequence[Member]) -> Joint:
-    """Make one study of several; its baseline is the first.
+    """Combine several studies into one; the first is the baseline.
 
     Raises:
         RecordError: two of them have one name.
@@ -46,7 +46,7 @@ def join(members: Sequence[Member]) -> Joint:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise RecordError(
-            f"two of the studies to compare are named {', '.join(twice)}; rename one's folder and study.json"
+            f"two of the studies to compare are named {', '.join(twice)}; rename one in its folder name and study.json"
         )
     axes = list(dict.fromkeys(axis for member in members for axis in member.study.axes))
     factors = list(dict.fromkeys(member.study.factor for member in members if len(member.study.arms) > 1))
@@ -73,7 +73,7 @@ def join(members: Sequence[Member]) -> Joint:
 
 
 def _moved(record: Record, study: Study, axes: Sequence[str], inner: Sequence[str]) -> Record:
-    """`record` with its study as its arm, and its arm as a part of its cell."""
+    """`record` with its study as its arm, and its arm as part of its cell."""
     cell = {axis: record.cell[axis] if axis in record.cell else _setting(record, axis) for axis in axes}
     for factor in inner:
         cell[factor] = record.arm if factor == study.factor else _setting(record, factor)
@@ -103,21 +103,21 @@ def _shared_note(names: Sequence[str], own: Sequence[set[str]], shared: int) -> 
     counts = ", ".join(f"{name} {len(cells)}" for name, cells in zip(names, own, strict=True))
     if not shared:
         return (
-            f"No cell and arm is in all of the studies (cells: {counts}), so that nothing is paired; fronts and"
-            " differences at equal cost are what can be compared."
+            f"No cell and arm is in all of the studies (cells: {counts}), so nothing is paired; only fronts and"
+            " differences at equal cost can be compared."
         )
     if all(len(cells) == shared for cells in own):
         return ""
-    return f"{plural(shared, 'cell')} with the same arm in all of the studies are compared; the studies have: {counts}."
+    return f"{plural(shared, 'cell')} with the same arm in all studies are compared; cells of the studies: {counts}."
 
 
 def _different_conditions(members: Sequence[Member]) -> list[str]:
-    """What the studies do not share beside what they vary."""
+    """Differences between the studies other than their axes and factors."""
     notes = []
     if imported := [member.study.name for member in members if member.study.imported]:
         notes.append(
-            f"{' and '.join(imported)}: results of others, trained on other data by other recipes; differences in"
-            " accuracy to trials of one's own are no effect of a factor."
+            f"{' and '.join(imported)}: imported results, trained on other data by other recipes; differences in"
+            " accuracy from trials that were run here are not the effect of a factor."
         )
     first, *others = members
     ours = flatten(first.study.conditions)
@@ -127,13 +127,13 @@ def _different_conditions(members: Sequence[Member]) -> list[str]:
             continue
         changed = [name for name in sorted(ours.keys() | theirs.keys()) if ours.get(name) != theirs.get(name)]
         if changed:
-            named = [f"{name} {_said(ours.get(name))} → {_said(theirs.get(name))}" for name in changed]
+            named = [f"{name} {_setting_text(ours.get(name))} → {_setting_text(theirs.get(name))}" for name in changed]
             notes.append(
                 f"{first.study.name} and {other.study.name} differ in their conditions"
-                f" ({first_few(named, MOST_NAMED)}): the difference between them is that of all of these together."
+                f" ({first_few(named, MOST_NAMED)}): the difference between them is the effect of all of these."
             )
     return notes
 
 
-def _said(value: Any) -> str:
+def _setting_text(value: Any) -> str:
     return "default" if value is None else str(value)[:60]

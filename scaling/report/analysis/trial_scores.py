@@ -1,4 +1,4 @@
-"""Trial scores: the trials that take part in comparisons as arrays, with the test images that each got right."""
+"""Trial scores: the compared trials as arrays, with the test images that each classified correctly."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -13,26 +13,26 @@ from scaling.study.records import Record
 
 @dataclass(frozen=True)
 class TrialScores:
-    """Trials that finished with a score, of rates that were not rejected. Arrays are (trials,)."""
+    """Finished trials with a score whose learning rate was not rejected. Arrays are (trials,)."""
 
     cells: list[str]  # in the order of the table
-    cell: np.ndarray  # place in `cells`
+    cell: np.ndarray  # index into `cells`
     arms: list[str]
-    arm: np.ndarray  # place in `arms`
+    arm: np.ndarray  # index into `arms`
     seed: np.ndarray
     accuracy: np.ndarray  # test, percent
-    bits: TestBits | None  # a row a trial; None where a trial does not tell which images it got right
+    bits: TestBits | None  # a row per trial; None if any trial does not record which images were correct
 
     def cell_bits(self) -> CellBits | None:
-        """Which images each cell and arm got right."""
+        """Which images each cell and arm classified correctly."""
         if self.bits is None:
             return None
         return CellBits.of(self.bits, self.cell, self.arm, len(self.cells), len(self.arms))
 
     def gained(self, comparison: Comparison) -> np.ndarray | None:
-        """How much more often the arm got an image right than the baseline, over the pairs: (images kept,) points.
+        """How much more often the arm classified an image correctly than the baseline: (images kept,) points.
 
-        A mean over cells of means over the seeds of the cell, as the difference itself is.
+        A mean over cells of means over the pairs of a cell, like the difference itself.
         """
         if self.bits is None or len(comparison.pairs) == 0:
             return None
@@ -45,14 +45,14 @@ class TrialScores:
         return 100 * self.bits.rows(np.concatenate(rows)).weighted(signed)[:, 0]
 
     def _rows(self, cell: np.ndarray, arm: int, seed: np.ndarray) -> np.ndarray:
-        """Which trials are those of `arm` in these cells and seeds: (pairs,)."""
+        """Indices of the trials of `arm` in these cells and seeds: (pairs,)."""
         of_arm = np.flatnonzero(self.arm == arm)
         keys = pd.MultiIndex.from_arrays([self.cell[of_arm], self.seed[of_arm]])
         return of_arm[keys.get_indexer(pd.MultiIndex.from_arrays([cell, seed]))]
 
 
 def places(names: Sequence[str], labels: Iterable[str]) -> np.ndarray:
-    """Place of every label in `names`: (labels,)."""
+    """Index of every label in `names`: (labels,)."""
     return pd.Index(list(names)).get_indexer(pd.Index(list(labels)))
 
 

@@ -1,4 +1,4 @@
-"""Accuracy against a cost: cells and trials of each arm, and its front."""
+"""Accuracy against every cost that is a column of the tables: cells, trials and front of each arm."""
 
 from dataclasses import dataclass
 
@@ -7,51 +7,55 @@ from matplotlib.figure import Figure
 
 from scaling.report.analysis.analysis import Analysis, share_of_front
 from scaling.report.figures.canvas import canvas, legend, log_axis
-from scaling.report.figures.registry import Drawing, drawn, plot
+from scaling.report.figures.drawing import Drawing, drawn
+from scaling.report.figures.figure import Section, figure
 from scaling.report.figures.text import Text
 from scaling.report.figures.theme import MUTED, PAPER, look
 from scaling.report.figures.thinning import MOST, sample
-from scaling.study.metrics import METRICS, Metric
+from scaling.study.metrics import METRICS, Metric, Role, column_costs
 from scaling.wording import plural
+
+SHARED = "Trials ran concurrently on one machine: these seconds do not measure speed."
+PUBLISHED = "x+1"  # markers of published series; those of arms are filled
 
 
 @dataclass(frozen=True)
-class Cloud:
+class ArmAccuracy:
     """One arm on the plane of cost and accuracy; points are cells, in order of cost.
 
-    Where there are very many, `drawn` and `trials_drawn` hold the places of a sample; all of the front are in it.
+    `drawn` and `trials_drawn` hold indices: all of them, or a sample that includes the whole front.
     """
 
     arm: str
-    colour: int  # place of the arm in the study
+    colour: int  # index of the arm in the study
     label: str  # with its n
     cost: np.ndarray  # (cells,)
     accuracy: np.ndarray  # (cells,) percent, mean over seeds
     sd: np.ndarray  # (cells,) points, over seeds; NaN with one seed
-    front: np.ndarray  # (cells,) boolean: on the arm's own front
+    front: np.ndarray  # (cells,) boolean: on the front of the arm
     trial_cost: np.ndarray  # (trials,)
     trial_accuracy: np.ndarray  # (trials,) percent
-    drawn: np.ndarray  # (cells drawn,) places
-    trials_drawn: np.ndarray  # (trials drawn,) places
+    drawn: np.ndarray  # (cells drawn,) indices
+    trials_drawn: np.ndarray  # (trials drawn,) indices
 
 
 @dataclass(frozen=True)
-class Accuracy:
-    """Accuracy against a cost."""
+class AccuracyByCost:
+    """Accuracy against a cost, per arm."""
 
     text: Text
     cost: Metric
     score: Metric
-    clouds: list[Cloud]
-    published: list[tuple[str, np.ndarray, np.ndarray]]  # series, its costs and accuracies in percent; for orientation
+    arms: list[ArmAccuracy]
+    published: list[tuple[str, np.ndarray, np.ndarray]]  # series, its costs, its accuracies in percent
 
 
-def accuracy(analysis: Analysis, cost_name: str, note: str = "") -> Accuracy | None:
-    """Test accuracy against a cost, with the front of each arm; None where no trial has both."""
+def arm_accuracy(analysis: Analysis, cost_name: str, note: str = "") -> AccuracyByCost | None:
+    """Test accuracy against a cost, with the front of each arm; None if no trial has both."""
     cost, score = METRICS[cost_name], METRICS["test_accuracy"]
     cells, trials = analysis.cells, analysis.finished
     trial_costs, trial_scores = cost(trials), score(trials)
-    clouds = []
+    arms = []
     for colour, arm in enumerate(analysis.arms):
         rows = np.flatnonzero((cells["arm"] == arm).to_numpy() & (cells[cost_name] > 0).to_numpy())
         if len(rows) == 0:
@@ -59,8 +63,8 @@ def accuracy(analysis: Analysis, cost_name: str, note: str = "") -> Accuracy | N
         rows = rows[np.argsort(cells[cost_name].to_numpy()[rows], kind="stable")]
         mine = (trials["arm"] == arm).to_numpy() & (trial_costs > 0)
         front = analysis.fronts[cost_name]["own"].to_numpy()[rows]
-        clouds.append(
-            Cloud(
+        arms.append(
+            ArmAccuracy(
                 arm=arm,
                 colour=colour,
                 label=f"{arm} ({plural(len(rows), 'cell')}, {plural(int(mine.sum()), 'trial')})",
@@ -74,31 +78,29 @@ def accuracy(analysis: Analysis, cost_name: str, note: str = "") -> Accuracy | N
                 trials_drawn=sample(int(mine.sum())),
             )
         )
-    if not clouds:
+    if not arms:
         return None
     shares = ", ".join(f"{arm} {number}" for arm, number in share_of_front(analysis, cost_name).items())
-    caption = f"Points are cells, faint dots trials. On the joint front of all arms: {shares}."
-    if any(max(len(cloud.cost), len(cloud.trial_cost)) > MOST for cloud in clouds):
-        caption += f" Of each arm {MOST:,} cells and trials are drawn, chosen at random, and all of its front."
+    caption = f"Points are cells, faint dots single trials. On the joint front of all arms: {shares}."
+    if any(max(len(one.cost), len(one.trial_cost)) > MOST for one in arms):
+        caption += f" A random {MOST:,} cells and trials of each arm are drawn, and all of its front."
     ranges = "; ".join(
-        f"{cloud.arm}: {plural(len(cloud.cost), 'cell')} from {cost.text(cloud.cost[0])} to"
-        f" {cost.text(cloud.cost[-1])}, {cloud.accuracy.min():.1f} to {cloud.accuracy.max():.1f} %"
-        for cloud in clouds
+        f"{one.arm}: {plural(len(one.cost), 'cell')} from {cost.text(one.cost[0])} to"
+        f" {cost.text(one.cost[-1])}, {one.accuracy.min():.1f} to {one.accuracy.max():.1f} %"
+        for one in arms
     )
-    title = f"Accuracy against {cost.title}"
-    return Accuracy(
-        text=Text(
-            title, f"{caption} {note}".rstrip(), f"Scatter plot of test accuracy against {cost.label}. {ranges}."
-        ),
+    description = f"Scatter plot of test accuracy against {cost.label}. {ranges}."
+    return AccuracyByCost(
+        text=Text(f"Accuracy against {cost.title}", f"{caption} {note}".rstrip(), description),
         cost=cost,
         score=score,
-        clouds=clouds,
+        arms=arms,
         published=_published(analysis, cost_name),
     )
 
 
 def _published(analysis: Analysis, cost_name: str) -> list[tuple[str, np.ndarray, np.ndarray]]:
-    """Published numbers that tell this cost, by series."""
+    """Published numbers that include this cost, by series."""
     found = []
     for one in analysis.context.references:
         known = [point for point in one.points if getattr(point, cost_name, None)]
@@ -108,51 +110,34 @@ def _published(analysis: Analysis, cost_name: str) -> list[tuple[str, np.ndarray
     return found
 
 
-SHARED = "Trials ran side by side on one machine: these seconds are bookkeeping, not a measurement of speed."
+def _register(cost_name: str) -> None:
+    """Make the figure of one cost; times carry a warning if trials shared a machine."""
+    is_time = METRICS[cost_name].role is Role.TIME
+
+    def draw(analysis: Analysis) -> Drawing | None:
+        note = SHARED if is_time and analysis.trials_overlap else ""
+        return drawn(arm_accuracy(analysis, cost_name, note), draw_accuracy)
+
+    draw.__name__ = f"accuracy_by_{cost_name}"
+    figure(section=Section.ACCURACY, order=2)(draw)
 
 
-PUBLISHED = "x+1"  # markers of published series; arms have filled ones
+for _cost in column_costs():
+    _register(_cost)
 
 
-@plot
-def accuracy_by_macs(analysis: Analysis) -> Drawing | None:
-    """Test accuracy against MACs."""
-    return drawn(accuracy(analysis, "macs"), draw_accuracy)
-
-
-@plot
-def accuracy_by_params(analysis: Analysis) -> Drawing | None:
-    """Test accuracy against parameters."""
-    return drawn(accuracy(analysis, "params"), draw_accuracy)
-
-
-@plot
-def accuracy_by_activations(analysis: Analysis) -> Drawing | None:
-    """Test accuracy against activations."""
-    return drawn(accuracy(analysis, "activations"), draw_accuracy)
-
-
-@plot
-def accuracy_by_train_seconds(analysis: Analysis) -> Drawing | None:
-    """Test accuracy against training seconds, with a warning where trials shared a machine."""
-    note = SHARED if analysis.trials_overlap else ""
-    return drawn(accuracy(analysis, "train_seconds", note), draw_accuracy)
-
-
-def draw_accuracy(info: Accuracy) -> Figure:
-    """Draw accuracy over a cost: cells, single trials, fronts."""
-    figure, axes = canvas(3.7, [cloud.label for cloud in info.clouds])
-    for cloud in info.clouds:
-        colour, marker = look(cloud.colour)
-        axes.plot(cloud.cost[cloud.front], cloud.accuracy[cloud.front], color=colour, linewidth=1.4, zorder=3)
+def draw_accuracy(info: AccuracyByCost) -> Figure:
+    """Draw accuracy over a cost: cells, single trials, fronts, published numbers."""
+    paper, axes = canvas(3.7, [one.label for one in info.arms])
+    for arm in info.arms:
+        colour, marker = look(arm.colour)
+        axes.plot(arm.cost[arm.front], arm.accuracy[arm.front], color=colour, linewidth=1.4, zorder=3)
         axes.scatter(
-            cloud.trial_cost[cloud.trials_drawn], cloud.trial_accuracy[cloud.trials_drawn], s=7, color=colour,
+            arm.trial_cost[arm.trials_drawn], arm.trial_accuracy[arm.trials_drawn], s=7, color=colour,
             alpha=0.28, linewidths=0, zorder=2,
         )  # fmt: skip
-        cost, accuracy, front = cloud.cost[cloud.drawn], cloud.accuracy[cloud.drawn], cloud.front[cloud.drawn]
-        axes.errorbar(
-            cost, accuracy, cloud.sd[cloud.drawn], fmt="none", ecolor=colour, elinewidth=1, alpha=0.7, zorder=3
-        )
+        cost, accuracy, front = arm.cost[arm.drawn], arm.accuracy[arm.drawn], arm.front[arm.drawn]
+        axes.errorbar(cost, accuracy, arm.sd[arm.drawn], fmt="none", ecolor=colour, elinewidth=1, alpha=0.7, zorder=3)
         for chosen, fill in ((front, colour), (~front, PAPER)):
             axes.scatter(
                 cost[chosen], accuracy[chosen], s=30, marker=marker, color=fill, edgecolors=colour,
@@ -164,8 +149,8 @@ def draw_accuracy(info: Accuracy) -> Figure:
         )
         axes.annotate(f"{series} (paper)", (float(cost[-1]), float(accuracy[-1])), xytext=(-5, -9), color=MUTED,
                       textcoords="offset points", ha="right", va="top", fontsize=8)  # fmt: skip
-    costs = [*(cloud.trial_cost for cloud in info.clouds), *(cost for _, cost, _ in info.published)]
+    costs = [*(one.trial_cost for one in info.arms), *(cost for _, cost, _ in info.published)]
     log_axis(axes, np.concatenate(costs), info.cost)
     axes.set(xlabel=info.cost.label, ylabel=info.score.label)
-    legend(axes, [(cloud.label, cloud.colour) for cloud in info.clouds])
-    return figure
+    legend(axes, [(one.label, one.colour) for one in info.arms])
+    return paper

@@ -1,4 +1,4 @@
-"""Canvas: what figures have in common: paper, legend, logarithmic axes."""
+"""Canvas: the parts that figures share: paper, legend, logarithmic axes."""
 
 from collections.abc import Sequence
 
@@ -11,12 +11,12 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLo
 from scaling.report.figures.theme import WIDTH, look
 from scaling.study.metrics import Metric
 
-ABOVE = 0.07  # inches between axes and legend, where the label of a tick at the end reaches
-LONGEST = 62  # letters of a legend's line
+ABOVE = 0.07  # inches between axes and legend; the label of the last tick reaches into it
+LONGEST = 62  # characters of a legend line
 
 
 def canvas(height: float, labels: Sequence[str], left: float = 0.68, bottom: float = 0.52) -> tuple[Figure, Axes]:
-    """A figure whose axes are `height` inches high, with room above for the legend; no layout engine, which is slow."""
+    """Make a figure whose axes are `height` inches high, with room for the legend above; layout engines are slow."""
     top = 0.14 + ABOVE + 0.22 * len(labels)
     whole = height + top + bottom
     figure = Figure(figsize=(WIDTH, whole))
@@ -28,7 +28,7 @@ def canvas(height: float, labels: Sequence[str], left: float = 0.68, bottom: flo
 
 
 def legend(axes: Axes, labels: Sequence[tuple[str, int]]) -> None:
-    """Name what is drawn, above the axes and their highest tick; a name that is too long for the paper is cut off."""
+    """Draw the legend above the axes and their highest tick; cut off a name that is too long for the paper."""
     handles = [
         Line2D([], [], color=look(place)[0], marker=look(place)[1], markersize=5.5, linewidth=1.4, label=_cut(label))
         for label, place in labels

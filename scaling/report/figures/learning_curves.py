@@ -1,4 +1,4 @@
-"""Learning curves: validation accuracy while training."""
+"""Learning curves: validation accuracy by epoch."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,17 +10,18 @@ from matplotlib.ticker import MaxNLocator
 
 from scaling.report.analysis.analysis import Analysis
 from scaling.report.figures.canvas import canvas, legend
-from scaling.report.figures.registry import Drawing, drawn, plot
+from scaling.report.figures.drawing import Drawing, drawn
+from scaling.report.figures.figure import Section, figure
 from scaling.report.figures.text import Text
 from scaling.report.figures.theme import look
 from scaling.report.figures.thinning import sample
 from scaling.wording import plural
 
-MOST_CELLS = 300  # of one arm, drawn as a line each
+MOST_CELLS = 300  # lines of one arm
 
 
 @dataclass(frozen=True)
-class Curve:
+class ArmCurves:
     """Learning curves of one arm."""
 
     arm: str
@@ -28,19 +29,19 @@ class Curve:
     label: str  # with its n
     epochs: np.ndarray  # (epochs,) counted from 1
     mean: np.ndarray  # (epochs,) percent, over cells
-    cells: list[np.ndarray]  # one (epochs of the cell,) a cell that is drawn, mean over its seeds
+    cells: list[np.ndarray]  # per cell that is drawn, (epochs of the cell,), mean over its seeds
 
 
 @dataclass(frozen=True)
-class Curves:
-    """Validation accuracy while training."""
+class LearningCurves:
+    """Validation accuracy by epoch, per arm."""
 
     text: Text
-    curves: list[Curve]
+    arms: list[ArmCurves]
 
 
-def curves(analysis: Analysis) -> Curves | None:
-    """Validation accuracy by epoch, of finished trials; None where no trial finished with a curve."""
+def arm_curves(analysis: Analysis) -> LearningCurves | None:
+    """Validation accuracy by epoch of finished trials; None if no trial finished with a curve."""
     found, thinned = [], False
     for colour, arm in enumerate(analysis.arms):
         by_cell: dict[str, list[np.ndarray]] = {}
@@ -51,40 +52,41 @@ def curves(analysis: Analysis) -> Curves | None:
         cells = [_mean_curve(trials) for trials in by_cell.values()]
         if cells:
             mean = _mean_curve(cells)
-            drawn = [cells[place] for place in sample(len(cells), MOST_CELLS)]
-            thinned = thinned or len(drawn) < len(cells)
+            shown = [cells[place] for place in sample(len(cells), MOST_CELLS)]
+            thinned = thinned or len(shown) < len(cells)
             trials = sum(map(len, by_cell.values()))
             label = f"{arm} ({plural(len(cells), 'cell')}, {plural(trials, 'trial')})"
-            found.append(Curve(arm, colour, label, np.arange(1, len(mean) + 1), mean, drawn))
+            found.append(ArmCurves(arm, colour, label, np.arange(1, len(mean) + 1), mean, shown))
     if not found:
         return None
     ends = "; ".join(
         f"{c.arm}: from {c.mean[0]:.1f} to {c.mean[-1]:.1f} % in {plural(len(c.mean), 'epoch')}" for c in found
     )
     caption = (
-        "Validation accuracy after each epoch: faint lines are cells (means over their seeds), bold ones the mean over"
-        " cells, as far as all of them were trained. Finished trials only."
-        f"{f' {MOST_CELLS} cells of an arm are drawn; the means are of all.' if thinned else ''}"
+        "Validation accuracy after each epoch. Faint lines are cells (means over their seeds), bold lines means over"
+        " cells up to the last epoch that all of them reached. Finished trials only."
+        f"{f' At most {MOST_CELLS} cells of an arm are drawn; the means include all of them.' if thinned else ''}"
     )
-    return Curves(Text("Learning curves", caption, f"Line plot of validation accuracy by epoch. {ends}."), found)
+    description = f"Line plot of validation accuracy by epoch. {ends}."
+    return LearningCurves(Text("Learning curves", caption, description), found)
 
 
 def _mean_curve(curves: Sequence[np.ndarray]) -> np.ndarray:
-    """Mean of curves over the epochs that all of them reached."""
+    """Average curves over the epochs that all of them reached."""
     length = min(map(len, curves))
     return np.stack([curve[:length] for curve in curves]).mean(axis=0)
 
 
-@plot
+@figure(section=Section.CURVES)
 def learning_curves(analysis: Analysis) -> Drawing | None:
     """Validation accuracy by epoch."""
-    return drawn(curves(analysis), draw_curves)
+    return drawn(arm_curves(analysis), draw_curves)
 
 
-def draw_curves(info: Curves) -> Figure:
-    """Draw learning curves: cells faint, their mean bold."""
-    figure, axes = canvas(3.2, [curve.label for curve in info.curves])
-    for curve in info.curves:
+def draw_curves(info: LearningCurves) -> Figure:
+    """Draw the curves of cells faint and their mean bold."""
+    paper, axes = canvas(3.2, [curve.label for curve in info.arms])
+    for curve in info.arms:
         colour, _ = look(curve.colour)
         lines = [np.column_stack([np.arange(1, len(cell) + 1), cell]) for cell in curve.cells]
         axes.add_collection(LineCollection(lines, colors=colour, linewidths=0.7, alpha=0.35, zorder=2))
@@ -94,5 +96,5 @@ def draw_curves(info: Curves) -> Figure:
     axes.autoscale_view()
     axes.xaxis.set_major_locator(MaxNLocator(nbins=7, integer=True))
     axes.set(xlabel="Epoch", ylabel="Validation accuracy (%)")
-    legend(axes, [(curve.label, curve.colour) for curve in info.curves])
-    return figure
+    legend(axes, [(curve.label, curve.colour) for curve in info.arms])
+    return paper

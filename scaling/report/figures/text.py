@@ -1,12 +1,12 @@
-"""Text: what is said about a figure."""
+"""The text that goes with a figure."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Text:
-    """What is said about a figure."""
+    """Title, caption and description of a figure."""
 
     title: str
     caption: str  # how to read it, with its n
-    description: str  # for those who cannot see it
+    description: str  # for screen readers

@@ -1,14 +1,14 @@
-"""Theme: colours, markers and letters of every figure.
+"""Theme: colours, markers and fonts of every figure.
 
-Colours are a fixed palette that colour-blind readers can tell apart, with a marker shape for each arm; each stands for
-a variable of the page's style (`THEME`), by which a figure follows the page into dark mode.
+The palette is fixed and suits colour-blind readers; each arm also has a marker shape. Each colour maps to a variable
+of the page's style (`THEME`), so that figures follow the page into dark mode.
 """
 
 from typing import Any
 
 import seaborn as sns
 
-WIDTH = 5.0  # inches; narrow, so that letters stay readable on a phone
+WIDTH = 5.0  # inches; narrow, so that text stays readable on a phone
 INK, MUTED, LINE, PAPER = "#1d2733", "#66717f", "#dfe3e8", "#ffffff"
 ARM_COLOURS = [str(colour).lower() for colour in sns.color_palette("colorblind").as_hex()]
 MARKERS = "osD^vPX*"
@@ -35,12 +35,12 @@ STYLE: Any = {
     "grid.linewidth": 0.8,
     "figure.facecolor": PAPER,
     "axes.facecolor": "none",
-    "text.parse_math": False,  # a $ in a name is a $
-    "svg.fonttype": "none",  # text stays text: it can be searched, and takes the page's letters
-    "svg.hashsalt": "scaling",  # equal figures are equal files
+    "text.parse_math": False,  # print a $ in a name as it is
+    "svg.fonttype": "none",  # keep text as text: searchable, and in the page's font
+    "svg.hashsalt": "scaling",  # write equal figures to equal files
 }
 
 
 def look(place: int) -> tuple[str, str]:
-    """Colour and marker of the arm at `place` in the study."""
+    """Colour and marker of the arm at index `place` of the study."""
     return ARM_COLOURS[place % len(ARM_COLOURS)], MARKERS[place % len(MARKERS)]

@@ -1,18 +1,18 @@
-"""Thinning: very many marks of a figure are drawn by a sample of them, which looks the same; its caption says so."""
+"""Thinning: draw a random sample of very many marks, which looks the same; the caption must mention it."""
 
 import numpy as np
 
-MOST = 3000  # marks of one arm, beyond which more of them only cover each other
+MOST = 3000  # marks of one arm; more only cover each other
 
 
 def sample(total: int, most: int = MOST, keep: np.ndarray | None = None) -> np.ndarray:
-    """Places of what is drawn of `total` marks: all, or a random `most`, the same in every run, and those of `keep`.
+    """Choose which of `total` marks to draw: all, or a random `most` plus those of `keep`; the same in every run.
 
     Args:
-        keep: (total,) boolean, marks that are never left out, such as those of a front.
+        keep: (total,) boolean, marks to draw in any case, such as those on a front.
 
     Returns:
-        (drawn,) places in ascending order.
+        (drawn,) indices in ascending order.
     """
     if total <= most:
         return np.arange(total)

@@ -1,4 +1,4 @@
-"""Commas: whether those in a table's numbers are decimal or part thousands, which one cell alone may not tell."""
+"""Decimal marks: whether commas in a table's numbers are decimal or separate thousands."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -8,20 +8,20 @@ from scaling.report.imports.quantities import THOUSANDS, UNITS, bare, number
 from scaling.wording import first_few
 
 MOST_NAMED = 4  # columns in a note
-EITHER = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}(?![\d.,])")  # 2,048: two thousand and some, or two and a bit
+EITHER = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}(?![\d.,])")  # 2,048 may mean 2048 or 2.048
 Comma = Literal["decimal", "thousands", "either", "point"]
 
 
 def read_commas(
     columns: Sequence[str], rows: Sequence[Sequence[str]], separator: str
 ) -> tuple[list[list[str]], list[str]]:
-    """Write decimal commas as points, and say what had to be assumed.
+    """Write decimal commas as points, and note what was assumed.
 
-    A column tells by a number that can be one thing alone, such as 0,48 or 1,234,567. Between semicolons and tabs,
-    where commas need no quotes, a column that does not tell is read as the others are; between commas, as thousands.
+    An unambiguous number, such as 0,48 or 1,234,567, decides for its column. In files separated by semicolons or tabs,
+    where commas need no quotes, an undecided column is read like the others; in comma-separated files, as thousands.
 
     Returns:
-        the rows, and notes on columns that can be read in two ways.
+        the rows, and notes on ambiguous columns.
     """
     if not any("," in cell for row in rows for cell in row):
         return [list(row) for row in rows], []
@@ -39,8 +39,8 @@ def read_commas(
     if doubtful:
         example = next(bare(row[doubtful[0]]) for row in rows if _kind(row[doubtful[0]]) == "either")
         notes.append(
-            f"Commas in {_named(columns, doubtful)} could be decimal or part thousands; numbers such as {example} are"
-            " read as thousands. Where that is wrong, write decimal points."
+            f"Commas in {_named(columns, doubtful)} may be decimal or separate thousands; numbers such as {example} are"
+            " read as thousands. If that is wrong, write decimal points."
         )
     pointed_rows = [
         [cell.replace(",", ".") if place in decimal and _kind(cell) else cell for place, cell in enumerate(row)]
@@ -50,7 +50,7 @@ def read_commas(
 
 
 def _kind(cell: str) -> Comma | None:
-    """What the comma or point of a number is; None where it has none, or is no number."""
+    """Classify the comma or point of a number; None if it has none, or is not a number."""
     text = bare(cell)
     if "," not in text:
         return "point" if "." in text and number(text, UNITS) is not None else None

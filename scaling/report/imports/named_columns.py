@@ -1,13 +1,13 @@
-"""Any table of separated values with named columns: one row a trial, or a published model."""
+"""Any table of separated values with named columns: one row per trial or published model."""
 
 import math
 import re
 from collections import Counter
 from typing import Any
 
+from scaling.report.imports.importer import ImportRequest, importer
 from scaling.report.imports.outcome import Imported, Row
 from scaling.report.imports.quantities import LABELS, QUANTITIES, number, plain_name
-from scaling.report.imports.registry import Request, importer
 from scaling.report.imports.study import study_name
 from scaling.report.imports.tables import Columns, read_table, split_arms, understand
 from scaling.study.errors import RecordError, unknown
@@ -18,11 +18,11 @@ OPTIONS = (*QUANTITIES, *LABELS, "cell", "test_examples")
 
 
 @importer("csv", argument="FILE[?accuracy=COLUMN&macs=COLUMN*1e9&arm=COLUMN&cell=COLUMN,COLUMN&seed=COLUMN]")
-def read_csv(request: Request) -> Imported:
-    """Read one file; columns that are not named are found by what others call them."""
+def read_csv(request: ImportRequest) -> Imported:
+    """Read one file; find columns that the request does not name by their usual names."""
     request.refuse_options(OPTIONS)
     if len(request.paths) != 1:
-        raise RecordError("--import csv takes one file; join several before, or import them as several studies")
+        raise RecordError("--import csv takes one file; join several first, or import them as separate studies")
     path = request.paths[0]
     table = read_table(path)
     cell_columns = [part.strip() for part in request.options.get("cell", "").split(",") if part.strip()]
@@ -35,8 +35,8 @@ def read_csv(request: Request) -> Imported:
     read = understand(table, chosen)
     if "accuracy" not in read.numbers and "val_accuracy" not in read.numbers:
         raise RecordError(
-            f"{path} has no column that is known as an accuracy; columns seen: {table.seen}. Say which it is:"
-            f" --import 'csv:{path}?accuracy=COLUMN', with macs=, params=, arm=, cell= and seed= where there are any"
+            f"{path} has no column that is known as an accuracy; columns seen: {table.seen}. Name it:"
+            f" --import 'csv:{path}?accuracy=COLUMN', with macs=, params=, arm=, cell= and seed= as available"
         )
     notes = list(read.notes)
     cell_columns = cell_columns or _guess_cell(read, notes)
@@ -51,16 +51,16 @@ def read_csv(request: Request) -> Imported:
     if left_out:
         notes.append("Rows left out: " + ", ".join(f"{count} {reason}" for reason, count in left_out.items()) + ".")
     if not rows:
-        raise RecordError([f"{path} has no row with an accuracy, so that there is nothing to report", *notes])
+        raise RecordError([f"{path} has no row with an accuracy, so there is nothing to report", *notes])
     repeated = max(row.seed for row in rows) > 0
     if repeated and "seed" not in labels:
-        notes.append("Rows of the same cell and arm are taken as repetitions, numbered in their order as seeds.")
+        notes.append("Rows of the same cell and arm are taken as repetitions; their order numbers the seeds.")
     others = [column for column in read.others if column not in cell_columns]
     if others:
-        notes.append(f"Columns not understood, kept as settings: {', '.join(others)}.")
+        notes.append(f"Columns not recognised, kept as settings: {', '.join(others)}.")
     return Imported(
         name=study_name(path),
-        question=f"What do the results in {path.name} say?",
+        question=f"What do the results in {path.name} show?",
         source=path.name,
         factor=labels.get("arm", "source"),
         arms=arms,
@@ -73,7 +73,7 @@ def read_csv(request: Request) -> Imported:
 
 
 def _guess_cell(read: Columns, notes: list[str]) -> list[str]:
-    """Columns that name a cell, where the user does not say: `cell`, the model with its image size, or else the row."""
+    """Guess the columns that name a cell: `cell`, the model with its image size, those with few values, or the row."""
     named = [column for column in read.others if plain_name(column) == "cell"]
     if named:
         return named[:1]
@@ -81,21 +81,21 @@ def _guess_cell(read: Columns, notes: list[str]) -> list[str]:
     if not found:
         found = [column for column in read.others if _is_axis(read.table.cells(column))]
         if found:
-            notes.append(f"Cells are taken from {', '.join(found)}; say cell=COLUMN,COLUMN where that is wrong.")
+            notes.append(f"Cells are taken from {', '.join(found)}; use cell=COLUMN,COLUMN if that is wrong.")
         else:
-            notes.append("No column names a cell: every row is one; say cell=COLUMN,COLUMN to pair rows.")
+            notes.append("No column names a cell, so every row is one; use cell=COLUMN,COLUMN to pair rows.")
     return found
 
 
 def _is_axis(cells: list[str]) -> bool:
-    """Whether a column has a few whole values that come again, as depths and widths do."""
+    """Whether a column has few whole values that repeat, as depths and widths do."""
     values = Counter(cell.strip() for cell in cells)
     whole = all((read := number(value)) is not None and read.value == round(read.value, 6) for value in values if value)
     return whole and 1 < len(values) <= max(2, len(cells) // 2) and "" not in values
 
 
 def _rows(
-    request: Request, read: Columns, cell_columns: list[str], arms: list[str | None]
+    request: ImportRequest, read: Columns, cell_columns: list[str], arms: list[str | None]
 ) -> tuple[list[Row], Counter[str]]:
     table = read.table
     cells = [(column, table.cells(column)) for column in cell_columns]
@@ -103,7 +103,7 @@ def _rows(
     others = [(column, table.cells(column)) for column in table.columns if column not in used]
     seeds = table.cells(read.labels["seed"]) if "seed" in read.labels else None
     examples = _examples(request)
-    validated = "accuracy" not in read.numbers  # with one accuracy alone, it is taken for choosing and for reporting
+    validated = "accuracy" not in read.numbers  # a single accuracy serves both for choosing and for reporting
     rows: list[Row] = []
     left_out: Counter[str] = Counter()
     repetitions: Counter[tuple[str, str]] = Counter()
@@ -145,8 +145,8 @@ def _seed(text: str) -> int | None:
     return int(read.value) if 0 <= read.value <= LARGEST_SEED else None
 
 
-def _examples(request: Request) -> int:
+def _examples(request: ImportRequest) -> int:
     text = request.options.get("test_examples", "0")
     if not re.fullmatch(r"[0-9]{1,12}", text):
-        raise RecordError(f"--import csv: test_examples={text} is no number of images")
+        raise RecordError(f"--import csv: test_examples={text} is not a number of images")
     return int(text)

@@ -1,4 +1,4 @@
-"""Outcome: what an importer found, before it becomes a study."""
+"""The result of an importer, before it becomes a study."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,31 +19,31 @@ COST_NAMES = {  # quantity → field of `scaling.study.records.Cost`
 
 @dataclass(frozen=True)
 class Row:
-    """One model or trial of somebody else, in this package's units: percent, numbers, bytes, milliseconds, images/s."""
+    """One imported model or trial in this package's units: percent, numbers, bytes, milliseconds, images/s."""
 
     cell: Mapping[str, Any]
     arm: str
-    quantities: Mapping[str, float]  # of `scaling.report.imports.quantities.QUANTITIES`; what is not known is missing
+    quantities: Mapping[str, float]  # of `scaling.report.imports.quantities.QUANTITIES`; unknown ones are absent
     seed: int = 0
     status: Literal["finished", "failed"] = "finished"
     reason: str | None = None
-    settings: Mapping[str, Any] = field(default_factory=dict)  # other columns, shown as they are
+    settings: Mapping[str, Any] = field(default_factory=dict)  # other columns, shown unchanged
     curve: tuple[Epoch, ...] = ()
     device: str | None = None
 
 
 @dataclass(frozen=True)
 class Imported:
-    """Rows with what a reader must know of them."""
+    """Rows, and what a reader must know about them."""
 
     name: str  # suggested name of the study
     question: str
-    source: str  # what was read: `timm tables results-imagenet.csv and benchmark.csv`
+    source: str  # the files read: `timm tables results-imagenet.csv and benchmark.csv`
     factor: str  # what the arms differ in
     arms: list[str]  # the baseline first
     axes: list[str]
     rows: list[Row]
-    notes: list[str]  # what was assumed, ignored, left out and why; one sentence each
-    test_examples: int = 0  # images that accuracies were taken on; 0: not known
+    notes: list[str]  # assumptions, omissions and their reasons, one sentence each
+    test_examples: int = 0  # images that accuracies were measured on; 0: unknown
     knows_seeds: bool = False  # whether repeated rows are repetitions with seeds of their own
-    sets: Literal["one", "both"] = "one"  # whether validation and test accuracy are of two sets
+    sets: Literal["one", "both"] = "one"  # whether validation and test accuracy are from different sets

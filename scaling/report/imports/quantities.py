@@ -1,7 +1,7 @@
-"""Quantities: names and units under which others publish what this package measures, and how their cells are read.
+"""Quantities: the names and units that others use for what this package measures, and how to parse cells.
 
-Units stand in a column's name (`gmacs`, `Params (M)`), in its cells (`25.6M`, `81.5%`), or nowhere. In the last case
-the size of the numbers decides, and that is said.
+A unit is part of a column's name (`gmacs`, `Params (M)`), part of its cells (`25.6M`, `81.5%`), or absent. If absent,
+the size of the numbers decides, with a note.
 """
 
 import math
@@ -24,26 +24,28 @@ BYTES = {
 }
 MILLISECONDS = {"s": 1e3, "ms": 1, "us": 1e-3, "\N{MICRO SIGN}s": 1e-3, "\N{GREEK SMALL LETTER MU}s": 1e-3}
 SECONDS = {"s": 1, "min": 60, "h": 3600}
-# A group of thousands starts with no zero: 0,764 can be a decimal alone.
+# A group of thousands does not start with zero: 0,764 is a decimal.
 THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?")
 DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
 NUMBER = re.compile(r"(?P<number>[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?)\s*(?P<unit>[a-zµμ]+)?", re.I)
 SPREAD = re.compile(r"\s*(±|\+/-|\+-)\s*[\d.,]+\s*%?$")
-MARKS = "*†‡~≈$ "  # around a number: of a footnote, of about, of money
-FRACTION = 1.0  # accuracies that nowhere exceed this are parts of one, not percents
-COUNTED = 1e4  # whole numbers that reach beyond this are counts: no network has as many millions of parameters
+MARKS = "*†‡~≈$ "  # around a number: footnotes, approximation, money
+FRACTION = 1.0  # accuracies that never exceed this are fractions, not percentages
+COUNTED = 1e4  # larger whole numbers are counts: no network has so many millions of parameters
 
 
 @dataclass(frozen=True)
 class Quantity:
-    """A number that records hold, and how others call it."""
+    """A number in records, and the names that others use for it."""
 
-    aliases: Mapping[str, float]  # name of a column, as `plain_name` gives it → factor into this package's unit
+    aliases: Mapping[str, float]  # name of a column, from `plain_name` → factor to this package's unit
     unit: str  # in a sentence
-    errors: Mapping[str, float] = field(default_factory=dict)  # the same for columns of 100 − this
-    units: Mapping[str, float] = field(default_factory=lambda: SUFFIXES)  # what may stand in cells, in lower case
-    unsaid: tuple[float, float] | None = None  # (limit, factor): without a unit, a median below the limit is × factor
-    low: float = 0.0  # what lies outside is no such quantity
+    errors: Mapping[str, float] = field(default_factory=dict)  # the same for columns that hold 100 − this
+    units: Mapping[str, float] = field(default_factory=lambda: SUFFIXES)  # that cells may have, in lower case
+    unsaid: tuple[float, float] | None = (
+        None  # (limit, factor): without a unit, multiply if the median is below the limit
+    )
+    low: float = 0.0  # values outside are invalid
     high: float = math.inf
 
 
@@ -130,45 +132,45 @@ LABELS: dict[str, tuple[str, ...]] = {
 
 
 def plain_name(column: str) -> str:
-    """A column's name without what people vary: `Params (M)` is `params_m`, `Top-1 Acc. (%)` is `top_1_acc`."""
+    """Normalise a column's name: `Params (M)` becomes `params_m`, `Top-1 Acc. (%)` becomes `top_1_acc`."""
     name = re.sub(r"(?<=[a-z])(?=@)", "_at_", column.strip().lower()).replace("@", "").replace("#", "num_")
     return re.sub(r"[^a-z0-9]+", "_", name.replace("%", "")).strip("_")
 
 
 def is_error(column: str) -> bool:
-    """Whether a column's name says that it counts mistakes, on whatever images: 100 minus it is the accuracy."""
+    """Whether a column's name means errors, on any images: the accuracy is 100 minus it."""
     plain = plain_name(column)
     return bool(ERROR_WORD.search(plain)) or any(plain in kind.errors for kind in QUANTITIES.values())
 
 
 class Number(NamedTuple):
-    """What a cell says."""
+    """A parsed cell."""
 
-    value: float  # NaN where it says that nothing is known
+    value: float  # NaN if the cell marks a missing value
     percent: bool  # whether it has a percent sign
-    unit: str  # in lower case: `m` of 25.6M, `gib`; empty where there is none
+    unit: str  # in lower case: `m` of 25.6M, `gib`; empty if there is none
 
 
 @dataclass(frozen=True)
-class Reading:
-    """A column of numbers: what each cell says, and cells that say none though they are not empty."""
+class NumberColumn:
+    """A column of numbers, and the cells that are neither numbers nor empty."""
 
     values: list[float]  # NaN where missing
     words: list[str]
     percents: bool  # whether any cell has a percent sign
-    units: list[str]  # of each cell, such as that of 25.6M; empty where it tells none
+    units: list[str]  # of each cell, such as that of 25.6M; empty if there is none
 
 
 def bare(cell: str) -> str:
-    """A cell without the marks around its number."""
+    """Strip the marks around a cell's number."""
     return cell.strip().strip(MARKS).strip()
 
 
 def number(cell: str, units: Mapping[str, float] = SUFFIXES) -> Number | None:
-    """Read a cell; None where it is no number, or has a unit that is not among `units`, or is beyond what floats hold.
+    """Parse a cell; None if it is not a number, has a unit that is not in `units`, or exceeds the range of floats.
 
     Args:
-        units: unit in lower case → what a number is multiplied by.
+        units: unit in lower case → factor.
     """
     text = bare(cell)
     if text.lower() in MISSING:
@@ -188,8 +190,8 @@ def number(cell: str, units: Mapping[str, float] = SUFFIXES) -> Number | None:
     return Number(value, percent, unit) if math.isfinite(value) else None
 
 
-def read_numbers(cells: Sequence[str], units: Mapping[str, float] = SUFFIXES) -> Reading:
-    """Read a column."""
+def read_numbers(cells: Sequence[str], units: Mapping[str, float] = SUFFIXES) -> NumberColumn:
+    """Parse a column."""
     values, words, percents, found = [], [], False, []
     for cell in cells:
         read = number(cell, units)
@@ -198,4 +200,4 @@ def read_numbers(cells: Sequence[str], units: Mapping[str, float] = SUFFIXES) ->
         values.append(read.value if read else math.nan)
         found.append(read.unit if read else "")
         percents = percents or (read is not None and read.percent)
-    return Reading(values, words, percents, found)
+    return NumberColumn(values, words, percents, found)

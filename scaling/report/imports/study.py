@@ -1,4 +1,4 @@
-"""Study: imported rows as a study's folder, which every later command can use."""
+"""Write imported rows as a study's folder, which every later command can use."""
 
 import hashlib
 import json
@@ -9,35 +9,35 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from scaling.report.imports.importer import IMPORTERS, ImportRequest
 from scaling.report.imports.outcome import COST_NAMES, Imported, Row
-from scaling.report.imports.registry import IMPORTERS, Request
 from scaling.study.errors import RecordError
 from scaling.study.records import Cost, Record, Scores, Study, read_study, write_record, write_study
 from scaling.study.storage import Where
 from scaling.wording import plural
 
 INTEGERS = {"params", "macs", "activations"}
-LONGEST_NAME = 200  # bytes; file systems take 255, and pages of several studies join their names
+LONGEST_NAME = 200  # bytes; file systems allow 255, and reports on several studies join their names
 
 
-def import_study(request: Request, results: Where, name: str | None = None) -> tuple[Where, list[str]]:
-    """Write what `request` names as a study into `results`; an earlier import of the same name is replaced.
+def import_study(request: ImportRequest, results: Where, name: str | None = None) -> tuple[Where, list[str]]:
+    """Import `request` as a study into `results`, replacing an earlier import of the same name.
 
     Returns:
-        its folder, and what a person should know: how many rows were taken, what was assumed, what was left out.
+        its folder, and notes for the user: how many rows were taken, what was assumed, what was left out.
 
     Raises:
-        RecordError: nothing can be read, or a study of that name holds trials of one's own.
+        RecordError: nothing can be read, or a study of that name holds trials that were run here.
     """
     imported = IMPORTERS[request.kind].read(request)
     name = name or imported.name
     if not name or any(letter in name for letter in "/\\\0") or name in {".", ".."}:
-        raise RecordError(f"--name {name!r}: the name of a study is that of its folder; letters, digits, _ and -")
+        raise RecordError(f"--name {name!r}: a study is named like its folder; use letters, digits, _ and -")
     if len(os.fsencode(name)) > LONGEST_NAME:
-        raise RecordError(f"--name {name[:20]}…: longer than {LONGEST_NAME} bytes, which no folder's name should be")
+        raise RecordError(f"--name {name[:20]}…: longer than {LONGEST_NAME} bytes, too long for a folder's name")
     folder = results / name
     if (folder / "study.json").is_file() and read_study(folder).imported is None:
-        raise RecordError(f"{folder} is a study with trials of its own; choose another name with --name")
+        raise RecordError(f"{folder} is a study whose trials were run here; choose another name with --name")
     records = as_records(imported, name)
     notes = [*imported.notes, *what_cannot_be_known(imported)]
     keys = {record.key for record in records}
@@ -63,33 +63,33 @@ def import_study(request: Request, results: Where, name: str | None = None) -> t
 
 
 def _seeds(rows: Sequence[Row]) -> int:
-    """Seeds of the cell and arm that has most; their numbers, such as 1337, say nothing of how many there are."""
+    """Number of seeds of the cell and arm that has most; seeds such as 1337 are not counts."""
     different = {(str(row.cell), row.arm, row.seed) for row in rows}
     return max(Counter((cell, arm) for cell, arm, _ in different).values(), default=1)
 
 
 def what_cannot_be_known(imported: Imported) -> list[str]:
-    """What records of one's own have and these have not, one sentence each."""
-    said = []
+    """What records of trials would show and imported rows cannot, one sentence each."""
+    notes = []
     if not imported.knows_seeds:
-        said.append(
-            "Published results have no seeds: the luck of a training run cannot be told from a difference, and models"
-            " differ in recipe and data too, so that differences between arms are no effect of what they are named for."
+        notes.append(
+            "Published results have no seeds: noise between training runs cannot be separated from a difference. Models"
+            " also differ in recipe and data, so differences between arms are not the effect of the factor alone."
         )
     if imported.sets == "one":
-        said.append(
-            "They tell one accuracy, taken here for choosing and for reporting alike: what is best on a front looks"
-            " better than it is."
+        notes.append(
+            "They have a single accuracy, used both for choosing and for reporting: the best models on a front look"
+            " better than they are."
         )
     elif without := sum(
         row.status == "finished" and "val_accuracy" not in row.quantities for row in imported.rows
-    ):  # a row is of use without it, and a record must have one
-        said.append(f"{plural(without, 'row')} without a validation accuracy; the test accuracy stands in its place.")
-    return said
+    ):  # such a row is useful, but a record requires one
+        notes.append(f"{plural(without, 'row')} without a validation accuracy; the test accuracy is used instead.")
+    return notes
 
 
 def as_records(imported: Imported, study: str) -> list[Record]:
-    """A record a row, keyed by what identifies it."""
+    """Make a record of every row, with a key from what identifies it."""
     return [_record(row, study) for row in imported.rows]
 
 
@@ -115,7 +115,7 @@ def _record(row: Row, study: str) -> Record:
         seed=row.seed,
         status=row.status,
         reason=row.reason,
-        # Cells stand among the settings, as in a study of one's own, for there the page looks for `depth=4`.
+        # The page looks for `depth=4` among the settings, where studies that were run here have it.
         config={"seed": row.seed, "cell": dict(row.cell), **_nested(row.settings)},
         cost=_cost(quantities),
         curve=list(row.curve),
@@ -139,6 +139,6 @@ def _nested(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def study_name(path: Path) -> str:
-    """The name that a study from this file has if none is given."""
+    """Default name of a study from this file."""
     kept = "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in path.resolve().stem)
     return kept.strip("_") or "imported"

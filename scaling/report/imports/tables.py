@@ -1,4 +1,4 @@
-"""Tables: files of separated values as others write them, and the columns that are understood."""
+"""Tables: files of separated values in the usual dialects, and their recognised columns."""
 
 import csv
 import io
@@ -16,8 +16,8 @@ from scaling.report.imports.quantities import (
     FRACTION,
     LABELS,
     QUANTITIES,
+    NumberColumn,
     Quantity,
-    Reading,
     is_error,
     plain_name,
     read_numbers,
@@ -51,42 +51,42 @@ class RawTable:
 
 @dataclass(frozen=True)
 class Columns:
-    """What a table's columns hold: numbers in this package's units (NaN where missing) and labels."""
+    """The recognised columns of a table: numbers in this package's units (NaN where missing) and labels."""
 
     table: RawTable
-    numbers: dict[str, list[float]]  # quantity → a value a row
+    numbers: dict[str, list[float]]  # quantity → one value per row
     labels: dict[str, str]  # label of `LABELS` → column
     used: set[str]
     notes: list[str]
 
     @property
     def others(self) -> list[str]:
-        """Columns that hold nothing that is understood."""
+        """Columns that were not recognised."""
         return [column for column in self.table.columns if column not in self.used]
 
 
 @dataclass(frozen=True)
-class Source:
-    """A column that tells a quantity."""
+class QuantityColumn:
+    """A column that holds a quantity."""
 
     column: str
-    factor: float  # into this package's unit; 0: to be told from the size of the numbers
+    factor: float  # to this package's unit; 0: to be guessed from the size of the numbers
     is_error: bool  # whether the quantity is 100 minus it
-    given: bool = False  # whether the user said the factor
+    given: bool = False  # whether the user gave the factor
 
 
 def read_table(path: Path) -> RawTable:
-    """Read a file of values separated by commas, semicolons or tabs, with names in its first line.
+    """Read a file of values separated by commas, semicolons or tabs, with column names in its first line.
 
     Raises:
-        RecordError: it cannot be read, is no text, or has no row.
+        RecordError: it cannot be read, is not text, or has no row.
     """
     try:
         content = path.read_bytes()
     except OSError as error:
         raise RecordError(f"{path} cannot be read: {error.strerror or error}") from None
     if b"\0" in content[:4096] and not content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise RecordError(f"{path} is no text; a table of separated values is wanted (CSV)")
+        raise RecordError(f"{path} is not text; give a table of separated values (CSV)")
     text = _decoded(content)
     first = next((line for line in text.splitlines() if line.strip()), "")
     separator = max(",;\t", key=first.count)
@@ -95,7 +95,7 @@ def read_table(path: Path) -> RawTable:
             line for line in csv.reader(io.StringIO(text), delimiter=separator) if any(cell.strip() for cell in line)
         ]
     except csv.Error as error:
-        raise RecordError(f"{path} is no table of separated values: {error}") from None
+        raise RecordError(f"{path} is not a table of separated values: {error}") from None
     if len(lines) < 2:
         raise RecordError(
             f"{path} has no rows" + (f" under its columns {', '.join(lines[0])}" if lines else "; it is empty")
@@ -126,14 +126,14 @@ def _decoded(content: bytes) -> str:
 
 
 def understand(table: RawTable, chosen: Mapping[str, str] | None = None) -> Columns:
-    """Find the columns of quantities and labels, by what `chosen` says and else by their names.
+    """Find the columns of quantities and labels, from `chosen` or by their names.
 
     Args:
-        chosen: quantity or label → `COLUMN`, `COLUMN*FACTOR` or `COLUMN/FACTOR`; None where the importer takes no such
-            options, so that no note advises one.
+        chosen: quantity or label → `COLUMN`, `COLUMN*FACTOR` or `COLUMN/FACTOR`; None if the importer has no such
+            options, so that no note suggests one.
 
     Raises:
-        RecordError: a chosen column that the table has not; the columns seen are named.
+        RecordError: the table lacks a chosen column; lists the columns seen.
     """
     by_plain: dict[str, str] = {}
     for column in table.columns:
@@ -145,15 +145,21 @@ def understand(table: RawTable, chosen: Mapping[str, str] | None = None) -> Colu
         if chosen and quantity in chosen:
             found = [_chosen(table, quantity, chosen[quantity], notes)]
         else:
-            found = [Source(by_plain[name], factor, False) for name, factor in kind.aliases.items() if name in by_plain]
-            found += [Source(by_plain[name], factor, True) for name, factor in kind.errors.items() if name in by_plain]
+            found = [
+                QuantityColumn(by_plain[name], factor, False)
+                for name, factor in kind.aliases.items()
+                if name in by_plain
+            ]
+            found += [
+                QuantityColumn(by_plain[name], factor, True) for name, factor in kind.errors.items() if name in by_plain
+            ]
             found = [source for source in found if source.column not in used]
         for source in found:
             values = _values(table, quantity, source, chosen is not None, notes)
             used.add(source.column)
             if quantity not in numbers:
                 numbers[quantity] = values
-            else:  # a second name of the same, such as the error beside the accuracy, fills gaps
+            else:  # a second column of the same quantity, such as an error beside an accuracy, fills gaps
                 numbers[quantity] = [b if math.isnan(a) else a for a, b in zip(numbers[quantity], values, strict=True)]
     labels: dict[str, str] = {}
     for label, names in LABELS.items():
@@ -173,37 +179,39 @@ def _known(table: RawTable, what: str, column: str) -> str:
     return column
 
 
-def _chosen(table: RawTable, quantity: str, text: str, notes: list[str]) -> Source:
-    """The column that the user named, with the factor if there is one."""
+def _chosen(table: RawTable, quantity: str, text: str, notes: list[str]) -> QuantityColumn:
+    """The column that the user named, with its factor if given."""
     kind = QUANTITIES[quantity]
     match = None if text in table.columns else FACTOR.fullmatch(text)
     column = _known(table, quantity, match["column"].strip() if match else text)
     turned = kind.high == 100 and is_error(column)
     if turned:
-        notes.append(f"{table.path.name}: '{column}' is by its name an error, so that {quantity} is 100 minus it.")
+        notes.append(f"{table.path.name}: '{column}' is named as an error, so {quantity} is 100 minus it.")
     if match is None:
-        return Source(column, kind.aliases.get(plain_name(column), 0 if kind.unsaid else 1), turned)
+        return QuantityColumn(column, kind.aliases.get(plain_name(column), 0 if kind.unsaid else 1), turned)
     factor = float(match["factor"])
     if not 0 < factor < math.inf:
         raise RecordError(f"{table.path.name}: {quantity}: a factor of {factor:g} in '{text}'")
-    return Source(column, factor if match["sign"] == "*" else 1 / factor, turned, given=True)
+    return QuantityColumn(column, factor if match["sign"] == "*" else 1 / factor, turned, given=True)
 
 
-def _values(table: RawTable, quantity: str, source: Source, takes_options: bool, notes: list[str]) -> list[float]:
-    """A column in this package's unit; what had to be assumed goes into `notes`."""
+def _values(
+    table: RawTable, quantity: str, source: QuantityColumn, takes_options: bool, notes: list[str]
+) -> list[float]:
+    """Convert a column to this package's unit; assumptions go into `notes`."""
     kind, column, factor = QUANTITIES[quantity], source.column, source.factor
     read = read_numbers(table.cells(column), kind.units)
     known = [value for value in read.values if not math.isnan(value)]
     said: list[str] = []
     if read.words:
         said.append(
-            f"column '{column}' holds words where numbers belong, such as “{read.words[0][:40]}”;"
+            f"column '{column}' holds text instead of numbers, such as “{read.words[0][:40]}”;"
             f" {plural(len(read.words), 'cell')} taken as missing."
         )
     if known and kind.high == 100:
         if not read.percents and max(known) <= FRACTION and min(known) >= 0 and factor == 1:
             factor = 100
-            said.append(f"'{column}' nowhere exceeds 1, so it is taken as parts of one, not percent.")
+            said.append(f"'{column}' never exceeds 1, so it is read as fractions, not percentages.")
         factors = [factor] * len(read.values)
     else:
         factors = _factors(quantity, source, read, takes_options, said)
@@ -217,11 +225,13 @@ def _values(table: RawTable, quantity: str, source: Source, takes_options: bool,
     return [value if kind.low <= value <= kind.high and math.isfinite(value) else math.nan for value in values]
 
 
-def _factors(quantity: str, source: Source, read: Reading, takes_options: bool, said: list[str]) -> list[float]:
-    """What each cell's number is multiplied by; a unit in the cell outranks that of the column's name."""
+def _factors(
+    quantity: str, source: QuantityColumn, read: NumberColumn, takes_options: bool, said: list[str]
+) -> list[float]:
+    """Factor of each cell; a unit in the cell takes precedence over that of the column's name."""
     kind, column, factor = QUANTITIES[quantity], source.column, source.factor
     without = [v for v, unit in zip(read.values, read.units, strict=True) if not unit and not math.isnan(v)]
-    own = 1.0  # of cells that tell their unit
+    own = 1.0  # factor of cells with a unit
     example = next((unit for unit in read.units if unit), None)
     if factor == 0 and without:
         factor, note = _by_size(kind, without)
@@ -229,41 +239,41 @@ def _factors(quantity: str, source: Source, read: Reading, takes_options: bool, 
             advice = f"; if not, import with {quantity}={column}*FACTOR" if takes_options else ""
             said.append(f"'{column}' names no unit; {note}{advice}.")
     if source.given and example and without:
-        said.append(f"The factor {factor:g} is taken for cells of '{column}' without a unit, not for those with one.")
+        said.append(f"The factor {factor:g} applies to cells of '{column}' without a unit, not to those with one.")
     elif source.given and example:
         own = factor
-        said.append(f"The cells of '{column}' tell their unit ({example}); the factor {factor:g} comes on top of it.")
+        said.append(f"The cells of '{column}' have a unit ({example}); the factor {factor:g} is applied in addition.")
     flops = FLOPS.search(plain_name(column)) or any("flop" in unit for unit in read.units)
     if quantity == "macs" and flops and not source.given and (without or example):
         halved = f"import with macs={column}*{(factor if without else 1) / 2:g}"
         advice = halved if takes_options and not (example and without) else "halve it in the file first"
         said.append(
-            f"'{column}' is taken as multiply-accumulates, which most papers call FLOPs. Where it counts two for each,"
-            f" {advice}."
+            f"'{column}' is read as multiply-accumulates, which most papers call FLOPs. If it counts two operations for"
+            f" each, {advice}."
         )
     return [own if unit else factor for unit in read.units]
 
 
 def _by_size(kind: Quantity, numbers: Sequence[float]) -> tuple[float, str]:
-    """The factor of numbers without a unit, and what is assumed, if anything."""
+    """Factor of numbers without a unit, and the assumption, if any."""
     limit, large = kind.unsaid or (0.0, 1.0)
     if statistics.median(numbers) >= limit:
         return 1.0, ""
     if max(numbers) > COUNTED and all(value == round(value) for value in numbers):
-        return 1.0, f"whole numbers above {COUNTED:,.0f}, they are taken as {kind.unit} one by one"
+        return 1.0, f"as whole numbers above {COUNTED:,.0f}, they are read as single {kind.unit}"
     unit = {1e6: "millions", 1e9: "billions"}.get(large, f"{large:g}")
-    return large, f"by its size it is taken as {unit} of {kind.unit}"
+    return large, f"by its size it is read as {unit} of {kind.unit}"
 
 
 def split_arms(
     values: Sequence[str], wanted: Sequence[str], column: str, most: int
 ) -> tuple[list[str], list[str | None], list[str]]:
-    """Arms in order, the arm of each row (None: left out), and notes.
+    """Choose the arms; return them in order, the arm of each row (None: left out), and notes.
 
-    Where none is wanted, the `most` commonest values are arms, the commonest the baseline; the rest is one arm, other.
+    If no values are wanted, the `most` common ones are arms, the most common the baseline; the rest is one arm, other.
 
     Raises:
-        RecordError: a wanted value that no row has.
+        RecordError: no row has a wanted value.
     """
     counts: dict[str, int] = {}
     for value in values:
@@ -283,5 +293,5 @@ def split_arms(
     if len(common) <= most:
         return common, list(values), []
     named = common[: most - 1]
-    note = f"{len(common)} values of {column}: the {most - 1} commonest are arms, the others one arm, “other”."
+    note = f"{len(common)} values of {column}: the {most - 1} most common are arms, the others form one arm, “other”."
     return [*named, "other"], [value if value in named else "other" for value in values], [note]

@@ -1,32 +1,32 @@
-"""timm's result and benchmark tables: accuracies of published ImageNet models, and what they cost.
+"""timm's result and benchmark tables: accuracies and costs of published ImageNet models.
 
-Results have a row a model and weights (`vit_base_patch16_224.augreg_in21k_ft_in1k`), benchmarks a row an architecture
-and image size; they are joined by both. https://github.com/huggingface/pytorch-image-models/tree/main/results
+Results have a row per model and weights (`vit_base_patch16_224.augreg_in21k_ft_in1k`), benchmarks a row per
+architecture and image size; they are joined by both. https://github.com/huggingface/pytorch-image-models/tree/main/results
 """
 
 import math
 import re
 from collections import Counter
 
+from scaling.report.imports.importer import ImportRequest, importer
 from scaling.report.imports.outcome import Imported, Row
 from scaling.report.imports.quantities import number
-from scaling.report.imports.registry import Request, importer
 from scaling.report.imports.study import study_name
 from scaling.report.imports.tables import Columns, read_table, split_arms, understand
 from scaling.study.errors import RecordError
 from scaling.wording import plural
 
 MOST_ARMS = 8
-IMAGENET_IMAGES = 50_000  # of ImageNet-1k's validation set, which timm's tables are on; its variants have fewer
-COUNTED_WITHOUT_ATTENTION = re.compile(r"pt210")  # fvcore had no handler for scaled_dot_product_attention then
+IMAGENET_IMAGES = 50_000  # of ImageNet-1k's validation set, used by timm's tables; its variants have fewer
+COUNTED_WITHOUT_ATTENTION = re.compile(r"pt210")  # fvcore had no handler for scaled_dot_product_attention at that time
 DERIVED = ("family", "tag", "architecture")
 DEVICE = re.compile(r"(rtx\w+|a100\w*|h100\w*|v100\w*|t4|cpu\w*)", re.I)
 Key = tuple[str, int | None]  # model, image size in pixels
 
 
 @importer("timm", argument="RESULTS.csv[,BENCHMARK.csv,…]")
-def read_timm(request: Request) -> Imported:
-    """Join a table with accuracies and any number with costs; the first that knows a number tells it."""
+def read_timm(request: ImportRequest) -> Imported:
+    """Join a table of accuracies with any number of tables of costs; the first table that has a number wins."""
     request.refuse_options(())
     tables = [understand(read_table(path)) for path in request.paths]
     for table in tables:
@@ -36,7 +36,7 @@ def read_timm(request: Request) -> Imported:
     benchmarks = [table for table in tables if "accuracy" not in table.numbers]
     if len(results) != 1:
         raise RecordError(
-            f"--import timm: {plural(len(results), 'table')} with accuracies, one is wanted: "
+            f"--import timm: {plural(len(results), 'table')} with accuracies, but exactly one is needed: "
             + "; ".join(f"{table.table.path.name} has {table.table.seen}" for table in tables)
         )
     result, notes = results[0], [note for table in tables for note in table.notes]
@@ -47,8 +47,8 @@ def read_timm(request: Request) -> Imported:
             )
         if COUNTED_WITHOUT_ATTENTION.search(benchmark.table.path.name):
             notes.append(
-                f"{benchmark.table.path.name}: timm's tables of PyTorch 2.1.0 count attention's products as nothing, so"
-                " MACs and activations of transformers are too low (about 14 % for ViT-Ti)."
+                f"{benchmark.table.path.name}: timm's tables of PyTorch 2.1.0 count attention's matrix products as"
+                " zero, so MACs and activations of transformers are too low (about 14 % for ViT-Ti)."
             )
     rows, left_out, doubtful = _rows(result, benchmarks)
     if not rows:
@@ -61,11 +61,11 @@ def read_timm(request: Request) -> Imported:
     if left_out:
         notes.append(_left_out(left_out))
     if result.others:
-        notes.append(f"Columns not understood, kept as settings: {', '.join(result.others)}.")
+        notes.append(f"Columns not recognised, kept as settings: {', '.join(result.others)}.")
     names = " and ".join(path.name for path in request.paths)
     return Imported(
         name=study_name(result.table.path),
-        question="What do published models cost, and what do they reach?",
+        question="What do published models cost, and what accuracy do they reach?",
         source=f"timm's {names}",
         factor=factor,
         arms=arms,
@@ -76,7 +76,7 @@ def read_timm(request: Request) -> Imported:
 
 
 def _rows(result: Columns, benchmarks: list[Columns]) -> tuple[list[Row], Counter[str], set[str]]:
-    """Rows, how many were left out and why, and architectures of which benchmarks tell several costs."""
+    """Rows, how many were left out and why, and architectures for which benchmarks hold several costs."""
     costs = [_by_model(benchmark) for benchmark in benchmarks]
     sized = "image_size" in result.labels
     models = result.table.cells(result.labels["model"])
@@ -88,7 +88,9 @@ def _rows(result: Columns, benchmarks: list[Columns]) -> tuple[list[Row], Counte
     rows: list[Row] = []
     left_out: Counter[str] = Counter()
     doubtful: set[str] = set()
-    again = "the same model and image size again" if sized else "the same model again (no image size tells them apart)"
+    again = (
+        "the same model and image size again" if sized else "the same model again (no image size distinguishes them)"
+    )
     seen: set[Key] = set()
     for place, (raw, size_text) in enumerate(zip(models, sizes, strict=True)):
         model, size = raw.strip(), _size(size_text)
@@ -123,9 +125,9 @@ def _rows(result: Columns, benchmarks: list[Columns]) -> tuple[list[Row], Counte
 
 
 def _by_model(table: Columns) -> tuple[dict[Key, dict[str, float]], set[Key]]:
-    """Costs by model and image size, and by model alone; and of which keys there are several rows.
+    """Costs by model and image size, and by model alone; and the keys that have several rows.
 
-    Of several rows that differ only the costs in which they agree are known, such as parameters at two image sizes.
+    If several rows differ, only the costs in which they agree are kept, such as parameters at two image sizes.
     """
     models = table.table.cells(table.labels["model"])
     sizes = table.table.cells(table.labels["image_size"]) if "image_size" in table.labels else [""] * len(models)
@@ -143,7 +145,7 @@ def _by_model(table: Columns) -> tuple[dict[Key, dict[str, float]], set[Key]]:
 
 
 def _without_costs(rows: list[Row], doubtful: set[str], sized: bool) -> list[str]:
-    """How many rows have no MACs, or not all costs, and why."""
+    """Note how many rows have no MACs, or not all costs, and why."""
     unclear = [_architecture(row) in doubtful for row in rows]
     none = sum("macs" not in row.quantities and not of for row, of in zip(rows, unclear, strict=True))
     notes = []
@@ -153,8 +155,8 @@ def _without_costs(rows: list[Row], doubtful: set[str], sized: bool) -> list[str
     if sum(unclear):
         unsized = "" if sized else ", and the results name no image size"
         notes.append(
-            f"{plural(sum(unclear), 'model')} of {len(rows)} without the costs in which a benchmark's rows of them"
-            f" differ: nothing tells which row is theirs{unsized}."
+            f"{plural(sum(unclear), 'model')} of {len(rows)} without the costs in which a benchmark's rows for them"
+            f" differ: it is unclear which row applies{unsized}."
         )
     return notes
 
@@ -176,24 +178,22 @@ def _size(text: str) -> int | None:
     return max(sizes, default=None)
 
 
-def _with_arms(request: Request, rows: list[Row]) -> tuple[str, list[str], list[Row], list[str]]:
-    """What the arms differ in, their names, the rows that take part, and notes."""
+def _with_arms(request: ImportRequest, rows: list[Row]) -> tuple[str, list[str], list[Row], list[str]]:
+    """The factor, the arms, the rows that take part, and notes."""
     if request.arms is None:
         return "source", ["published"], rows, []
     column = request.arms.column
     settings = rows[0].settings
     if column not in DERIVED and column not in settings:
         known = [*DERIVED, *settings]
-        raise RecordError(
-            f"--arm {column}: a column of the results, or {', '.join(DERIVED)}; known: {', '.join(known)}"
-        )
+        raise RecordError(f"--arm {column}: not a column of the results; known: {', '.join(known)}")
     values = [_derived(str(row.cell["model"]), column) or str(row.settings.get(column, "")).strip() for row in rows]
     arms, of, notes = split_arms([value or "none" for value in values], request.arms.values, column, MOST_ARMS)
     taken = []
     for row, arm in zip(rows, of, strict=True):
         if arm is not None:
             cell = dict(row.cell)
-            if column == "tag":  # the same architecture with other weights is the same cell
+            if column == "tag":  # one architecture with different weights is one cell
                 architecture = _derived(str(cell.pop("model")), "architecture")
                 cell = {"architecture": architecture, **cell}
             taken.append(Row(cell, arm, row.quantities, settings=row.settings, device=row.device))
@@ -201,12 +201,12 @@ def _with_arms(request: Request, rows: list[Row]) -> tuple[str, list[str], list[
 
 
 def _distinct(rows: list[Row], notes: list[str]) -> list[Row]:
-    """One row a cell and arm, the first: the tables are sorted by accuracy only by chance."""
+    """Keep the first row of each cell and arm; the tables have no reliable order."""
     first: dict[tuple[str, str], Row] = {}
     for row in rows:
         first.setdefault((str(row.cell), row.arm), row)
     if len(first) < len(rows):
-        notes.append(f"{plural(len(rows) - len(first), 'row')} of the same cell and arm again left out.")
+        notes.append(f"{plural(len(rows) - len(first), 'row')} left out as repeating a cell and arm.")
     return list(first.values())
 
 

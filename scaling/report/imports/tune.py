@@ -1,6 +1,6 @@
-"""A Ray Tune experiment's folder: a row a trial, from result.json or progress.csv and params.json.
+"""A Ray Tune experiment's folder: a row per trial, from result.json or progress.csv and params.json.
 
-Tune's pickles (params.pkl, tuner.pkl, searcher states) are not opened: reading one runs what is in it.
+Tune's pickles (params.pkl, tuner.pkl, searcher states) are never opened: loading one executes its content.
 """
 
 import csv
@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from scaling.report.imports.importer import ImportRequest, importer
 from scaling.report.imports.outcome import Imported, Row
 from scaling.report.imports.quantities import QUANTITIES, number
-from scaling.report.imports.registry import Request, importer
 from scaling.report.imports.study import study_name
 from scaling.report.imports.tables import MOST_NAMED, split_arms
-from scaling.report.imports.tune_metrics import Metric, find_metrics
+from scaling.report.imports.tune_metrics import TuneMetric, find_metrics
 from scaling.study.config import flatten
 from scaling.study.errors import RecordError, unknown
 from scaling.study.records import LARGEST_SEED, Epoch
@@ -30,7 +30,7 @@ SEEDS = ("seed", "random_seed", "train_loop_config/seed")
 
 
 @dataclass(frozen=True)
-class Trial:
+class TuneTrial:
     """One trial's folder as read."""
 
     folder: Path
@@ -40,19 +40,17 @@ class Trial:
 
 
 @importer("tune", argument="FOLDER[?accuracy=METRIC&arm=CONFIG&cell=CONFIG,CONFIG&seed=CONFIG]")
-def read_tune(request: Request) -> Imported:
-    """Read one experiment; the last result of each trial counts."""
+def read_tune(request: ImportRequest) -> Imported:
+    """Read one experiment, and the last result of each trial."""
     request.refuse_options(OPTIONS)
     folder = request.paths[0]
     if len(request.paths) != 1 or not folder.is_dir():
-        raise RecordError(
-            f"--import tune takes one folder, that of the experiment, not {', '.join(map(str, request.paths))}"
-        )
+        raise RecordError(f"--import tune takes one folder, the experiment's, not {', '.join(map(str, request.paths))}")
     notes: list[str] = []
     trials = _trials(folder, notes)
     if not trials:
         raise RecordError(
-            f"{folder} holds no trials of Ray Tune (no folder in it with a result.json, progress.csv or params.json)"
+            f"{folder} holds no trials of Ray Tune (no folder in it has a result.json, progress.csv or params.json)"
         )
     names = list(dict.fromkeys(name for trial in trials for result in trial.results for name in result))
     metrics = find_metrics(request, folder, names, notes)
@@ -65,15 +63,15 @@ def read_tune(request: Request) -> Imported:
     if unscored:
         notes.append(f"{plural(unscored, 'trial')} without a result, counted as failed.")
     if repeated:
-        notes.append("Trials of the same cell and arm are taken as repetitions, numbered in their order as seeds.")
-    notes.append(f"Accuracy is the metric '{metrics['accuracy'].name}', of each trial's last result.")
+        notes.append("Trials of the same cell and arm are taken as repetitions; their order numbers the seeds.")
+    notes.append(f"Accuracy is the metric '{metrics['accuracy'].name}' in each trial's last result.")
     notes.append(
-        "The trials were Tune's: where a search or scheduler chose them or stopped them, arms are not balanced and"
-        " cells of one arm are luckier than they look."
+        "The trials were run by Tune: if a search or scheduler chose or stopped them, arms are not balanced, and the"
+        " best cells of an arm look better than they are."
     )
     return Imported(
         name=study_name(folder),
-        question=f"What do the trials of {folder.resolve().name} say?",
+        question=f"What do the trials of {folder.resolve().name} show?",
         source=f"the Ray Tune experiment {folder.resolve().name}",
         factor=arm_name or "source",
         arms=arms,
@@ -85,8 +83,8 @@ def read_tune(request: Request) -> Imported:
     )
 
 
-def _trials(folder: Path, notes: list[str]) -> list[Trial]:
-    found: list[Trial] = []
+def _trials(folder: Path, notes: list[str]) -> list[TuneTrial]:
+    found: list[TuneTrial] = []
     torn = unreadable = 0
     for inner in sorted(path for path in folder.iterdir() if path.is_dir()):
         if not any((inner / name).is_file() for name in ("result.json", "progress.csv", "params.json")):
@@ -101,16 +99,16 @@ def _trials(folder: Path, notes: list[str]) -> list[Trial]:
             config = last
         torn += bad
         flat = [flatten({name: value for name, value in result.items() if name != "config"}, "/") for result in results]
-        found.append(Trial(inner, flatten(config, "/"), flat, _error(inner / "error.txt")))
+        found.append(TuneTrial(inner, flatten(config, "/"), flat, _error(inner / "error.txt")))
     if torn:
         notes.append(f"{plural(torn, 'line')} of results torn or unreadable, left out.")
     if unreadable:
-        notes.append(f"{plural(unreadable, 'params.json')} unreadable; the config is taken from the results.")
+        notes.append(f"{plural(unreadable, 'params.json')} unreadable; the config is read from the results.")
     return found
 
 
 def _results(folder: Path) -> tuple[list[dict[str, Any]], int]:
-    """Every result of a trial, and how many lines could not be read: the last is torn where a run was killed."""
+    """Every result of a trial, and how many lines could not be read; a killed run leaves a torn last line."""
     path = folder / "result.json"
     if path.is_file() and path.stat().st_size:
         results, bad = [], 0
@@ -154,13 +152,13 @@ def _error(path: Path) -> str | None:
     return lines[-1].strip()[:300] if lines else "failed"
 
 
-def _scale(trials: Sequence[Trial], metrics: Mapping[str, Metric], notes: list[str]) -> float:
-    """100 where accuracies are parts of one, else 1."""
+def _scale(trials: Sequence[TuneTrial], metrics: Mapping[str, TuneMetric], notes: list[str]) -> float:
+    """100 if accuracies are fractions, else 1."""
     name = metrics["accuracy"].name
     values = [_value(result.get(name)) for trial in trials for result in trial.results]
     known = [value for value in values if math.isfinite(value)]
     if known and max(known) <= 1 and min(known) >= 0:
-        notes.append(f"'{name}' nowhere exceeds 1, so it is taken as parts of one, not percent.")
+        notes.append(f"'{name}' never exceeds 1, so it is read as fractions, not percentages.")
         return 100.0
     return 1.0
 
@@ -174,8 +172,8 @@ def _value(value: Any) -> float:
     return read.value if read is not None else math.nan
 
 
-def _roles(request: Request, trials: Sequence[Trial]) -> tuple[str | None, str | None, list[str]]:
-    """Names of config entries that tell the arm, the seed and the cell."""
+def _roles(request: ImportRequest, trials: Sequence[TuneTrial]) -> tuple[str | None, str | None, list[str]]:
+    """Names of the config entries that hold the arm, the seed and the cell."""
     names = list(dict.fromkeys(name for trial in trials for name in trial.config))
 
     def known(option: str, name: str) -> str:
@@ -198,14 +196,14 @@ def _word(value: Any) -> str:
 
 
 def _rows(
-    trials: Sequence[Trial],
+    trials: Sequence[TuneTrial],
     arms: Sequence[str | None],
-    metrics: Mapping[str, Metric],
+    metrics: Mapping[str, TuneMetric],
     scale: float,
     seed_name: str | None,
     axes: Sequence[str],
 ) -> tuple[list[Row], int, bool]:
-    """Rows, how many trials had no score, and whether repetitions had to be numbered."""
+    """Rows, how many trials had no score, and whether repetitions were numbered."""
     rows: list[Row] = []
     unscored, numbered = 0, False
     taken: Counter[tuple[str, str]] = Counter()
@@ -233,7 +231,7 @@ def _rows(
     return rows, unscored, numbered
 
 
-def _quantities(result: Mapping[str, Any], metrics: Mapping[str, Metric], scale: float) -> dict[str, float]:
+def _quantities(result: Mapping[str, Any], metrics: Mapping[str, TuneMetric], scale: float) -> dict[str, float]:
     known = {}
     for quantity, (name, factor, is_error) in metrics.items():
         kind = QUANTITIES[quantity]
@@ -244,8 +242,8 @@ def _quantities(result: Mapping[str, Any], metrics: Mapping[str, Metric], scale:
     return known
 
 
-def _curve(trial: Trial, metrics: Mapping[str, Metric], scale: float) -> tuple[Epoch, ...]:
-    """The metric by iteration, as a learning curve; what Tune does not tell is missing."""
+def _curve(trial: TuneTrial, metrics: Mapping[str, TuneMetric], scale: float) -> tuple[Epoch, ...]:
+    """The metric by iteration as a learning curve; values that Tune does not record are missing."""
     name, _, is_error = metrics.get("val_accuracy", metrics["accuracy"])
     points = []
     for place, result in enumerate(trial.results, 1):

@@ -1,4 +1,4 @@
-"""The data of the page: every trial and every model (a cell and arm) in typed columns, for its interactive figures."""
+"""The data of the page: every trial and every model (a cell and arm) as typed columns, for interactive figures."""
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,11 +9,10 @@ import pandas as pd
 
 from scaling.report.analysis.accounts import PREDICTIONS
 from scaling.report.analysis.analysis import Analysis, find_fronts
-from scaling.report.analysis.equal_costs import EVERY_COST
 from scaling.report.page.packing import codes, numbers
 from scaling.report.page.words import sentence_case
 from scaling.statistics.missing import Missing
-from scaling.study.metrics import METRICS
+from scaling.study.metrics import METRICS, Role, Use, analysed_costs, costs
 from scaling.study.records import Record
 
 STATUSES = ("finished", "failed", "diverged", "stopped")
@@ -23,16 +22,19 @@ CURVES = {
     "train_loss": ("Training loss (nats)", "log"),
     "learning_rate": ("Learning rate at the end of the epoch", "log"),
 }
-MOST_EPOCHS = 250_000  # of learning curves in the page, over all trials; a study with more shows a part of its trials
-LONGEST = 400  # letters of a reason
-COMPLEMENTS = {"test_error": "test_accuracy", "val_error": "val_accuracy"}  # 100 minus the other: left to the scripts
+MOST_EPOCHS = 250_000  # of all learning curves on the page; a study with more shows a subset of its trials
+LONGEST = 400  # characters of a reason
+COMPLEMENTS = {
+    "test_error": "test_accuracy",
+    "val_error": "val_accuracy",
+}  # 100 minus the other; computed by the scripts
 
 
 def page_data(analysis: Analysis) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """What the scripts read: a header and its columns.
+    """The header and the columns that the scripts read.
 
-    Columns `trial.*` have an entry a trial in the order of the records, `model.*` one a row of `analysis.cells`,
-    `curve.*` one an epoch of the trials in `curve.trial`, `mean.*` one an epoch.
+    Columns `trial.*` have an entry per trial in the order of the records, `model.*` one per row of `analysis.cells`,
+    `curve.*` one per epoch of the trials in `curve.trial`, `mean.*` one per epoch.
     """
     table, cells = analysis.table, analysis.cells
     labels = list(dict.fromkeys([*table["cell"], *cells["cell"]]))
@@ -59,14 +61,14 @@ def page_data(analysis: Analysis) -> tuple[dict[str, Any], dict[str, np.ndarray]
         arrays[f"trial.{name}"], header[f"{name}s"] = _dictionary(words)
     _add_metrics(analysis, header, arrays)
     _add_models(analysis, arrays)
-    _add_answers(analysis, header, arrays)
+    _add_results(analysis, header, arrays)
     _add_configs(analysis.records, header, arrays)
     _add_curves(analysis, header, arrays)
     return header, arrays
 
 
 def _add_metrics(analysis: Analysis, header: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
-    """Every metric that any trial has; what can be an axis of costs, or of scores."""
+    """Every metric that any trial has, as a cost or score axis, and the fronts over each cost."""
     known = {}
     for name, metric in METRICS.items():
         values = metric(analysis.table)
@@ -76,19 +78,19 @@ def _add_metrics(analysis: Analysis, header: dict[str, Any], arrays: dict[str, n
                 arrays[f"trial.{name}"] = numbers(values)
                 arrays[f"model.{name}"] = numbers(analysis.cells[name].to_numpy(dtype=float))
     header["metrics"] = {
-        name: {"title": m.title, "label": m.label, "unit": m.unit, "direction": m.direction, "scale": m.scale}
+        name: {field: getattr(m, field) for field in ("title", "label", "unit", "direction", "scale", "role")}
+        | {"in_table": m.use >= Use.PAGE_TABLE}
         for name, m in known.items()
     }
-    ordered = [*(name for name in EVERY_COST if name in known), *(name for name in known if name not in EVERY_COST)]
     header["costs"] = [
         name
-        for name in ordered
-        if known[name].scale == "log" and bool((analysis.cells[name].to_numpy(dtype=float) > 0).any())
+        for name in dict.fromkeys([*analysed_costs(), *costs()])
+        if name in known and bool((analysis.cells[name].to_numpy(dtype=float) > 0).any())
     ]
     header["scores"] = [
         name
         for name in sorted(known, key=lambda name: name != "test_accuracy")
-        if known[name].scale == "linear" and np.isfinite(analysis.cells[name]).any()
+        if known[name].role is Role.SCORE and np.isfinite(analysis.cells[name]).any()
     ]
     header["complements"] = {name: of for name, of in COMPLEMENTS.items() if name in known}
     header["predictions"] = [
@@ -104,7 +106,7 @@ def _add_metrics(analysis: Analysis, header: dict[str, Any], arrays: dict[str, n
 
 
 def _add_models(analysis: Analysis, arrays: dict[str, np.ndarray]) -> None:
-    """Spread over seeds, number of seeds, and a trial of each model, whose settings but the seed are the model's."""
+    """Spread over seeds, number of seeds, and one trial of each model, which has its settings except the seed."""
     cells = analysis.cells
     arrays["model.n"] = codes(cells["n"].to_numpy(dtype=np.int64))
     arrays["model.test_sd"] = numbers(cells["test_sd"].to_numpy(dtype=float))
@@ -113,15 +115,15 @@ def _add_models(analysis: Analysis, arrays: dict[str, np.ndarray]) -> None:
     none = len(cells)
     of = models.get_indexer(trials) if len(cells) else np.full(len(trials), -1)
     of = np.where(of < 0, none, of)
-    arrays["trial.model"] = codes(of)  # the number of models where the trial has none
+    arrays["trial.model"] = codes(of)  # the number of models if the trial has none
     first = np.zeros(none + 1, dtype=np.int64)
     finished = np.flatnonzero((analysis.table["status"] == "finished").to_numpy())
     first[of[finished[::-1]]] = finished[::-1]
     arrays["model.trial"] = codes(first[:none])
 
 
-def _add_answers(analysis: Analysis, header: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
-    """Differences at equal cost with their bands, and how likely each model is on its arm's front."""
+def _add_results(analysis: Analysis, header: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+    """Differences at equal cost with their bands, and probabilities of models to be on their arm's front."""
     header["margin"] = analysis.verdicts[0].margin if analysis.verdicts else 0.0
     header["published"] = [
         {
@@ -148,7 +150,7 @@ def _add_answers(analysis: Analysis, header: dict[str, Any], arrays: dict[str, n
 
 
 def _add_configs(records: Sequence[Record], header: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
-    """Settings of the trials: those that all share once, the others as codes into their values."""
+    """Settings of the trials: shared ones once, the others as codes of their values."""
     base = records[0].config if records else {}
     shared = dict(_leaves(base))
     others: dict[str, dict[int, Any]] = {}
@@ -172,7 +174,7 @@ def _add_configs(records: Sequence[Record], header: dict[str, Any], arrays: dict
 
 
 def _add_curves(analysis: Analysis, header: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
-    """Learning curves of the trials, evenly chosen where there are too many epochs, and the mean of each arm."""
+    """Learning curves of the trials (an even subset if there are too many epochs), and the mean of each arm."""
     having = np.array([i for i, record in enumerate(analysis.records) if record.curve], dtype=np.int64)
     curves = [analysis.records[i].curve for i in having]
     lengths = np.array([len(curve) for curve in curves], dtype=np.int64)
@@ -196,7 +198,7 @@ def _add_curves(analysis: Analysis, header: dict[str, Any], arrays: dict[str, np
 
 
 def _mean_curve(values: np.ndarray, starts: np.ndarray, lengths: np.ndarray, cells: np.ndarray) -> np.ndarray:
-    """Mean over cells of the means over seeds, as far as all of the trials were trained: (epochs,)."""
+    """Mean over cells of the means over seeds, up to the last epoch that all trials reached: (epochs,)."""
     shortest = lengths.min(initial=lengths[0] if len(lengths) else 0)
     if shortest == 0:
         return np.zeros(0)
@@ -216,13 +218,13 @@ def _leaves(tree: Mapping[str, Any], path: str = "") -> Iterable[tuple[str, Any]
 
 
 def _written(value: Any) -> str:
-    """A setting as a reader wants it."""
+    """A setting for a reader."""
     if isinstance(value, list | tuple):
         return ", ".join(map(str, itertools.islice(value, 20)))
     return "–" if value is None else str(value)
 
 
 def _dictionary(values: pd.Series) -> tuple[np.ndarray, list[str]]:
-    """Values as codes into the list of the different ones, in order of appearance."""
+    """Encode values as indices into the list of distinct ones, in order of appearance."""
     found, words = pd.factorize(values)
     return codes(found), [str(word) for word in words]

@@ -1,7 +1,7 @@
-"""Galleries: what the attention of trained trials looks at, as `scaling.training.artifacts` drew it when they ended.
+"""Galleries: attention maps of trained trials, drawn by `scaling.training.artifacts` when the trials ended.
 
 Only trials that keep their weights leave one, so a study may have none. Trials are chosen on validation accuracy, never
-by how their maps look.
+by the look of their maps.
 """
 
 import base64
@@ -14,26 +14,26 @@ from scaling.study.records import Record
 from scaling.study.storage import Where
 from scaling.wording import plural
 
-IMAGES = 8  # of the test set, as `scaling.training.artifacts` draws them; fewer where the test set has fewer
+IMAGES = 8  # of the test set, as `scaling.training.artifacts` draws them; fewer if the test set has fewer
 BEGINNING, END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"  # of a whole PNG
 
 
 @dataclass(frozen=True)
 class Gallery:
-    """One trial's test images, each with the map of attention beside it."""
+    """One trial's test images, each with its attention map."""
 
     title: str
     caption: str
-    description: str  # for those who cannot see it
+    description: str  # for screen readers
     source: str  # the image, as a `data:` address
     width: int  # pixels
     height: int
 
 
 def find_galleries(folder: Where, arms: Iterable[str], records: Iterable[Record]) -> list[Gallery]:
-    """Galleries of the study at `folder`: of each arm that has any, that of its best trial and of its cheapest cell.
+    """Find the galleries of the study at `folder`: for each arm, of its best trial and of its cheapest cell.
 
-    The second is of the cell with the fewest MACs among the others, and missing where no other cell has one.
+    The second is of the cell with the fewest MACs among the others, and absent if no other cell has one.
     """
     by_arm: dict[str, list[Record]] = {}
     for record in sorted(records, key=_validation, reverse=True):
@@ -43,24 +43,24 @@ def find_galleries(folder: Where, arms: Iterable[str], records: Iterable[Record]
 
 
 def _of_arm(folder: Where, trials: list[Record]) -> Iterator[Gallery]:
-    """At most two galleries of one arm's finished trials, which come best first."""
-    best = _first(folder, trials, "its best trial on validation, of those that kept a gallery")
+    """At most two galleries of one arm's finished trials, which are sorted best first."""
+    best = _first(folder, trials, "best trial on validation with a gallery")
     if best is None:
         return
     chosen, gallery = best
     yield gallery
     others = sorted((trial for trial in trials if trial.cost and trial.cell != chosen.cell), key=_macs)
-    cheapest = _first(folder, others, "of the cheapest other cell that kept one")
+    cheapest = _first(folder, others, "cheapest other cell with a gallery")
     if cheapest:
         yield cheapest[1]
 
 
 def _first(folder: Where, trials: Iterable[Record], why: str) -> tuple[Record, Gallery] | None:
-    """The first trial that left a whole gallery, and that gallery."""
+    """The first trial with an intact gallery, and that gallery."""
     for trial in trials:
         path = folder / "attention" / f"{trial.key}.png"
         image = path.read_bytes() if path.is_file() else b""
-        if image.startswith(BEGINNING) and image.endswith(END):  # a trial that is cut off here leaves a part of one
+        if image.startswith(BEGINNING) and image.endswith(END):  # a killed trial may leave a partial file
             return trial, _gallery(trial, image, why)
     return None
 
@@ -73,11 +73,11 @@ def _gallery(trial: Record, image: bytes, why: str) -> Gallery:
     return Gallery(
         title=name,
         caption=(
-            f"Test accuracy {trial.scores.test_accuracy:.2f} %; {why}. {images}; predicted class and its probability"
-            " above each. Beside it the weight of each patch: the brighter, the more of the pooled features comes from"
-            " there, on a scale of its own for each image."
+            f"Test accuracy {trial.scores.test_accuracy:.2f} %; {why}. {images}, with the predicted class and its"
+            " probability above. Beside each, the weight of every patch: brighter patches contribute more to the pooled"
+            " features; the scale differs between images."
         ),
-        description=f"{images} with maps of what the attention pooling looks at: {name}.",
+        description=f"{images} with attention maps: {name}.",
         source=f"data:image/png;base64,{base64.b64encode(image).decode()}",
         width=width,
         height=height,

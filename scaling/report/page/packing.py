@@ -1,9 +1,9 @@
-"""Packing: a page's numbers as typed columns, compressed, in letters that mean nothing to HTML.
+"""Packing: a page's numbers as typed columns, compressed and encoded in base64.
 
-Layout before compression: a 32-bit length (little-endian) and as much JSON, then the columns one after the other. The
-JSON's `arrays` says where each begins, what it is, and how many entries it has. A column is stored by place of the byte
-(all first bytes of its entries, then all second ones, and so on), which compresses to two thirds.
-What is packed is base64, so nothing in it can end a script element or begin a comment. Equal data pack equally.
+Layout before compression: a 32-bit length (little-endian), JSON of that length, then the columns one after another. The
+JSON's `arrays` gives type, offset and number of entries of each. A column is stored bytewise transposed (the first
+bytes of all entries, then the second bytes, and so on), which compresses to two thirds.
+Base64 cannot end a script element or begin a comment. Equal data pack equally.
 """
 
 import base64
@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 
 KINDS = {"float32": "f4", "float64": "f8", "uint8": "u1", "uint16": "u2", "uint32": "u4", "int32": "i4"}
-WHOLE = 2**24  # the first whole number that float32 cannot tell from its neighbour
+WHOLE = 2**24  # the first whole number that float32 cannot distinguish from the next
 
 
 def pack(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> str:
-    """Pack `header` (JSON, without NaN) with its columns, each one-dimensional and of a kind in `KINDS`."""
+    """Pack `header` (JSON, without NaN) with its columns, each one-dimensional and of a type in `KINDS`."""
     places, parts, at = {}, [], 0
     for name, array in arrays.items():
         kind = KINDS[array.dtype.name]
@@ -34,31 +34,31 @@ def pack(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> str:
 
 
 def compress(content: bytes) -> str:
-    """`content` compressed (gzip, RFC 1952, without a date) and written in base64."""
+    """Compress (gzip, RFC 1952, without a date) and encode in base64."""
     return base64.b64encode(gzip.compress(content, compresslevel=6, mtime=0)).decode()
 
 
 def codes(values: np.ndarray) -> np.ndarray:
-    """Whole numbers from 0 on, in the narrowest kind that holds them."""
+    """Whole numbers from 0 in the narrowest type that holds them."""
     largest = int(values.max(initial=0))
     return values.astype(np.uint8 if largest < 2**8 else np.uint16 if largest < 2**16 else np.uint32)
 
 
 def numbers(values: np.ndarray) -> np.ndarray:
-    """Numbers with the seven digits of float32; whole numbers that need more keep all of theirs (float64)."""
+    """Numbers in float32 (seven digits); whole numbers that need more digits in float64."""
     known = values[np.isfinite(values)]
     exact = len(known) > 0 and bool((np.abs(known) >= WHOLE).any()) and bool((known == np.round(known)).all())
     return np.where(np.isfinite(values), values, np.nan).astype(np.float64 if exact else np.float32)
 
 
 def fingerprint(script: str) -> str:
-    """What a Content-Security-Policy calls this script by: a page runs no other."""
+    """Hash of a script for the Content-Security-Policy; the page runs no other scripts."""
     return f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}"
 
 
 @lru_cache(maxsize=1)
 def plotly() -> tuple[str, str]:
-    """plotly.js as its Python package ships it: packed, and its fingerprint. The package has one bundle, the whole."""
+    """plotly.js from its Python package, which ships the full bundle: packed, and its fingerprint."""
     from plotly.offline import get_plotlyjs
 
     script = get_plotlyjs().replace("\r\n", "\n")

@@ -1,4 +1,4 @@
-"""Vector figures as parts of a page: colours that follow its style, ids of their own; numbers tied to their units."""
+"""Embed vector figures in a page with its colours and unique ids; tie numbers to their units; mark code."""
 
 import re
 from collections.abc import Mapping
@@ -7,21 +7,21 @@ from markupsafe import Markup
 
 
 def tied(text: str) -> str:
-    """Keep numbers and their units on one line, and `n = 8`."""
+    """Join numbers and their units, and `n = 8`, with no-break spaces."""
     text = re.sub(r"\bn = (?=\d)", "n\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}", text)
     return re.sub(r"(?<=\d) (?=(?:%|[kMGTP]\b))", "\N{NO-BREAK SPACE}", text)
 
 
 def coded(text: str) -> Markup:
-    """Escaped text in which what stands in backticks is code."""
+    """Escape text and mark what is in backticks as code."""
     parts = [Markup.escape(part) for part in text.split("`")]
-    if len(parts) % 2 == 0:  # a backtick too many is a backtick
+    if len(parts) % 2 == 0:  # unbalanced: keep the backticks
         return Markup.escape(text)
     return Markup("").join(Markup(f"<code>{part}</code>") if i % 2 else part for i, part in enumerate(parts))
 
 
 def inline(svg: str, name: str, description: str, theme: Mapping[str, str]) -> Markup:
-    """Make a stand-alone SVG part of a page: its colours become the page's, its ids its own.
+    """Embed a stand-alone SVG in a page: use the page's colours, and prefix its ids.
 
     Args:
         theme: colour (`#rrggbb`) → variable of the page's style.

@@ -1,4 +1,4 @@
-"""Words of the page: what it says around figures and tables, computed from an analysis."""
+"""Texts of the page around figures and tables, computed from an analysis."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from scaling.report.analysis.analysis import MAIN_COST, Analysis, overheads, share_of_front
+from scaling.report.analysis.analysis import Analysis, overheads, share_of_front
 from scaling.statistics.intervals import Interval
 from scaling.statistics.missing import Missing
 from scaling.statistics.verdict import Verdict, arm_name, interval_text
-from scaling.study.metrics import METRICS
+from scaling.study.config import pooling_text
+from scaling.study.metrics import METRICS, Role, main_cost
 from scaling.wording import listing, plural, points
 
-HIDDEN = {"host"}  # of the environment: a page that is shown around need not name the machines
+HIDDEN = {"host"}  # of the environment: a page may be shared and should not name the machines
 OUTCOMES = {"better": "Better", "worse": "Worse", "practically equal": "Practically equal",
             "inconclusive": "Inconclusive", "unknown": "No verdict"}  # fmt: skip
 
@@ -25,41 +26,41 @@ class Strip:
     low: float
     high: float
     estimate: float
-    band_low: float  # ends of what counts as no difference
+    band_low: float  # ends of the margin
     band_high: float
     label: str  # of the estimate
 
 
 @dataclass(frozen=True)
-class Answer:
-    """One comparison, as the page puts it."""
+class VerdictCard:
+    """One comparison as the page shows it."""
 
     kind: str
     outcome: str
     sentence: str
     strip: Strip | None
     notes: list[str]
-    at_costs: list["AtCost"]
-    unanswered: list[str]  # why there is no answer over other costs, a sentence a reason
+    at_costs: list["CostRow"]
+    missing: list[str]  # why there is no result for other costs, a sentence per reason
     arm: str
     baseline: str
 
 
 def without_outcome(sentence: str) -> str:
-    """A sentence to stand below its outcome, which it need not say again."""
+    """Remove the outcome from a sentence that is shown below it."""
     return sentence_case(sentence.removeprefix("inconclusive: ").removeprefix("no verdict: "))
 
 
-def answers(analysis: Analysis) -> list[Answer]:
-    """The verdicts, in the order of the arms."""
+def verdict_cards(analysis: Analysis) -> list[VerdictCard]:
+    """The verdicts in the order of the arms."""
     return [
-        Answer(
+        VerdictCard(
             kind=verdict.kind.replace(" ", "-"),
             outcome=OUTCOMES[verdict.kind],
             sentence=without_outcome(verdict.sentence),
             strip=strip(verdict.comparison.difference, verdict.margin),
-            at_costs=at_equal_costs(analysis, verdict.comparison.arm),
-            unanswered=unanswered(analysis, verdict.comparison.arm),
+            at_costs=cost_rows(analysis, verdict.comparison.arm),
+            missing=missing_costs(analysis, verdict.comparison.arm),
             notes=[
                 note for note in (cost_note(analysis, verdict), trend_note(verdict, len(analysis.verdicts))) if note
             ],
@@ -71,8 +72,8 @@ def answers(analysis: Analysis) -> list[Answer]:
 
 
 @dataclass(frozen=True)
-class AtCost:
-    """The answer at equal cost over one cost, one line."""
+class CostRow:
+    """The difference at equal cost for one cost, one line."""
 
     title: str  # of the cost
     kind: str
@@ -81,8 +82,8 @@ class AtCost:
     sentence: str
 
 
-def at_equal_costs(analysis: Analysis, arm: str) -> list[AtCost]:
-    """What is left of the difference at equal cost, a line a cost that has an answer, all on one scale."""
+def cost_rows(analysis: Analysis, arm: str) -> list[CostRow]:
+    """The difference at equal cost, a line per cost that has a result, all on the same scale."""
     mine = [
         (answer, answer.result.mean)
         for answer in analysis.equal_cost
@@ -91,7 +92,7 @@ def at_equal_costs(analysis: Analysis, arm: str) -> list[AtCost]:
     margin = analysis.verdicts[0].margin if analysis.verdicts else 0.0
     reach = _reach([mean for _, mean in mine], margin)
     return [
-        AtCost(
+        CostRow(
             title=METRICS[answer.cost].title,
             kind=answer.kind.replace(" ", "-"),
             outcome=OUTCOMES[answer.kind],
@@ -102,13 +103,13 @@ def at_equal_costs(analysis: Analysis, arm: str) -> list[AtCost]:
     ]
 
 
-def unanswered(analysis: Analysis, arm: str) -> list[str]:
-    """Why there is no answer at equal cost over some costs, a sentence a reason."""
+def missing_costs(analysis: Analysis, arm: str) -> list[str]:
+    """Why there is no result at equal cost for some costs, a sentence per reason."""
     reasons: dict[str, list[str]] = {}
     for answer in analysis.equal_cost:
         if answer.arm == arm and isinstance(answer.result, Missing):
             reasons.setdefault(answer.result.said, []).append(METRICS[answer.cost].title)
-    return [f"No answer at equal {listing(costs)}: {said}." for said, costs in reasons.items()]
+    return [f"No result at equal {listing(costs)}: {reason}." for reason, costs in reasons.items()]
 
 
 def _reach(intervals: Iterable[Interval], margin: float) -> float:
@@ -117,11 +118,11 @@ def _reach(intervals: Iterable[Interval], margin: float) -> float:
 
 
 def strip(interval: Interval, margin: float, reach: float | None = None) -> Strip | None:
-    """Where the interval lies, on a line that is centred on zero; None where there is no interval.
+    """Place an interval on a line that is centred on zero; None if there is no interval.
 
     Args:
         margin: percentage points within which a difference counts as none.
-        reach: points from the middle of the line to its ends; by default both interval and margin fit.
+        reach: points from the centre of the line to its ends; by default interval and margin fit.
     """
     if not interval.is_known:
         return None
@@ -137,10 +138,10 @@ def strip(interval: Interval, margin: float, reach: float | None = None) -> Stri
 
 
 def cost_note(analysis: Analysis, verdict: Verdict) -> str | None:
-    """What the arm costs more in the same cells, one sentence."""
+    """Extra cost of the arm in the same cells, one sentence."""
     more = []
     for overhead in overheads(analysis, verdict):
-        if overhead.cost == "train_seconds" and analysis.trials_overlap:
+        if METRICS[overhead.cost].role is Role.TIME and analysis.trials_overlap:
             continue
         mean, low, high = (points(v, signed=True, decimals=1) for v in (overhead.mean, overhead.low, overhead.high))
         spread = f" ({low} to {high})" if low != high else ""
@@ -148,58 +149,65 @@ def cost_note(analysis: Analysis, verdict: Verdict) -> str | None:
     if not more:
         return None
     name = arm_name(analysis.study.factor, verdict.comparison.arm)
-    return f"What it costs: in the same cells, {name} takes {listing(more)}; mean over cells, in brackets the range."
+    return f"Cost: in the same cells, {name} takes {listing(more)}; mean over cells, range in brackets."
 
 
 def trend_note(verdict: Verdict, comparisons: int) -> str | None:
-    """Whether the difference changes with size, one sentence."""
+    """Trend of the difference with size, one sentence."""
     if not verdict.comparison.difference.is_known:
         return None
     if verdict.trend is None:
-        return "Whether the difference changes with size cannot be told from so few cells."
+        return "There are too few cells to estimate whether the difference changes with size."
     slope = verdict.trend.slope
     if slope.low == slope.high == 0:
-        return f"The difference is the same in all {slope.n} cells, whatever their size."
+        return f"The difference is the same in all {slope.n} cells, regardless of size."
     interval = f"{interval_text(slope, comparisons)}; {slope.n} cells"
     evidence = f"{points(slope.estimate, signed=True)} points per doubling of MACs ({interval})"
     if slope.is_above_zero:
-        return f"With size the difference moves in favour of the compared arm: {evidence}."
+        return f"{_trend(verdict, is_up=True)} as models grow: {evidence}."
     if slope.is_below_zero:
-        return f"With size the difference moves in favour of the baseline: {evidence}."
-    return f"No change of the difference with size is shown: {evidence}."
+        return f"{_trend(verdict, is_up=False)} as models grow: {evidence}."
+    return f"The difference shows no significant trend with size: {evidence}."
+
+
+def _trend(verdict: Verdict, *, is_up: bool) -> str:
+    """How the difference changes as models grow: the gap narrows or widens, if there is a gap."""
+    difference = verdict.comparison.difference
+    if not difference.is_above_zero and not difference.is_below_zero:
+        return f"The difference shifts in favour of the {'compared arm' if is_up else 'baseline'}"
+    return "The gap widens" if difference.is_above_zero == is_up else "The gap narrows"
 
 
 def front_note(analysis: Analysis) -> str | None:
-    """How the arms share the joint front over the main cost, one sentence."""
-    shares = share_of_front(analysis, MAIN_COST)
+    """Share of the arms in the joint front over the main cost, one sentence."""
+    shares = share_of_front(analysis, main_cost())
     whole = sum(shares.values())
     if not whole or len(analysis.arms) < 2:
         return None
     listed = ", ".join(f"{number} {arm}" for arm, number in shares.items())
     return (
-        f"Of the {plural(whole, 'model')} on the joint front of accuracy and {METRICS[MAIN_COST].title}, {listed};"
+        f"The joint front has {plural(whole, 'model')} for accuracy and {METRICS[main_cost()].title}: {listed};"
         " chosen on validation accuracy."
     )
 
 
-def asked(analysis: Analysis) -> list[tuple[str, str]]:
-    """What was asked, as names and values."""
+def settings(analysis: Analysis) -> list[tuple[str, str]]:
+    """The settings of the study, as names and values."""
     study, space = analysis.study, analysis.study.space
     facts = [(f"Axis {name}", _listed(values)) for name, values in space.get("axes", {}).items()]
     facts.append((f"Arms ({study.factor})", ", ".join(analysis.arms)))
     facts.append(("Seeds per cell and arm", str(study.seeds)))
     family = space.get("family") or study.conditions.get("family")
     if family:
-        facts.append(("Family", f"{family} {_settings(space.get('arch', {}))}".strip()))
+        facts.append(("Family", f"{family} {_listed_settings(space.get('arch', {}))}".strip()))
     for section in ("data", "recipe", "limits"):
-        settings = _settings(space.get(section, {}) or {})
-        if settings:
-            facts.append((section.capitalize(), settings))
+        if text := _listed_settings(space.get(section, {}) or {}):
+            facts.append((section.capitalize(), text))
     return facts
 
 
 def environments(analysis: Analysis) -> list[tuple[str, str]]:
-    """Where the trials ran: every entry of their environments, with counts where they differ."""
+    """Hardware and versions of the trials: every entry of their environments, with counts if they differ."""
     names = dict.fromkeys(name for record in analysis.records for name in record.environment)
     hosts = {str(record.environment["host"]) for record in analysis.records if record.environment.get("host")}
     facts = [("hosts", str(len(hosts)))] if hosts else []
@@ -212,12 +220,12 @@ def environments(analysis: Analysis) -> list[tuple[str, str]]:
             )
     seconds = [record.wall_seconds for record in analysis.records if record.wall_seconds is not None]
     if seconds:
-        facts.append(("trial time in all", _duration(sum(seconds))))
+        facts.append(("total trial time", _duration(sum(seconds))))
     return facts
 
 
 def until(analysis: Analysis) -> str | None:
-    """When the last trial ended. The page has no date of its own, so that equal records give an equal page."""
+    """When the last trial ended; the page has no other date, so that equal records give an equal page."""
     ended = [moment for record in analysis.records if (moment := _moment(record.ended))]
     return f"{max(ended):%Y-%m-%d %H:%M} UTC" if ended else None
 
@@ -225,19 +233,21 @@ def until(analysis: Analysis) -> str | None:
 def _moment(written: str | None) -> datetime | None:
     try:
         return datetime.fromisoformat(written).astimezone(UTC) if written else None
-    except ValueError:  # of a record that other hands wrote
+    except ValueError:  # of a record that was edited by hand
         return None
 
 
 def _listed(values: Any) -> str:
+    if isinstance(values, Mapping) and "name" in values:
+        return pooling_text(values)
     if isinstance(values, Mapping):
         step = f" in steps of {values['step']}" if values.get("step") else ""
         return f"{values.get('low')} to {values.get('high')}{step}{', logarithmic' if values.get('log') else ''}"
-    return ", ".join(map(str, values)) if isinstance(values, list | tuple) else str(values)
+    return ", ".join(map(_listed, values)) if isinstance(values, list | tuple) else str(values)
 
 
-def _settings(settings: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} {_listed(value)}" for name, value in settings.items() if value is not None)
+def _listed_settings(section: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {_listed(value)}" for name, value in section.items() if value is not None)
 
 
 def _duration(seconds: float) -> str:
@@ -248,6 +258,6 @@ def _duration(seconds: float) -> str:
 
 
 def sentence_case(sentence: str) -> str:
-    """`sentence` with a capital letter in front, unless it begins with a name that is not a word, as `average_mlp`."""
+    """Capitalise `sentence`, unless it begins with an identifier such as `average_mlp`."""
     first = sentence.partition(" ")[0]
     return sentence if "_" in first or any(c.isdigit() for c in first) else sentence[:1].upper() + sentence[1:]

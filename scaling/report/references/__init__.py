@@ -1,7 +1,7 @@
-"""References: numbers that papers published, one YAML file a series, to be drawn in for orientation.
+"""References: published numbers, one YAML file per series, drawn in for orientation.
 
-A file tells its citation and whether what it calls FLOPs counts multiply-accumulates once or twice; this package turns
-them into MACs. Points say which data they were taken on: they were trained otherwise than any study here.
+A file gives its citation and whether its FLOPs count multiply-accumulates once or twice; this module converts them to
+MACs. Points name the data they were measured on: their training differs from that of any study here.
 """
 
 from importlib.resources import files
@@ -24,7 +24,7 @@ class Point(BaseModel):
     accuracy: float = Field(ge=0, le=100, description="percent, top-1")
     params_m: float | None = Field(default=None, gt=0, description="millions")
     gflops: float | None = Field(default=None, gt=0, description="as the paper prints it, in billions")
-    data: str | None = None  # where it is not the series'
+    data: str | None = None  # if it differs from the series'
     source: str | None = None
 
 
@@ -49,10 +49,10 @@ def known_references() -> list[str]:
 
 
 def read_references(name: str) -> References:
-    """A series by name, or from a file of the same form.
+    """Read a series by name, or from a file of the same form.
 
     Raises:
-        RecordError: no such series or file, or one that does not say what it must.
+        RecordError: the series or file does not exist, or is not valid.
     """
     inside = known_references()
     path = files(__name__) / f"{name}.yaml" if name in inside else Path(name)
@@ -62,7 +62,7 @@ def read_references(name: str) -> References:
         content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
         series = Series.model_validate(content)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise RecordError(f"--reference {name}: no YAML: {' '.join(str(error).split())[:200]}") from None
+        raise RecordError(f"--reference {name}: not YAML: {' '.join(str(error).split())[:200]}") from None
     except ValidationError as error:
         first = error.errors()[0]
         raise RecordError(f"--reference {name}: {'.'.join(map(str, first['loc'])) or 'file'}: {first['msg']}") from None

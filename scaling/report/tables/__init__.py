@@ -1,15 +1,9 @@
-"""Tables: one decorated function a table; its name is the file it writes, as CSV (numbers) and Markdown (readable).
+"""Tables: a function with `@table` per table; its name is the name of its files: CSV, Markdown and LaTeX.
 
-Every module beside this one is imported here, so that a table is one function.
+`table.py` describes what a table must do.
 """
 
-import importlib
-import pkgutil
-
-from scaling.report.tables.registry import TABLES as TABLES
-from scaling.report.tables.registry import Column as Column
-from scaling.report.tables.registry import Table as Table
-from scaling.report.tables.registry import table as table
-
-for _module in pkgutil.iter_modules(__path__):
-    importlib.import_module(f"{__name__}.{_module.name}")
+from scaling.report.tables.table import TABLES as TABLES
+from scaling.report.tables.table import Column as Column
+from scaling.report.tables.table import Table as Table
+from scaling.report.tables.table import table as table

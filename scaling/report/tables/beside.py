@@ -1,16 +1,15 @@
-"""Beside: what a report shows next to the study's own trials: changes since an earlier study, published numbers."""
+"""Context of a study: changes since an earlier study, and published numbers."""
 
 from typing import Any
 
 from scaling.report.analysis.analysis import Analysis
-from scaling.report.tables.registry import Column, Table, difference, percent, table
-from scaling.study.metrics import METRICS
+from scaling.report.tables.table import Column, Table, cost_columns, difference, percent, table
 from scaling.wording import plural, points
 
 
 @table
 def changed_verdicts(analysis: Analysis) -> Table:
-    """One row a comparison: the verdict then and now."""
+    """One row per comparison: the verdict then and now."""
     columns = [Column("arm", "arm"), Column("before", "before"), Column("after", "now"), Column("changed", "changed")]
     changes = analysis.context.changes
     if changes is None:
@@ -25,7 +24,7 @@ def changed_verdicts(analysis: Analysis) -> Table:
 
 @table
 def changed_trials(analysis: Analysis) -> Table:
-    """One row a trial whose score or status is not what it was."""
+    """One row per trial whose score or status differs."""
     columns = [
         Column("cell", "cell"),
         Column("arm", "arm"),
@@ -46,24 +45,23 @@ def changed_trials(analysis: Analysis) -> Table:
         ]
         for trial in changes.trials
     ]  # fmt: skip
-    limit = f"±{points(changes.noise)} points" if changes.noise is not None else "nothing that could be told"
+    limit = f"±{points(changes.noise)} points" if changes.noise is not None else "unknown"
     moved = sum(trial.is_beyond_noise for trial in changes.trials)
     caption = (
-        f"Of {plural(changes.shared, 'trial')} in both, {len(changes.trials)} differ and {moved} moved beyond noise,"
-        f" which is {limit}: {changes.how}. {changes.added} are new, {changes.gone} are gone."
+        f"Of {plural(changes.shared, 'trial')} in both studies, {len(changes.trials)} differ and {moved} moved beyond"
+        f" noise, which is {limit}: {changes.how}. {changes.added} are new, {changes.gone} are gone."
     )
     return Table(f"Trials, against {changes.earlier}", caption, columns, rows)
 
 
 @table
 def references(analysis: Analysis) -> Table:
-    """One row a published number."""
+    """One row per published number."""
     columns = [
         Column("series", "series"),
         Column("model", "model"),
         Column("accuracy", "top-1 (%)", percent),
-        Column("params", METRICS["params"].label, METRICS["params"].number),
-        Column("macs", METRICS["macs"].label, METRICS["macs"].number),
+        *cost_columns(["params", "macs"]),
         Column("data", "data"),
         Column("source", "source"),
     ]

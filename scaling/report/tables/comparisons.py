@@ -1,47 +1,42 @@
-"""Comparisons: the answer, what it costs, and the difference in each cell."""
+"""Comparisons of the arms: the verdict, the extra cost, and the difference in each cell."""
 
 from scaling.report.analysis.analysis import Analysis, overheads
-from scaling.report.tables.registry import Column, Table, difference, extra, percent, table, whole
+from scaling.report.tables.table import Column, Table, difference, ends, extra, interval_columns, percent, table, whole
 from scaling.statistics.verdict import arm_name
 from scaling.study.metrics import METRICS
 
 
 @table
 def verdicts(analysis: Analysis) -> Table:
-    """One row a comparison: the answer in numbers."""
+    """One row per comparison: the verdict in numbers."""
     columns = [
         Column("arm", "arm"),
         Column("baseline", "against"),
         Column("verdict", "verdict"),
         Column("difference", "difference (points)", difference),
-        Column("low", "from", difference),
-        Column("high", "to", difference),
+        *interval_columns(difference),
         Column("cells", "cells", whole),
         Column("pairs", "pairs", whole),
         Column("seed_sd", "SD over seeds (points)", percent),
         Column("cell_sd", "SD over cells (points)", percent),
         Column("slope", "per doubling of MACs (points)", difference),
-        Column("slope_low", "from", difference),
-        Column("slope_high", "to", difference),
+        *interval_columns(difference, "slope_low", "slope_high"),
     ]
     rows, level = [], 0.95
     for verdict in analysis.verdicts:
         level = verdict.comparison.difference.level
         comparison, interval, trend = verdict.comparison, verdict.comparison.difference, verdict.trend
-        slope = trend.slope if trend else None
         rows.append(
             [
                 comparison.arm,
                 comparison.baseline,
                 verdict.kind,
-                interval.estimate,
-                interval.low,
-                interval.high,
+                *ends(interval),
                 len(comparison.cells),
                 len(comparison.pairs),
                 comparison.seed_sd,
                 comparison.cell_sd,
-                *((slope.estimate, slope.low, slope.high) if slope else (None, None, None)),
+                *ends(trend.slope if trend else None),
             ]
         )
     together = ", 95 % together" if len(rows) > 1 else ""
@@ -55,7 +50,7 @@ def verdicts(analysis: Analysis) -> Table:
 
 @table
 def costs(analysis: Analysis) -> Table:
-    """One row a comparison and cost: what the arm costs more than the baseline."""
+    """One row per comparison and cost: the extra cost over the baseline."""
     columns = [
         Column("arm", "arm"),
         Column("baseline", "against"),
@@ -69,15 +64,13 @@ def costs(analysis: Analysis) -> Table:
         for verdict in analysis.verdicts
         for o in overheads(analysis, verdict)
     ]
-    caption = (
-        "Cost of each arm over that of the baseline in the same cell: geometric mean over paired cells, and range."
-    )
+    caption = "Cost of each arm relative to the baseline in the same cell: geometric mean over paired cells, and range."
     return Table("What the arms cost", caption, columns, rows)
 
 
 @table
 def differences(analysis: Analysis) -> Table:
-    """One row a paired cell of each comparison."""
+    """One row per paired cell of each comparison."""
     columns = [
         Column("cell", "cell"),
         Column("arm", "arm"),
@@ -85,8 +78,7 @@ def differences(analysis: Analysis) -> Table:
         Column("baseline_accuracy", f"{_baseline(analysis)} (%)", percent),
         Column("arm_accuracy", f"{_arm(analysis)} (%)", percent),
         Column("difference", "difference (points)", difference),
-        Column("low", "from", difference),
-        Column("high", "to", difference),
+        *interval_columns(difference),
         Column("seed_sd", "SD over seeds (points)", percent),
     ]
     rows = [
@@ -98,7 +90,7 @@ def differences(analysis: Analysis) -> Table:
     ]
     caption = (
         "Mean test accuracy of paired seeds, and their difference with its 95 % interval over the seeds of the cell"
-        " alone; none with one pair."
+        " alone; one pair gives no interval."
     )
     return Table("Paired difference in each cell", caption, columns, rows)
 

@@ -1,15 +1,15 @@
-"""The design space in numbers: distances between error distributions, and what costs say of each other."""
+"""The design space in numbers: distances between error distributions, and agreement of costs."""
 
 from scaling.report.analysis.analysis import Analysis
 from scaling.report.analysis.design_space import PLAIN
-from scaling.report.tables.registry import Column, Table, percent, plain, table
+from scaling.report.tables.table import Column, Table, ends, interval_columns, percent, plain, table
 from scaling.statistics.missing import Missing
 from scaling.study.metrics import METRICS
 
 
 @table
 def error_distributions(analysis: Analysis) -> Table:
-    """One row a weighting and arm: median error, and how far the distribution lies from the baseline's."""
+    """One row per weighting and arm: median error, and distance of the distribution to the baseline's."""
     columns = [
         Column("weighted_for", "weighted for"),
         Column("arm", "arm"),
@@ -32,49 +32,55 @@ def error_distributions(analysis: Analysis) -> Table:
                 rows.append([name, arm, *[None] * 5, found.said])
                 continue
             median = float(found.errors[int((found.share >= 0.5 - 1e-12).argmax())])
-            told = (
+            distance = (
                 [100 * apart.distance, apart.at_error, apart.p_value, None]
                 if apart is not None and not isinstance(apart, Missing)
                 else [None, None, None, apart.said if isinstance(apart, Missing) else None]
             )
-            rows.append(plain([name, arm, found.n, median, *told]))
+            rows.append(plain([name, arm, found.n, median, *distance]))
     caption = (
         "Distance: the largest difference between the arm's error distribution function and the baseline's"
-        " (Kolmogorov–Smirnov), with p from swapping arms within cells. Each row is a test of its own: of twenty"
-        " without any difference about one has p < 0.05."
+        " (Kolmogorov–Smirnov), with p from swapping arms within cells. Each row is a separate test: about one in"
+        " twenty without any difference has p < 0.05."
     )
     return Table("Distributions of errors", caption, columns, rows)
 
 
 @table
 def cost_agreement(analysis: Analysis) -> Table:
-    """One row for every two costs: how far they rank the models alike."""
+    """One row for every two costs: how similarly they rank the models."""
     columns = [
         Column("cost", "cost"),
         Column("other", "and"),
-        Column("tau", "Kendall's τ-b", lambda value: f"{value:.3f}".replace("-", "−")),
-        Column("low", "from", lambda value: f"{value:.3f}".replace("-", "−")),
-        Column("high", "to", lambda value: f"{value:.3f}".replace("-", "−")),
+        Column("tau", "Kendall's τ-b", _tau),
+        *interval_columns(_tau),
         Column("models", "models"),
     ]
     rows = [
-        plain([METRICS[one].title, METRICS[other].title, tau.estimate, tau.low, tau.high, tau.n])
+        plain([METRICS[one].title, METRICS[other].title, *ends(tau), tau.n])
         for (one, other), tau in sorted(analysis.design_space.agreement.items(), key=lambda item: item[1].estimate)
     ]
-    caption = "How far two costs rank the models (cells in their arms) alike: 1 the same order, 0 none; 95 % intervals."
+    caption = (
+        "How similarly two costs rank the models (a model is a cell and arm): 1 the same order, 0 unrelated; with 95 %"
+        " intervals."
+    )
     return Table("Where costs disagree", caption, columns, rows)
+
+
+def _tau(value: float) -> str:
+    return f"{value:.3f}".replace("-", "−")
 
 
 @table
 def cost_movers(analysis: Analysis) -> Table:
-    """The models whose place hangs most on the cost that is asked."""
+    """The models whose rank depends most on the choice of cost."""
     columns = [
         Column("cell", "cell"),
         Column("arm", "arm"),
         Column("cheapest_by", "cheapest by"),
-        Column("cheap_place", "place"),
-        Column("dearest_by", "dearest by"),
-        Column("dear_place", "place"),
+        Column("cheapest_rank", "rank"),
+        Column("most_expensive_by", "most expensive by"),
+        Column("most_expensive_rank", "rank"),
     ]
     cells = analysis.cells
     rows = [
@@ -83,10 +89,10 @@ def cost_movers(analysis: Analysis) -> Table:
             str(cells["arm"].iloc[mover.model]),
             METRICS[mover.cheap_by].title,
             mover.cheap_place,
-            METRICS[mover.dear_by].title,
-            mover.dear_place,
+            METRICS[mover.expensive_by].title,
+            mover.expensive_place,
         ]
         for mover in analysis.design_space.movers
     ]
-    caption = f"Places among {len(cells)} models, 1 the cheapest; those that move farthest."
+    caption = f"Ranks among {len(cells)} models, 1 the cheapest; the models whose rank differs most."
     return Table("Models that costs rank differently", caption, columns, rows)

@@ -1,7 +1,7 @@
-"""Equal cost: what is left of the difference where both arms cost the same, and attention or capacity."""
+"""The difference at equal cost, and whether a gain is attention or capacity."""
 
 from scaling.report.analysis.analysis import Analysis
-from scaling.report.tables.registry import Column, Table, difference, extra, table, whole
+from scaling.report.tables.table import Column, Table, difference, ends, extra, interval_columns, table, whole
 from scaling.statistics.equal_cost import EqualCost
 from scaling.statistics.missing import Missing
 from scaling.study.metrics import METRICS
@@ -9,7 +9,7 @@ from scaling.study.metrics import METRICS
 
 @table
 def equal_cost(analysis: Analysis) -> Table:
-    """One row a comparison and cost: the difference at equal cost over the range that both arms cover."""
+    """One row per comparison and cost: the difference at equal cost over the range that both arms cover."""
     columns = [
         Column("arm", "arm"),
         Column("baseline", "against"),
@@ -18,8 +18,7 @@ def equal_cost(analysis: Analysis) -> Table:
         Column("to_cost", "to"),
         Column("verdict", "verdict"),
         Column("difference", "mean difference (points)", difference),
-        Column("low", "from", difference),
-        Column("high", "to", difference),
+        *interval_columns(difference),
         Column("sure_better", "band above zero"),
         Column("sure_worse", "band below zero"),
         Column("cells", "cells", whole),
@@ -42,9 +41,7 @@ def equal_cost(analysis: Analysis) -> Table:
                 metric.text(float(result.cost[0])),
                 metric.text(float(result.cost[-1])),
                 answer.kind,
-                result.mean.estimate,
-                result.mean.low,
-                result.mean.high,
+                *ends(result.mean),
                 _ranges(result, answer.cost, result.above),
                 _ranges(result, answer.cost, result.below),
                 result.cells,
@@ -55,9 +52,10 @@ def equal_cost(analysis: Analysis) -> Table:
             ]
         )
     caption = (
-        "Distance of the arms' curves of test accuracy over log cost, mean over the range that both cover, with its"
-        f" {100 * level:.4g} % interval. The band (simultaneous along the range, each cost for itself) says where a"
-        " difference is sure. More: what the arm has more of the other cost at equal cost, mean over the range."
+        "Distance between the arms' curves of test accuracy over log cost, mean over the range that both cover, with"
+        f" its {100 * level:.4g} % interval. The band (simultaneous along the range, separate for each cost) shows"
+        " where a difference is significant. More: how much more of the other cost the arm has at equal cost, mean"
+        " over the range."
     )
     return Table("Difference at equal cost", caption, columns, rows)
 
@@ -69,23 +67,21 @@ def _ranges(result: EqualCost, cost: str, ranges: list[tuple[float, float]]) -> 
 
 @table
 def control(analysis: Analysis) -> Table:
-    """One row a contrast among attention, average and the two controls; empty where no control is an arm."""
+    """One row per contrast among attention, average and the two controls; empty if no control is an arm."""
     columns = [
-        Column("meaning", "what it tells"),
+        Column("meaning", "what it shows"),
         Column("arm", "arm"),
         Column("baseline", "against"),
         Column("difference", "difference (points)", difference),
-        Column("low", "from", difference),
-        Column("high", "to", difference),
+        *interval_columns(difference),
         Column("pairs", "pairs", whole),
     ]
     found = analysis.control
     rows = [
-        [part.meaning, part.arm, part.baseline, part.difference.estimate, part.difference.low, part.difference.high,
-         part.pairs]
+        [part.meaning, part.arm, part.baseline, *ends(part.difference), part.pairs]
         for part in (found.parts if found else [])
     ]  # fmt: skip
-    caption = "Paired differences in equal cells; their intervals hold together with 95 %."
+    caption = "Paired differences in the same cells, with simultaneous 95 % intervals."
     if found:
         caption = f"{found.sentence[:1].upper()}{found.sentence[1:].split(':')[0]}. {caption}"
     return Table("Attention or capacity", caption, columns, rows)

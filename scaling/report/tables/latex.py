@@ -1,4 +1,4 @@
-"""LaTeX: how words of a table are written so that LaTeX prints them and obeys none of them."""
+"""LaTeX: escape the text of a table."""
 
 SPECIAL = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_",
@@ -11,5 +11,5 @@ _TRANSLATION = str.maketrans(SPECIAL)
 
 
 def escape(text: str) -> str:
-    """`text` on one line, with every character that LaTeX would obey made one that it prints."""
+    """`text` on one line with every special character of LaTeX escaped."""
     return " ".join(text.split()).translate(_TRANSLATION)

@@ -1,11 +1,11 @@
-"""Scaling fits: the law of every arm along every cost, how exponents differ, how well the largest were foretold."""
+"""Scaling fits: the law of every arm along every cost, differences of exponents, and held-out predictions."""
 
 import math
 
 from scaling.report.analysis.analysis import Analysis
 from scaling.report.analysis.scaling_fits import number
-from scaling.report.tables.registry import Column, Table, difference, percent, table, whole
-from scaling.statistics.fits import FEWEST, Foretold, ScalingFit
+from scaling.report.tables.table import Column, Table, difference, ends, interval_columns, percent, table, whole
+from scaling.statistics.fits import FEWEST, HeldOutPrediction, ScalingFit
 from scaling.statistics.intervals import Interval
 from scaling.statistics.missing import Missing
 from scaling.study.metrics import METRICS
@@ -16,25 +16,21 @@ UNFLOORED = "without a floor"
 
 @table
 def scaling_fits(analysis: Analysis) -> Table:
-    """One row a cost and arm: error = E + A · (cost / reference)^−α."""
+    """One row per cost and arm: error = E + A · (cost / reference)^−α."""
     columns = [
         Column("cost", "cost"),
         Column("arm", "arm"),
         Column("law", "law chosen by held-out error"),
         Column("alpha", "α", number),
-        Column("alpha_low", "from", number),
-        Column("alpha_high", "to", number),
+        *interval_columns(number, "alpha_low", "alpha_high"),
         Column("floor", "E (%)", number),
-        Column("floor_low", "from", number),
-        Column("floor_high", "to", number),
+        *interval_columns(number, "floor_low", "floor_high"),
         Column("amplitude", "A (points)", number),
-        Column("amplitude_low", "from", number),
-        Column("amplitude_high", "to", number),
+        *interval_columns(number, "amplitude_low", "amplitude_high"),
         Column("reference", "A is at"),
         Column("plain_alpha", "α without a floor", number),
-        Column("plain_low", "from", number),
-        Column("plain_high", "to", number),
-        Column("identified", "floor told from 0"),
+        *interval_columns(number, "plain_low", "plain_high"),
+        Column("identified", "floor above 0"),
         Column("break_slopes", "α before and after the break"),
         Column("held_out_plain", "held out (points): no floor", number),
         Column("held_out_floor", "floor", number),
@@ -56,11 +52,11 @@ def scaling_fits(analysis: Analysis) -> Table:
                 [
                     *head,
                     fit.law,
-                    *_ends(fit.alpha),
-                    *(_ends(fit.floor) if fit.floor else (None,) * 3),
-                    *_ends(fit.amplitude),
+                    *ends(fit.alpha),
+                    *ends(fit.floor),
+                    *ends(fit.amplitude),
                     METRICS[cost].text(fit.reference),
-                    *_ends(fit.plain_alpha),
+                    *ends(fit.plain_alpha),
                     "yes" if fit.floor_is_known else "no",
                     " → ".join(map(number, fit.slopes)) if fit.slopes else None,
                     *(fit.held_out.get(law) for law in FEWEST),
@@ -71,24 +67,23 @@ def scaling_fits(analysis: Analysis) -> Table:
                 ]
             )
     caption = (
-        "Test error = E + A · (cost / reference)^−α, with 95 % profile likelihood intervals (E ≥ 0; ∞: the data leave"
-        " the end open). Where the floor is not told from 0, α without a floor is the one to read: the slope over this"
-        " range, which a floor further on would flatten. These are laws of tuned models only."
+        "Test error = E + A · (cost / reference)^−α, with 95 % profile likelihood intervals (E ≥ 0; ∞: the data do not"
+        " bound this end). If the floor is not distinguishable from 0, use α without a floor: the slope over this"
+        " range, which a floor beyond it would flatten. These laws hold for tuned models only."
     )
     return Table("Scaling laws", caption, columns, rows)
 
 
 @table
 def exponent_differences(analysis: Analysis) -> Table:
-    """One row an arm, cost and law: its exponent minus the baseline's."""
+    """One row per arm, cost and law: its exponent minus the baseline's."""
     columns = [
         Column("cost", "cost"),
         Column("arm", "arm"),
         Column("baseline", "against"),
         Column("law", "law"),
         Column("difference", "difference of α", number),
-        Column("low", "from", number),
-        Column("high", "to", number),
+        *interval_columns(number),
         Column("missing", "why not"),
     ]
     rows = []
@@ -96,32 +91,32 @@ def exponent_differences(analysis: Analysis) -> Table:
         for law, found in ((FLOORED, one.alpha), (UNFLOORED, one.plain_alpha)):
             head = [METRICS[one.cost].title, one.arm, one.baseline, law]
             if isinstance(found, Interval):
-                rows.append([*head, *_ends(found), None])
+                rows.append([*head, *ends(found), None])
             elif found.why != "unknown cost" and not (law == UNFLOORED and isinstance(one.alpha, Missing)):
                 rows.append([*head, None, None, None, found.said])
     caption = (
-        "Above zero: the arm's error falls faster with cost. Intervals of all arms hold together with 95 % (Bonferroni)"
-        " and come from those of both arms and from how far these err together in the cells that they share (MOVER)."
+        "Above zero: the arm's error falls faster with cost. The intervals of all arms are simultaneous at 95 %"
+        " (Bonferroni). They combine the intervals of both arms and the correlation of their errors in shared cells"
+        " (MOVER)."
     )
     return Table("Difference of the exponents", caption, columns, rows)
 
 
 @table
 def scaling_predictions(analysis: Analysis) -> Table:
-    """One row a cost and arm: the dearest costs foretold from the cheaper ones, and scored."""
+    """One row per cost and arm: the prediction of the largest costs from the smaller ones, and its errors."""
     columns = [
         Column("cost", "cost"),
         Column("arm", "arm"),
-        Column("law", "law of the cheaper"),
-        Column("costs", "cheaper costs", whole),
+        Column("law", "law fitted"),
+        Column("costs", "costs fitted", whole),
         Column("until", "up to"),
-        Column("foretold", "cells foretold", whole),
+        Column("held_out", "cells held out", whole),
         Column("within", "within 95 % (%)", percent),
         Column("bias", "predicted − measured (points)", difference),
         Column("error", "root mean square (points)", percent),
-        Column("largest", "dearest: predicted (%)", percent),
-        Column("largest_low", "from", percent),
-        Column("largest_high", "to", percent),
+        Column("largest", "largest cost: predicted (%)", percent),
+        *interval_columns(percent, "largest_low", "largest_high"),
         Column("largest_measured", "measured (%)", percent),
         Column("missing", "why not"),
     ]
@@ -130,23 +125,20 @@ def scaling_predictions(analysis: Analysis) -> Table:
         for arm, fit in arms.items():
             if not isinstance(fit, ScalingFit):
                 continue
-            head, told = [METRICS[cost].title, arm], fit.foretold
-            if not isinstance(told, Foretold):
-                rows.append([*head, *[None] * 11, told.said])
+            head, held_out = [METRICS[cost].title, arm], fit.held_out_prediction
+            if not isinstance(held_out, HeldOutPrediction):
+                rows.append([*head, *[None] * 11, held_out.said])
                 continue
-            miss, last = told.predicted - told.measured, int(told.cost.argmax())
-            dearest = (told.predicted, told.low, told.high, told.measured)
+            miss, last = held_out.predicted - held_out.measured, int(held_out.cost.argmax())
+            largest = (held_out.predicted, held_out.low, held_out.high, held_out.measured)
             rows.append(
-                [*head, told.law, told.costs, METRICS[cost].text(told.until), len(told.cost), 100 * told.within,
-                 float(miss.mean()), math.sqrt(float((miss**2).mean())), *(float(of[last]) for of in dearest), None]
+                [*head, held_out.law, held_out.costs, METRICS[cost].text(held_out.until), len(held_out.cost),
+                 100 * held_out.within, float(miss.mean()), math.sqrt(float((miss**2).mean())),
+                 *(float(of[last]) for of in largest), None]
             )  # fmt: skip
     caption = (
-        "Laws fitted to the cheaper two thirds of the distinct costs alone, and held against the cells of the dearest"
-        " third. The prediction interval is of a single cell (mean over its seeds), the widest of what the laws say; of"
-        " many cells about 95 % lie within where the law goes on."
+        "Laws fitted to the smaller two thirds of the distinct costs, compared with the cells of the largest third. The"
+        " prediction interval is that of a single cell (mean over its seeds), the widest among the laws; it contains"
+        " about 95 % of cells if the law continues."
     )
-    return Table("The largest sizes, foretold", caption, columns, rows)
-
-
-def _ends(interval: Interval) -> tuple[float, float, float]:
-    return interval.estimate, interval.low, interval.high
+    return Table("Held-out prediction of the largest sizes", caption, columns, rows)

@@ -1,20 +1,20 @@
-"""Time: where it went."""
+"""Time spent by the trials."""
 
 from typing import Any
 
 from scaling.report.analysis.accounts import MEANINGS
 from scaling.report.analysis.accounts import time_spent as add_up
 from scaling.report.analysis.analysis import Analysis
-from scaling.report.tables.registry import Column, Table, table
+from scaling.report.tables.table import Column, Table, table
 from scaling.study.metrics import METRICS
 from scaling.wording import plural
 
 
 @table
 def time_spent(analysis: Analysis) -> Table:
-    """One row a heading that trials booked their seconds under."""
+    """One row per category of the seconds that trials recorded."""
     columns = [
-        Column("heading", "heading"),
+        Column("heading", "category"),
         Column("seconds", "seconds", lambda value: f"{value:,.1f}"),
         Column("percent", "percent", lambda value: f"{value:.1f}"),
         Column("meaning", "what it is"),
@@ -22,13 +22,13 @@ def time_spent(analysis: Analysis) -> Table:
     spent = add_up(analysis.records)
     title = "Where the time went"
     if spent is None:
-        return Table(title, "No trial booked its seconds.", columns, [])
+        return Table(title, "No trial recorded its seconds.", columns, [])
     rows: list[list[Any]] = [
         [heading, seconds, 100 * seconds / spent.paid, MEANINGS.get(heading)]
         for heading, seconds in spent.seconds.items()
     ]
     caption = (
-        f"Seconds of {plural(spent.trials, 'trial')} added up, {METRICS['wall_seconds'].text(spent.paid)} in all: from"
-        " building the network to its scores, whether the trial finished or not. Starting workers is not in it."
+        f"Total seconds of {plural(spent.trials, 'trial')}, {METRICS['wall_seconds'].text(spent.paid)} in all: from"
+        " building the network to its scores, whether or not the trial finished. Starting workers is not included."
     )
     return Table(title, caption, columns, rows)

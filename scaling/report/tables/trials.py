@@ -1,14 +1,14 @@
-"""Trials: all, and those that did not finish."""
+"""Trials: all of them, and those that did not finish."""
 
-from scaling.report.analysis.analysis import COSTS, Analysis
-from scaling.report.tables.registry import Column, Table, percent, plain, table, whole
+from scaling.report.analysis.analysis import Analysis
+from scaling.report.tables.table import Column, Table, cost_columns, percent, plain, table, whole
 from scaling.study.learning_rates import rate_of
-from scaling.study.metrics import METRICS
+from scaling.study.metrics import METRICS, column_costs, column_scores
 
 
 @table
 def trials(analysis: Analysis) -> Table:
-    """One row a trial, whatever became of it."""
+    """One row per trial, whatever its status."""
     tuned = any(record.learning_rate_grid is not None for record in analysis.records)
     columns = [
         Column("key", "key"),
@@ -20,11 +20,12 @@ def trials(analysis: Analysis) -> Table:
         Column("epochs", "epochs", whole),
         Column("val_accuracy", "validation accuracy (%)", percent),
         Column("test_accuracy", "test accuracy (%)", percent),
-        *(Column(cost, METRICS[cost].label, METRICS[cost].number) for cost in COSTS),
+        *cost_columns([*column_scores(), *column_costs()]),
         Column("device", "device"),
     ]
     names = [column.name for column in columns]
-    rows = [plain(values) for values in zip(*(analysis.table[name] for name in names), strict=True)]
+    values = (METRICS[name](analysis.table) if name in METRICS else analysis.table[name] for name in names)
+    rows = [plain(row) for row in zip(*values, strict=True)]
     caption = "Every record of the study."
     if tuned:
         columns += [
@@ -32,7 +33,7 @@ def trials(analysis: Analysis) -> Table:
             Column("learning_rate_grid", "learning rates tried"),
             Column("rejected", "learning rate rejected"),
         ]
-        caption += " Trials of rejected learning rates take part in no comparison."
+        caption += " Trials of rejected learning rates are not compared."
         for row, record, rejected in zip(rows, analysis.records, analysis.table["rejected"], strict=True):
             tried = " ".join(map(_rate, record.learning_rate_grid)) if record.learning_rate_grid is not None else None
             row += [rate_of(record), tried, "yes" if rejected else "no"]
@@ -45,8 +46,8 @@ def _rate(rate: float) -> str:
 
 @table
 def failures(analysis: Analysis) -> Table:
-    """One row a trial that did not finish."""
+    """One row per trial that did not finish."""
     columns = [Column(name, name) for name in ("cell", "arm", "seed", "status", "reason")]
     bad = analysis.table[analysis.table["status"] != "finished"]
     rows = [plain(values) for values in zip(*(bad[column.name] for column in columns), strict=True)]
-    return Table("Trials that did not finish", "Failed ones run again with the same command.", columns, rows)
+    return Table("Trials that did not finish", "Run the same command again to repeat the failed ones.", columns, rows)

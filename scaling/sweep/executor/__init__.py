@@ -1,16 +1,16 @@
-"""Executor: hands trials to Ray Tune and passes on what they report. The only package that knows Ray.
+"""Executor: runs trials on Ray Tune and passes on what they report. The only package that imports Ray.
 
-Tune's own experiment state is not used to continue a study: it can neither change a space nor add trials, and after a
-kill it repeats what finished since its last snapshot. A study continues from its records and checkpoints instead.
+A study does not continue from Tune's own experiment state, which can neither change a space nor add trials, and after a
+kill repeats what finished since its last snapshot. It continues from its records and checkpoints.
 """
 
 import os
 
-# Ray and Tune read these when they are imported. Ray asks visitors of a local cluster for a token whatever we say, and
-# refuses its own driver where that is not told so too. Tune's per-trial log files would repeat what the records say;
-# its handler of Ctrl-C is replaced by ours, which also takes SIGTERM; its usage report would leave the machine.
-# Train's asks older versions for what is the default now. The last one chooses the behaviour that Ray announces as its
-# future default, and so silences the announcement.
+# Ray and Tune read these when they are imported. A local cluster requires a token in any case, and refuses its own
+# driver unless the driver is configured to send one. Tune's per-trial log files would repeat the records; our handler
+# replaces its handler of Ctrl-C, and also handles SIGTERM; its usage report would leave the machine. The setting of
+# Train selects in older versions what is now the default. The last one selects what Ray announces as its future
+# default, which silences the announcement.
 os.environ.setdefault("RAY_AUTH_MODE", "token")
 os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
 os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 import ray
 
+from scaling.study import plugins
+
 
 @dataclass(frozen=True)
 class Cluster:
-    """What Ray has to run on."""
+    """The resources that Ray has."""
 
     cpus: float
     gpus: float
@@ -18,7 +20,7 @@ class Cluster:
     is_local: bool
 
     def slots(self, cpus: float, gpu: float) -> int:
-        """Trials that run at once, where each takes so much."""
+        """How many trials run at once, if each takes `cpus` and `gpu`."""
         slots = self.cpus / cpus
         return int(min(slots, self.gpus / gpu) if gpu else slots)
 
@@ -27,10 +29,10 @@ class Cluster:
 def cluster(address: str | None) -> Iterator[Cluster]:
     """Start Ray on this machine, or join the cluster at `address`; leave it at the end.
 
-    A cluster of our own listens on 127.0.0.1 only, and wants Ray's token (`ray get-auth-token`) from its visitors.
+    A cluster started here listens on 127.0.0.1 only, and requires Ray's token (`ray get-auth-token`).
 
     Raises:
-        KeyboardInterrupt: SIGTERM while Ray starts.
+        KeyboardInterrupt: SIGTERM arrived while Ray started.
     """
     is_local = address is None
     try:
@@ -41,10 +43,11 @@ def cluster(address: str | None) -> Iterator[Cluster]:
             log_to_driver=False,
             logging_level=logging.ERROR,
             configure_logging=True,
+            runtime_env={"worker_process_setup_hook": plugins.loader()} if plugins.are_there() else None,
         )
-    except SystemExit:  # by Ray's own handler of SIGTERM, which it has put in the place of ours
+    except SystemExit:  # from Ray's own handler of SIGTERM, which has replaced ours
         raise KeyboardInterrupt from None
-    # Tune logs a traceback for each worker that dies; the record and the display say it in one line
+    # Tune logs a traceback for each worker that dies; the record and the display have one line
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     try:
         available = ray.cluster_resources()

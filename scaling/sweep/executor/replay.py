@@ -1,7 +1,7 @@
-"""Replay: recorded curves in place of training, to rehearse a study or the engine itself at no cost.
+"""Replay: recorded curves in place of training, to rehearse a study or the engine at no cost.
 
-A trial that the recorded study holds gives its own curve again; another one gets that of a recorded trial of its arm,
-chosen by its key. What comes out says that it was not trained.
+A trial of the recorded study replays its own curve; any other trial replays that of a recorded trial of its arm, chosen
+by its key. The record notes that nothing was trained.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,21 +15,21 @@ from scaling.study.storage import Where
 
 @dataclass(frozen=True)
 class Replay:
-    """Recorded trials to take curves from."""
+    """Recorded trials whose curves are replayed."""
 
-    source: str  # name of the study that they are of
+    source: str  # name of their study
     records: Sequence[Record]  # finished ones
 
     @classmethod
     def of(cls, folder: Where) -> "Replay":
-        """Read the finished trials of the study at `folder`; raise `RecordError` where there is none."""
+        """Read the finished trials of the study at `folder`; raise `RecordError` if there are none."""
         records = [r for r in read_records(folder) if r.status == "finished" and r.scores and r.curve]
         if not records:
             raise RecordError(f"{folder} has no finished trial to replay")
         return cls(folder.name, records)
 
     def run(self, trial: Trial, until: int | None = None) -> Iterator[Epoch | Record]:
-        """Yield the epochs of `trial`, then its record, as running it would; `until` as there."""
+        """Yield the epochs of `trial`, then its record, as `run_trial` does."""
         recorded = self.like(trial)
         epochs = trial.config.recipe.epochs
         curve = [
@@ -50,7 +50,7 @@ class Replay:
             )
 
     def like(self, trial: Trial) -> Record:
-        """The trial's own record, or else one of its arm, or else any."""
+        """Return the trial's own record, otherwise one of its arm, otherwise any."""
         own = [record for record in self.records if record.key == trial.key]
         of_arm = own or [record for record in self.records if record.arm == trial.arm] or list(self.records)
         return of_arm[int(trial.key, 16) % len(of_arm)]

@@ -1,4 +1,4 @@
-"""Running a queue of trials on Ray Tune, as many at once as the cluster holds."""
+"""Runs a queue of trials on Ray Tune, as many at once as the cluster has room for."""
 
 import contextlib
 import os
@@ -15,19 +15,19 @@ from ray.tune.search import Searcher
 from scaling.data import Dataset
 from scaling.study.config import DataConfig, Trial
 from scaling.study.records import Epoch, Record
-from scaling.study.storage import Place, Where, remove_tree
+from scaling.study.storage import RemotePath, Where, remove_tree
 from scaling.sweep.executor.replay import Replay
 from scaling.sweep.executor.worker import TrialWorker
 from scaling.sweep.search.cell_run import Segment
 
 MAX_RESTARTS = 2  # of a trial whose worker died; it continues from its checkpoint
-TRIALS_A_RUN = 1000  # after which Tune starts afresh: it keeps some 60 kB of every trial to the end of its run
-MOST_WAITING = 64  # trials that Tune holds ready, at most
+TRIALS_A_RUN = 1000  # after which Tune is restarted: until its end it keeps some 60 kB of every trial
+MOST_WAITING = 64  # most trials that Tune holds ready
 Share = Callable[[Trial], float]  # of a GPU
 
 
 class Queue(Protocol):
-    """Where trials come from; what it hands out next may hang on what was told to the watcher."""
+    """Source of trials; the next one may depend on the events that the watcher got."""
 
     def next(self) -> Segment | None: ...
     @property
@@ -35,7 +35,7 @@ class Queue(Protocol):
 
 
 class Watcher(Protocol):
-    """Told of everything that happens to trials, in the sweep's own process."""
+    """Receives all events of trials, in the sweep's own process."""
 
     def started(self, trial: Trial) -> None: ...
     def epoch_ended(self, trial: Trial, epoch: Epoch) -> None: ...
@@ -57,37 +57,30 @@ def run(
 ) -> None:
     """Run trials until the queue is over.
 
-    Workers live on from trial to trial: starting one costs more than a small trial does.
+    A worker runs many trials, because starting one takes longer than a small trial.
 
     Args:
         datasets: the data that the trials' settings name.
-        folder: of the study; checkpoints go there, so all machines of a cluster must see it.
+        folder: of the study; checkpoints are written there, so all machines of a cluster must see it.
         cpus: cores of a trial.
-        share: of a GPU that a trial takes; GPUs, where several workers train it together.
+        share: of a GPU that a trial takes; whole GPUs if several workers train it together.
         workers: of a trial.
-        replay: recorded trials to take curves from, in place of training.
+        replay: recorded trials to replay in place of training.
 
     Raises:
-        KeyboardInterrupt: Ctrl-C; the workers are stopped when the cluster is left.
+        KeyboardInterrupt: Ctrl-C; the workers stop when the cluster shuts down.
     """
-    # By itself Tune keeps one trial waiting where trials come from a searcher. A worker that is being started is given
-    # up as soon as another becomes free, so that one worker would serve all trials while the others never come up.
+    # By default Tune keeps one trial of a searcher waiting. It abandons a worker that is starting as soon as another
+    # becomes free, so one worker would run all trials while the others never start.
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(max(2, min(MOST_WAITING, int(_cpus() / cpus))))
     trials: dict[str, Trial] = {}  # Tune's name of a trial → ours
-    if workers > 1 and replay is None:
-        from scaling.sweep.executor.distributed_trial import OWN_SHARE, run_shared_segment
-
-        shared = tune.with_parameters(run_shared_segment, datasets=dict(datasets), folder=folder)
-        body = tune.with_resources(shared, tune.PlacementGroupFactory([OWN_SHARE]))
-    else:
-        known = {} if replay else dict(datasets)
-        body = tune.with_parameters(TrialWorker, datasets=known, folder=folder, replay=replay)
+    body = _trainable(datasets, folder, workers, replay)
     with _scratch(folder) as scratch:
         while not queue.is_over:
             tune.Tuner(
                 body,
                 tune_config=tune.TuneConfig(
-                    search_alg=_Asker(queue, trials, cpus, share, workers),
+                    search_alg=_QueueSearcher(queue, trials, cpus, share, workers),
                     num_samples=-1,
                     reuse_actors=True,
                     trial_dirname_creator=lambda trial: trial.trial_id,
@@ -98,15 +91,26 @@ def run(
                     verbose=0,
                     failure_config=tune.FailureConfig(max_failures=MAX_RESTARTS),
                     checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),  # trials keep their own
-                    callbacks=[_Relay(trials, watcher)],
+                    callbacks=[_WatcherCallback(trials, watcher)],
                 ),
             ).fit()
 
 
+def _trainable(datasets: Mapping[DataConfig, Dataset], folder: Where, workers: int, replay: Replay | None) -> Any:
+    """Return what Tune runs for each trial."""
+    if workers == 1 or replay is not None:
+        known = {} if replay else dict(datasets)
+        return tune.with_parameters(TrialWorker, datasets=known, folder=folder, replay=replay)
+    from scaling.sweep.executor.distributed_trial import OWN_SHARE, run_shared_segment
+
+    shared = tune.with_parameters(run_shared_segment, datasets=dict(datasets), folder=folder)
+    return tune.with_resources(shared, tune.PlacementGroupFactory([OWN_SHARE]))
+
+
 @contextlib.contextmanager
 def _scratch(folder: Where) -> Iterator[str]:
-    """Where Tune keeps what it must, of which nothing is read again: all machines of a cluster must see it."""
-    if isinstance(folder, Place) and len(ray.nodes()) == 1:
+    """Provide a folder for Tune's own files, which are never read again; all machines of a cluster must see it."""
+    if isinstance(folder, RemotePath) and len(ray.nodes()) == 1:
         with tempfile.TemporaryDirectory(prefix="scaling-", ignore_cleanup_errors=True) as local:
             yield local
         return
@@ -119,8 +123,8 @@ def _cpus() -> float:
     return ray.cluster_resources().get("CPU", 1)
 
 
-class _Asker(Searcher):
-    """Lets Tune take its trials from a queue."""
+class _QueueSearcher(Searcher):
+    """Gives Tune its trials from a queue."""
 
     def __init__(self, queue: Queue, trials: dict[str, Trial], cpus: float, share: Share, workers: int = 1) -> None:
         super().__init__()
@@ -129,29 +133,29 @@ class _Asker(Searcher):
         self.cpus = cpus
         self.share = share
         self.workers = workers
-        self.asked = 0  # trials that Tune was given
-        self.taken: dict[str, float] = {}  # GPUs of each running trial whose workers Tune knows nothing of
+        self.given = 0  # trials that Tune has got
+        self.taken: dict[str, float] = {}  # GPUs of each running trial, because Tune does not count Train's workers
 
     def __getstate__(self) -> dict[str, Any]:
-        return {}  # Tune pickles its searcher to restore an experiment from it, which we never do
+        return {}  # Tune pickles its searcher to restore an experiment, which is never done here
 
-    # Tune's own type leaves out FINISHED, which its documentation asks for
+    # Tune's own type leaves out FINISHED, which its documentation requires
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # pyright: ignore[reportIncompatibleMethodOverride]
         if self.workers > 1 and not self._has_room():
             return None
-        if self.asked >= TRIALS_A_RUN:
+        if self.given >= TRIALS_A_RUN:
             return Searcher.FINISHED
         segment = self.queue.next()
         if segment is None:
             return Searcher.FINISHED if self.queue.is_over else None
-        self.asked += 1
+        self.given += 1
         self.trials[trial_id] = segment.trial
         self.taken[trial_id] = self.share(segment.trial)
         taken = {"cpus": self.cpus, "gpus": self.taken[trial_id], "workers": self.workers}
         return {"trial": segment.trial.model_dump_json(), "until": segment.until, **taken}
 
     def _has_room(self) -> bool:
-        """Whether the workers of one more trial fit beside those that run; one trial alone may wait for its room."""
+        """Whether the workers of one more trial fit beside the running ones; a single trial may wait for room."""
         there, running = ray.cluster_resources(), len(self.taken)
         most = max(self.taken.values(), default=0.0)
         fits = (running + 1) * self.cpus <= there.get("CPU", 0) and (running + 1) * most <= there.get("GPU", 0)
@@ -161,7 +165,7 @@ class _Asker(Searcher):
         self.trials.pop(trial_id, None)
         self.taken.pop(trial_id, None)
 
-    def save(self, checkpoint_path: str) -> None: ...  # a study is continued from its records
+    def save(self, checkpoint_path: str) -> None: ...  # a study continues from its records
 
     def restore(self, checkpoint_path: str) -> None: ...
 
@@ -171,15 +175,15 @@ class _Asker(Searcher):
     def save_to_dir(self, checkpoint_dir: str, session_str: str = "default") -> None: ...
 
 
-class _Relay(tune.Callback):
-    """Translates Tune's callbacks into a `Watcher`'s."""
+class _WatcherCallback(tune.Callback):
+    """Translates Tune's callbacks into events for a `Watcher`."""
 
     def __init__(self, trials: Mapping[str, Trial], watcher: Watcher) -> None:
         self.trials = trials
         self.watcher = watcher
 
     def __getstate__(self) -> dict[str, Any]:
-        return {}  # Tune pickles its callbacks to restore an experiment from them, which we never do
+        return {}  # Tune pickles its callbacks to restore an experiment, which is never done here
 
     def on_trial_start(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
         self.watcher.started(self.trials[trial.trial_id])
@@ -200,7 +204,7 @@ class _Relay(tune.Callback):
 
 
 def _reason(trial: TuneTrial) -> str:
-    """Why Tune gave a trial up, from the file that it keeps in the trial's scratch folder."""
+    """Read why Tune gave up a trial from the error file in the trial's scratch folder."""
     if not trial.error_file:
         return "Ray gives no reason"
     text = " ".join(Path(trial.error_file).read_text(encoding="utf-8").split())

@@ -1,7 +1,7 @@
-"""What a worker does with its trials, one after another: run each and say what has come of it.
+"""A worker of Tune: runs one trial after another and reports their epochs and records.
 
-A class for Tune, not a function: between two trials a worker then only starts the next, where Tune's functions wait
-for their thread to end and for one more answer of the driver.
+It is a class, not a function, because a function of Tune waits between two trials for its thread to end and for one
+more answer of the driver.
 """
 
 import time
@@ -18,37 +18,37 @@ from scaling.study.records import Epoch, Record
 from scaling.study.storage import Where
 from scaling.sweep.executor.replay import Replay
 
-WAITING_SHARE = 0.005  # of its time that a worker may wait for the driver, which takes what it says: 10 ms, or 100
-LEAST, MOST = 2.0, 10.0  # seconds of epochs that are said together
+WAITING_SHARE = 0.005  # of its time that a worker may wait for the driver to take a report, which lasts 10 to 100 ms
+LEAST, MOST = 2.0, 10.0  # seconds of epochs in one report
 
 
-class Bundle:
-    """When epochs are said: the longer the driver took to take the last ones, the more come together."""
+class ReportInterval:
+    """Decides when to report epochs: the longer the driver took for the last report, the more epochs share the next."""
 
     def __init__(self) -> None:
         self._seconds = LEAST
-        self._since = 0.0  # when this bundle was begun, as `time.monotonic` has it
-        self._said: float | None = None  # when the last one was
+        self._since = 0.0  # start of this interval in seconds of `time.monotonic`
+        self._reported: float | None = None  # time of the last report
 
     def begin(self) -> None:
-        """The driver asks for more."""
+        """Start an interval; the driver has taken the last report."""
         self._since = time.monotonic()
-        if self._said is not None:
-            self._seconds = min(max((self._since - self._said) / WAITING_SHARE, LEAST), MOST)
-        self._said = None
+        if self._reported is not None:
+            self._seconds = min(max((self._since - self._reported) / WAITING_SHARE, LEAST), MOST)
+        self._reported = None
 
-    def is_full(self) -> bool:
-        """Whether to say now what there is; to be asked after each epoch, and then to be followed."""
+    def is_over(self) -> bool:
+        """Whether to report now; call it after each epoch, and report if it is true."""
         if (now := time.monotonic()) - self._since < self._seconds:
             return False
-        self._said = now
+        self._reported = now
         return True
 
 
 class TrialWorker(tune.Trainable):
-    """Lives on from trial to trial.
+    """Runs one trial after another.
 
-    `config` of each: `trial` as JSON; `until`, the epoch after which it rests (None: it runs to its end); its `cpus`
+    `config` of each: `trial` as JSON; `until`, the epoch after which it rests (None runs it to its end); its `cpus`
     and `gpus`.
     """
 
@@ -56,16 +56,16 @@ class TrialWorker(tune.Trainable):
     def default_resource_request(cls, config: dict[str, Any]) -> tune.PlacementGroupFactory:
         return tune.PlacementGroupFactory([{"CPU": config["cpus"], "GPU": config["gpus"]}])
 
-    def setup(  # pyright: ignore[reportIncompatibleMethodOverride]  # as `tune.with_parameters` wants it
+    def setup(  # pyright: ignore[reportIncompatibleMethodOverride]  # as `tune.with_parameters` requires
         self, config: dict[str, Any], *, datasets: dict[DataConfig, Dataset], folder: Where, replay: Replay | None
     ) -> None:
-        """Take what all trials share.
+        """Store what all trials share, and start the first one.
 
         Args:
-            replay: recorded trials to take curves from, in place of training.
+            replay: recorded trials to replay in place of training.
         """
         self.datasets, self.folder, self.replay = datasets, folder, replay
-        self.bundle = Bundle()
+        self.interval = ReportInterval()
         self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -77,20 +77,20 @@ class TrialWorker(tune.Trainable):
         return True
 
     def step(self) -> dict[str, Any]:
-        """The epochs that ended since the last step, and the record where the trial has ended."""
+        """Return the epochs that ended since the last step, and the record if the trial has ended."""
         epochs: list[str] = []
-        self.bundle.begin()
+        self.interval.begin()
         for event in self.events:
             if isinstance(event, Record):
                 return {"epochs": epochs, "record": event.model_dump_json(by_alias=True), "done": True}
             epochs.append(event.model_dump_json())
-            if self.bundle.is_full():
+            if self.interval.is_over():
                 return {"epochs": epochs}
         return {"epochs": epochs, "rested": self.until, "done": True}
 
 
 def train(trial: Trial, data: Dataset, folder: Where, until: int | None) -> Iterator[Epoch | Record]:
-    """Run the trial with what Ray has given it."""
+    """Run the trial on the device and cores that Ray has assigned."""
     from scaling.trial import run_trial
 
     device = torch.device("cuda" if torch.cuda.is_available() and ray.get_gpu_ids() else "cpu")

@@ -1,15 +1,16 @@
-"""Budget: what a study has spent, and whether that is all it may."""
+"""The budget of a study: what it has spent, and whether a trial may still start."""
 
 import time
 from collections.abc import Iterable
 
 from scaling.space.search_settings import Budget
-from scaling.study.config import Resources
+from scaling.study.config import Resources, Trial
 from scaling.study.records import Record
+from scaling.sweep.search.outcomes import Outcomes
 
 
-class Purse:
-    """Watches a budget from now on.
+class BudgetGuard:
+    """Decides whether trials may start, from what the study has spent. Its clock starts now.
 
     Args:
         resources: of a trial; its share of devices turns hours of trials into device-hours.
@@ -18,34 +19,47 @@ class Purse:
     def __init__(self, budget: Budget, resources: Resources) -> None:
         self.budget = budget
         self.resources = resources
-        self.since = time.monotonic()
+        self.spent: str | None = None  # which part of the budget is spent, in words
+        self.is_frozen = False  # even trials that have started may not continue
+        self._since = time.monotonic()
+        self._started: set[str] = set()  # keys
 
-    def spent(self, records: Iterable[Record], started: int | None, seconds: float = 0.0) -> str | None:
-        """Say which part of the budget is spent; None while there is something left of all.
+    def starts(self, trial: Trial) -> None:
+        """Count a trial that starts, or that an earlier command has run."""
+        self._started.add(trial.key)
 
-        Args:
-            records: of the study, of earlier commands too.
-            started: trials of the study that were started so far; None where none is to be, but some are to go on.
-            seconds: that trials took which have no record yet.
-        """
-        budget = self.budget
-        if budget.trials is not None and started is not None and started >= budget.trials:
-            return f"its budget of {budget.trials} trials"
-        hours = (time.monotonic() - self.since) / 3600
-        if budget.hours is not None and hours >= budget.hours:
-            return f"its budget of {budget.hours:g} hours"
-        if budget.device_hours is None:
+    def allows(self, trial: Trial, outcomes: Outcomes) -> bool:
+        """Whether the budget lets a trial start or continue; sets `spent` if it does not."""
+        is_new = trial.key not in self._started
+        if self.is_frozen or (self.spent and is_new):
+            return False
+        time_spent = self._time_spent(outcomes)
+        spent = (self._trials_spent() if is_new else None) or time_spent
+        if spent is None:
+            return True
+        self.spent = spent
+        self.is_frozen = time_spent is not None
+        return False
+
+    def _trials_spent(self) -> str | None:
+        most = self.budget.trials
+        return f"its budget of {most} trials" if most is not None and len(self._started) >= most else None
+
+    def _time_spent(self, outcomes: Outcomes) -> str | None:
+        hours, most = self.budget.hours, self.budget.device_hours
+        if hours is not None and (time.monotonic() - self._since) / 3600 >= hours:
+            return f"its budget of {hours:g} hours"
+        if most is None:
             return None
-        if device_hours(records, self.resources, seconds) >= budget.device_hours:
-            return f"its budget of {budget.device_hours:g} device-hours"
-        return None
+        used = device_hours(outcomes.records(), self.resources, outcomes.unrecorded_seconds)
+        return f"its budget of {most:g} device-hours" if used >= most else None
 
 
 def device_hours(records: Iterable[Record], resources: Resources, seconds: float = 0.0) -> float:
-    """Hours that trials held devices: GPUs where they had them, else cores.
+    """Hours for which trials held devices: GPUs if they had them, else cores.
 
     Args:
-        seconds: of further trials. They, and records that do not name their device, are taken to be on that of others.
+        seconds: of further trials. These, and records that do not name their device, count as on that of the others.
     """
     held = [("", seconds)]
     held += [(str(record.environment.get("device") or "").lower(), record.wall_seconds or 0.0) for record in records]

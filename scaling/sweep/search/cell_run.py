@@ -1,19 +1,20 @@
-"""Course: the trials of one cell in their order, with the decisions on the way.
+"""The run of one cell: its trials in their order, and the decisions on the way.
 
-Without early stopping or a bracket of learning rates, all trials of a cell can run at once. Otherwise the first seed
-goes ahead: it settles whether the cell goes on, and which rate the other seeds take.
+Without early stopping and a learning-rate grid, all trials of a cell can run at once. Otherwise the first seed goes
+ahead: it settles whether the cell continues and which learning rate the other seeds use.
 """
 
-from collections.abc import Container, Generator, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 from scaling.space.design import Design
 from scaling.study.config import Trial, cell_label
 from scaling.study.learning_rates import chosen_rates
-from scaling.sweep.search.designs.proposals import Wanted
-from scaling.sweep.search.outcomes import Outcome, given_up
-from scaling.sweep.search.stopping.rules import Decision, RungResult, rung_epochs
+from scaling.sweep.search.decisions import CONTINUE, Action, Decision, RungResult, rung_epochs
+from scaling.sweep.search.outcomes import Outcome, stop_reason
+from scaling.sweep.search.proposals import Wanted
 
 
 @dataclass(frozen=True)
@@ -21,91 +22,176 @@ class Segment:
     """A trial, or its part up to an epoch."""
 
     trial: Trial
-    until: int | None = None  # epoch after which it rests, its state in its checkpoint; None: to its end
+    until: int | None = None  # epoch after which it rests, its state in its checkpoint; None: it runs to its end
 
 
 @dataclass(frozen=True)
 class Stopped:
-    """The end of a course before its time."""
+    """The early end of a cell run."""
 
     reason: str
     trials: Sequence[Trial]
 
 
-CellRun = Generator[list[Segment] | RungResult, Mapping[str, Outcome] | Decision, Stopped | None]
+class Phase(Enum):
+    """Where a cell run is."""
+
+    RUNGS = "rungs"  # the first seed trains from rung to rung
+    FIRST_SEED = "first seed"  # the first seed trains to its end
+    REPETITIONS = "repetitions"  # the other seeds, or all seeds if nothing is decided on the way
+    OVER = "over"
 
 
-def cell_run(
-    design: Design, study: str, wanted: Wanted, macs: Mapping[str, int], known: Container[str] = frozenset()
-) -> CellRun:
-    """Run one cell: yield legs and be sent the outcomes by key; yield where it stands and be sent the decision.
+class CellRun:
+    """Steps through the run of one cell.
+
+    At each step either `segments` are to be run, after which `ran` is called; or `rung_result` awaits a decision,
+    after which `decided` is called; or the run `is_over`, with `stopped` if it ended early.
 
     Args:
+        macs: multiply-accumulates of an image's forward pass, by arm.
         known: keys of trials that have run.
+        number: of the cell in its study.
+        batch: number of the batch in which the cell was proposed.
     """
-    space, cell = design.space, wanted.cell
-    stop = space.search.stop
-    others = [design.trial(study, cell, arm, seed) for seed in range(1, wanted.seeds) for arm in space.arm_values]
-    first = [trial for arm in space.arm_values for trial in learning_rate_grid(design, study, wanted, arm)]
-    if stop is None and space.tune is None:
-        yield [Segment(trial) for trial in [*first, *others]]
-        return None
-    has_gone_on = any(trial.key in known for trial in others)
-    outcomes: Mapping[str, Outcome] | Decision = {}
-    for rung, epoch in enumerate(rung_epochs(stop, min(trial.config.recipe.epochs for trial in first)) if stop else []):
-        outcomes = yield [Segment(trial, epoch) for trial in first]
-        assert not isinstance(outcomes, str)  # legs bring outcomes
-        accuracy = accuracy_at(epoch, first, outcomes)
-        if set(accuracy) != set(map(str, space.arm_values)):
-            break  # an arm failed or diverged: nothing to judge the cell by, and it is nearly over
-        before = decided_at(epoch, outcomes) or ("go on" if has_gone_on else None)
-        decision = yield RungResult(cell_label(cell), rung, epoch, accuracy, macs, before)
-        assert isinstance(decision, str)
-        if decision != "go on":
-            return Stopped(decision, first)
-    if reason := given_up(outcomes):
-        return Stopped(reason, first)
-    outcomes = yield [Segment(trial) for trial in first]
-    assert not isinstance(outcomes, str)
-    if reason := given_up(outcomes):
-        return Stopped(reason, first)
-    if space.tune is not None:
-        rates = chosen_rates(outcome.record for outcome in outcomes.values() if outcome.record)
-        with_rate = [arm for arm in space.arm_values if (cell_label(cell), str(arm)) in rates]
+
+    def __init__(
+        self,
+        design: Design,
+        study: str,
+        wanted: Wanted,
+        macs: Mapping[str, int],
+        known: Container[str] = frozenset(),
+        *,
+        number: int = 0,
+        batch: int = 0,
+    ) -> None:
+        self.number = number
+        self.batch = batch
+        self.macs = macs
+        self.segments: list[Segment] = []
+        self.rung_result: RungResult | None = None
+        self.stopped: Stopped | None = None
+        self._design = design
+        self._study = study
+        self._wanted = wanted
+        space = design.space
         others = [
-            design.trial(study, cell, arm, seed, rate=rates[cell_label(cell), str(arm)])
-            for seed in range(1, wanted.seeds)
-            for arm in comparable(with_rate, space.arm_values)
+            design.trial(study, wanted.cell, arm, seed) for seed in range(1, wanted.seeds) for arm in space.arm_values
         ]
-    if others:
-        yield [Segment(trial) for trial in others]
-    return None
+        self._first = [t for arm in space.arm_values for t in learning_rate_grid(design, study, wanted, arm)]
+        self._others = others
+        self._has_continued = any(trial.key in known for trial in others)  # in an earlier command
+        self._outcomes: Mapping[str, Outcome] = {}
+        stop = space.search.stop
+        if stop is None and space.tune is None:
+            self._run(Phase.REPETITIONS, [Segment(trial) for trial in [*self._first, *others]])
+            return
+        epochs = min(trial.config.recipe.epochs for trial in self._first)
+        self._rungs = list(enumerate(rung_epochs(stop, epochs))) if stop else []
+        self._start_next_rung()
+
+    @property
+    def is_over(self) -> bool:
+        return self._phase is Phase.OVER
+
+    def ran(self, outcomes: Mapping[str, Outcome]) -> None:
+        """Move on after the current segments; `outcomes` are those of their trials, by key."""
+        self._outcomes = outcomes
+        if self._phase is Phase.RUNGS:
+            self._reach_rung()
+        elif self._phase is Phase.FIRST_SEED:
+            self._start_repetitions()
+        else:
+            self._end()
+
+    def decided(self, decision: Decision) -> None:
+        """Move on after a decision about the current rung result."""
+        self.rung_result = None
+        if decision.action is Action.STOP:
+            self._end(decision.reason)
+            return
+        self._rungs.pop(0)
+        self._start_next_rung()
+
+    def _start_next_rung(self) -> None:
+        if not self._rungs:
+            self._finish_first_seed()
+            return
+        _, epoch = self._rungs[0]
+        self._run(Phase.RUNGS, [Segment(trial, epoch) for trial in self._first])
+
+    def _reach_rung(self) -> None:
+        rung, epoch = self._rungs[0]
+        accuracy = accuracy_at(epoch, self._first, self._outcomes)
+        if set(accuracy) != set(map(str, self._design.space.arm_values)):
+            self._finish_first_seed()  # an arm failed or diverged, so that the cell cannot be judged
+            return
+        earlier = decided_at(epoch, self._outcomes) or (CONTINUE if self._has_continued else None)
+        self.segments = []
+        self.rung_result = RungResult(cell_label(self._wanted.cell), rung, epoch, accuracy, self.macs, earlier)
+
+    def _finish_first_seed(self) -> None:
+        if reason := stop_reason(self._outcomes):
+            self._end(reason)
+        else:
+            self._run(Phase.FIRST_SEED, [Segment(trial) for trial in self._first])
+
+    def _start_repetitions(self) -> None:
+        if reason := stop_reason(self._outcomes):
+            self._end(reason)
+            return
+        if self._design.space.tune is not None:
+            self._others = self._at_chosen_rates()
+        if self._others:
+            self._run(Phase.REPETITIONS, [Segment(trial) for trial in self._others])
+        else:
+            self._end()
+
+    def _at_chosen_rates(self) -> list[Trial]:
+        """Trials of the other seeds, each arm at its best learning rate."""
+        cell, arms = self._wanted.cell, self._design.space.arm_values
+        rates = chosen_rates(outcome.record for outcome in self._outcomes.values() if outcome.record)
+        with_rate = [arm for arm in arms if (cell_label(cell), str(arm)) in rates]
+        return [
+            self._design.trial(self._study, cell, arm, seed, rate=rates[cell_label(cell), str(arm)])
+            for seed in range(1, self._wanted.seeds)
+            for arm in comparable(with_rate, arms)
+        ]
+
+    def _run(self, phase: Phase, segments: list[Segment]) -> None:
+        self._phase = phase
+        self.segments = segments
+
+    def _end(self, reason: str | None = None) -> None:
+        self._run(Phase.OVER, [])
+        self.stopped = Stopped(reason, self._first) if reason is not None else None
 
 
 def comparable(arms: Sequence[Any], all_arms: Sequence[Any]) -> Sequence[Any]:
-    """Of the arms that have a learning rate, those whose other seeds can be compared.
+    """Select the arms whose other seeds can be compared, among those that have a learning rate.
 
-    Where every rate failed there is nothing to repeat; without the baseline, or alone, an arm has nothing to be
+    An arm of which all rates failed has nothing to repeat. Without the baseline, or alone, an arm has nothing to be
     compared with, and its seeds would be spent on half pairs.
     """
     return arms if len(all_arms) == 1 or (len(arms) > 1 and arms[0] == all_arms[0]) else []
 
 
 def decided_at(epoch: int, outcomes: Mapping[str, Outcome]) -> Decision | None:
-    """What an earlier command decided on a cell at a rung, as its records tell.
+    """Find what an earlier command decided about a cell at a rung, from its records.
 
-    Decisions hold: another order of things neither revives a cell nor gives up half of one.
+    Decisions stand: another order of events neither revives a cell nor stops half of one.
     """
-    if (reason := given_up(outcomes)) is not None:
+    if (reason := stop_reason(outcomes)) is not None:
         ends = [len(one.record.curve) for one in outcomes.values() if one.record and one.record.status == "stopped"]
-        return "go on" if max(ends) > epoch else reason
-    beyond = {"finished": 0, "diverged": epoch}  # a trial rests at a rung: what diverged later, had gone on
+        return CONTINUE if max(ends) > epoch else Decision.stop(reason)
+    beyond = {"finished": 0, "diverged": epoch}  # trials rest at a rung: one that diverged later had continued
     ended = [one.record for one in outcomes.values() if one.record and one.record.status in beyond]
-    return "go on" if any(len(one.curve) >= beyond[one.status] for one in ended) else None
+    return CONTINUE if any(len(one.curve) >= beyond[one.status] for one in ended) else None
 
 
 def learning_rate_grid(design: Design, study: str, wanted: Wanted, arm: object) -> list[Trial]:
-    """Trials of an arm with the first seed: one, or one for each learning rate that is tried."""
+    """Trials of an arm with the first seed: one, or one for each learning rate of the grid."""
     tune = design.space.tune
     if tune is None:
         return [design.trial(study, wanted.cell, arm, 0)]
@@ -114,7 +200,7 @@ def learning_rate_grid(design: Design, study: str, wanted: Wanted, arm: object) 
 
 
 def accuracy_at(epoch: int, trials: Sequence[Trial], outcomes: Mapping[str, Outcome]) -> dict[str, float]:
-    """Validation accuracy of each arm after `epoch` epochs; of several learning rates the best one's."""
+    """Validation accuracy of each arm after `epoch` epochs, at its best learning rate."""
     found: dict[str, float] = {}
     for trial in trials:
         curve = outcomes[trial.key].curve

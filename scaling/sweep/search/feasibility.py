@@ -1,4 +1,4 @@
-"""Admission: which proposed cells a study can run, and with which settings of each arm."""
+"""Feasibility: which proposed cells a study can run, and with which settings of each arm."""
 
 from collections.abc import Sequence
 
@@ -11,9 +11,9 @@ from scaling.study.errors import SpaceError
 
 
 class Feasibility:
-    """Matches the arms of proposed cells, prices them and holds them to the limits.
+    """Matches the arms of proposed cells, computes their costs and applies the limits.
 
-    It grows with the cells that it is asked about: `design` and `cost_table` know them all.
+    `design` and `cost_table` grow with the cells that were asked about.
     """
 
     def __init__(self, space: Space, datasets: dict[DataConfig, Dataset]) -> None:
@@ -21,12 +21,12 @@ class Feasibility:
         self.cost_table = CostTable([], datasets, space.resources)
 
     def macs(self, cell: Cell) -> dict[str, int]:
-        """Multiply-accumulates of an image's forward pass, by arm, of a cell that was priced."""
+        """Multiply-accumulates of an image's forward pass by arm, for a cell whose costs are computed."""
         design = self.design
         return {str(arm): self.cost_table.of(design.config(cell, arm, 0)).macs for arm in design.space.arm_values}
 
-    def price(self, points: Sequence[Cell]) -> None:
-        """Learn what cells cost, all in one go, which is much faster than one by one.
+    def compute_costs(self, points: Sequence[Cell]) -> None:
+        """Compute the costs of cells, all at once, which is much faster than one by one.
 
         Raises:
             CostError: arms that cannot be made to cost the same.
@@ -36,28 +36,28 @@ class Feasibility:
         self.cost_table.add(self.design.configs(points))
 
     def admit(self, points: Sequence[Cell]) -> list[Cell]:
-        """Cells that keep to the limits in all of their arms.
+        """Select the cells all of whose arms are within the limits.
 
         Raises:
-            SpaceError: none does; names the limit and what the cheapest cell costs.
+            SpaceError: there is none; names the limit and the cost of the cheapest cell.
         """
         if not points:
             raise SpaceError("the space has no cells")
-        self.price(points)
+        self.compute_costs(points)
         return self.design.within_limits(points, self.cost_table.limited)
 
     def feasible(self, points: Sequence[Cell]) -> list[Cell]:
-        """Likewise, but none is an answer too."""
-        self.price(points)
+        """Select the cells all of whose arms are within the limits; there may be none."""
+        self.compute_costs(points)
         return [cell for cell in points if all(value <= 0 for value in self._excess(cell).values())]
 
     def excess(self, cell: Cell) -> dict[str, float]:
-        """By how much of each limit a cell exceeds it, in its dearest arm; not above 0 where it keeps to it."""
-        self.price([cell])
+        """By how much the most expensive arm of a cell exceeds each limit; at most 0 within the limit."""
+        self.compute_costs([cell])
         return self._excess(cell)
 
     def _excess(self, cell: Cell) -> dict[str, float]:
-        bounds = {name: bound for name, bound in self.design.space.limits if bound is not None}
+        bounds = self.design.space.bounds
         configs = self.design.configs([cell])
         return {
             name: max(self.cost_table.limited(config, name) for config in configs) / bound - 1

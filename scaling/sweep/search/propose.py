@@ -1,15 +1,13 @@
-"""All designs and stopping rules, found by their names: importing this module registers them."""
+"""The proposals of a space: those of its design, then more of them if it runs until the verdict is decided."""
 
 from scaling.space.schema import Space
-from scaling.sweep.search.designs import searched as searched
-from scaling.sweep.search.designs.proposals import DESIGNS, Proposals
+from scaling.space.search_settings import DESIGNS
 from scaling.sweep.search.feasibility import Feasibility
-from scaling.sweep.search.stopping import dominance as dominance
-from scaling.sweep.search.stopping.rules import RULES as RULES
+from scaling.sweep.search.proposals import Proposals
 from scaling.sweep.search.until import until_decided
 
 
 def propose(space: Space, feasibility: Feasibility) -> Proposals:
-    """What the space's design proposes; then, where it is asked for, more until the verdict is decided."""
-    proposals = DESIGNS[space.search.design](space, feasibility)
+    """Start the space's design; with `search.until`, continue until the verdict is decided."""
+    proposals = DESIGNS[space.search.design].function(space, feasibility)
     return proposals if space.search.until is None else until_decided(space, feasibility, proposals)

@@ -1,6 +1,6 @@
 """Rehearsal: what a stopping rule would have done to a study that ran to its end. `python -m scaling.rehearse --help`.
 
-The study is played again through the same agenda, with recorded curves in place of training. A stop is wrong if the
+The study runs again through the same trial queue, with recorded curves in place of training. A stop is wrong if the
 cell, run to its end, would have been on the front of one of its arms.
 """
 
@@ -14,8 +14,10 @@ from scaling.study.config import cell_label
 from scaling.study.errors import RecordError
 from scaling.study.learning_rates import without_rejected
 from scaling.study.records import Record, Study
-from scaling.sweep.search.designs.proposals import Proposals, Wanted
+from scaling.sweep.search.proposals import Proposals, Wanted
 from scaling.sweep.search.trial_queue import TrialQueue
+
+FirstSeed = Mapping[tuple[str, str], Record]  # (cell label, arm) → finished record of the first seed
 
 
 @dataclass(frozen=True)
@@ -25,8 +27,8 @@ class Rehearsal:
     rule: str
     cells: int
     stopped: int
-    wrong: int  # of the stopped cells, those that belong to a front
-    epochs: int  # that the cells took with the first seed
+    wrong: int  # stopped cells that belong to a front
+    epochs: int  # of all cells with the first seed
     saved: int  # of these epochs, those that the rule would have saved
 
     def __str__(self) -> str:
@@ -40,10 +42,10 @@ class Rehearsal:
 
 
 def rehearse(study: Study, records: Sequence[Record], stop: Stop) -> Rehearsal:
-    """Play the finished cells of a study under a stopping rule.
+    """Run the finished cells of a study under a stopping rule.
 
     Raises:
-        RecordError: too few cells have finished in all their arms, or the study is not of this harness.
+        RecordError: fewer than two cells have finished in all arms, or the study was not made by this harness.
     """
     first = {
         (cell_label(r.cell), r.arm): r
@@ -56,20 +58,27 @@ def rehearse(study: Study, records: Sequence[Record], stop: Stop) -> Rehearsal:
     whole = {label: cell for label, cell in cells.items() if all((label, arm) in first for arm in arms)}
     if len(whole) < 2:
         raise RecordError(f"{study.name} has {len(whole)} cells that finished in all arms; a rehearsal needs two")
-    feasibility = Recorded(Design(space), first)
 
     def proposals() -> Proposals:
         yield [Wanted(cell, 1) for cell in whole.values()]
 
-    queue = TrialQueue(study.name, feasibility, proposals(), {})
+    queue = TrialQueue(study.name, RecordedCells(Design(space), first), proposals(), {})
+    stopped, ran = _play(queue, first)
+    front = {label for arm in arms for label in front_of(arm, whole, first)}
+    epochs = sum(len(first[label, arm].curve) for label in whole for arm in arms)
+    return Rehearsal(stop.rule, len(whole), len(stopped), len(stopped & front), epochs, epochs - ran)
+
+
+def _play(queue: TrialQueue, first: FirstSeed) -> tuple[set[str], int]:
+    """Run a queue on recorded curves; return the stopped cells and the number of epochs that ran."""
     ran = 0
     stopped: set[str] = set()
-    told: dict[str, int] = {}
+    reached: dict[str, int] = {}  # key → epochs
     while (segment := queue.next()) is not None:
         record = first[cell_label(segment.trial.cell), segment.trial.arm]
         until = segment.until or len(record.curve)
-        ran += until - told.get(segment.trial.key, 0)
-        told[segment.trial.key] = until
+        ran += until - reached.get(segment.trial.key, 0)
+        reached[segment.trial.key] = until
         for epoch in record.curve[:until]:
             queue.epoch_ended(segment.trial, epoch)
         if segment.until is None:
@@ -78,13 +87,11 @@ def rehearse(study: Study, records: Sequence[Record], stop: Stop) -> Rehearsal:
             queue.rested(segment.trial)
         queue.move()
         stopped |= {cell_label(trial.cell) for trial, _ in queue.take_stopped()}
-    front = {label for arm in arms for label in front_of(arm, whole, first)}
-    epochs = sum(len(first[label, arm].curve) for label in whole for arm in arms)
-    return Rehearsal(stop.rule, len(whole), len(stopped), len(stopped & front), epochs, epochs - ran)
+    return stopped, ran
 
 
-def front_of(arm: str, cells: Mapping[str, object], first: Mapping[tuple[str, str], Record]) -> set[str]:
-    """Cells of an arm that no other beats in validation accuracy at no more multiply-accumulates."""
+def front_of(arm: str, cells: Mapping[str, object], first: FirstSeed) -> set[str]:
+    """Cells of an arm that no other cell beats in validation accuracy at no more multiply-accumulates."""
     found: set[str] = set()
     best = float("-inf")
     ends = [
@@ -100,20 +107,22 @@ def front_of(arm: str, cells: Mapping[str, object], first: Mapping[tuple[str, st
 
 
 def space_of(study: Study, stop: Stop) -> Space:
-    """The study's space, with the rule in place of its own and no bracket of learning rates."""
+    """The study's space with this stopping rule and without a learning-rate grid."""
     try:
         space = Space.model_validate(study.space)
     except ValueError:
-        raise RecordError(f"{study.name} does not hold the space that it was made from; nothing to rehearse") from None
+        raise RecordError(
+            f"{study.name} does not contain the space that it was made from; cannot rehearse it"
+        ) from None
     return space.model_copy(update={"search": Search(stop=stop), "tune": None, "match": None})
 
 
 @dataclass(frozen=True)
-class Recorded:
-    """Knows what the cells cost that were run."""
+class RecordedCells:
+    """Knows the recorded costs of cells."""
 
     design: Design
-    first: Mapping[tuple[str, str], Record]
+    first: FirstSeed
 
     def macs(self, cell: Cell) -> dict[str, int]:
         records = {str(arm): self.first[cell_label(cell), str(arm)] for arm in self.design.space.arm_values}

@@ -1,23 +1,23 @@
-"""MLflow: one experiment a study, one run a trial, wherever MLFLOW_TRACKING_URI says."""
+"""MLflow: one experiment per study, one run per trial, at MLFLOW_TRACKING_URI."""
 
 import importlib
 from typing import Any
 
 from scaling.study.config import Trial
 from scaling.study.records import Epoch, Record
-from scaling.sweep.trackers.registry import StudyInfo, curve_of, final_scores, settings_of, tracker
+from scaling.sweep.tracking import StudyInfo, curve_of, final_scores, settings_of, tracker
 
 STATES = {"finished": "FINISHED", "stopped": "KILLED", "failed": "FAILED", "diverged": "FAILED"}
 
 
 @tracker("mlflow", needs=("mlflow", "mlflow-skinny"))
 class MLflow:
-    """Tells MLflow of every trial."""
+    """Logs every trial to MLflow."""
 
-    def __init__(self, told: StudyInfo) -> None:
+    def __init__(self, study: StudyInfo) -> None:
         self.client: Any = importlib.import_module("mlflow").MlflowClient()
-        found = self.client.get_experiment_by_name(told.name)
-        self.experiment = found.experiment_id if found else self.client.create_experiment(told.name)
+        found = self.client.get_experiment_by_name(study.name)
+        self.experiment = found.experiment_id if found else self.client.create_experiment(study.name)
         self.runs: dict[str, str] = {}  # key → MLflow's id of the run
 
     def started(self, trial: Trial) -> None:

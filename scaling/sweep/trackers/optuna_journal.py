@@ -1,7 +1,7 @@
 """Optuna's journal: `optuna-dashboard results/STUDY/optuna.journal` shows the study while it runs.
 
-Each trial of the study is one of Optuna's, with its learning curve as intermediate values; finished ones are COMPLETE,
-stopped ones PRUNED, failed and diverged ones FAIL. No sampler reads it.
+Each trial of the study becomes an Optuna trial with its learning curve as intermediate values. Finished trials are
+COMPLETE, stopped ones PRUNED, failed and diverged ones FAIL. No sampler reads the journal.
 """
 
 import json
@@ -19,7 +19,7 @@ from optuna.trial import TrialState, create_trial
 from scaling.space.schema import Range, Space
 from scaling.study.config import Trial, TrialConfig
 from scaling.study.records import Epoch, Record
-from scaling.sweep.trackers.registry import StudyInfo, settings_of, tracker
+from scaling.sweep.tracking import StudyInfo, settings_of, tracker
 
 FILE = "optuna.journal"
 MOST_SEEDS = 2**31 - 1
@@ -31,37 +31,36 @@ STATES = {
 }
 
 
-@tracker("optuna")
+@tracker("optuna", writes_files=True, usual=True)
 class OptunaJournal:
     """Mirrors a study into `optuna.journal` in its folder."""
 
-    def __init__(self, told: StudyInfo) -> None:
+    def __init__(self, info: StudyInfo) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self.distributions = distributions(told.space, [{**r.cell, "arm": r.arm} for r in told.settled.values()])
-        path = (
-            Path(str(told.folder)) / FILE
-        ).resolve()  # Optuna's lock is a link, which would not follow a relative one
+        self.distributions = distributions(info.space, [{**r.cell, "arm": r.arm} for r in info.settled.values()])
+        # absolute: Optuna's lock is a symbolic link, which would not follow a relative path
+        path = (Path(str(info.folder)) / FILE).resolve()
         layout = json.dumps({name: repr(d) for name, d in self.distributions.items()}, sort_keys=True)
         mend(path)
-        study = opened(path, told.name)
+        study = opened(path, info.name)
         if study is None or study.user_attrs.get("layout", layout) != layout:
-            path.unlink()  # damaged, or axes or arms have grown, which a journal cannot: the records hold all of it
-            study = created(path, told.name)
+            path.unlink()  # damaged, or its axes or arms differ, which a journal cannot: the records hold everything
+            study = created(path, info.name)
         self.study = study
         self.study.set_user_attr("layout", layout)
         self.running: dict[str, optuna.Trial] = {}
-        self.reported: dict[str, int] = {}  # key → last epoch that was told
+        self.reported: dict[str, int] = {}  # key → last epoch that was reported
         self._end_abandoned()
         states = {trial.user_attrs.get("key"): trial.state for trial in self.study.get_trials(deepcopy=False)}
-        for key, record in told.settled.items():
+        for key, record in info.settled.items():
             known = states.get(key)
             if known is None or (known == TrialState.FAIL and STATES[record.status] != TrialState.FAIL):
                 self._add(record)
 
     def _end_abandoned(self) -> None:
-        """Trials that a killed sweep was running, or was about to start, have failed."""
+        """Mark the trials that a killed sweep was running, or was about to start, as failed."""
         while self.study.get_trials(deepcopy=False, states=[TrialState.WAITING]):
-            self.study.ask()  # a waiting trial cannot be told anything: it has to start first
+            self.study.ask()  # a waiting trial must start before it can be reported
         for trial in self.study.get_trials(deepcopy=False, states=[TrialState.RUNNING]):
             self.study.tell(trial.number, state=TrialState.FAIL)
 
@@ -90,13 +89,13 @@ class OptunaJournal:
         self.study.tell(ours, *([record.scores.val_accuracy] if record.scores else []), state=STATES[record.status])
 
     def close(self) -> None:
-        """Nothing runs any more: what had begun, or rests at a rung, has not come to its end in this sweep."""
+        """Mark the trials that have started and not ended, which includes those that rest at a rung."""
         for ours in self.running.values():
             ours.set_user_attr("status", "interrupted")
         self._end_abandoned()
 
     def _add(self, record: Record) -> None:
-        """Add a trial that ran when nobody looked."""
+        """Add a trial that ran without this tracker."""
         config = TrialConfig.model_validate(record.config)
         trial = Trial(
             study=record.study,
@@ -119,9 +118,9 @@ class OptunaJournal:
 
 
 def mend(path: Path) -> None:
-    """Take away what a writer that was killed in the middle of a write left: its lock, and half a line.
+    """Remove what a writer that was killed while writing left behind: its lock and half a line.
 
-    The sweep that calls this holds the study's lease, so no other writer lives.
+    The calling sweep holds the study's lease, so no other writer is alive.
     """
     Path(f"{path}.lock").unlink(missing_ok=True)
     if not path.exists():
@@ -132,17 +131,17 @@ def mend(path: Path) -> None:
 
 
 def opened(path: Path, name: str) -> optuna.Study | None:
-    """The study in a journal, new where there is none; None where the journal cannot be read."""
+    """Load or create the study in a journal; None if the journal cannot be read."""
     try:
         return created(path, name)
     except OSError:
         raise
-    except Exception:  # a line that is no JSON, no entry, or refers to one that is gone: Optuna names no error for it
+    except Exception:  # Optuna has no error class for a line that is no JSON, no entry, or refers to a missing one
         return None
 
 
 def created(path: Path, name: str) -> optuna.Study:
-    """The study in a journal, new where there is none."""
+    """Load or create the study in a journal."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         storage = JournalStorage(JournalFileBackend(str(path)))
@@ -150,7 +149,7 @@ def created(path: Path, name: str) -> optuna.Study:
 
 
 def attributes(record: Record) -> dict[str, Any]:
-    """What a person wants to see beside the score."""
+    """What is worth seeing beside the score."""
     found: dict[str, Any] = {"status": record.status}
     if record.reason:
         found["reason"] = record.reason
@@ -162,10 +161,10 @@ def attributes(record: Record) -> dict[str, Any]:
 
 
 def distributions(space: Space, seen: Sequence[Mapping[str, Any]]) -> dict[str, BaseDistribution]:
-    """Optuna's distribution of every setting that tells trials apart.
+    """Optuna's distribution of every setting that distinguishes trials.
 
     Args:
-        seen: axes and arm of trials that have run, which a smaller space may leave out.
+        seen: axes and arms of trials that have run, which a smaller space may no longer have.
     """
 
     def values_of(name: str, now: Sequence[Any]) -> list[Any]:
@@ -183,16 +182,16 @@ def distributions(space: Space, seen: Sequence[Mapping[str, Any]]) -> dict[str, 
 
 
 def distribution(values: Sequence[Any]) -> BaseDistribution:
-    """Numbers as a range, so that plots have an axis for them; words as categories."""
+    """A range for numbers, so that plots have an axis for them; categories for words."""
     if all(isinstance(v, int) and not isinstance(v, bool) for v in values):
         return IntDistribution(int(min(values)), int(max(values)))
     if all(isinstance(v, int | float) and not isinstance(v, bool) for v in values):
         return FloatDistribution(float(min(values)), float(max(values)))
-    return CategoricalDistribution([str(v) for v in values])
+    return CategoricalDistribution(list(dict.fromkeys(str(v) for v in values)))
 
 
 def as_params(settings: dict[str, Any], known: dict[str, BaseDistribution]) -> dict[str, Any]:
-    """Settings as the distributions have them: words where those are categories."""
+    """Convert settings to what the distributions hold: strings for categories."""
     return {
         name: str(settings[name]) if isinstance(distribution, CategoricalDistribution) else settings[name]
         for name, distribution in known.items()

@@ -6,17 +6,17 @@ from tensorboardX import SummaryWriter
 
 from scaling.study.config import Trial
 from scaling.study.records import Epoch, Record
-from scaling.sweep.trackers.registry import StudyInfo, curve_of, final_scores, tracker
+from scaling.sweep.tracking import StudyInfo, curve_of, final_scores, tracker
 
 
-@tracker("tensorboard")
+@tracker("tensorboard", writes_files=True, usual=True)
 class TensorBoard:
-    """Writes event files, one folder a trial, named by its place in the study."""
+    """Writes event files, one folder per trial, named by its cell, arm and seed."""
 
-    def __init__(self, told: StudyInfo) -> None:
-        self.folder = told.folder / "tensorboard"
+    def __init__(self, study: StudyInfo) -> None:
+        self.folder = study.folder / "tensorboard"
         self.writers: dict[str, SummaryWriter] = {}
-        self.reported: dict[str, int] = {}  # key → last epoch that was told
+        self.reported: dict[str, int] = {}  # key → last epoch that was written
 
     def started(self, trial: Trial) -> None:
         if trial.key not in self.writers:
@@ -25,7 +25,7 @@ class TensorBoard:
 
     def epoch_ended(self, trial: Trial, epoch: Epoch) -> None:
         if epoch.epoch <= self.reported.get(trial.key, 0):
-            return  # a trial that continues tells its earlier epochs again
+            return  # a resumed trial repeats its earlier epochs
         self.reported[trial.key] = epoch.epoch
         for name, value in curve_of(epoch).items():
             self.writers[trial.key].add_scalar(name, value, epoch.epoch)

@@ -1,21 +1,21 @@
-"""Weights & Biases: one project a study, one run a trial, the runs of a cell and arm grouped."""
+"""Weights & Biases: one project per study, one run per trial, grouped by cell and arm."""
 
 import importlib
 from typing import Any
 
 from scaling.study.config import Trial
 from scaling.study.records import Epoch, Record
-from scaling.sweep.trackers.registry import StudyInfo, curve_of, final_scores, settings_of, tracker
+from scaling.sweep.tracking import StudyInfo, curve_of, final_scores, settings_of, tracker
 
 
-@tracker("wandb", needs=("wandb", "wandb"))
+@tracker("wandb", needs=("wandb", "wandb"), writes_files=True)
 class WeightsAndBiases:
-    """Tells Weights & Biases of every trial; WANDB_MODE=offline keeps it on this machine."""
+    """Logs every trial to Weights & Biases; WANDB_MODE=offline keeps the logs on this machine."""
 
-    def __init__(self, told: StudyInfo) -> None:
+    def __init__(self, study: StudyInfo) -> None:
         self.wandb: Any = importlib.import_module("wandb")
-        self.folder = told.folder
-        self.project = told.name.replace("/", "_")
+        self.folder = study.folder
+        self.project = study.name.replace("/", "_")
         self.runs: dict[str, Any] = {}
 
     def started(self, trial: Trial) -> None:

@@ -1,4 +1,4 @@
-"""Accounts: predicted memory is held against measured, and every second of every trial is found again."""
+"""Resources: predicted against measured memory, and the seconds of all trials."""
 
 import re
 from pathlib import Path
@@ -8,8 +8,8 @@ import pytest
 import scaling
 from scaling.report.analysis.accounts import MEANINGS, check_memory, memory_note, time_note, time_spent
 from scaling.report.analysis.analysis import Analysis, analyse
-from scaling.report.figures import PLOTS
-from scaling.report.figures.memory_check import memory
+from scaling.report.figures import FIGURES
+from scaling.report.figures.memory_prediction import arm_memory
 from scaling.report.tables import TABLES
 from scaling.study.records import Record
 from tests.support.studies import Truth, describe, failed, simulated_records
@@ -23,7 +23,7 @@ def analysis_of(records: list[Record]) -> Analysis:
 
 
 def remembering(predicted: list[int], measured: list[int | None]) -> list[Record]:
-    """Trials of one arm and seed, one a cell, whose memory in bytes is known."""
+    """Trials of one arm and seed, one per cell, with known memory in bytes."""
     trials = [record for record in EVERYTHING if record.arm == "attention" and record.seed == 0]
     found = []
     for record, bytes_predicted, bytes_measured in zip(trials, predicted, measured, strict=True):
@@ -43,16 +43,16 @@ def test_memory_errors_are_relative_to_what_was_measured() -> None:
     assert check is not None
     assert check.errors == pytest.approx([10, -1, 0, 0])
     assert memory_note(analysis) == (
-        "The memory of a training step was predicted with a relative error of 0.5 % in the median and"
-        " +10.0 % (attention, depth=2 width=32) at most; n = 4 models (cells and arms)."
+        "The memory of a training step was predicted with a median relative error of 0.5 % and at most +10.0 %"
+        " (attention, depth=2 width=32); n = 4 models (a model is a cell and arm)."
     )
 
 
-def test_a_prediction_that_is_right_everywhere_names_no_cell_as_its_worst() -> None:
+def test_an_exact_prediction_names_no_worst_cell() -> None:
     note = memory_note(analysis_of(remembering([100, 200, 300, 400], [100, 200, 300, 400])))
 
     assert note is not None
-    assert "0.0 % in the median and 0.0 % at most; n = 4 models" in note
+    assert "a median relative error of 0.0 % and at most 0.0 %; n = 4 models" in note
 
 
 def test_models_whose_memory_was_not_measured_are_left_out() -> None:
@@ -66,22 +66,22 @@ def test_a_study_without_measured_memory_shows_none() -> None:
     analysis = analysis_of(remembering([110, 198, 300, 400], [None] * 4))
 
     assert memory_note(analysis) is None
-    assert memory(analysis) is None
-    assert PLOTS["memory_prediction"](analysis) is None
+    assert arm_memory(analysis) is None
+    assert FIGURES["memory_prediction"](analysis) is None
 
 
-def test_the_figure_has_a_point_for_every_cell_of_every_arm() -> None:
-    shown = memory(analysis_of(EVERYTHING))
+def test_the_memory_figure_has_a_point_per_cell_and_arm() -> None:
+    shown = arm_memory(analysis_of(EVERYTHING))
 
     assert shown is not None
-    assert [cloud.label for cloud in shown.clouds] == ["average (4 cells)", "attention (4 cells)"]
-    for cloud in shown.clouds:  # the simulation measures 65 bytes a parameter and predicts 64
-        params = (cloud.measured - 4e6) / 65
-        assert cloud.predicted == pytest.approx(64 * params + 4e6)
+    assert [arm.label for arm in shown.arms] == ["average (4 cells)", "attention (4 cells)"]
+    for arm in shown.arms:  # the simulation measures 65 bytes per parameter and predicts 64
+        params = (arm.measured - 4e6) / 65
+        assert arm.predicted == pytest.approx(64 * params + 4e6)
 
 
 def test_both_axes_of_the_memory_figure_have_one_range() -> None:
-    drawing = PLOTS["memory_prediction"](analysis_of(EVERYTHING))
+    drawing = FIGURES["memory_prediction"](analysis_of(EVERYTHING))
 
     assert drawing is not None
     [axes] = drawing.figure.axes
@@ -106,16 +106,13 @@ def test_useful_seconds_are_those_of_training_that_did_not_fail() -> None:
     trials = [record.model_copy(update={"seconds": {"setup": 20.0, "training": 60.0}}) for record in EVERYTHING[:2]]
     lost = failed(EVERYTHING[2].model_copy(update={"seconds": {"training": 50.0, "failure": 10.0}}))
 
-    assert time_note(analysis_of(trials)) == (
-        "Useful over paid seconds: of 160 s that the trials took, 120 s (75 %) went into training, n = 2 trials."
-    )
+    assert time_note(analysis_of(trials)) == ("120 s of 160 s (75 %) went into training, n = 2 trials.")
     assert time_note(analysis_of([*trials, lost])) == (
-        "Useful over paid seconds: of 220 s that the trials took, 120 s (55 %) went into training, n = 3 trials;"
-        " 50 s more trained trials that then failed."
+        "120 s of 220 s (55 %) went into training, n = 3 trials; another 50 s trained trials that then failed."
     )
 
 
-def test_records_without_seconds_are_not_counted_and_a_study_of_them_says_nothing() -> None:
+def test_records_without_seconds_are_not_counted() -> None:
     without = [record.model_copy(update={"seconds": None}) for record in EVERYTHING]
 
     spent = time_spent([EVERYTHING[0], *without[1:]])

@@ -1,4 +1,4 @@
-"""Attention or capacity, and which trials take part in a verdict."""
+"""Attention or capacity, and which trials a verdict compares."""
 
 import json
 import math
@@ -8,7 +8,7 @@ import pytest
 
 from scaling.report.analysis.analysis import Analysis, analyse
 from scaling.report.analysis.controls import attention_or_capacity
-from scaling.report.caveats.all import CAVEATS
+from scaling.report.caveats import CAVEATS
 from scaling.report.verdict_file import verdict_document
 from scaling.study.records import Record
 from tests.support.studies import Truth, describe, failed, simulated_records, simulated_table, with_learning_rate_grid
@@ -56,7 +56,7 @@ def test_without_a_control_or_without_data_nothing_is_claimed() -> None:
     assert nothing.cause == "open"
 
 
-def test_rates_that_lost_their_bracket_are_kept_in_the_table_and_out_of_every_comparison() -> None:
+def test_rejected_learning_rates_are_listed_but_not_compared() -> None:
     one, other = analysis_of(RECORDS), analysis_of(with_learning_rate_grid(RECORDS, rejected=4e-3, kept=2e-3))
 
     assert len(other.table) == len(one.table) + 16
@@ -86,7 +86,7 @@ def test_stopped_cells_are_counted_and_never_compared() -> None:
     assert CAVEATS["lost_pairs"](analysis) is None
 
 
-def test_the_document_for_scripts_is_plain_json_and_says_what_the_analysis_says() -> None:
+def test_the_document_for_scripts_is_plain_json_of_the_analysis() -> None:
     truth = Truth(arms=ARMS, keeps_images=True, test_examples=500)
     records = simulated_records(truth)
     records[0] = failed(records[0])

@@ -1,4 +1,4 @@
-"""A design space as a population: bands that hold, tests that keep their level, ranks counted by hand."""
+"""The design space as a population: coverage of bands, level of tests, ranks counted by hand."""
 
 import math
 
@@ -8,10 +8,10 @@ import pytest
 from scipy import stats
 
 from scaling.report.analysis.design_space import PLAIN, describe_space
-from scaling.report.analysis.equal_costs import EVERY_COST
 from scaling.statistics.distributions import Distribution, Separation, complexity_weights, distribution, separation
 from scaling.statistics.missing import Missing
 from scaling.statistics.ranks import agreement, movers
+from scaling.study.metrics import analysed_costs
 
 ONES = np.ones(6)
 
@@ -49,7 +49,7 @@ def test_under_the_weights_arms_have_the_same_distribution_of_costs() -> None:
     edges = np.linspace(logs.min(), logs.max(), 11)
     masses = [np.histogram(logs[arm == a], edges, weights=weights[arm == a])[0] for a in (0, 1)]
     np.testing.assert_allclose(masses[0], masses[1], rtol=1e-9)
-    assert weights[logs < 0.9].sum() == 0  # where only one arm is there is nothing to compare
+    assert weights[logs < 0.9].sum() == 0  # only one arm is there, so nothing to compare
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_costs_that_normalise_nothing_say_so(costs: np.ndarray, why: str) -> Non
     assert found.why == why
 
 
-def test_the_distance_is_scipys_and_swaps_find_a_paired_shift_that_its_table_misses() -> None:
+def test_the_distance_is_scipys_and_swaps_find_paired_shifts() -> None:
     rng = np.random.default_rng(2)
     cells = rng.normal(30, 8, 40)
     baseline, arm = cells, cells - 1.5 + rng.normal(0, 0.2, 40)
@@ -90,7 +90,7 @@ def test_ranks_by_hand() -> None:
     assert tau.low < tau.estimate < tau.high < 1
     assert not agreement(a, np.ones(6), 0.95).is_known
     far = movers({"macs": a, "params": np.array([6.0, 2, 3, 4, 5, 1])}, 10)
-    assert [(m.model, m.cheap_by, m.cheap_place, m.dear_by, m.dear_place) for m in far] == [
+    assert [(m.model, m.cheap_by, m.cheap_place, m.expensive_by, m.expensive_place) for m in far] == [
         (0, "macs", 1, "params", 6),
         (5, "params", 1, "macs", 6),
     ]
@@ -106,14 +106,14 @@ def cells(n: int, seed: int = 0) -> pd.DataFrame:
             "test_accuracy": 90 - 20 / size + rng.normal(0, 0.3, 2 * n),
         }
     )
-    return frame.assign(**{cost: size * rng.uniform(0.5, 2, 2 * n) for cost in EVERY_COST})
+    return frame.assign(**{cost: size * rng.uniform(0.5, 2, 2 * n) for cost in analysed_costs()})
 
 
 def test_a_space_is_described_and_gaps_are_reasons() -> None:
     whole = describe_space(cells(40), ["average", "attention"])
 
-    assert set(whole.spreads) == {PLAIN, *EVERY_COST}
-    assert len(whole.agreement) == len(EVERY_COST) * (len(EVERY_COST) - 1) // 2
+    assert set(whole.spreads) == {PLAIN, *analysed_costs()}
+    assert len(whole.agreement) == len(analysed_costs()) * (len(analysed_costs()) - 1) // 2
     assert len(whole.movers) == 10
     few = describe_space(cells(2).assign(latency_ms=np.nan), ["average", "attention"])
     assert isinstance(few.spreads["macs"], Missing)
@@ -132,8 +132,8 @@ def test_ranks_that_all_agree_are_not_certain_to_do_so() -> None:
     assert (turned.low, turned.high) == pytest.approx((-1, -few.low), abs=0.05)
 
 
-def test_an_interval_of_few_models_ends_where_as_many_concordant_pairs_are_an_extreme() -> None:
-    """Second implementation: draw studies at the interval's ends, and count."""
+def test_an_interval_of_few_models_ends_at_its_exact_quantile() -> None:
+    """A second implementation: simulate studies at the interval's ends, and count."""
     a, b = np.arange(8.0), np.array([1.0, 0, 2, 4, 3, 5, 7, 6])
     found, rng, studies = agreement(a, b, 0.9), np.random.default_rng(1), 4000
 
@@ -146,7 +146,7 @@ def test_an_interval_of_few_models_ends_where_as_many_concordant_pairs_are_an_ex
 
 
 @pytest.mark.slow
-def test_bands_tests_and_intervals_keep_their_level_in_a_thousand_studies() -> None:
+def test_bands_tests_and_intervals_keep_their_level() -> None:
     rng = np.random.default_rng(3)
     studies, n = 1000, 30
     inside = weighted_inside = rejected = 0
@@ -170,7 +170,7 @@ def test_bands_tests_and_intervals_keep_their_level_in_a_thousand_studies() -> N
 
 
 def _covers(band: Distribution) -> bool:
-    """Whether the band holds the uniform distribution's F at every error, on both sides of each step."""
+    """Whether the band contains the uniform distribution's F at every error, on both sides of each step."""
     truth = band.errors / 100
     before = np.r_[0, band.share[:-1]]
     return bool(

@@ -1,6 +1,7 @@
-"""Figures say what the records say; every plot draws every kind of study, or says that it has nothing to draw."""
+"""Figures: their numbers are those of the records; each draws any study, or has nothing to draw."""
 
 import dataclasses
+import re
 import xml.etree.ElementTree as ElementTree
 
 import numpy as np
@@ -15,11 +16,13 @@ from scaling.report.analysis.analysis import (
     summarise,
     trials_overlap,
 )
-from scaling.report.figures import PLOTS, THEME
-from scaling.report.figures.accuracy_by_cost import accuracy
-from scaling.report.figures.learning_curves import curves
-from scaling.report.figures.paired_difference import differences
+from scaling.report.figures import FIGURES, Section, in_order
+from scaling.report.figures.accuracy_by_cost import arm_accuracy
+from scaling.report.figures.learning_curves import arm_curves
+from scaling.report.figures.paired_difference import arm_differences
+from scaling.report.figures.theme import THEME
 from scaling.report.figures.thinning import sample
+from scaling.study.metrics import column_costs
 from scaling.study.records import Record
 from tests.support.studies import Truth, describe, failed, simulated_records
 
@@ -47,35 +50,55 @@ STUDIES = {
 }
 
 
-@pytest.mark.parametrize("name", PLOTS)
+@pytest.mark.parametrize("name", FIGURES)
 @pytest.mark.parametrize("study", STUDIES)
-def test_every_plot_draws_every_study_or_has_nothing_to_draw(name: str, study: str) -> None:
-    drawing = PLOTS[name](STUDIES[study])
+def test_a_figure_draws_a_study_or_nothing(name: str, study: str) -> None:
+    drawing = FIGURES[name](STUDIES[study])
 
+    if drawing is not None:
+        assert drawing.text.title
+        assert drawing.text.caption.endswith(".")
+        assert drawing.text.description
+
+
+def test_a_whole_study_has_every_kind_of_figure() -> None:
+    drawn = {name for name in FIGURES if FIGURES[name](WHOLE) is not None}
+
+    assert {figure.section for name, figure in FIGURES.items() if name in drawn} == set(Section)
+    assert {"paired_difference", "difference_at_equal_cost", "difference_by_macs", "cost_agreement"} <= drawn
+    assert {f"accuracy_by_{cost}" for cost in column_costs()} <= drawn
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_figure_shows_its_n_and_is_repeatable(name: str) -> None:
+    drawing = FIGURES[name](STUDIES["odd names"])
     if drawing is None:
-        assert study not in {"whole", "three arms"}
-        return
-    assert drawing.text.title
-    assert drawing.text.caption.endswith(".")
-    assert drawing.text.description
-
-
-@pytest.mark.parametrize("name", PLOTS)
-def test_every_plot_is_a_png_and_an_svg_with_its_n_in_the_picture(name: str) -> None:
-    drawing = PLOTS[name](STUDIES["odd names"])
-    assert drawing is not None
+        pytest.skip("nothing to draw")
 
     png, svg = drawing.render()
 
     assert png.startswith(b"\x89PNG")
     words = [text.text or "" for text in ElementTree.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")]
-    assert any("6 cells" in text for text in words)
-    assert any("a$b$c & d" in text for text in words)
+    assert any(re.search(r"\d (cell|trial|model|pair)s?\b", text) for text in words)
     assert drawing.render()[1] == svg
 
 
+def test_names_of_arms_are_drawn_as_they_are() -> None:
+    drawing = FIGURES["paired_difference"](STUDIES["odd names"])
+    assert drawing is not None
+
+    svg = drawing.render()[1]
+
+    words = [text.text or "" for text in ElementTree.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")]
+    assert any("a$b$c & d" in text for text in words)
+
+
+def test_figures_come_in_their_order() -> None:
+    assert list(in_order())[:3] == ["paired_difference", "difference_at_equal_cost", "accuracy_by_macs"]
+
+
 def test_every_colour_of_a_plot_follows_the_theme() -> None:
-    drawing = PLOTS["paired_difference"](STUDIES["three arms"])
+    drawing = FIGURES["paired_difference"](STUDIES["three arms"])
     assert drawing is not None
 
     svg = drawing.render()[1].decode()
@@ -85,17 +108,17 @@ def test_every_colour_of_a_plot_follows_the_theme() -> None:
 
 
 def test_accuracy_shows_cell_means_and_every_trial() -> None:
-    shown = accuracy(WHOLE, "macs")
+    shown = arm_accuracy(WHOLE, "macs")
     assert shown is not None
     table = WHOLE.table
 
-    for cloud in shown.clouds:
-        trials = table[table["arm"] == cloud.arm]
+    for one in shown.arms:
+        trials = table[table["arm"] == one.arm]
         means = trials.pivot_table(index="cell", values="test_accuracy", aggfunc="mean")["test_accuracy"].to_numpy()
-        assert np.sort(cloud.accuracy) == pytest.approx(np.sort(means))
-        assert (np.diff(cloud.cost) >= 0).all()
-        assert len(cloud.trial_cost) == 18
-        assert cloud.label == f"{cloud.arm} (6 cells, 18 trials)"
+        assert np.sort(one.accuracy) == pytest.approx(np.sort(means))
+        assert (np.diff(one.cost) >= 0).all()
+        assert len(one.trial_cost) == 18
+        assert one.label == f"{one.arm} (6 cells, 18 trials)"
 
 
 def test_fronts_are_chosen_on_validation() -> None:
@@ -123,18 +146,18 @@ def test_the_joint_front_is_shared_out_among_the_arms() -> None:
     assert list(shares) == ["average", "attention"]
 
 
-def test_differences_hold_a_row_for_each_paired_cell_and_the_mean() -> None:
-    shown = differences(STUDIES["three arms"])
+def test_differences_have_a_row_per_cell_and_the_mean() -> None:
+    shown = arm_differences(STUDIES["three arms"])
     assert shown is not None
 
-    assert [forest.arm for forest in shown.forests] == ["attention", "max"]
-    for forest, verdict in zip(shown.forests, STUDIES["three arms"].verdicts, strict=True):
-        assert forest.estimate.mean() == pytest.approx(forest.mean.estimate)
-        assert forest.mean == verdict.comparison.difference
+    assert [one.arm for one in shown.arms] == ["attention", "max"]
+    for one, verdict in zip(shown.arms, STUDIES["three arms"].verdicts, strict=True):
+        assert one.estimate.mean() == pytest.approx(one.mean.estimate)
+        assert one.mean == verdict.comparison.difference
 
 
 def test_cells_with_unequal_pairs_are_labelled_with_their_number() -> None:
-    shown = differences(analysis_of(records=simulated_records(TRUTH)[:-2]))
+    shown = arm_differences(analysis_of(records=simulated_records(TRUTH)[:-2]))
     assert shown is not None
 
     assert shown.labels[0] == "depth=2 width=32 (3)"
@@ -143,16 +166,16 @@ def test_cells_with_unequal_pairs_are_labelled_with_their_number() -> None:
 
 
 def test_curves_are_means_over_seeds_then_over_cells() -> None:
-    shown = curves(WHOLE)
+    shown = arm_curves(WHOLE)
     assert shown is not None
 
-    for curve in shown.curves:
+    for curve in shown.arms:
         last = WHOLE.cells.loc[WHOLE.cells["arm"] == curve.arm, "val_accuracy"]
         assert curve.mean[-1] == pytest.approx(last.mean())
         assert len(curve.cells) == 6
 
 
-def test_overheads_are_what_the_arm_costs_more_in_the_same_cells() -> None:
+def test_overheads_are_extra_costs_in_the_same_cells() -> None:
     by_cost = {overhead.cost: overhead for overhead in overheads(WHOLE, WHOLE.verdicts[0])}
 
     # 4·width² on top of depth·8·width²: 1 / (2·depth)
@@ -160,7 +183,7 @@ def test_overheads_are_what_the_arm_costs_more_in_the_same_cells() -> None:
     assert by_cost["activations"].mean == pytest.approx(0)
 
 
-def test_training_seconds_are_marked_as_bookkeeping_where_trials_overlapped() -> None:
+def test_training_seconds_of_concurrent_trials_carry_a_warning() -> None:
     records = simulated_records(TRUTH)
     assert not trials_overlap(records)
     together = [
@@ -173,10 +196,10 @@ def test_training_seconds_are_marked_as_bookkeeping_where_trials_overlapped() ->
     ]
     assert not trials_overlap(elsewhere)
 
-    drawing = PLOTS["accuracy_by_train_seconds"](analysis_of(records=together))
+    drawing = FIGURES["accuracy_by_train_seconds"](analysis_of(records=together))
 
     assert drawing is not None
-    assert "bookkeeping" in drawing.text.caption
+    assert "do not measure speed" in drawing.text.caption
 
 
 def test_progress_counts_what_became_of_every_planned_trial() -> None:
@@ -193,7 +216,7 @@ def test_progress_counts_what_became_of_every_planned_trial() -> None:
     }
 
 
-def test_a_sample_is_the_same_each_time_has_no_mark_twice_and_leaves_out_none_that_must_be_kept() -> None:
+def test_a_sample_is_repeatable_and_keeps_what_it_must() -> None:
     keep = np.arange(10_000) % 1000 == 7
 
     chosen = sample(10_000, 300, keep)

@@ -1,4 +1,4 @@
-"""Imports: other people's tables and Tune's folders become studies, whatever their columns are called."""
+"""Imports: tables and Tune's folders become studies, whatever their column names."""
 
 import csv
 import json
@@ -101,7 +101,7 @@ def test_timm_joins_results_and_benchmark_by_architecture_and_image_size(tmp_pat
     assert "1 model of 3 without MACs" in said
 
 
-def test_timm_without_image_sizes_has_no_costs_that_depend_on_them(tmp_path: Path) -> None:
+def test_timm_without_image_sizes_lacks_costs_that_depend_on_them(tmp_path: Path) -> None:
     results = table(
         tmp_path / "results-imagenet.csv", "model,top1",
         "resnet18.a,70", "resnet18.b,71", "vit_a.x,75", "resnet18.a,69", "new.x,60",
@@ -118,9 +118,9 @@ def test_timm_without_image_sizes_has_no_costs_that_depend_on_them(tmp_path: Pat
     assert first.quantities == pytest.approx({"accuracy": 70, "params": 11.69e6, "test_examples": 50_000})
     assert vit.quantities["macs"] == pytest.approx(1.26e9)
     said = " ".join(imported.notes)
-    assert "2 models of 4 without the costs in which a benchmark's rows of them differ" in said
+    assert "2 models of 4 without the costs in which a benchmark's rows for them differ" in said
     assert "1 model of 4 without MACs: no benchmark has them." in said
-    assert "1 the same model again (no image size tells them apart)" in said
+    assert "1 the same model again (no image size distinguishes them)" in said
     assert "1 model of 2 without MACs" in " ".join(families.notes)
     assert "a benchmark's rows" not in " ".join(families.notes)
 
@@ -130,7 +130,7 @@ def test_notes_of_timm_advise_no_option_that_is_refused(tmp_path: Path) -> None:
 
     said = " ".join(found(f"timm:{path}").notes)
 
-    assert "'infer_gflops' is taken as multiply-accumulates" in said
+    assert "'infer_gflops' is read as multiply-accumulates" in said
     assert "'param_count' names no unit" in said
     assert "import with" not in said
 
@@ -149,17 +149,17 @@ def test_other_names_and_units_give_the_same_study(tmp_path: Path) -> None:
             assert theirs == pytest.approx(mine)
 
 
-def test_flops_of_an_unknown_kind_are_said_and_can_be_halved(tmp_path: Path) -> None:
+def test_flops_of_an_unknown_kind_can_be_halved(tmp_path: Path) -> None:
     path = table(tmp_path / "a.csv", "model,acc,GFLOPs", "r50,76.4,8.2")
 
     assumed, halved = found(f"csv:{path}"), found(f"csv:{path}?macs=GFLOPs*0.5e9")
 
     assert assumed.rows[0].quantities["macs"] == pytest.approx(8.2e9)
-    assert "taken as multiply-accumulates" in " ".join(assumed.notes)
+    assert "read as multiply-accumulates" in " ".join(assumed.notes)
     assert halved.rows[0].quantities["macs"] == pytest.approx(4.1e9)
 
 
-def test_a_table_of_trials_is_paired_by_its_cells_and_seeds(tmp_path: Path) -> None:
+def test_a_table_of_trials_is_paired_by_cell_and_seed(tmp_path: Path) -> None:
     lines = [
         f"{depth},{pool},{seed},{60 + depth + (2 if pool == 'attention' else 0) + 0.1 * seed}"
         for depth in (2, 4, 8, 16) for pool in ("average", "attention") for seed in (0, 1, 2)
@@ -197,12 +197,12 @@ def test_the_page_filters_by_the_axes_of_an_import(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
-def test_rows_without_a_validation_accuracy_are_said(tmp_path: Path) -> None:
+def test_rows_without_a_validation_accuracy_are_noted(tmp_path: Path) -> None:
     path = table(tmp_path / "a.csv", "name,val_acc,test_acc", "a,80,79", "b,,78")
 
     _, said = import_study(parse(f"csv:{path}"), tmp_path / "results")
 
-    assert "1 row without a validation accuracy; the test accuracy stands in its place." in said
+    assert "1 row without a validation accuracy; the test accuracy is used instead." in said
 
 
 def test_arms_can_be_chosen_and_others_are_counted(tmp_path: Path) -> None:
@@ -218,7 +218,7 @@ def test_arms_can_be_chosen_and_others_are_counted(tmp_path: Path) -> None:
 
 
 def experiment(folder: Path) -> Path:
-    """What Ray Tune leaves: four trials, of which one failed and one was killed while writing."""
+    """An experiment of Ray Tune: four trials, one failed and one killed while writing."""
     for index, (lr, seed, accuracy) in enumerate([(0.1, 0, 0.9), (0.1, 1, 0.92), (0.01, 0, 0.8), (0.01, 1, 0.7)]):
         trial = folder / f"train_{index}"
         trial.mkdir(parents=True)
@@ -253,7 +253,7 @@ def test_a_tune_experiment_is_a_study_of_its_last_results(tmp_path: Path) -> Non
     [
         ("csw:{0}/a.csv", "unknown kind 'csw'; did you mean 'csv'?"),
         ("csv", "needs its FILE"),
-        ("csv:{0}/none.csv", "there is no"),
+        ("csv:{0}/none.csv", "does not exist"),
         ("csv:{0}/a.csv?accuracy", "is not NAME=VALUE"),
         ("csv:{0}/a.csv?accurracy=top", "did you mean 'accuracy'?"),
         ("csv:{0}/a.csv?accuracy=tops", "unknown column 'tops'; did you mean 'top'?"),
@@ -262,17 +262,17 @@ def test_a_tune_experiment_is_a_study_of_its_last_results(tmp_path: Path) -> Non
         ("csv:{0}/words.csv", "such as “high”"),
         ("csv:{0}/empty.csv", "is empty"),
         ("csv:{0}/head.csv", "has no rows"),
-        ("csv:{0}/binary.csv", "is no text"),
+        ("csv:{0}/binary.csv", "is not text"),
         ("csv:{0}/twice.csv", "two columns named acc"),
         ("csv:{0}/words.csv?accuracy=" + "x" * 5000, "unknown column"),
-        ("timm:{0}/comma.csv", "could be decimal or part thousands"),
+        ("timm:{0}/comma.csv", "may be decimal or separate thousands"),
         ("timm:{0}/a.csv", "0 tables with accuracies"),
         ("timm:{0}/words.csv,{0}/words.csv", "2 tables with accuracies"),
         ("tune:{0}", "holds no trials of Ray Tune"),
         ("tune:{0}/a.csv", "takes one folder"),
     ],
 )
-def test_what_cannot_be_imported_is_one_line_that_names_what_was_seen(
+def test_what_cannot_be_imported_is_one_clear_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], spec: str, said: str
 ) -> None:
     table(tmp_path / "a.csv", "model,top,speed", "a,1,2")
@@ -293,7 +293,7 @@ def test_what_cannot_be_imported_is_one_line_that_names_what_was_seen(
     assert not (tmp_path / "o").exists()
 
 
-def test_an_import_replaces_an_earlier_import_and_never_a_study_of_ones_own(tmp_path: Path) -> None:
+def test_an_import_replaces_only_an_earlier_import(tmp_path: Path) -> None:
     path = table(tmp_path / "a.csv", "model,acc", "a,70", "b,71")
     folder, _ = import_study(parse(f"csv:{path}"), tmp_path / "results", "theirs")
     table(path, "model,acc", "b,72")
@@ -306,7 +306,7 @@ def test_an_import_replaces_an_earlier_import_and_never_a_study_of_ones_own(tmp_
     assert record.scores.test_accuracy == 72
     own = json.loads((folder / "study.json").read_bytes()) | {"imported": None}
     (folder / "study.json").write_bytes(json.dumps(own).encode())
-    with pytest.raises(RecordError, match="trials of its own"):
+    with pytest.raises(RecordError, match="trials were run here"):
         import_study(parse(f"csv:{path}"), tmp_path / "results", "theirs")
 
 

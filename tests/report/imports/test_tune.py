@@ -1,4 +1,4 @@
-"""Imports of Ray Tune: the accuracy is that of the images that it is said to be of, whatever else was reported."""
+"""Imports of Ray Tune: the accuracy comes from the right images among all reported metrics."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ from tests.report.imports.test_tables import found
 
 
 def experiment(folder: Path, *results: dict[str, Any]) -> Path:
-    """A trial a result, of the models a, b, …"""
+    """A trial per result, with the models a, b, …"""
     for index, result in enumerate(results):
         trial = folder / f"train_{index}"
         trial.mkdir(parents=True)
@@ -47,14 +47,14 @@ def test_training_accuracy_is_never_taken_for_test_accuracy(tmp_path: Path) -> N
         ({"test": {"error": 20}, "train": {"error": 1}}, 80, None, "one"),
     ],
 )
-def test_the_images_of_a_metric_are_told_by_its_whole_name(
+def test_the_whole_name_of_a_metric_names_its_images(
     tmp_path: Path, result: dict[str, Any], accuracy: float, val_accuracy: float | None, sets: str
 ) -> None:
     imported = found(f"tune:{experiment(tmp_path / 'ray', result)}")
 
     known = imported.rows[0].quantities
     assert (known["accuracy"], known.get("val_accuracy"), imported.sets) == (accuracy, val_accuracy, sets)
-    assert ("one accuracy" in " ".join(what_cannot_be_known(imported))) == (sets == "one")
+    assert ("single accuracy" in " ".join(what_cannot_be_known(imported))) == (sets == "one")
 
 
 def test_training_accuracy_alone_is_refused(tmp_path: Path) -> None:
@@ -69,10 +69,10 @@ def test_other_metrics_that_could_be_the_accuracy_are_named(tmp_path: Path) -> N
 
     said = " ".join(found(f"tune:{folder}").notes)
 
-    assert "Known as an accuracy too: acc; say accuracy=METRIC where 'test/acc' is wrong" in said
+    assert "Other possible accuracies: acc; use accuracy=METRIC if 'test/acc' is wrong" in said
 
 
-def test_an_error_that_the_user_names_is_an_error_of_any_images(tmp_path: Path) -> None:
+def test_a_chosen_error_may_be_of_any_images(tmp_path: Path) -> None:
     folder = experiment(tmp_path / "ray", {"val_error": 30, "test_acc": 80})
 
     imported = found(f"tune:{folder}?accuracy=val_error")

@@ -1,4 +1,4 @@
-"""Units of imports: decimal commas, errors, sizes and units in cells are read as their writers meant them, or said."""
+"""Units of imports: decimal commas, errors, sizes and units in cells; a note for every assumption."""
 
 import math
 from pathlib import Path
@@ -20,7 +20,7 @@ def said(imported: Imported) -> str:
 
 
 @pytest.mark.parametrize("separator", [";", "\t"])
-def test_three_decimals_behind_a_comma_are_decimals_where_the_column_tells(tmp_path: Path, separator: str) -> None:
+def test_three_decimals_after_a_comma_are_decimals_if_unambiguous(tmp_path: Path, separator: str) -> None:
     lines = ["model;acc;gmacs;params_m", "a;90,056;2,048;0,764", "b;89,5;0,48;1014,45"]
     path = table(tmp_path / "de.csv", *(line.replace(";", separator) for line in lines))
 
@@ -32,7 +32,7 @@ def test_three_decimals_behind_a_comma_are_decimals_where_the_column_tells(tmp_p
     assert "Commas" not in said(imported)
 
 
-def test_columns_that_do_not_tell_are_read_as_the_others_and_that_is_said(tmp_path: Path) -> None:
+def test_ambiguous_columns_are_read_like_the_others(tmp_path: Path) -> None:
     path = table(tmp_path / "results-imagenet.csv", "model;top1;param_count", "a.x;90,056;305,08", "b.x;89,956;25,6")
 
     imported = found(f"timm:{path}")
@@ -44,17 +44,17 @@ def test_columns_that_do_not_tell_are_read_as_the_others_and_that_is_said(tmp_pa
 @pytest.mark.parametrize(
     ("lines", "macs"),
     [
-        (("model;acc;gmacs", "a;90;2,048", "b;89;1,024"), [2048e9, 1024e9]),  # nothing tells
-        (("model;acc;gmacs;lr", "a;90,5;2,048;0.1", "b;89,5;1,024;0.2"), [2048e9, 1024e9]),  # both are in use
+        (("model;acc;gmacs", "a;90;2,048", "b;89;1,024"), [2048e9, 1024e9]),  # undecided
+        (("model;acc;gmacs;lr", "a;90,5;2,048;0.1", "b;89,5;1,024;0.2"), [2048e9, 1024e9]),  # both marks are used
         (('model,acc,gmacs', 'a,"90,5","2,048"', 'b,"89,5","1,024"'), [2048e9, 1024e9]),
         (("model;acc;gmacs", "a;90;0.5", "b;89;1,024", "c;88;0,25"), [0.5e9, 1024e9, 0.25e9]),
     ],
 )  # fmt: skip
-def test_commas_that_can_be_read_in_two_ways_are_said(tmp_path: Path, lines: tuple[str, ...], macs: list) -> None:
+def test_ambiguous_commas_are_noted(tmp_path: Path, lines: tuple[str, ...], macs: list) -> None:
     imported = found(f"csv:{table(tmp_path / 'a.csv', *lines)}")
 
     assert values(imported, "macs") == pytest.approx(macs)
-    assert "Commas in 'gmacs' could be decimal or part thousands" in said(imported)
+    assert "Commas in 'gmacs' may be decimal or separate thousands" in said(imported)
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_commas_of_words_and_lists_are_left_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("option", ["accuracy=test_error", "accuracy=test_error*100", "accuracy=my val err"])
-def test_an_error_that_the_user_names_is_an_error(tmp_path: Path, option: str) -> None:
+def test_a_chosen_error_column_is_an_error(tmp_path: Path, option: str) -> None:
     scale = 100 if "*" in option else 1
     column = "my val err" if "my" in option else "test_error"
     path = table(tmp_path / "a.csv", f"model,arm,{column}", f"a,attention,{5 / scale}", f"a,average,{6 / scale}")
@@ -93,7 +93,7 @@ def test_an_error_that_the_user_names_is_an_error(tmp_path: Path, option: str) -
     imported = found(f"csv:{path}?{option}")
 
     assert values(imported, "accuracy") == pytest.approx([95, 94])
-    assert f"'{column}' is by its name an error, so that accuracy is 100 minus it" in said(imported)
+    assert f"'{column}' is named as an error, so accuracy is 100 minus it" in said(imported)
 
 
 def test_counts_of_small_networks_are_counts(tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ def test_counts_of_small_networks_are_counts(tmp_path: Path) -> None:
     assert values(imported, "params") == [17562, 278528]
     assert values(imported, "macs") == [124800, 4210688]
     assert values(imported, "activations") == [5035, 82000]
-    assert "whole numbers above 10,000, they are taken as activations one by one" in said(imported)
+    assert "whole numbers above 10,000, they are read as single activations" in said(imported)
     assert [row.cell for row in imported.rows] == [{"cell": "depth=2 width=32"}, {"cell": "depth=4 width=32"}]
     assert "No column names a cell" not in said(imported)
 
@@ -116,7 +116,7 @@ def test_numbers_with_decimals_and_no_unit_are_millions(tmp_path: Path) -> None:
     imported = found(f"csv:{table(tmp_path / 'a.csv', 'model,acc,params', 'a,80,25.6', 'b,81,20500.0')}")
 
     assert values(imported, "params") == pytest.approx([25.6e6, 20500e6])
-    assert "taken as millions of parameters; if not, import with params=params*FACTOR" in said(imported)
+    assert "read as millions of parameters; if not, import with params=params*FACTOR" in said(imported)
 
 
 @pytest.mark.parametrize(
@@ -126,12 +126,12 @@ def test_numbers_with_decimals_and_no_unit_are_millions(tmp_path: Path) -> None:
         (("8.2", "4"), "?macs=GFLOPs*5e+08", (4.1e9, 2e9), None),
         (("8.2", "4"), "?macs=GFLOPs/2e-9", (4.1e9, 2e9), None),
         (("8.2G", "4G"), "", (8.2e9, 4e9), "import with macs=GFLOPs*0.5"),
-        (("8.2G", "4G"), "?macs=GFLOPs*0.5", (4.1e9, 2e9), "(g); the factor 0.5 comes on top of it"),
+        (("8.2G", "4G"), "?macs=GFLOPs*0.5", (4.1e9, 2e9), "(g); the factor 0.5 is applied in addition"),
         (("8.2", "400M"), "", (8.2e9, 0.4e9), "halve it in the file first"),
-        (("8.2", "400M"), "?macs=GFLOPs*0.5e9", (4.1e9, 0.4e9), "for cells of 'GFLOPs' without a unit"),
+        (("8.2", "400M"), "?macs=GFLOPs*0.5e9", (4.1e9, 0.4e9), "to cells of 'GFLOPs' without a unit"),
     ],
 )
-def test_the_advice_on_flops_does_what_it_says(
+def test_the_advice_on_flops_works(
     tmp_path: Path, cells: tuple[str, str], option: str, macs: tuple[float, float], note: str | None
 ) -> None:
     path = table(tmp_path / "a.csv", "model,acc,GFLOPs", f"a,80,{cells[0]}", f"b,79,{cells[1]}")
@@ -177,7 +177,7 @@ def test_cells_with_units_outrank_the_unit_of_their_column(tmp_path: Path) -> No
     assert values(imported, "params") == pytest.approx([25.6e6, 11.7e6])
 
 
-def test_a_missing_test_accuracy_is_not_filled_with_the_validation_accuracy(tmp_path: Path) -> None:
+def test_validation_accuracy_does_not_fill_a_missing_test_accuracy(tmp_path: Path) -> None:
     path = table(tmp_path / "a.csv", "name,val_acc,test_acc", "a,80,79", "b,85,", "c,,78", "d,,")
     alone = table(tmp_path / "b.csv", "name,val_acc", "a,80")
 
@@ -200,8 +200,8 @@ def test_words_that_look_like_huge_numbers_are_words(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ("test_examples=²", "is no number of images"),
-        ("test_examples=" + "9" * 5000, "is no number of images"),
+        ("test_examples=²", "is not a number of images"),
+        ("test_examples=" + "9" * 5000, "is not a number of images"),
         ("macs=gmacs*1e999", "a factor of inf"),
         ("macs=gmacs*0", "a factor of 0"),
     ],

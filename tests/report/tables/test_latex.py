@@ -1,13 +1,13 @@
-"""Tables are LaTeX that prints what the records say; figures are PDF."""
+"""Tables as LaTeX, and figures as PDF."""
 
 import re
 
 import pytest
 
 from scaling.report.analysis.analysis import analyse
-from scaling.report.figures import PLOTS
+from scaling.report.figures import FIGURES
 from scaling.report.tables import TABLES, Column, Table
-from scaling.report.tables.registry import PAGE_ROWS
+from scaling.report.tables.table import PAGE_ROWS
 from tests.support.studies import Truth, describe, simulated_records
 
 TRUTH = Truth(arms=("a$b_c & d", "100 % {x}\\y#"))
@@ -16,7 +16,7 @@ ODD = analyse(describe(RECORDS, TRUTH), RECORDS)
 
 
 @pytest.mark.parametrize("name", TABLES)
-def test_every_table_is_booktabs_with_as_many_cells_in_every_row(name: str) -> None:
+def test_every_latex_table_has_rows_of_equal_length(name: str) -> None:
     table = TABLES[name](ODD)
 
     text = table.latex()
@@ -30,7 +30,7 @@ def test_every_table_is_booktabs_with_as_many_cells_in_every_row(name: str) -> N
     assert re.findall(r"\\(\w+rule)\n", text) == (1 + is_long) * ["toprule", "midrule"] + ["bottomrule"]
 
 
-def test_a_table_of_many_rows_repeats_its_head_on_every_page() -> None:
+def test_a_long_latex_table_repeats_its_head() -> None:
     text = Table("A", "B.", [Column("x", "heading")], [[str(row)] for row in range(PAGE_ROWS + 1)]).latex()
 
     assert text.index(r"\begin{longtable}{l}") < text.index(r"\endfirsthead") < text.index(r"\endhead")
@@ -46,7 +46,7 @@ def test_words_that_latex_would_obey_are_printed() -> None:
 
 
 def test_a_figure_is_a_pdf_and_the_same_one_twice() -> None:
-    drawing = PLOTS["accuracy_by_macs"](ODD)
+    drawing = FIGURES["accuracy_by_macs"](ODD)
     assert drawing is not None
 
     assert drawing.pdf().startswith(b"%PDF")

@@ -1,4 +1,4 @@
-"""On several nodes a study survives the loss of one, and on one machine nobody else can reach it."""
+"""On several nodes a study survives the loss of one, and on one machine nobody else can reach the cluster."""
 
 import os
 import signal
@@ -74,7 +74,7 @@ def processes(root: int) -> list[int]:
 
 @pytest.mark.slow
 @pytest.mark.xdist_group("ray")
-def test_a_study_whose_node_is_lost_goes_on_with_every_trial_exactly_once(tmp_path: Path) -> None:
+def test_after_a_lost_node_every_trial_ends_exactly_once(tmp_path: Path) -> None:
     (tmp_path / "tiny.yaml").write_text(SPACE)
     study = tmp_path / "results" / "tiny"
     with two_nodes() as (address, nodes):

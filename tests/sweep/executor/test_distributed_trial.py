@@ -1,4 +1,4 @@
-"""A sweep whose trials are trained by two workers each: real commands, real Ray."""
+"""A sweep of trials with two workers each: real commands, real Ray."""
 
 import subprocess
 import sys
@@ -58,7 +58,7 @@ def test_two_workers_of_ray_leave_the_records_of_one(tmp_path: Path) -> None:
 
 
 def test_workers_do_not_share_a_gpu() -> None:
-    with pytest.raises(ValueError, match="gpus 3 is no whole number for each of 2 workers; give a multiple, or 0"):
+    with pytest.raises(ValueError, match="gpus 3 is not a whole number for each of 2 workers; give a multiple, or 0"):
         Resources(workers=2, gpus=3)
     assert Resources(workers=2, gpus=4).gpus == 4
     assert Resources(workers=2).gpus is None

@@ -1,4 +1,4 @@
-"""Trials of a machine share one copy of the images, and none of them writes into it."""
+"""Trials on one machine share one copy of the images and do not write to it."""
 
 import pickle
 
@@ -8,13 +8,11 @@ import torch
 
 from scaling.data import Dataset, Split, load_data
 from scaling.data import batches as serving
-from scaling.data.batches import Step, batches
+from scaling.data.batches import BatchIndices, batches
 from scaling.models import build_model
 from scaling.study.config import DataConfig, Recipe
-from scaling.training.train import fit
 from tests.support.images import images
-
-CPU = torch.device("cpu")
+from tests.support.training import CPU, fit_classifier
 
 
 def as_workers_receive(data: Dataset) -> tuple[Dataset, int, list[pickle.PickleBuffer]]:
@@ -46,16 +44,16 @@ def test_training_on_shared_images_changes_none_and_copies_none() -> None:
                       image_size=(8, 8), seed=0)  # fmt: skip
     recipe = Recipe(epochs=2, batch_size=25, flip=True, crop_padding=1, rand_augment=9, random_erasing=0.5, mixup=0.2)
 
-    list(fit(net, received, recipe, seed=0, device=CPU))
+    list(fit_classifier(net, received, recipe))
 
     assert all(np.array_equal(a, images(split)) for a, (_, split) in zip(before, received.splits(), strict=True))
     assert serving._tensor(images(received.train)).data_ptr() == images(data.train).ctypes.data
 
 
-def test_images_that_do_not_fit_the_device_are_served_from_memory_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_images_too_large_for_the_device_are_served_equally(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
     split = Split(rng.integers(0, 256, (40, 4, 4, 3), dtype=np.uint8), rng.integers(0, 9, 40))
-    plan = [Step(rng.permutation(40)[:7]) for _ in range(3)]
+    plan = [BatchIndices(rng.permutation(40)[:7]) for _ in range(3)]
     whole = list(batches(split, plan, CPU))
     monkeypatch.setattr(serving, "fits", lambda size, device: False)
     monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: tensor)  # which needs a GPU's driver
@@ -67,7 +65,7 @@ def test_images_that_do_not_fit_the_device_are_served_from_memory_alike(monkeypa
         assert torch.equal(labels, same_labels)
 
 
-def test_a_set_may_take_a_quarter_of_what_a_gpu_has_free(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_set_may_use_a_quarter_of_free_gpu_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (1000, 4000))
 
     assert serving.fits(250, torch.device("cuda"))

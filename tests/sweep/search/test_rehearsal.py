@@ -1,4 +1,4 @@
-"""A rehearsal plays a finished study under a stopping rule: what is hopeless stops, what would win is missed."""
+"""A rehearsal replays a finished study under a stopping rule and counts right and wrong stops."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ import pytest
 from scaling.rehearse import main
 from scaling.space.design import Design, cells
 from scaling.space.schema import Space
-from scaling.space.search_settings import Stop
+from scaling.space.search_settings import STOPPING_RULES, Stop
 from scaling.study.config import Trial
 from scaling.study.errors import RecordError
 from scaling.study.records import Cost, Epoch, Record, Scores, Study, write_record, write_study
@@ -32,7 +32,11 @@ def ran(trial: Trial, end: float, start: float, macs: int) -> Record:
 
 
 def study(asked: Space, quality: dict[int, tuple[float, float]]) -> tuple[Study, list[Record]]:
-    """A study over depths; `quality`: depth → accuracy at the end and after the first epoch."""
+    """A study over depths.
+
+    Args:
+        quality: depth → accuracy at the end and after the first epoch.
+    """
     design = Design(asked)
     records = [
         ran(design.trial("s", cell, arm, 0), *quality[cell["depth"]], macs=cell["depth"] * 1000)
@@ -57,7 +61,7 @@ def of_depths(*depths: int) -> Space:
     return space(axes={"depth": list(depths)}, seeds=1, recipe={"epochs": EPOCHS})
 
 
-def test_a_cell_that_cannot_catch_up_with_a_cheaper_one_is_stopped_and_that_is_right() -> None:
+def test_a_dominated_cell_is_stopped_rightly() -> None:
     good = {n: (60.0 + 3 * n, 20.0 + 3 * n) for n in range(1, 7)}
     what, records = study(of_depths(1, 2, 3, 4, 5, 6), {**good, 5: (30.0, 10.0)})
 
@@ -69,7 +73,7 @@ def test_a_cell_that_cannot_catch_up_with_a_cheaper_one_is_stopped_and_that_is_r
     assert "stops 1 of 6 cells, 0 of them wrongly (0 %)" in str(found)
 
 
-def test_a_late_bloomer_that_is_stopped_counts_as_wrong() -> None:
+def test_stopping_a_late_bloomer_counts_as_wrong() -> None:
     good = {n: (60.0 + n, 50.0 + n) for n in range(1, 7)}
     what, records = study(of_depths(1, 2, 3, 4, 5, 6), {**good, 6: (90.0, 5.0)})
 
@@ -78,7 +82,7 @@ def test_a_late_bloomer_that_is_stopped_counts_as_wrong() -> None:
     assert (found.stopped, found.wrong) == (1, 1)
 
 
-@pytest.mark.parametrize("rule", ["asha", "halving", "dominance"])
+@pytest.mark.parametrize("rule", sorted(STOPPING_RULES))
 def test_no_rule_stops_every_cell(rule: str) -> None:
     what, records = study(of_depths(1, 2, 3), dict.fromkeys((1, 2, 3), (60.0, 30.0)))
 
@@ -87,19 +91,19 @@ def test_no_rule_stops_every_cell(rule: str) -> None:
     assert found.stopped < found.cells
 
 
-def test_the_bound_on_what_is_still_to_gain_comes_from_finished_curves() -> None:
+def test_the_bound_on_gain_comes_from_finished_curves() -> None:
     what, records = study(of_depths(1, 2, 3), dict.fromkeys((1, 2, 3), (80.0, 20.0)))
 
     gain = most_gain(1, records)
 
     assert gain == pytest.approx(0.25)  # errors all fall from 80 to 20 %
-    assert most_gain(1, records[:3]) is None  # too few to tell
+    assert most_gain(1, records[:3]) is None  # too few finished trials
     assert best_at_cost("average", 2500, records) == 80.0
     assert best_at_cost("average", 500, records) is None
     assert what.name == "s"
 
 
-def test_the_front_keeps_what_no_cheaper_cell_reaches() -> None:
+def test_the_front_keeps_cells_that_no_cheaper_one_beats() -> None:
     _, records = study(of_depths(1, 2, 3), {1: (60.0, 1.0), 2: (50.0, 1.0), 3: (70.0, 1.0)})
     first = {(f"depth={r.cell['depth']}", r.arm): r for r in records}
 
@@ -113,7 +117,7 @@ def test_the_command_rehearses_every_rule(tmp_path: Path, capsys: pytest.Capture
         write_record(tmp_path / "s", record)
 
     assert main(["s", "--results", str(tmp_path)]) == 0
-    assert [line.split(":")[0] for line in capsys.readouterr().out.splitlines()] == ["asha", "dominance", "halving"]
+    assert [line.split(":")[0] for line in capsys.readouterr().out.splitlines()] == sorted(STOPPING_RULES)
     assert main(["t", "--results", str(tmp_path)]) == 2
 
 

@@ -1,4 +1,4 @@
-"""Searched designs keep every cell whole, propose none twice and nothing above a limit, and repeat themselves."""
+"""Designs keep every cell whole, propose none twice, respect limits and repeat their proposals."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -8,14 +8,16 @@ import pytest
 
 from scaling.space.design import Cell
 from scaling.space.schema import Space
+from scaling.space.search_settings import DESIGNS
 from scaling.study.config import Trial
 from scaling.study.errors import SpaceError
 from scaling.study.records import Record
-from scaling.sweep.search.designs.proposals import SAMPLED, SEARCHED
-from scaling.sweep.search.propose import DESIGNS, propose
+from scaling.sweep.search.propose import propose
 from scaling.sweep.search.trial_queue import TrialQueue
 from tests.support.queues import FakeFeasibility, play, space
 
+SAMPLED = sorted(name for name, design in DESIGNS.items() if design.samples)
+SEARCHED = sorted(name for name, design in DESIGNS.items() if design.searches)
 AXES = {"depth": {"low": 1, "high": 12}, "width": {"low": 8, "high": 128, "step": 8}}
 
 
@@ -32,7 +34,7 @@ def skill(trial: Trial) -> float:
 
 
 class Limited(FakeFeasibility):
-    """Wide models are above the limit."""
+    """Wide models exceed the limit."""
 
     def excess(self, cell: Cell) -> dict[str, float]:
         return {"width": cell["width"] / 72 - 1}
@@ -51,7 +53,7 @@ def made(wanted: Space, settled: dict[str, Record] | None = None) -> TrialQueue:
     return TrialQueue("study", feasibility, propose(wanted, feasibility), settled or {})  # pyright: ignore[reportArgumentType]
 
 
-@pytest.mark.parametrize("design", sorted(SAMPLED))
+@pytest.mark.parametrize("design", SAMPLED)
 def test_every_cell_is_new_whole_and_within_the_limits(design: str) -> None:
     wanted = asked(design)
 
@@ -64,8 +66,8 @@ def test_every_cell_is_new_whole_and_within_the_limits(design: str) -> None:
     assert all(segment.trial.cell["width"] <= 72 for segment in segments)
 
 
-@pytest.mark.parametrize("design", sorted(SEARCHED))
-def test_an_interrupted_search_proposes_what_an_undisturbed_one_does(design: str) -> None:
+@pytest.mark.parametrize("design", SEARCHED)
+def test_an_interrupted_search_repeats_its_proposals(design: str) -> None:
     wanted = asked(design)
     _, whole = play(made(wanted), skill, workers=2)
 
@@ -93,7 +95,7 @@ def test_a_search_for_accuracy_finds_better_cells_than_chance(design: str) -> No
     assert sum(found) / len(found) > sum(by_chance) / len(by_chance)
 
 
-def test_a_space_with_fewer_cells_than_wanted_is_used_up() -> None:
+def test_a_space_with_too_few_cells_is_used_up() -> None:
     wanted = space(axes={"depth": [1, 2], "width": [8, 16]}, seeds=1, search={"design": "gp", "cells": 9})
 
     segments, _ = play(made(wanted), skill)
@@ -101,7 +103,7 @@ def test_a_space_with_fewer_cells_than_wanted_is_used_up() -> None:
     assert len({tuple(segment.trial.cell.items()) for segment in segments}) == 4
 
 
-def test_limits_that_exclude_every_cell_are_a_mistake_with_a_name() -> None:
+def test_limits_that_exclude_every_cell_are_an_error() -> None:
     with pytest.raises(SpaceError, match="the limit excludes all"):
         made(space(axes={"width": [80, 96]}, search={"design": "tpe", "cells": 2}))
 
@@ -116,8 +118,8 @@ def test_words_on_an_axis_are_categories() -> None:
     assert len({tuple(segment.trial.cell.items()) for segment in segments}) == 9
 
 
-def test_optuna_hears_what_became_of_each_cell(monkeypatch: pytest.MonkeyPatch) -> None:
-    """COMPLETE with whole scores, PRUNED with its curve, FAIL for a failure; never a partial score as a final one."""
+def test_optuna_receives_the_result_of_each_cell(monkeypatch: pytest.MonkeyPatch) -> None:
+    """COMPLETE with the final score, PRUNED with the curve, FAIL for a failure; never a partial score as final."""
     studies = []
     create = optuna.create_study
     monkeypatch.setattr("optuna.create_study", lambda **given: studies.append(create(**given)) or studies[-1])
@@ -145,5 +147,7 @@ def test_optuna_hears_what_became_of_each_cell(monkeypatch: pytest.MonkeyPatch) 
     assert {r.status for r in records.values()} == {"finished", "stopped"}
 
 
-def test_all_designs_are_known_by_name() -> None:
-    assert set(DESIGNS) == SAMPLED | {"grid"}
+def test_designs_are_found_by_name_with_their_needs() -> None:
+    assert {"grid", "random", "sobol", "tpe", "gp", "nsga2"} <= set(DESIGNS)
+    assert not DESIGNS["grid"].samples
+    assert {"tpe", "gp", "nsga2"} <= set(SEARCHED) <= set(SAMPLED)

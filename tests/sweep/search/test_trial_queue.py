@@ -1,4 +1,4 @@
-"""An agenda hands out every cell whole and balanced, whatever is decided on the way, and continues where it was."""
+"""A trial queue hands out whole, balanced cells, whatever is decided on the way, and continues where it was."""
 
 from collections import Counter
 
@@ -7,26 +7,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scaling.space.design import cells
-from scaling.space.search_settings import Budget, Tune
-from scaling.study.config import Resources, Trial
+from scaling.space.search_settings import STOPPING_RULES, Budget, Tune
+from scaling.study.config import Trial
 from scaling.study.errors import SpaceError
 from scaling.study.learning_rates import at_edge, chosen_rates, without_rejected
-from scaling.sweep.search.budget import Purse
 from scaling.sweep.search.cell_run import Segment
-from scaling.sweep.search.designs.proposals import Wanted
-from scaling.sweep.search.propose import RULES
+from scaling.sweep.search.proposals import Wanted
 from tests.support.queues import FakeCostTable, all_cells, play, queue, space
 
 
 def skill(trial: Trial) -> float:
-    """Larger models are better; width 64 is wasted; rates near 0.004 are best."""
+    """Larger models are better, width 64 is bad, and a learning rate of 0.004 is best."""
     arch, rate = trial.config.arch, trial.config.recipe.learning_rate
     base = 50 + 3 * arch["depth"] + arch["width"] / 8 - (20 if arch["width"] == 64 else 0)
     return base - (5 if rate != 0.004 else 0) + trial.config.seed / 10
 
 
 @given(st.integers(1, 36))
-def test_a_study_stopped_anywhere_has_nearly_as_many_trials_of_each_arm_in_each_cell(stop: int) -> None:
+def test_a_study_stopped_anywhere_is_nearly_balanced(stop: int) -> None:
     asked = space(seeds=3)
 
     done = [segment.trial for segment in play(queue(asked, all_cells(asked, cells(asked))), skill)[0]][:stop]
@@ -36,7 +34,7 @@ def test_a_study_stopped_anywhere_has_nearly_as_many_trials_of_each_arm_in_each_
     assert max(of_each) - min(of_each) <= 1
 
 
-def test_dear_cells_and_arms_come_first_in_each_round_of_seeds_unless_cells_are_judged_by_cheaper_ones() -> None:
+def test_expensive_cells_and_arms_come_first_without_a_stopping_rule() -> None:
     asked = space(seeds=2)
     segments, _ = play(queue(asked, all_cells(asked, cells(asked))), skill)
 
@@ -59,7 +57,7 @@ def test_dear_cells_and_arms_come_first_in_each_round_of_seeds_unless_cells_are_
     assert [segment.trial.arm for segment in segments[:2]] == ["average", "attention"]  # as the space has them
 
 
-def test_every_rate_of_a_bracket_runs_once_and_the_best_one_gets_the_other_seeds() -> None:
+def test_the_best_learning_rate_gets_the_other_seeds() -> None:
     asked = space(seeds=3, tune={"lr": 3}, recipe={"learning_rate": 0.002})
 
     segments, records = play(queue(asked, all_cells(asked, cells(asked))), skill, workers=3)
@@ -82,7 +80,7 @@ def seeds(segments: list[Segment]) -> list[tuple[Trial, int]]:
 
 @pytest.mark.parametrize("rule", ["asha", "halving"])
 @pytest.mark.parametrize("workers", [1, 4])
-def test_cells_are_stopped_whole_and_the_others_run_to_their_end(rule: str, workers: int) -> None:
+def test_cells_are_stopped_in_all_their_arms(rule: str, workers: int) -> None:
     asked = space(seeds=2, recipe={"epochs": 9}, search={"stop": {"rule": rule, "first": 1, "factor": 2}})
 
     _, records = play(queue(asked, all_cells(asked, cells(asked))), skill, workers=workers)
@@ -93,7 +91,7 @@ def test_cells_are_stopped_whole_and_the_others_run_to_their_end(rule: str, work
     assert all(len(kinds) == 1 for kinds in status.values())  # never one arm of a cell
     stopped = [cell for cell, kinds in status.items() if kinds == {"stopped"}]
     assert 0 < len(stopped) < len(status)
-    assert not [cell for cell in status if cell not in stopped and cell[1] == 64]  # the wasted width does not survive
+    assert not [cell for cell in status if cell not in stopped and cell[1] == 64]  # the bad width does not survive
     for record in records.values():
         seeds_run = {r.seed for r in records.values() if r.cell == record.cell}
         assert seeds_run == ({0} if record.status == "stopped" else {0, 1})
@@ -104,7 +102,7 @@ def test_cells_are_stopped_whole_and_the_others_run_to_their_end(rule: str, work
             assert record.wall_seconds == len(record.curve)  # a second an epoch
 
 
-def test_halving_does_not_hang_on_the_order_in_which_trials_end() -> None:
+def test_halving_does_not_depend_on_the_order_of_trials() -> None:
     asked = space(seeds=1, recipe={"epochs": 9}, search={"stop": {"rule": "halving", "factor": 2}})
 
     outcomes = [
@@ -118,10 +116,10 @@ def test_halving_does_not_hang_on_the_order_in_which_trials_end() -> None:
     assert all(outcome == outcomes[0] for outcome in outcomes)
 
 
-@pytest.mark.parametrize("rule", [None, *sorted(RULES)])
+@pytest.mark.parametrize("rule", [None, *sorted(STOPPING_RULES)])
 @pytest.mark.parametrize("tune", [None, {"lr": 3}])
 @pytest.mark.parametrize("killed_after", [1, 4, 9, 17, 30])
-def test_a_study_that_is_killed_and_run_again_has_the_trials_of_an_undisturbed_one(
+def test_a_killed_study_has_the_trials_of_an_undisturbed_one(
     rule: str | None, tune: dict[str, int] | None, killed_after: int
 ) -> None:
     search = {"stop": {"rule": rule, "factor": 2}} if rule else {}
@@ -136,7 +134,7 @@ def test_a_study_that_is_killed_and_run_again_has_the_trials_of_an_undisturbed_o
     assert {k: r.status for k, r in {**before, **after}.items()} == {k: r.status for k, r in whole.items()}
 
 
-def test_a_design_is_asked_again_when_its_batch_is_done_and_sees_the_records() -> None:
+def test_a_design_receives_the_records_after_each_batch() -> None:
     asked = space(seeds=1)
     seen = []
 
@@ -152,19 +150,18 @@ def test_a_design_is_asked_again_when_its_batch_is_done_and_sees_the_records() -
     assert len(segments) == len(records) == 8  # nothing of the first cell ran twice
 
 
-def test_a_budget_is_held_and_no_pair_is_begun_that_it_cannot_finish() -> None:
+def test_a_budget_ends_between_whole_pairs() -> None:
     asked = space(seeds=2)
-    purse = Purse(Budget(trials=7), Resources())
 
-    made = queue(asked, all_cells(asked, cells(asked)), spent=purse.spent)
+    made = queue(asked, all_cells(asked, cells(asked)), budget=Budget(trials=7))
     segments, _ = play(made, skill)
 
     assert len(segments) == 8  # four whole pairs
-    assert made.out_of == "its budget of 7 trials"
-    made = queue(asked, all_cells(asked, cells(asked)), spent=Purse(Budget(device_hours=1 / 60), Resources()).spent)
+    assert made.spent == "its budget of 7 trials"
+    made = queue(asked, all_cells(asked, cells(asked)), budget=Budget(device_hours=1 / 60))
     segments, _ = play(made, skill)
     assert len(segments) == 6  # of ten seconds each, on one core
-    assert made.out_of == "its budget of 0.0166667 device-hours"
+    assert made.spent == "its budget of 0.0166667 device-hours"
 
 
 def test_two_trials_that_are_the_same_run_are_refused() -> None:
@@ -175,7 +172,7 @@ def test_two_trials_that_are_the_same_run_are_refused() -> None:
         queue(asked, all_cells(asked, twins))
 
 
-def test_a_bracket_lies_evenly_around_the_recipes_rate() -> None:
+def test_a_learning_rate_grid_is_centred_on_the_recipes_rate() -> None:
     assert Tune(lr=3, factor=2).rates(0.003) == [0.0015, 0.003, 0.006]
     assert Tune(lr=5, factor=3).rates(0.9) == [0.1, 0.3, 0.9, 2.7, 8.1]
     assert Tune(lr=1).rates(0.1) == [0.1]

@@ -1,7 +1,7 @@
-"""Random studies are played against the agenda: whatever ends, fails, rests or is killed, every trial ends once, whole.
+"""Random studies are played against the trial queue: every trial ends once, whatever ends, fails, rests or is killed.
 
-Trials end in any order on several slots; some diverge or fail; a kill drops all but the records. Nothing is trained:
-what comes of a trial is drawn from its key, so that it comes to the same again.
+Trials end in any order on several slots; some diverge or fail; a kill drops everything but the records. Nothing is
+trained: the result of a trial is drawn from its key, so that it repeats.
 """
 
 import random
@@ -15,30 +15,29 @@ from hypothesis import strategies as st
 
 from scaling.space.schema import Space
 from scaling.space.search_settings import Budget
-from scaling.study.config import Resources, Trial, cell_label
+from scaling.study.config import Trial, cell_label
 from scaling.study.records import Cost, Epoch, Record
-from scaling.sweep.search.budget import Purse
 from scaling.sweep.search.cell_run import Segment
 from scaling.sweep.search.propose import propose
-from scaling.sweep.search.trial_queue import Spent, TrialQueue
+from scaling.sweep.search.trial_queue import TrialQueue
 from tests.support.queues import FakeFeasibility, finished
 from tests.support.queues import space as space_of
 
 EPOCHS = 5
 
 
-class Feasibility(FakeFeasibility):
-    def feasible(self, points: list) -> list:
-        return list(points)
-
-
 @dataclass(frozen=True)
 class Nature:
-    """What comes of trials: each ends as its key says, so often diverged or failed as is asked."""
+    """Draws the end of each trial from its key.
+
+    Attributes:
+        trouble: fraction of trials that diverge or fail.
+        is_mended: trials that would fail finish instead.
+    """
 
     number: int
     trouble: float
-    is_mended: bool = False  # what failed before finishes now
+    is_mended: bool = False
 
     def accuracies(self, trial: Trial) -> list[float]:
         drawn = random.Random(f"{self.number} {trial.key}")
@@ -46,7 +45,7 @@ class Nature:
         return [end * epoch / (EPOCHS + 1) + drawn.uniform(0, 8) for epoch in range(1, EPOCHS + 1)]
 
     def end(self, trial: Trial) -> tuple[str, int]:
-        """Status, and the epochs that it comes to."""
+        """Status, and the number of epochs."""
         drawn = random.Random(f"{self.number} end {trial.key}")
         if drawn.random() >= self.trouble:
             return "finished", EPOCHS
@@ -56,7 +55,7 @@ class Nature:
 
 @dataclass
 class Played:
-    """What a command left."""
+    """The result of a command."""
 
     records: dict[str, Record] = field(default_factory=dict)
     segments: list[Segment] = field(default_factory=list)
@@ -90,16 +89,15 @@ def play(
     killed_after: int | None = None,
     budget: Budget | None = None,
 ) -> Played:
-    """Run a command as an executor would; check at every step that it may go so.
+    """Run a command as an executor does, and check every step.
 
     Args:
         before: records of earlier commands.
-        killed_after: events after which all but the records is lost.
+        killed_after: events after which everything but the records is lost.
     """
-    feasibility = Feasibility(asked)
+    feasibility = FakeFeasibility(asked)
     settled = {key: one for key, one in (before or {}).items() if one.status != "failed"}
-    spent: Spent = Purse(budget or Budget(), Resources()).spent
-    queue = TrialQueue("study", feasibility, propose(asked, feasibility), settled, spent)  # pyright: ignore[reportArgumentType]
+    queue = TrialQueue("study", feasibility, propose(asked, feasibility), settled, budget)  # pyright: ignore[reportArgumentType]
     played, running, rested, events = Played(), [], {}, 0
     while True:
         while len(running) < slots and (segment := queue.next()) is not None:
@@ -111,14 +109,14 @@ def play(
                 assert segment.until is None or segment.until > rested[key], "it has been there"
             running.append(segment)
             played.segments.append(segment)
-            assert len(played.segments) < 3000, "it goes on for ever"
+            assert len(played.segments) < 3000, "it never ends"
         if not running:
             assert queue.is_over, "nothing runs and nothing is over"
             break
         segment = running.pop(order.randrange(len(running)))
         trial, (status, epochs) = segment.trial, nature.end(segment.trial)
         come_to = min(epochs, segment.until or EPOCHS)
-        for epoch in curve(nature, trial, come_to):  # a trial that goes on tells its earlier epochs again
+        for epoch in curve(nature, trial, come_to):  # a resumed trial repeats its earlier epochs
             queue.epoch_ended(trial, epoch)
         if segment.until is None or (status != "finished" and epochs < segment.until):
             played.records[trial.key] = record(nature, trial, feasibility)
@@ -141,14 +139,14 @@ def play(
     for other, left in queue.take_stopped():
         assert other.key not in played.records
         played.records[other.key] = left
-    if queue.out_of is None:
+    if queue.spent is None:
         recorded = settled.keys() | played.records.keys()
         assert queue.planned.keys() <= recorded, "a planned trial has no record"
     return played
 
 
 def assert_whole(asked: Space, records: Mapping[str, Record]) -> None:
-    """Pairs have all their arms or none; cells are stopped in all arms."""
+    """Check that pairs have all their arms or none, and that cells are stopped in all arms."""
     arms = [str(arm) for arm in asked.arm_values]
     pairs: dict[tuple[str, int], list[Record]] = {}
     for one in records.values():
@@ -222,7 +220,11 @@ def undisturbed(asked: Space, nature: Nature, order: random.Random, slots: int) 
 
 
 def killed(asked: Space, nature: Nature, order: random.Random, kills: list[int], slots: int, *, promises: bool) -> None:
-    """Killed and continued, a study is whole; under a rule that promises so, it has an undisturbed one's records."""
+    """Check that a killed and continued study is whole.
+
+    Args:
+        promises: it must also have the records of an undisturbed one.
+    """
     whole = play(asked, nature, random.Random(1), slots=2)
     records: dict[str, Record] = {}
     for kill in [*kills, None]:
@@ -234,7 +236,7 @@ def killed(asked: Space, nature: Nature, order: random.Random, kills: list[int],
 
 
 def spent(asked: Space, nature: Nature, order: random.Random, budget: Budget, slots: int) -> None:
-    """A spent study is whole as far as it goes, and with more it goes on to the end."""
+    """Check that a study is whole when its budget is spent, and when a larger budget has finished it."""
     first = play(asked, nature, order, slots=slots, budget=budget)
     assert_whole(asked, first.records)
     if budget.trials is not None:
@@ -262,7 +264,7 @@ def test_every_trial_ends_once_and_every_pair_is_whole(
 
 @at_any_time(24)
 @given(spaces([None, "halving"], DESIGNS), natures, orders, kills, slots)
-def test_a_study_that_is_killed_anywhere_comes_to_what_an_undisturbed_one_does(
+def test_a_study_killed_anywhere_ends_as_an_undisturbed_one(
     asked: Space, nature: Nature, order: random.Random, kills: list[int], slots: int
 ) -> None:
     killed(asked, nature, order, kills, slots, promises=True)
@@ -270,7 +272,7 @@ def test_a_study_that_is_killed_anywhere_comes_to_what_an_undisturbed_one_does(
 
 @at_any_time(20)
 @given(spaces(["asha", "dominance"], DESIGNS[:2]), natures, orders, kills, slots)
-def test_under_rules_that_hang_on_the_order_a_killed_study_is_whole_too(
+def test_a_killed_study_is_whole_under_order_dependent_rules(
     asked: Space, nature: Nature, order: random.Random, kills: list[int], slots: int
 ) -> None:
     killed(asked, nature, order, kills, slots, promises=False)
@@ -278,7 +280,7 @@ def test_under_rules_that_hang_on_the_order_a_killed_study_is_whole_too(
 
 @at_any_time(30)
 @given(spaces(RULES, DESIGNS[:3]), natures, orders, budgets, slots)
-def test_a_budget_that_is_spent_anywhere_leaves_no_half_pair(
+def test_a_spent_budget_leaves_no_half_pair(
     asked: Space, nature: Nature, order: random.Random, budget: Budget, slots: int
 ) -> None:
     spent(asked, nature, order, budget, slots)
@@ -286,7 +288,7 @@ def test_a_budget_that_is_spent_anywhere_leaves_no_half_pair(
 
 @at_any_time(10)
 @given(spaces(RULES, [{"design": "sobol", "cells": 4}, {}], until=True), natures, orders, kills, slots)
-def test_going_on_until_it_is_decided_survives_all_that_too(
+def test_running_until_decided_survives_kills(
     asked: Space, nature: Nature, order: random.Random, kills: list[int], slots: int
 ) -> None:
     promises = asked.search.stop is None or asked.search.stop.rule == "halving"
@@ -295,7 +297,7 @@ def test_going_on_until_it_is_decided_survives_all_that_too(
 
 @at_any_time(30)
 @given(spaces([None, "halving"], DESIGNS[:3]), natures, orders, kills, slots)
-def test_what_failed_and_is_mended_runs_again_and_leaves_the_study_whole(
+def test_failed_trials_run_again_and_leave_the_study_whole(
     asked: Space, nature: Nature, order: random.Random, kills: list[int], slots: int
 ) -> None:
     records: dict[str, Record] = {}
@@ -311,7 +313,7 @@ def test_what_failed_and_is_mended_runs_again_and_leaves_the_study_whole(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("search", [{}, {"until": "decided"}])
-def test_all_of_this_holds_for_many_more_studies(search: dict[str, Any]) -> None:
+def test_all_properties_hold_for_many_more_studies(search: dict[str, Any]) -> None:
     drawn = spaces(RULES, DESIGNS, until=bool(search))
 
     @at_any_time(30 if search else 120)

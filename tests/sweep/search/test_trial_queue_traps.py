@@ -1,4 +1,4 @@
-"""What an agenda must not do, in the situations that a study seldom comes to and in which it would go unseen."""
+"""What a trial queue must not do, in rare situations in which it would go unnoticed."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -12,11 +12,11 @@ from scaling.space.schema import Space
 from scaling.space.search_settings import Budget
 from scaling.study.config import Resources, Trial
 from scaling.study.records import Record
-from scaling.sweep.search.budget import Purse, device_hours
+from scaling.sweep.search.budget import device_hours
 from scaling.sweep.search.cell_run import Segment
-from scaling.sweep.search.designs.proposals import Wanted
-from scaling.sweep.search.rungs import Rungs, places
-from scaling.sweep.search.stopping.rules import RungResult
+from scaling.sweep.search.decisions import RungResult
+from scaling.sweep.search.proposals import Wanted
+from scaling.sweep.search.rungs import Rungs, ranks
 from scaling.sweep.search.trial_queue import TrialQueue
 from tests.support.queues import all_cells, curve, finished, play, queue, space
 
@@ -33,7 +33,7 @@ def six(**parts: object) -> Space:
 
 
 def begun(asked: TrialQueue) -> list[Segment]:
-    """All that it hands out at the moment."""
+    """All segments that it hands out at the moment."""
     return list(iter(asked.next, None))
 
 
@@ -48,7 +48,7 @@ def cells_of(segments: Sequence[Segment]) -> set[tuple[object, ...]]:
     return {tuple(segment.trial.cell.values()) for segment in segments}
 
 
-def test_halving_lets_the_best_go_on_all_at_once_and_no_slot_waits_for_one_of_them() -> None:
+def test_halving_continues_the_best_cells_at_once() -> None:
     asked = six(search=HALVING)
     made = queue(asked, all_cells(asked, cells(asked)))
     rest(made, begun(made))
@@ -56,22 +56,22 @@ def test_halving_lets_the_best_go_on_all_at_once_and_no_slot_waits_for_one_of_th
     assert len(cells_of(begun(made))) == 3
 
 
-def test_halving_does_not_wait_for_a_cell_that_an_arm_has_dropped_out_of() -> None:
+def test_halving_does_not_wait_for_a_cell_that_lost_an_arm() -> None:
     asked = six(search=HALVING)
     made = queue(asked, all_cells(asked, cells(asked)))
     segments = begun(made)
-    lost = Record.of(segments[0].trial, status="diverged", reason="as told")
+    lost = Record.of(segments[0].trial, status="diverged", reason="as drawn")
     made.ended(segments[0].trial, lost)
     rest(made, segments[1:])
 
-    going = begun(made)  # the other arm of the lost cell to its end, and meanwhile two of the other five
+    going = begun(made)  # the other arm of the lost cell runs to its end, and two of the other five cells continue
 
     assert {segment.until for segment in going if segment.trial.cell == segments[0].trial.cell} == {None}
     assert len(cells_of(going)) == 3
 
 
 @pytest.mark.parametrize("search", [HALVING, ASHA])
-def test_cells_that_were_stopped_before_a_kill_are_still_what_others_are_judged_against(search: dict) -> None:
+def test_cells_stopped_before_a_kill_still_count_in_rankings(search: dict) -> None:
     asked = six(search=search)
     _, whole = play(queue(asked, all_cells(asked, cells(asked))), skill, workers=12)
     stopped = {k: record for k, record in whole.items() if record.status == "stopped" and len(record.curve) == 1}
@@ -83,7 +83,7 @@ def test_cells_that_were_stopped_before_a_kill_are_still_what_others_are_judged_
     assert ends == {key: (record.status, len(record.curve)) for key, record in whole.items()}
 
 
-def test_a_kill_between_the_records_of_a_stopped_cell_leaves_no_arm_without_one() -> None:
+def test_a_kill_between_records_of_a_stopped_cell_is_repaired() -> None:
     asked = six(search=HALVING)
     _, whole = play(queue(asked, all_cells(asked, cells(asked))), skill)
     lost = next(key for key, record in whole.items() if record.status == "stopped" and len(record.curve) > 1)
@@ -97,10 +97,10 @@ def test_a_kill_between_the_records_of_a_stopped_cell_leaves_no_arm_without_one(
     assert records[lost].curve == whole[lost].curve
 
 
-def test_a_cell_that_has_gone_on_is_not_given_up_with_half_of_its_seeds() -> None:
+def test_a_cell_with_later_seeds_is_not_stopped() -> None:
     asked = six(search=ASHA, seeds=3)
     worst = min(cells(asked), key=lambda cell: 3 * cell["depth"] - cell["width"] / 8)
-    alone = queue(asked, all_cells(asked, [worst]))  # it came first, and so it went on
+    alone = queue(asked, all_cells(asked, [worst]))  # alone, it continues
     _, before = play(alone, skill)
     half = {k: r for k, r in before.items() if (r.arm, r.seed) not in {("attention", 1), ("average", 2)}}
 
@@ -111,7 +111,7 @@ def test_a_cell_that_has_gone_on_is_not_given_up_with_half_of_its_seeds() -> Non
     assert {r.status for r in of_worst} == {"finished"}
 
 
-def test_more_seeds_that_are_wanted_of_a_cell_that_went_on_are_run_whatever_the_rule_would_say_now() -> None:
+def test_more_seeds_of_a_continued_cell_run_despite_the_rule() -> None:
     asked = six(search=ASHA)
     worst = min(cells(asked), key=lambda cell: 3 * cell["depth"] - cell["width"] / 8)
 
@@ -129,37 +129,35 @@ def test_more_seeds_that_are_wanted_of_a_cell_that_went_on_are_run_whatever_the_
     (["average", "attention", "token"], "token", {"average", "attention"}),
     (["average", "attention", "token"], "average", set()),
 ])  # fmt: skip
-def test_where_all_rates_of_an_arm_diverge_other_seeds_go_to_arms_that_can_be_compared(
-    arms: list[str], without: str, expected: set[str]
-) -> None:
+def test_other_seeds_go_to_comparable_arms_only(arms: list[str], without: str, expected: set[str]) -> None:
     asked = six(axes={"depth": [2], "width": [32]}, arms={"pooling": arms}, seeds=2, tune={"lr": 3})
     made = queue(asked, all_cells(asked, cells(asked)))
     for segment in begun(made):
         end = finished(segment.trial, 50)
         if segment.trial.arm == without:
-            end = Record.of(segment.trial, status="diverged", reason="as told")
+            end = Record.of(segment.trial, status="diverged", reason="as drawn")
         made.ended(segment.trial, end)
 
     assert {segment.trial.arm for segment in begun(made)} == expected
 
 
-def test_a_pair_that_a_kill_has_halved_is_made_whole_though_the_budget_is_spent() -> None:
+def test_a_pair_halved_by_a_kill_is_completed_beyond_the_budget() -> None:
     asked = six()
-    spent = Purse(Budget(trials=5), Resources()).spent
-    _, undisturbed = play(queue(asked, all_cells(asked, cells(asked)), spent=spent), skill)
+    budget = Budget(trials=5)
+    _, undisturbed = play(queue(asked, all_cells(asked, cells(asked)), budget=budget), skill)
     assert len(undisturbed) == 6
 
     before = dict(list(undisturbed.items())[:5])
-    segments, after = play(queue(asked, all_cells(asked, cells(asked)), before, spent), skill)
+    segments, after = play(queue(asked, all_cells(asked, cells(asked)), before, budget), skill)
 
     assert {**before, **after}.keys() == undisturbed.keys()
     assert len(segments) == 1
 
 
-def test_a_budget_that_ends_between_two_arms_of_a_later_seed_does_not_part_them() -> None:
+def test_a_budget_does_not_split_the_arms_of_a_later_seed() -> None:
     asked = six(axes={"depth": [2, 4], "width": [32]}, seeds=2, tune={"lr": 1})
-    spent = Purse(Budget(trials=5), Resources()).spent
-    made = queue(asked, all_cells(asked, cells(asked)), spent=spent)
+    budget = Budget(trials=5)
+    made = queue(asked, all_cells(asked, cells(asked)), budget=budget)
     first = begun(made)
     late = [segment for segment in first if segment.trial.cell == first[0].trial.cell]
     for segment in first:
@@ -170,78 +168,78 @@ def test_a_budget_that_ends_between_two_arms_of_a_later_seed_does_not_part_them(
     for segment in late:
         made.ended(segment.trial, finished(segment.trial, 50))
 
-    after = begun(made)  # the first cell's comes first, and is more than is left
+    after = begun(made)  # that of the first cell comes first, and exceeds the budget
 
     assert [(segment.trial.cell, segment.trial.config.seed) for segment in after] == [(one.trial.cell, 1)]
     assert after[0].trial.arm != one.trial.arm
 
 
-def test_trials_of_an_earlier_command_and_trials_that_run_count_together() -> None:
+def test_the_budget_counts_trials_of_earlier_commands() -> None:
     asked = six()
     _, before = play(queue(asked, all_cells(asked, cells(asked))), skill, stop_after=4)
     assert len(before) == 4
 
-    spent = Purse(Budget(trials=8), Resources()).spent
-    made = queue(asked, all_cells(asked, cells(asked)), before, spent)
+    budget = Budget(trials=8)
+    made = queue(asked, all_cells(asked, cells(asked)), before, budget)
 
     assert len(begun(made)) == 4
-    assert made.out_of == "its budget of 8 trials"
+    assert made.spent == "its budget of 8 trials"
 
 
-def test_a_budget_of_trials_lets_what_has_begun_be_judged_and_go_on() -> None:
+def test_a_budget_of_trials_lets_started_cells_continue() -> None:
     asked = six(search=HALVING)
-    spent = Purse(Budget(trials=7), Resources()).spent
+    budget = Budget(trials=7)
 
-    made = queue(asked, all_cells(asked, cells(asked)), spent=spent)
+    made = queue(asked, all_cells(asked, cells(asked)), budget=budget)
     _, records = play(made, skill, workers=12)
 
-    assert made.out_of == "its budget of 7 trials"
+    assert made.spent == "its budget of 7 trials"
     assert Counter(record.status for record in records.values()) == {"finished": 2, "stopped": 6}
 
 
-def test_a_budget_of_time_is_held_between_rungs_too() -> None:
+def test_a_budget_of_time_also_holds_between_rungs() -> None:
     asked = six(search=HALVING)  # 12 s at the first rung, 6 at the next
-    spent = Purse(Budget(device_hours=17 / 3600), Resources()).spent
+    budget = Budget(device_hours=17 / 3600)
 
-    made = queue(asked, all_cells(asked, cells(asked)), spent=spent)
+    made = queue(asked, all_cells(asked, cells(asked)), budget=budget)
     segments, _ = play(made, skill)
 
     assert max(segment.until or 9 for segment in segments) == 2
-    assert made.out_of
+    assert made.spent
     assert made.is_over
-    _, records = play(queue(asked, all_cells(asked, cells(asked))), skill)  # with more it goes on
+    _, records = play(queue(asked, all_cells(asked, cells(asked))), skill)  # with a larger budget it continues
     assert len(records) == 12
 
 
-def test_what_stopped_trials_took_is_spent_on_the_device_that_the_others_name() -> None:
+def test_time_of_stopped_trials_counts_on_the_usual_device() -> None:
     asked = six(search=HALVING)
     _, records = play(queue(asked, all_cells(asked, cells(asked))), skill)
     brief = queue(asked, all_cells(asked, cells(asked)), records)
     brief.move()
 
     seconds = sum(10 if r.status == "finished" else len(r.curve) for r in records.values())
-    assert device_hours(brief._each_record(), Resources(cpus=2)) == pytest.approx(2 * seconds / 3600)
+    assert device_hours(brief.outcomes.records(), Resources(cpus=2)) == pytest.approx(2 * seconds / 3600)
 
     named = {"environment": {"device": "cuda"}}
-    on_gpu = [r.model_copy(update=named if r.scores else {}) for r in brief._each_record()]
+    on_gpu = [r.model_copy(update=named if r.scores else {}) for r in brief.outcomes.records()]
     assert device_hours(on_gpu, Resources(cpus=2, gpus=0.25)) == pytest.approx(seconds / 4 / 3600)
 
 
-def test_curves_that_nothing_looks_at_are_not_kept() -> None:
+def test_unused_curves_are_not_kept() -> None:
     for search, kept in (({}, 0), (HALVING, 5)):
         asked = six(search=search)
         made = queue(asked, all_cells(asked, cells(asked)))
         play(made, skill)
 
-        assert max(len(outcome.curve) for outcome in made._outcomes.values()) == kept
-        assert max(len(record.curve) for record in made._each_record()) == kept
+        assert max(len(made.outcomes[key].curve) for key in made.planned) == kept
+        assert max(len(record.curve) for record in made.outcomes.records()) == kept
 
 
 points = st.tuples(st.sampled_from([10.0, 20.0, 20.5, 30.0]), st.integers(1, 4))
 
 
 @given(st.lists(points, min_size=1, max_size=12))
-def test_places_are_those_of_the_definition(drawn: list[tuple[float, int]]) -> None:
+def test_ranks_follow_their_definition(drawn: list[tuple[float, int]]) -> None:
     here = [RungResult(f"c{n}", 0, 1, {"a": x, "b": x}, {"a": c, "b": c}) for n, (x, c) in enumerate(drawn)]
 
     def order(number: int) -> tuple[int, float, str]:
@@ -250,19 +248,19 @@ def test_places_are_those_of_the_definition(drawn: list[tuple[float, int]]) -> N
         return beaten, -x, f"c{number}"
 
     expected = sorted(range(len(drawn)), key=order)
-    assert places(here) == {f"c{number}": place for place, number in enumerate(expected)}
+    assert ranks(here) == {f"c{number}": rank for rank, number in enumerate(expected)}
 
 
-def test_a_ladder_counts_who_may_still_come() -> None:
+def test_rungs_count_the_cells_that_may_still_arrive() -> None:
     rungs = Rungs()
     for number in range(4):
-        rungs.climbs(number)
-    assert rungs.stands(0, RungResult("c0", 0, 1, {"a": 1.0}, {"a": 1})) == {0}
-    assert rungs.stands(1, RungResult("c1", 0, 1, {"a": 2.0}, {"a": 1})) == {0, 1}
+        rungs.starts(number)
+    assert rungs.arrives(0, RungResult("c0", 0, 1, {"a": 1.0}, {"a": 1})) == {0}
+    assert rungs.arrives(1, RungResult("c1", 0, 1, {"a": 2.0}, {"a": 1})) == {0, 1}
     assert rungs.coming(0) == 2
     rungs.decided(1)
-    rungs.climbs(1)
-    assert (rungs.here(0), rungs.coming(0), rungs.waiting) == (2, 2, 1)
+    rungs.starts(1)
+    assert (rungs.arrived(0), rungs.coming(0), rungs.waiting) == (2, 2, 1)
     assert rungs.leaves(2) == {0}
     assert rungs.coming(0) == 1
     assert rungs.leaves(2) == set()

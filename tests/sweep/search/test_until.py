@@ -1,4 +1,4 @@
-"""Going on until the verdict is decided: it stops when it may, spends where it helps, and sees nothing that is not."""
+"""Running until the verdict is decided: it stops in time, spends where it helps, and finds no false difference."""
 
 import numpy as np
 import pytest
@@ -6,11 +6,10 @@ import pytest
 from scaling.space.schema import Space
 from scaling.space.search_settings import Budget
 from scaling.statistics.looks import GROWTH, LOOK_LEVEL, MOST_LOOKS, look_level
-from scaling.study.config import Resources, Trial
-from scaling.sweep.search.budget import Purse
+from scaling.study.config import Trial
 from scaling.sweep.search.propose import propose
 from scaling.sweep.search.trial_queue import TrialQueue
-from scaling.sweep.search.until import Place, Spread, allocate, squared_width
+from scaling.sweep.search.until import SeededCell, Variances, allocate, squared_width
 from tests.support.queues import FakeFeasibility, play, space
 
 SPACE = {
@@ -24,7 +23,7 @@ def study(cells: int = 5, **search: object) -> Space:
 
 
 class Nature:
-    """Accuracies with a known difference of the arms."""
+    """Accuracies with a known difference between the arms."""
 
     def __init__(self, effect: float, *, cell: float = 0.3, seed: float = 0.4, number: int = 0) -> None:
         self.effect, self.cell, self.seed, self.number = effect, cell, seed, number
@@ -37,16 +36,10 @@ class Nature:
         return 70 + (of_cell if arm else 0.0) + noise
 
 
-class Feasibility(FakeFeasibility):
-    def feasible(self, points: list) -> list:
-        return list(points)
-
-
 def run(asked: Space, nature: Nature, budget: Budget | None = None) -> tuple[TrialQueue, dict[str, int], int]:
-    """Play a study; return its agenda, the seeds of each cell, and the number of trials."""
-    feasibility = Feasibility(asked)
-    spent = Purse(budget or Budget(), Resources()).spent
-    made = TrialQueue("study", feasibility, propose(asked, feasibility), {}, spent)  # pyright: ignore[reportArgumentType]
+    """Play a study; return its queue, the seeds of each cell, and the number of trials."""
+    feasibility = FakeFeasibility(asked)
+    made = TrialQueue("study", feasibility, propose(asked, feasibility), {}, budget)  # pyright: ignore[reportArgumentType]
     _, records = play(made, nature)
     seeds: dict[str, set[int]] = {}
     for record in records.values():
@@ -60,7 +53,7 @@ def test_a_clear_difference_is_decided_at_the_first_look() -> None:
     assert (len(seeds), trials) == (5, 5 * 2 * 2)
 
 
-def test_an_open_question_gets_more_runs_until_it_is_decided() -> None:
+def test_an_open_question_gets_more_trials_until_decided() -> None:
     _, seeds, trials = run(study(), Nature(0.6))
 
     assert trials > 20
@@ -68,44 +61,48 @@ def test_an_open_question_gets_more_runs_until_it_is_decided() -> None:
     assert len(seeds) > 5  # cells differ, so more of them are needed
 
 
-def test_a_budget_ends_what_cannot_be_decided_and_is_named() -> None:
+def test_a_budget_ends_a_question_that_stays_open() -> None:
     made, _, trials = run(study(), Nature(0.21, cell=0.0), Budget(trials=24))
 
     assert trials == 24
-    assert made.out_of == "its budget of 24 trials"
+    assert made.spent == "its budget of 24 trials"
 
 
-def test_seeds_go_where_seeds_help_and_cells_where_cells_do() -> None:
-    known = [Place({"n": n}, 2, 1.0) for n in range(6)]
-    new = [Place({"n": n}, 2, 9.0) for n in range(6, 40)]  # dearer
+def test_the_larger_variance_decides_between_seeds_and_cells() -> None:
+    known = [SeededCell({"n": n}, 2, 1.0) for n in range(6)]
+    new = [SeededCell({"n": n}, 2, 9.0) for n in range(6, 40)]  # more expensive
 
-    more_seeds = allocate(known, new, Spread(cell=0.0001, seed=4.0))
-    more_cells = allocate(known, new, Spread(cell=4.0, seed=0.0001))
+    more_seeds = allocate(known, new, Variances(cell=0.0001, seed=4.0))
+    more_cells = allocate(known, new, Variances(cell=4.0, seed=0.0001))
 
     assert all(w.cell["n"] < 6 for w in more_seeds)
     assert all(w.cell["n"] >= 6 for w in more_cells)
     assert sum(w.seeds for w in more_cells) >= (GROWTH - 1) * 12
 
 
-def test_the_cheap_cells_get_the_seeds() -> None:
-    known = [Place({"n": n}, 2, cost) for n, cost in enumerate((1.0, 1.0, 50.0, 50.0))]
+def width(cells: list[SeededCell]) -> float:
+    return squared_width(len(cells), sum(1 / one.seeds for one in cells), Variances(0.01, 4.0))
 
-    chosen = allocate(known, [], Spread(cell=0.01, seed=4.0))
+
+def test_cheap_cells_get_the_seeds() -> None:
+    known = [SeededCell({"n": n}, 2, cost) for n, cost in enumerate((1.0, 1.0, 50.0, 50.0))]
+
+    chosen = allocate(known, [], Variances(cell=0.01, seed=4.0))
 
     assert {w.cell["n"] for w in chosen} == {0, 1}
-    grown = [Place(w.cell, w.seeds, 1.0) for w in chosen] + known[2:]
-    assert squared_width(grown, Spread(0.01, 4.0)) < squared_width(known, Spread(0.01, 4.0))
+    grown = [SeededCell(w.cell, w.seeds, 1.0) for w in chosen] + known[2:]
+    assert width(grown) < width(known)
 
 
 @pytest.mark.slow
-def test_the_level_of_a_look_keeps_the_level_of_the_whole() -> None:
+def test_the_level_of_each_look_keeps_the_overall_level() -> None:
     assert look_level(MOST_LOOKS) == pytest.approx(LOOK_LEVEL, abs=2e-4)
     assert look_level(2, growth=1.0001) == pytest.approx(0.95, abs=0.003)  # the same data twice
-    assert look_level(2, growth=1e6) == pytest.approx(0.95**0.5, abs=1e-3)  # two studies that know nothing of another
+    assert look_level(2, growth=1e6) == pytest.approx(0.95**0.5, abs=1e-3)  # two independent studies
 
 
 @pytest.mark.slow
-def test_arms_that_do_not_differ_are_seldom_called_different() -> None:
+def test_equal_arms_are_rarely_called_different() -> None:
     """Repeated looks at 95 % each would call about one in six of these different."""
     from scaling.sweep.search.until import comparisons
 
@@ -113,7 +110,7 @@ def test_arms_that_do_not_differ_are_seldom_called_different() -> None:
     runs = 60
     for number in range(runs):
         asked = study(cells=4)
-        feasibility = Feasibility(asked)
+        feasibility = FakeFeasibility(asked)
         made = TrialQueue("study", feasibility, propose(asked, feasibility), {})  # pyright: ignore[reportArgumentType]
         _, records = play(made, Nature(0.0, number=number, cell=0.8, seed=0.8))
         difference = comparisons(asked, list(records.values()))[0].difference
@@ -121,13 +118,13 @@ def test_arms_that_do_not_differ_are_seldom_called_different() -> None:
     assert wrong <= 0.05 * runs + 2 * (0.05 * 0.95 * runs) ** 0.5
 
 
-def test_the_report_of_such_a_study_uses_the_level_of_its_looks() -> None:
+def test_the_report_uses_the_level_of_a_look() -> None:
     from scaling.report.analysis.analysis import analyse
-    from scaling.report.caveats.all import caveats
+    from scaling.report.caveats.caveat import caveats
     from scaling.sweep.study_folder import describe
 
     asked = study()
-    feasibility = Feasibility(asked)
+    feasibility = FakeFeasibility(asked)
     made = TrialQueue("study", feasibility, propose(asked, feasibility), {})  # pyright: ignore[reportArgumentType]
     _, records = play(made, Nature(0.6))
 

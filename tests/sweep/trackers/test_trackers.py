@@ -1,4 +1,4 @@
-"""Trackers mirror what happens, say what a score is and what is none, and never stop a sweep."""
+"""Trackers show what happens to trials and never stop a sweep."""
 
 import importlib.util
 import struct
@@ -15,12 +15,22 @@ from scaling.space.design import Design, cells
 from scaling.study.config import Trial
 from scaling.study.errors import ScalingError
 from scaling.study.records import Epoch, Record
-from scaling.sweep.trackers import TRACKERS, StudyInfo, open_trackers
-from scaling.sweep.trackers.registry import Guarded, Tracker, check_names
+from scaling.study.storage import place
+from scaling.sweep.tracking import (
+    TRACKERS,
+    GuardedTracker,
+    StudyInfo,
+    Tracker,
+    check_names,
+    open_trackers,
+    that_can_write,
+    tracker,
+    usual_trackers,
+)
 from tests.support.queues import finished, space
 
 
-def told(folder: Path, **parts: object) -> tuple[StudyInfo, list[Trial]]:
+def new_study(folder: Path, **parts: object) -> tuple[StudyInfo, list[Trial]]:
     asked = space(**{"seeds": 1, "recipe": {"epochs": 3}, "axes": {"depth": [2, 4], "stem": ["hard", "soft"]}, **parts})
     design = Design(asked)
     trials = [design.trial("s", cell, arm, 0) for cell in cells(asked) for arm in asked.arm_values]
@@ -34,18 +44,25 @@ def epochs(accuracy: float = 30.0) -> list[Epoch]:
     ]
 
 
+@pytest.fixture
+def added() -> Iterator[None]:
+    """Removes the trackers that the test registers."""
+    yield
+    TRACKERS.forget(__name__)
+
+
 def journal(folder: Path) -> optuna.Study:
     storage = JournalStorage(JournalFileBackend(str(folder / "optuna.journal")))
     return optuna.load_study(study_name="s", storage=storage)
 
 
-def test_the_journal_says_complete_pruned_and_failed_and_keeps_curves(tmp_path: Path) -> None:
-    what, trials = told(tmp_path)
+def test_the_journal_keeps_states_and_curves(tmp_path: Path) -> None:
+    what, trials = new_study(tmp_path)
     with open_trackers(["optuna"], what) as (mirror,):
         for trial in trials[:4]:
             mirror.started(trial)
             mirror.epoch_ended(trial, epochs()[0])
-            mirror.epoch_ended(trial, epochs()[0])  # a trial that continues tells its earlier epochs again
+            mirror.epoch_ended(trial, epochs()[0])  # a resumed trial repeats its earlier epochs
         mirror.ended(trials[0], finished(trials[0], 61.5))
         mirror.ended(trials[1], Record.of(trials[1], status="stopped", reason="its cell was stopped"))
         mirror.ended(trials[2], Record.of(trials[2], status="failed", reason="the roof leaks"))
@@ -62,13 +79,13 @@ def test_the_journal_says_complete_pruned_and_failed_and_keeps_curves(tmp_path: 
     assert seen[2].user_attrs["reason"] == "the roof leaks"
 
 
-def test_the_journal_of_a_study_that_continues_has_every_trial_once(tmp_path: Path) -> None:
-    what, trials = told(tmp_path)
+def test_the_journal_of_a_continued_study_has_every_trial_once(tmp_path: Path) -> None:
+    what, trials = new_study(tmp_path)
     with open_trackers(["optuna"], what) as (mirror,):
         mirror.started(trials[0])
         mirror.ended(trials[0], finished(trials[0], 60))
         mirror.started(trials[1])  # and then the sweep was killed
-    settled = {trial.key: finished(trial, 55) for trial in (trials[0], trials[2])}  # one ran when nobody looked
+    settled = {trial.key: finished(trial, 55) for trial in (trials[0], trials[2])}  # one ran without the tracker
 
     with open_trackers(["optuna"], StudyInfo("s", tmp_path, what.space, settled)):
         pass
@@ -77,8 +94,8 @@ def test_the_journal_of_a_study_that_continues_has_every_trial_once(tmp_path: Pa
     assert states == [(trials[0].key, "COMPLETE"), (trials[1].key, "FAIL"), (trials[2].key, "COMPLETE")]
 
 
-def test_a_trial_that_was_about_to_start_when_the_sweep_was_killed_has_failed(tmp_path: Path) -> None:
-    what, trials = told(tmp_path)
+def test_a_trial_about_to_start_at_a_kill_has_failed(tmp_path: Path) -> None:
+    what, trials = new_study(tmp_path)
     with open_trackers(["optuna"], what) as (mirror,):
         mirror.started(trials[0])
     journal(tmp_path).enqueue_trial({"depth": 4}, user_attrs={"key": trials[1].key})  # and the kill came here
@@ -91,8 +108,8 @@ def test_a_trial_that_was_about_to_start_when_the_sweep_was_killed_has_failed(tm
     assert states == [(trials[0].key, "FAIL"), (trials[1].key, "FAIL"), (trials[1].key, "COMPLETE")]
 
 
-def test_a_diverged_trial_is_told_once_however_often_the_study_continues(tmp_path: Path) -> None:
-    what, trials = told(tmp_path)
+def test_a_diverged_trial_is_in_the_journal_once(tmp_path: Path) -> None:
+    what, trials = new_study(tmp_path)
     record = Record.of(trials[0], status="diverged", reason="the loss was nan at step 3")
     for _ in range(3):
         with open_trackers(["optuna"], StudyInfo("s", tmp_path, what.space, {record.key: record})):
@@ -100,10 +117,8 @@ def test_a_diverged_trial_is_told_once_however_often_the_study_continues(tmp_pat
     assert [t.state.name for t in journal(tmp_path).trials] == ["FAIL"]
 
 
-def test_a_journal_torn_at_any_byte_or_locked_by_the_dead_is_mended(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    what, trials = told(tmp_path)
+def test_a_torn_or_locked_journal_is_repaired(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    what, trials = new_study(tmp_path)
     with open_trackers(["optuna"], what) as (mirror,):
         for trial in trials[:2]:
             mirror.started(trial)
@@ -122,8 +137,8 @@ def test_a_journal_torn_at_any_byte_or_locked_by_the_dead_is_mended(
         assert sorted(complete) == sorted(t.key for t in trials[:3]), cut
 
 
-def test_a_journal_damaged_in_its_middle_is_written_anew(tmp_path: Path) -> None:
-    what, trials = told(tmp_path)
+def test_a_damaged_journal_is_written_again(tmp_path: Path) -> None:
+    what, trials = new_study(tmp_path)
     settled = {trial.key: finished(trial, 60) for trial in trials}
     with open_trackers(["optuna"], StudyInfo("s", tmp_path, what.space, settled)):
         pass
@@ -135,23 +150,24 @@ def test_a_journal_damaged_in_its_middle_is_written_anew(tmp_path: Path) -> None
         assert [t.user_attrs["key"] for t in journal(tmp_path).trials] == [t.key for t in trials]
 
 
-def test_a_tracker_that_cannot_start_does_not_stop_the_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(told: StudyInfo) -> Tracker:
+@pytest.mark.usefixtures("added")
+def test_a_tracker_that_cannot_start_does_not_stop_the_sweep(tmp_path: Path) -> None:
+    @tracker("broken")
+    def broken(study: StudyInfo) -> Tracker:
         raise RuntimeError("the server is down")
 
-    monkeypatch.setitem(TRACKERS, "broken", broken)
-    what, trials = told(tmp_path)
+    what, trials = new_study(tmp_path)
     expected = pytest.warns(UserWarning, match="--track broken stopped: RuntimeError: the server is down; the sweep")
-    with expected, open_trackers(["broken"], what) as (tracker,):
-        tracker.started(trials[0])
+    with expected, open_trackers(["broken"], what) as (opened,):
+        opened.started(trials[0])
 
 
-def test_a_journal_whose_axes_have_grown_is_written_anew(tmp_path: Path) -> None:
-    what, trials = told(tmp_path)
+def test_a_journal_whose_axes_have_grown_is_written_again(tmp_path: Path) -> None:
+    what, trials = new_study(tmp_path)
     settled = {trial.key: finished(trial, 55) for trial in trials}
     with open_trackers(["optuna"], StudyInfo("s", tmp_path, what.space, settled)):
         pass
-    larger, _ = told(tmp_path, axes={"depth": [2, 4, 6], "stem": ["hard", "soft", "none"]})
+    larger, _ = new_study(tmp_path, axes={"depth": [2, 4, 6], "stem": ["hard", "soft", "none"]})
 
     with open_trackers(["optuna"], StudyInfo("s", tmp_path, larger.space, settled)):
         pass
@@ -159,12 +175,14 @@ def test_a_journal_whose_axes_have_grown_is_written_anew(tmp_path: Path) -> None
     assert len(journal(tmp_path).trials) == len(trials)
 
 
-def test_a_journal_keeps_trials_of_arms_and_values_that_a_study_no_longer_has(tmp_path: Path) -> None:
-    what, trials = told(tmp_path)
+def test_a_journal_keeps_trials_of_dropped_arms_and_values(tmp_path: Path) -> None:
+    what, trials = new_study(tmp_path)
     settled = {trial.key: finished(trial, 55) for trial in trials}
     with open_trackers(["optuna"], StudyInfo("s", tmp_path, what.space, settled)):
         pass
-    smaller, few = told(tmp_path, axes={"depth": [2], "stem": ["hard", "soft"]}, arms={"pooling": ["average", "max"]})
+    smaller, few = new_study(
+        tmp_path, axes={"depth": [2], "stem": ["hard", "soft"]}, arms={"pooling": ["average", "max"]}
+    )
 
     with open_trackers(["optuna"], StudyInfo("s", tmp_path, smaller.space, settled)) as (mirror,):
         mirror.started(few[1])
@@ -175,7 +193,7 @@ def test_a_journal_keeps_trials_of_arms_and_values_that_a_study_no_longer_has(tm
 
 
 def test_tensorboard_gets_the_curve_and_the_final_scores(tmp_path: Path) -> None:
-    what, trials = told(tmp_path)
+    what, trials = new_study(tmp_path)
     with open_trackers(["tensorboard"], what) as (writer,):
         writer.started(trials[0])
         for epoch in [*epochs(), *epochs()[:2]]:
@@ -202,7 +220,7 @@ def test_mlflow_gets_a_run_for_each_trial(tmp_path: Path, monkeypatch: pytest.Mo
     if importlib.util.find_spec("mlflow") is None:
         pytest.skip("MLflow is not installed")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
-    what, trials = told(tmp_path)
+    what, trials = new_study(tmp_path)
     with open_trackers(["mlflow"], what) as (tracker,):
         tracker.started(trials[0])
         for epoch in epochs():
@@ -222,7 +240,7 @@ def test_wandb_gets_a_run_for_each_trial(tmp_path: Path, monkeypatch: pytest.Mon
     if importlib.util.find_spec("wandb") is None:
         pytest.skip("Weights & Biases is not installed")
     monkeypatch.setenv("WANDB_MODE", "offline")
-    what, trials = told(tmp_path)
+    what, trials = new_study(tmp_path)
     with open_trackers(["wandb"], what) as (tracker,):
         for trial in trials[:2]:
             tracker.started(trial)
@@ -234,21 +252,22 @@ def test_wandb_gets_a_run_for_each_trial(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("name", ["mlflow", "wandb"])
-def test_a_tool_that_is_not_installed_is_a_mistake_with_its_remedy(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_tool_is_named_with_its_remedy(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda module: None)
     with pytest.raises(ScalingError, match=f"--track {name}: {name} is not installed; `pip install {name}"):
         check_names(["optuna", name])
 
 
-def test_an_unknown_tracker_is_named_with_those_that_are_known(tmp_path: Path) -> None:
+def test_an_unknown_tracker_is_named_with_the_known_ones(tmp_path: Path) -> None:
     with (
         pytest.raises(ScalingError, match=r"unknown tracker 'tensorbord'.*tensorboard"),
-        open_trackers(["tensorbord"], told(tmp_path)[0]),
+        open_trackers(["tensorbord"], new_study(tmp_path)[0]),
     ):
         pass
 
 
-def test_a_tracker_in_trouble_is_told_once_and_then_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("added")
+def test_a_failing_tracker_warns_once_and_is_not_called_again(tmp_path: Path) -> None:
     class Broken:
         calls = 0
 
@@ -266,15 +285,23 @@ def test_a_tracker_in_trouble_is_told_once_and_then_left_alone(tmp_path: Path, m
             self.calls += 1
 
     broken = Broken()
-    monkeypatch.setitem(TRACKERS, "broken", lambda told: broken)
-    what, (trial, *_) = told(tmp_path)
-    guarded = Guarded("broken", what)
+    tracker("broken")(lambda study: broken)
+    what, (trial, *_) = new_study(tmp_path)
+    guarded = GuardedTracker("broken", what)
 
     with pytest.warns(
-        UserWarning, match="--track broken stopped: ConnectionError: no route to host; the sweep goes on"
+        UserWarning, match="--track broken stopped: ConnectionError: no route to host; the sweep continues"
     ):
         guarded.started(trial)
     guarded.epoch_ended(trial, epochs()[0])
     guarded.close()
 
     assert broken.calls == 1
+
+
+def test_trackers_that_write_files_need_a_local_folder(tmp_path: Path) -> None:
+    remote = place(f"file://{tmp_path}")
+
+    assert usual_trackers() == ["optuna", "tensorboard"]
+    assert that_can_write(["optuna", "mlflow"], tmp_path) == ["optuna", "mlflow"]
+    assert that_can_write(["optuna", "mlflow"], remote) == ["mlflow"]

@@ -1,5 +1,5 @@
-// What every part of the page uses: the unpacked data, the reader's choices, numbers in words, elements.
-// Text of records reaches the page through textContent alone, never as HTML.
+// Shared by all scripts: the unpacked data, the reader's selections, formatted numbers, elements.
+// Text from records is inserted with textContent only, never as HTML.
 
 async function inflate(base64) {
   const letters = atob(base64.trim());
@@ -35,26 +35,26 @@ async function unpack(base64) {
   return data;
 }
 
-// The reader's choices. Whoever changes one says which, and all parts that show it follow.
-const choices = {
-  hidden: new Set(), // arms, by place
-  matches: null, // Uint8Array over trials, or null where nothing is filtered out
+// The reader's selections. A part that changes one calls `notify`, and all parts that show it update.
+const selection = {
+  hidden: new Set(), // arms, by index
+  matches: null, // Uint8Array over trials, or null without a filter
   matching: 0,
-  focus: null, // {model, trial}: what is pointed at; either may be -1
+  focus: null, // {model, trial}: the one pointed at; either may be -1
   listeners: {},
   on(what, react) {
     (this.listeners[what] ||= []).push(react);
   },
-  say(what) {
+  notify(what) {
     for (const react of this.listeners[what] || []) react();
   },
 };
 
 function point(focus) {
-  const old = choices.focus;
+  const old = selection.focus;
   if (old?.model === focus?.model && old?.trial === focus?.trial && old?.from === focus?.from) return;
-  choices.focus = focus;
-  choices.say("focus");
+  selection.focus = focus;
+  selection.notify("focus");
 }
 
 function make(tag, attributes = {}, ...children) {
@@ -87,7 +87,7 @@ function si(value, digits = 3) {
   return `${rounded}`;
 }
 
-// As Metric.number and Metric.text of metrics.py write them.
+// Same format as Metric.number and Metric.text in study/metrics/metric.py.
 function number(metric, value) {
   if (!Number.isFinite(value)) return "–";
   if (metric.scale === "linear") return value.toFixed(2);
@@ -106,14 +106,14 @@ const count = (value) => value.toLocaleString("en");
 const plural = (value, noun) => `${count(value)} ${noun}${value === 1 ? "" : "s"}`;
 const kept = (value) => Number.isFinite(value);
 
-// A number that is the same for the same place on every load, and lies as if drawn by chance.
+// A pseudo-random number that is the same for the same index on every load.
 function lot(place) {
   let mixed = Math.imul(place + 1, 0x9e3779b1);
   mixed = Math.imul(mixed ^ (mixed >>> 15), 0x85ebca6b);
   return (mixed ^ (mixed >>> 13)) >>> 0;
 }
 
-// `most` of `places`, all that `must` be there among them.
+// A subset of `places` with at most `most` entries that includes all of `must`.
 function thin(places, most, must) {
   if (places.length <= most) return places;
   const always = places.filter((place) => must.has(place));

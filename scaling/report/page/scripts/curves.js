@@ -1,4 +1,4 @@
-// Learning curves: a line a trial, faint, and the mean of each arm, bold.
+// Learning curves: a faint line per trial, and the bold mean of each arm.
 
 const EPOCHS_DRAWN = 12000;
 
@@ -31,13 +31,13 @@ function curves(data) {
   }
 
   function focused() {
-    const focus = choices.focus;
+    const focus = selection.focus;
     if (!focus) return [];
     if (focus.trial >= 0) return placeOf.has(focus.trial) ? [placeOf.get(focus.trial)] : [];
     return places.filter((place) => arrays["trial.model"][trials[place]] === focus.model).slice(0, 20);
   }
 
-  // The curves of what is pointed at, laid over the picture.
+  // Overlay the curves of the trial or model pointed at.
   function over() {
     const lines = focused().map((place) => {
       const { x, y } = line(place);
@@ -55,13 +55,13 @@ function curves(data) {
   function draw() {
     const logarithmic = data.curves[field.value].scale === "log";
     const eligible = places.filter((place) =>
-      !choices.hidden.has(arrays["trial.arm"][trials[place]]) && (!choices.matches || choices.matches[trials[place]]));
+      !selection.hidden.has(arrays["trial.arm"][trials[place]]) && (!selection.matches || selection.matches[trials[place]]));
     const longest = eligible.reduce((most, place) => Math.max(most, ends[place] - start(place)), 1);
     const shown = thin(eligible, Math.max(40, Math.floor(EPOCHS_DRAWN / longest)), new Set());
     const dots = longest === 1 ? { mode: "markers" } : {};
     const traces = [];
     data.arms.forEach((_, arm) => {
-      if (choices.hidden.has(arm)) return;
+      if (selection.hidden.has(arm)) return;
       const colour = armColour(arm);
       const mine = shown.filter((place) => arrays["trial.arm"][trials[place]] === arm);
       const whole = (place) => data.statuses[arrays["trial.status"][trials[place]]] === "finished";
@@ -70,7 +70,7 @@ function curves(data) {
       const broken = mine.filter((place) => !whole(place));
       if (broken.length) traces.push(bundle(broken, { line: { color: faint(colour, 0.6), width: 1, dash: "dot" }, ...dots }));
       const mean = Array.from(arrays[`mean.${arm}.${field.value}`]);
-      if (!choices.matches) {
+      if (!selection.matches) {
         traces.push({
           x: mean.map((_, epoch) => epoch + 1), y: mean, type: "scatter", mode: mean.length > 1 ? "lines" : "markers",
           line: { color: colour, width: 2.6 }, hoverinfo: "skip",
@@ -82,10 +82,10 @@ function curves(data) {
     const x = { title: "Epoch", range: spread([1, longest], false, 0.02), tickformat: "d" };
     if (longest <= 10) x.dtick = 1;
     Plotly.react(plot, traces, layoutOf(x, y, { uirevision: field.value }), OPTIONS);
-    const part = trials.length < data.with_curves ? ` The page holds those of ${count(trials.length)} of ${plural(data.with_curves, "trial")}.` : "";
+    const part = trials.length < data.with_curves ? ` The page holds the curves of ${count(trials.length)} of ${plural(data.with_curves, "trial")}.` : "";
     said.textContent = values.length
       ? `${shown.length < eligible.length ? `${count(shown.length)} of ` : ""}${plural(eligible.length, "trial")} drawn.${part}`
-      : `No curve is left to draw.${part}`;
+      : `No curves match.${part}`;
     if (!started) listen();
   }
 
@@ -106,8 +106,8 @@ function curves(data) {
   }
 
   field.addEventListener("change", draw);
-  for (const what of ["arms", "filter"]) choices.on(what, draw);
-  choices.on("focus", () => {
+  for (const what of ["arms", "filter"]) selection.on(what, draw);
+  selection.on("focus", () => {
     if (started) over();
   });
   legend(byId("curves-legend"), data, (arm) =>

@@ -1,4 +1,4 @@
-// All that is known of the trial or model that is pointed at.
+// Details of the trial or model pointed at.
 
 function facts(pairs) {
   return make("dl", {}, ...pairs.flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]));
@@ -15,12 +15,12 @@ function headline(data, { model, trial }) {
   return trial >= 0 ? [arm, `${cell}, seed ${data.arrays["trial.seed"][trial]}`] : [arm, cell];
 }
 
-// The numbers of a trial or model whose scale is `scale`: scores are linear, costs logarithmic.
-function scores(data, { model, trial }, scale) {
+// The scores of a trial or model, or its costs.
+function numbersOf(data, { model, trial }, isScore) {
   const of = trial >= 0 ? "trial" : "model";
   const place = trial >= 0 ? trial : model;
   const metrics = Object.entries(data.metrics).filter(([name, metric]) =>
-    metric.scale === scale && kept(data.arrays[`${of}.${name}`][place]));
+    (metric.role === "score") === isScore && kept(data.arrays[`${of}.${name}`][place]));
   return metrics.map(([name, metric]) => {
     const spread = of === "model" && { test_accuracy: "model.test_sd", val_accuracy: "model.val_sd" }[name];
     const sd = spread ? data.arrays[spread][place] : NaN;
@@ -31,7 +31,7 @@ function scores(data, { model, trial }, scale) {
 
 function details(data, place, showRow) {
   const write = () => {
-    const focus = choices.focus;
+    const focus = selection.focus;
     if (!focus || (focus.model < 0 && focus.trial < 0)) return;
     const arrays = data.arrays;
     const trial = focus.trial >= 0 ? focus.trial : arrays["model.trial"][focus.model];
@@ -47,16 +47,16 @@ function details(data, place, showRow) {
       known.push(["on the front of its arm", on.map((name) => data.metrics[name].title).join(", ") || "for no cost"]);
       const odds = data.costs.filter((name) => arrays[`odds.${name}`]).map((name) => [name, arrays[`odds.${name}`][focus.model]])
         .filter(([, odd]) => kept(odd)).map(([name, odd]) => `${data.metrics[name].title} ${Math.round(100 * odd)} %`);
-      if (odds.length) known.push(["how likely it is there", odds.join(", ")]);
+      if (odds.length) known.push(["probability of that", odds.join(", ")]);
     }
     const settings = settingsOf(data, trial).filter(([name]) => focus.trial >= 0 || name !== "seed");
     const glyph = make("span", { class: "glyph", "aria-hidden": "true" }, GLYPHS[data.arms.indexOf(arm) % GLYPHS.length]);
     glyph.style.color = `var(--arm-${data.arms.indexOf(arm) % 10})`;
     place.replaceChildren(
       make("h3", {}, glyph, " ", arm, make("span", { class: "of" }, cell)),
-      facts(scores(data, focus, "linear")),
+      facts(numbersOf(data, focus, true)),
       make("h4", {}, "Costs"),
-      facts(scores(data, focus, "log")),
+      facts(numbersOf(data, focus, false)),
       make("h4", {}, focus.trial >= 0 ? "Outcome" : "Among the models of its arm"),
       facts(known),
       make("h4", {}, "Config"),
@@ -66,5 +66,5 @@ function details(data, place, showRow) {
       make("button", { type: "button", onclick: () => showRow(trial) }, "Show in the table"),
     );
   };
-  choices.on("focus", write);
+  selection.on("focus", write);
 }

@@ -1,14 +1,14 @@
-// The difference at equal cost, with its simultaneous band, over the cost that the scatter shows.
+// The difference at equal cost with its simultaneous band, over the cost that the scatter plot shows.
 
 function equal(data) {
   const plot = byId("equal-plot");
   const said = byId("equal-said");
-  const answers = () => data.equal.filter(({ cost }) => cost === byId("explore-cost").value);
+  const results = () => data.equal.filter(({ cost }) => cost === byId("explore-cost").value);
 
   function draw() {
-    const here = answers();
+    const here = results();
     const metric = data.metrics[byId("explore-cost").value];
-    const shown = here.filter(({ arm, x }) => x && !choices.hidden.has(arm));
+    const shown = here.filter(({ arm, x }) => x && !selection.hidden.has(arm));
     const traces = shown.flatMap(({ arm, x, difference, low, high }) => {
       const colour = armColour(arm);
       const common = { type: "scatter", mode: "lines" };
@@ -31,8 +31,8 @@ function equal(data) {
     const y = { title: "Difference (points)", range: heights };
     plot.hidden = shown.length === 0;
     if (shown.length) Plotly.react(plot, traces, layoutOf(x, y, { shapes, dragmode: false, margin: { l: 64, r: 12, t: 6, b: 48 } }), OPTIONS);
-    said.textContent = here.filter(({ arm }) => !choices.hidden.has(arm)).map(({ sentence }) => `${sentence}.`).join(" ")
-      || (here.length ? "" : "For this cost no difference at equal cost is computed.");
+    said.textContent = here.filter(({ arm }) => !selection.hidden.has(arm)).map(({ sentence }) => `${sentence}.`).join(" ")
+      || (here.length ? "" : "The difference at equal cost is not computed for this cost.");
     if (shown.length && !plot.dataset.listens) {
       plot.dataset.listens = "yes";
       plot.on("plotly_hover", (event) => tip(plot, byId("equal-tip"), event, event.points[0].customdata));
@@ -41,6 +41,6 @@ function equal(data) {
   }
 
   byId("explore-cost").addEventListener("change", draw);
-  choices.on("arms", draw);
+  selection.on("arms", draw);
   return draw;
 }

@@ -1,8 +1,8 @@
-// Accuracy against any cost: models (means over seeds) with the fronts of their arms, single trials behind them.
+// Accuracy against any cost: models (means over seeds) with the fronts of their arms, and single trials behind them.
 
 const MODELS_DRAWN = 2500;
 const TRIALS_DRAWN = 1500;
-const PUBLISHED = [["x-thin-open", "×"], ["cross-thin-open", "+"], ["asterisk-open", "✳"]]; // published series: none of the arms' symbols
+const PUBLISHED = [["x-thin-open", "×"], ["cross-thin-open", "+"], ["asterisk-open", "✳"]]; // published series; distinct from the symbols of arms
 const SPREADS = {
   test_accuracy: "model.test_sd", test_error: "model.test_sd", val_accuracy: "model.val_sd", val_error: "model.val_sd",
 };
@@ -18,12 +18,12 @@ function explore(data, showRow) {
   options(score, data.scores.map((name) => [name, data.metrics[name].title]), data.scores[0]);
   const several = arrays["model.n"].some((n) => n > 1);
   single.closest("label").hidden = !several;
-  let view = null; // what the reader zoomed to: {x, y}, or null for everything
-  let drawn = []; // models in the picture, from cheap to dear
+  let view = null; // the zoomed range: {x, y}, or null for everything
+  let drawn = []; // visible models in order of cost
   let started = false;
-  const hiddenSeries = new Set(); // of published numbers, by place
+  const hiddenSeries = new Set(); // of published numbers, by index
 
-  // Published numbers that tell the chosen cost and score: one list a series, that of its place in `data.published`.
+  // Published numbers that have the selected cost and score: a list per series, in the order of `data.published`.
   function published() {
     const scoreOf = { test_accuracy: (p) => p.test_accuracy, test_error: (p) => 100 - p.test_accuracy }[score.value];
     if (!scoreOf) return data.published.map(() => []);
@@ -42,9 +42,9 @@ function explore(data, showRow) {
   const ys = (of) => arrays[`${of}.${score.value}`];
 
   function matched() {
-    if (!choices.matches) return null;
+    if (!selection.matches) return null;
     const models = new Uint8Array(data.models + 1);
-    for (let trial = 0; trial < data.trials; trial++) if (choices.matches[trial]) models[arrays["trial.model"][trial]] = 1;
+    for (let trial = 0; trial < data.trials; trial++) if (selection.matches[trial]) models[arrays["trial.model"][trial]] = 1;
     return models;
   }
 
@@ -52,7 +52,7 @@ function explore(data, showRow) {
     const [x, y, arm] = [xs(of), ys(of), arrays[`${of}.arm`]];
     const places = [];
     for (let place = 0; place < arm.length; place++) {
-      if (choices.hidden.has(arm[place]) || (chosen && !chosen[place])) continue;
+      if (selection.hidden.has(arm[place]) || (chosen && !chosen[place])) continue;
       if (!kept(x[place]) || !kept(y[place])) continue;
       if ((logCost.checked && x[place] <= 0) || (logScore.checked && y[place] <= 0)) continue;
       places.push(place);
@@ -67,8 +67,8 @@ function explore(data, showRow) {
       x[place] >= view.x[0] && x[place] <= view.x[1] && y[place] >= view.y[0] && y[place] <= view.y[1]);
   }
 
-  // Members of fronts, and each arm's cheapest, dearest, best and worst: never thinned away.
-  function dear(of, places) {
+  // Members of fronts, and the extremes of each arm in cost and score: always drawn.
+  function essential(of, places) {
     const [x, y, arm] = [xs(of), ys(of), arrays[`${of}.arm`]];
     const must = new Set();
     if (of === "model") for (const place of places) if (arrays[`front.${cost.value}`][place]) must.add(place);
@@ -81,7 +81,7 @@ function explore(data, showRow) {
       if (y[place] > y[mine[3]]) mine[3] = place;
     }
     for (const mine of Object.values(ends)) mine.forEach((place) => must.add(place));
-    if (choices.focus?.[of] >= 0) must.add(choices.focus[of]);
+    if (selection.focus?.[of] >= 0) must.add(selection.focus[of]);
     return must;
   }
 
@@ -124,10 +124,10 @@ function explore(data, showRow) {
   }
 
   function ring() {
-    const focus = choices.focus;
+    const focus = selection.focus;
     const of = focus?.trial >= 0 && several ? "trial" : "model";
     const place = focus ? focus[of] : -1;
-    const hidden = place < 0 || choices.hidden.has(arrays[`${of}.arm`][place]);
+    const hidden = place < 0 || selection.hidden.has(arrays[`${of}.arm`][place]);
     const known = !hidden && kept(xs(of)[place]) && kept(ys(of)[place]);
     const at = known ? placeIn(plot, xs(of)[place], ys(of)[place]) : null;
     const circle = byId("explore-ring");
@@ -139,13 +139,13 @@ function explore(data, showRow) {
     const chosen = matched();
     const models = eligible("model", chosen);
     const inView = seen("model", models);
-    const shown = thin(inView, MODELS_DRAWN, dear("model", inView));
-    const all = several && single.checked ? eligible("trial", choices.matches) : [];
+    const shown = thin(inView, MODELS_DRAWN, essential("model", inView));
+    const all = several && single.checked ? eligible("trial", selection.matches) : [];
     const trialsInView = seen("trial", all);
-    const trials = thin(trialsInView, TRIALS_DRAWN, dear("trial", trialsInView));
+    const trials = thin(trialsInView, TRIALS_DRAWN, essential("trial", trialsInView));
     drawn = shown.toSorted((one, other) => xs("model")[one] - xs("model")[other]);
     const traces = data.arms.flatMap((_, arm) =>
-      choices.hidden.has(arm) ? [] : tracesOf(arm, models, shown, trials));
+      selection.hidden.has(arm) ? [] : tracesOf(arm, models, shown, trials));
     const papers = published();
     papers.forEach((points, order) => { if (points.length) traces.push(publishedTrace(points, order)); });
     const every = [...papers.flat().map((p) => p.x), ...models.map((p) => xs("model")[p]), ...all.map((p) => xs("trial")[p])];
@@ -162,13 +162,13 @@ function explore(data, showRow) {
   }
 
   function saying(shown, inView, models, trials, trialsInView) {
-    if (!models) return "Nothing is left to draw: every arm is hidden, or no trial matches the filter.";
+    if (!models) return "Nothing to draw: every arm is hidden, or no trial matches the filter.";
     const thinned = (n, of, noun) => (n < of ? `${count(n)} of ${plural(of, noun)} drawn` : `${plural(of, noun)} drawn`);
     const parts = [thinned(shown, inView, "model")];
     if (trialsInView) parts.push(thinned(trials, trialsInView, "single trial"));
     const rest = shown < inView || trials < trialsInView;
-    return `${parts.join(", ")}${view ? ` in this part, of ${count(models)}` : ""}.${
-      rest ? " Fronts and extremes always are; zoom in to see the rest." : ""}`;
+    return `${parts.join(", ")}${view ? ` in this view, of ${count(models)}` : ""}.${
+      rest ? " Fronts and extremes are always drawn; zoom in to see the rest." : ""}`;
   }
 
   function focusOn(of, place) {
@@ -234,14 +234,14 @@ function explore(data, showRow) {
   }
 
   byId("explore-keys").addEventListener("keydown", (event) => {
-    const at = drawn.indexOf(choices.focus?.model ?? -1);
+    const at = drawn.indexOf(selection.focus?.model ?? -1);
     const step = { ArrowRight: at + 1, ArrowLeft: at < 0 ? drawn.length - 1 : at - 1, Home: 0, End: drawn.length - 1 }[event.key];
     if (step !== undefined && drawn.length) {
       const model = drawn[(step + drawn.length) % drawn.length];
       focusOn("model", model);
       const at = placeIn(plot, xs("model")[model], ys("model")[model]);
       if (at) tip(plot, box, { at }, linesAt("model", model));
-    } else if (event.key === "Enter" && choices.focus?.model >= 0) showRow(arrays["model.trial"][choices.focus.model]);
+    } else if (event.key === "Enter" && selection.focus?.model >= 0) showRow(arrays["model.trial"][selection.focus.model]);
     else if (event.key === "+" || event.key === "=") zoom(plot, 0.7);
     else if (event.key === "-") zoom(plot, 1 / 0.7);
     else if (event.key === "0") reset();
@@ -252,9 +252,9 @@ function explore(data, showRow) {
   byId("explore-keys").addEventListener("blur", () => { box.hidden = true; });
   for (const control of [cost, score, logCost, logScore]) control.addEventListener("change", reset);
   single.addEventListener("change", draw);
-  choices.on("arms", draw);
-  choices.on("filter", draw);
-  choices.on("focus", () => {
+  selection.on("arms", draw);
+  selection.on("filter", draw);
+  selection.on("focus", () => {
     if (started) ring();
   });
   legend(byId("explore-legend"), data, (arm) => plural(arrays["model.arm"].filter((a) => a === arm).length, "model"));

@@ -1,4 +1,4 @@
-// The filter over trials: words that must occur, and conditions such as `depth=4`, `macs>1e6`, `status!=failed`.
+// The filter of trials: words that must occur, and conditions such as `depth=4`, `macs>1e6`, `status!=failed`.
 
 const CONDITION = /^([^<>=!:]+)(<=|>=|!=|=|<|>|:)(.+)$/;
 const COMPARE = {
@@ -7,7 +7,7 @@ const COMPARE = {
 };
 const UNITS = { k: 1e3, m: 1e6, g: 1e9, t: 1e12 };
 
-// Every column of the table of trials, by name: {label, value(trial), words (what it can be, for words), metric}.
+// Every column of the table of trials, by name: {label, value(trial), words (possible values of text), metric}.
 function columnsOf(data) {
   const arrays = data.arrays;
   const coded = (label, words, codes) => ({ label, words, codes, value: (trial) => words[codes[trial]] });
@@ -41,7 +41,7 @@ const quantity = (word) => {
   return found ? Number(found[1]) * (UNITS[found[2].toLowerCase()] || 1) : NaN;
 };
 
-// Which codes of a column's words fulfil a condition, so that each word is looked at once.
+// Mark the words of a column that satisfy a condition, so that each word is tested once.
 function wordsThat(words, test) {
   return Uint8Array.from(words, (word) => (test(word) ? 1 : 0));
 }
@@ -79,15 +79,15 @@ function word(columns, wanted) {
   return (trial) => good.some(([codes, words]) => words[codes[trial]]) || columns.key.value(trial).toLowerCase().includes(lower);
 }
 
-// What a query means: {tests, problems}.
+// Parse a query: {tests, problems}.
 function parse(columns, query) {
   const [tests, problems] = [[], []];
   for (const token of query.trim().split(/\s+/).filter(Boolean)) {
     const found = CONDITION.exec(token);
     const name = found && resolve(columns, found[1]);
     const test = name ? condition(columns, name, found[2], found[3]) : null;
-    if (found && !name) problems.push(`no column is called “${found[1]}”`);
-    else if (name && !test) problems.push(`${name} is a number, “${found[3]}” is none`);
+    if (found && !name) problems.push(`there is no column “${found[1]}”`);
+    else if (name && !test) problems.push(`${name} is a number, “${found[3]}” is not`);
     else tests.push(test || word(columns, token));
   }
   return { tests, problems };

@@ -1,4 +1,4 @@
-// What the interactive figures have in common: looks, axes, legends that are buttons, tools for mouse and keys.
+// Shared by the interactive figures: layout, axes, legends with buttons, tools for mouse and keyboard.
 
 const SYMBOLS = ["circle", "square", "diamond", "triangle-up", "triangle-down", "cross", "x", "star"];
 const GLYPHS = ["●", "■", "◆", "▲", "▼", "✚", "✖", "★"];
@@ -21,7 +21,7 @@ function layoutOf(x, y, more = {}) {
 
 const OPTIONS = { displayModeBar: false, responsive: true, displaylogo: false, doubleClick: "reset", scrollZoom: false };
 
-// Round numbers between two ends of a logarithmic axis, as many as have room.
+// Round numbers on a logarithmic axis, as many as fit.
 function roundTicks(low, high, most = 7) {
   for (const steps of [[1], [1, 3], [1, 2, 5], [1, 1.5, 2, 3, 5, 7], [1, 1.2, 1.4, 1.6, 1.8, 2, 2.5, 3, 4, 5, 6, 7, 8, 9]]) {
     const ticks = [];
@@ -37,7 +37,7 @@ function roundTicks(low, high, most = 7) {
   return null;
 }
 
-// An axis of `metric` over `range` (in its own numbers, not logarithms), logarithmic or not.
+// An axis of `metric` over `range` (values, not logarithms), logarithmic or linear.
 function axisOf(metric, range, logarithmic, width = 600) {
   const axis = { title: metric.label, type: logarithmic ? "log" : "linear" };
   if (!range) return axis;
@@ -70,7 +70,7 @@ function spread(values, logarithmic, pad = 0.05) {
   return [low - room, high + room];
 }
 
-// Buttons that hide and show arms; one set a figure, all of one mind.
+// Buttons that hide and show arms; those of all figures stay in sync.
 function legend(place, data, countOf) {
   const buttons = data.arms.map((name, arm) => {
     const n = countOf(arm);
@@ -81,8 +81,8 @@ function legend(place, data, countOf) {
       {
         type: "button", class: "arm", "data-arm": arm, "aria-pressed": "true", title: "Hide or show this arm",
         onclick: () => {
-          if (!choices.hidden.delete(arm)) choices.hidden.add(arm);
-          choices.say("arms");
+          if (!selection.hidden.delete(arm)) selection.hidden.add(arm);
+          selection.notify("arms");
         },
       },
       glyph, make("span", { class: "name" }, name), make("span", { class: "n" }, n),
@@ -90,8 +90,8 @@ function legend(place, data, countOf) {
   });
   place.replaceChildren(...buttons);
   place.hidden = data.arms.length === 0;
-  choices.on("arms", () => {
-    buttons.forEach((button, arm) => button.setAttribute("aria-pressed", String(!choices.hidden.has(arm))));
+  selection.on("arms", () => {
+    buttons.forEach((button, arm) => button.setAttribute("aria-pressed", String(!selection.hidden.has(arm))));
   });
 }
 
@@ -104,10 +104,10 @@ function zoom(plot, factor) {
   Plotly.relayout(plot, { "xaxis.range": around(xaxis.range), "yaxis.range": around(yaxis.range) });
 }
 
-// Tools of a figure: zoom, move, start again, keep as a picture.
+// Tools of a figure: zoom, pan, reset, download.
 function tools(place, plot, name, reset) {
   const tool = (label, title, onclick, more = {}) => make("button", { type: "button", title, onclick, ...more }, label);
-  const move = tool("Move", "Drag moves the picture instead of zooming into it", () => {
+  const move = tool("Move", "Drag to pan instead of zoom", () => {
     const on = move.getAttribute("aria-pressed") !== "true";
     move.setAttribute("aria-pressed", String(on));
     Plotly.relayout(plot, { dragmode: on ? "pan" : coarse ? false : "zoom" });
@@ -117,9 +117,9 @@ function tools(place, plot, name, reset) {
     tool("+", "Zoom in", () => zoom(plot, 0.7), { "aria-label": "Zoom in" }),
     tool("−", "Zoom out", () => zoom(plot, 1 / 0.7), { "aria-label": "Zoom out" }),
     move,
-    tool("Reset", "The whole picture again (double click)", reset),
-    tool("PNG", "Keep this view as a picture", () => keep("png")),
-    tool("SVG", "Keep this view as a drawing", () => keep("svg")),
+    tool("Reset", "Reset the view (double-click)", reset),
+    tool("PNG", "Download this view as PNG", () => keep("png")),
+    tool("SVG", "Download this view as SVG", () => keep("svg")),
   );
 }
 
@@ -131,8 +131,8 @@ function options(select, entries, chosen) {
   }));
 }
 
-// Where a value lies in the picture, in pixels from its upper left corner; null outside the axes. What is laid over the
-// picture there costs nothing, where a change of its traces would draw thousands of points again.
+// Position of a value in the figure, in pixels from its upper left corner; null outside the axes. Overlays at such
+// positions are cheap, whereas changing traces would redraw thousands of points.
 function placeIn(plot, x, y) {
   const { xaxis, yaxis } = plot._fullLayout;
   const [left, top] = [xaxis.l2p(xaxis.d2l(x)), yaxis.l2p(yaxis.d2l(y))];
@@ -140,7 +140,7 @@ function placeIn(plot, x, y) {
   return inside ? [left + xaxis._offset, top + yaxis._offset] : null;
 }
 
-// What is at the pointer, beside it and inside the picture.
+// A tooltip beside the pointer, inside the figure.
 function tip(plot, box, event, lines) {
   box.replaceChildren(...lines.map((line, order) => make(order ? "span" : "strong", {}, line)));
   box.hidden = false;

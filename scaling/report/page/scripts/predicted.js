@@ -1,4 +1,4 @@
-// What was predicted against what was measured, a point a model, with the line on which both are equal.
+// Predicted against measured: a point per model, and the line of equality.
 
 function predicted(data) {
   const arrays = data.arrays;
@@ -11,7 +11,7 @@ function predicted(data) {
   function draw() {
     const [ys, xs] = data.predictions[Number(pair.value)].map((name) => arrays[`model.${name}`]);
     const [ym, xm] = data.predictions[Number(pair.value)].map((name) => data.metrics[name]);
-    const places = Array.from(xs.keys()).filter((p) => xs[p] > 0 && ys[p] > 0 && !choices.hidden.has(arrays["model.arm"][p]));
+    const places = Array.from(xs.keys()).filter((p) => xs[p] > 0 && ys[p] > 0 && !selection.hidden.has(arrays["model.arm"][p]));
     const range = spread([...places.map((p) => xs[p]), ...places.map((p) => ys[p])], true) || [1, 10];
     const errors = new Map(places.map((p) => [p, Math.abs(Math.log(ys[p] / xs[p]))]));
     const worst = new Set(places.toSorted((one, other) => errors.get(other) - errors.get(one)).slice(0, 50));
@@ -27,7 +27,7 @@ function predicted(data) {
     const layout = layoutOf(axisOf(xm, range, true, plot.clientWidth), axisOf(ym, range, true), { uirevision: pair.value });
     Plotly.react(plot, traces, layout, OPTIONS);
     byId("predicted-said").textContent = shown.length < places.length
-      ? `${count(shown.length)} of ${plural(places.length, "model")} drawn; the worst errors always are.`
+      ? `${count(shown.length)} of ${plural(places.length, "model")} drawn; the largest errors are always drawn.`
       : `${plural(places.length, "model")} drawn.`;
     if (!started) listen();
   }
@@ -49,7 +49,7 @@ function predicted(data) {
   }
 
   pair.addEventListener("change", draw);
-  choices.on("arms", draw);
+  selection.on("arms", draw);
   legend(byId("predicted-legend"), data, () => "");
   return draw;
 }

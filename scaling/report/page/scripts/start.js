@@ -1,5 +1,5 @@
-// Wakes the page up: the table first, which needs the data alone, then the figures, which need plotly.js.
-// Where a browser cannot, the drawn figures and tables stay, which say the same.
+// Start the page: the table first, which needs only the data, then the figures, which need plotly.js.
+// In a browser that cannot run them, the static figures and tables remain.
 
 const pause = () => new Promise((ready) => setTimeout(ready));
 

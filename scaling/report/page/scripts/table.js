@@ -1,20 +1,20 @@
-// The table of trials: a page of rows at a time, sorted and filtered over all of them; the whole of it as CSV.
+// The table of trials: paged, sorted and filtered; downloadable as CSV.
 
 const ROWS = 25;
-const ELSEWHERE = new Set(["fvcore_flops", "training_macs", "measured_memory", "wall_seconds"]); // costs in the details alone
 const NARROW = new Set(["cell", "arm", "status", "key", "reason"]);
-const RATE = "recipe.learning_rate"; // a column where trials differ in it: rates were tried, or follow the width
+const RATE = "recipe.learning_rate"; // a column if trials differ in it: rates were tuned, or follow the width
 
 function table(data) {
   const columns = columnsOf(data);
-  const shown = ["cell", "arm", "seed", "status", ...["test_accuracy", "val_accuracy"].filter((name) => columns[name]),
-    ...[RATE].filter((name) => columns[name]), ...data.costs.filter((name) => !ELSEWHERE.has(name)), "epochs", ...(data.reasons.some(Boolean) ? ["reason"] : []), "key"];
+  const inTable = (name) => data.metrics[name].in_table; // others are shown in the details only
+  const shown = ["cell", "arm", "seed", "status", ...data.scores.filter(inTable),
+    ...[RATE].filter((name) => columns[name]), ...data.costs.filter(inTable), "epochs", ...(data.reasons.some(Boolean) ? ["reason"] : []), "key"];
   const [query, arm, status, said, body, head] =
     ["trials-query", "trials-arm", "trials-status", "trials-said", "trials-body", "trials-head"].map(byId);
   const order = { name: null, up: true };
   let rows = Array.from({ length: data.trials }, (_, trial) => trial);
   let page = 0;
-  let current = 0; // the row that the tab key reaches, on this page
+  let current = 0; // the row of this page in the tab order
 
   options(arm, [["", "every arm"], ...data.arms.map((name, place) => [String(place), name])], "");
   options(status, [["", "every status"], ...data.statuses.filter((_, place) => data.arrays["trial.status"].includes(place))
@@ -34,7 +34,7 @@ function table(data) {
   function sortBy(name) {
     const metric = columns[name].metric;
     if (order.name === name) order.up = !order.up;
-    else [order.name, order.up] = [name, !(metric && metric.direction === "higher")]; // the best first
+    else [order.name, order.up] = [name, !(metric && metric.direction === "higher")]; // best first
     sort();
     page = current = 0;
     write();
@@ -43,9 +43,9 @@ function table(data) {
   function sort() {
     if (!order.name) return;
     const { value } = columns[order.name];
-    const told = rows.map(value);
-    const numeric = (key) => typeof key === "string" && key.trim() && Number.isFinite(Number(key)); // settings come as words
-    const keys = told.every(numeric) ? told.map(Number) : told;
+    const values = rows.map(value);
+    const numeric = (key) => typeof key === "string" && key.trim() && Number.isFinite(Number(key)); // settings are strings
+    const keys = values.every(numeric) ? values.map(Number) : values;
     const sign = order.up ? 1 : -1;
     const words = typeof keys[0] === "string";
     const collator = new Intl.Collator("en", { numeric: true });
@@ -72,11 +72,11 @@ function table(data) {
         if (matches) matches[trial] = 1;
       }
     }
-    [choices.matches, choices.matching] = [matches, rows.length];
+    [selection.matches, selection.matching] = [matches, rows.length];
     sort();
     page = current = 0;
     write(problems);
-    choices.say("filter");
+    selection.notify("filter");
   }
 
   function cell(name, trial) {
@@ -100,12 +100,12 @@ function table(data) {
       ...shown.map((name) => make("td", { class: NARROW.has(name) ? `of-${name}` : "number" }, ...mark(name, trial))))));
     byId("trials-table").setAttribute("aria-rowcount", rows.length + 1);
     const from = rows.length ? `${count(page * ROWS + 1)} to ${count(page * ROWS + here.length)} of ` : "";
-    const whole = choices.matches ? `${plural(rows.length, "trial")} of ${count(data.trials)} match` : plural(rows.length, "trial");
+    const whole = selection.matches ? `${plural(rows.length, "trial")} of ${count(data.trials)} match` : plural(rows.length, "trial");
     said.textContent = [...problems, `${rows.length ? from : ""}${whole}`].join("; ");
     byId("trials-before").disabled = page === 0;
     byId("trials-after").disabled = page >= pages - 1;
     byId("trials-page").textContent = `page ${count(page + 1)} of ${count(pages)}`;
-    byId("trials-some").hidden = !choices.matches;
+    byId("trials-some").hidden = !selection.matches;
     highlight();
   }
 
@@ -118,7 +118,7 @@ function table(data) {
   }
 
   function highlight() {
-    const focus = choices.focus;
+    const focus = selection.focus;
     for (const row of body.children) {
       const trial = Number(row.dataset.trial);
       const same = focus && (focus.trial >= 0 && focus.from !== "model" ? trial === focus.trial
@@ -189,7 +189,7 @@ function table(data) {
   const everything = () => Array.from({ length: data.trials }, (_, trial) => trial);
   byId("trials-all").addEventListener("click", () => keepCsv(data, columns, everything(), `${data.study}_trials.csv`));
   byId("trials-some").addEventListener("click", () => keepCsv(data, columns, rows, `${data.study}_trials_filtered.csv`));
-  choices.on("focus", highlight);
+  selection.on("focus", highlight);
   write();
   return showRow;
 }
@@ -198,7 +198,7 @@ function quoted(value) {
   return /[",\n\r]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value;
 }
 
-// A number with as many digits as it was kept with: seven, or all of a whole number.
+// A number with the digits that it was stored with: seven, or all of a whole number.
 function stored(value) {
   if (typeof value === "string") return quoted(value);
   if (!kept(value)) return "";

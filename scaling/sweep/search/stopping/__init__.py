@@ -1,1 +1,4 @@
-"""Stopping rules: each decides which cells are given up before their last epoch."""
+"""Stopping rules, one function each, registered by `@stopping`: which cells are stopped before their last epoch.
+
+A new file here is found by itself.
+"""

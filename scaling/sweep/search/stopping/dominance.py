@@ -1,8 +1,8 @@
-"""Stopping by dominance: a cell whose best possible end is no better than what a cheaper cell has already come to.
+"""Stopping by dominance: stop a cell whose best possible end is no better than what a cheaper cell has reached.
 
-What a model costs is known before it trains; what it will score is bounded from the curves of the trials that have
-finished: log(final error / error now) is taken as normal, and its lower 99 % prediction bound as the most that a cell
-can still gain. Learning curves of one recipe end on its schedule, which is what makes this possible at all.
+The cost of a model is known before it trains. Its final score is bounded from the learning curves of finished trials:
+log(final error / current error) is taken as normal, and its lower 99 % prediction bound is the most that a cell can
+still gain. This works because all curves of one recipe end on the same schedule.
 """
 
 import math
@@ -13,30 +13,30 @@ import numpy as np
 from scaling.space.search_settings import Stop
 from scaling.statistics.intervals import t_quantile
 from scaling.study.records import Record
-from scaling.sweep.search.stopping.rules import Decision, RungResult, RungState, stopping
+from scaling.sweep.search.decisions import CONTINUE, Decision, RungResult, RungState, stopping
 
-FEW = 4  # finished trials, below which no bound is made
+FEW = 4  # finished trials; with fewer there is no bound
 CONFIDENCE = 0.99  # of the prediction, one-sided
 
 
 @stopping
-def dominance(stop: Stop, rung_result: RungResult, field: RungState) -> Decision:
-    """Stop a cell all of whose arms are dominated at their cost by finished trials of the same arm."""
-    factor = most_gain(rung_result.epoch, field.finished)
+def dominance(stop: Stop, result: RungResult, state: RungState) -> Decision:
+    """Stop a cell if, in each arm, a finished trial that costs no more is better than the arm can become."""
+    factor = most_gain(result.epoch, state.finished)
     if factor is None:
-        return "go on"
-    beaten = []
-    for arm, accuracy in rung_result.accuracy.items():
+        return CONTINUE
+    dominated = []
+    for arm, accuracy in result.accuracy.items():
         best = 100 - (100 - accuracy) * factor
-        rival = best_at_cost(arm, rung_result.macs[arm], field.finished)
+        rival = best_at_cost(arm, result.macs[arm], state.finished)
         if rival is None or rival < best:
-            return "go on"
-        beaten.append(f"{arm} may come to {best:.2f} %, {rival:.2f} % is there at its cost")
-    return f"dominated: {', '.join(beaten)}"
+            return CONTINUE
+        dominated.append(f"{arm} can reach {best:.2f} %, another cell has {rival:.2f} % at no more cost")
+    return Decision.stop(f"dominated: {', '.join(dominated)}")
 
 
 def most_gain(epoch: int, finished: Sequence[Record]) -> float | None:
-    """The least part of its error after `epoch` that a trial can be expected to end with; None where too few tell."""
+    """Smallest expected ratio of final error to error after `epoch`; None if too few trials have finished."""
     ratios = [
         math.log((100 - record.curve[-1].val_accuracy) / (100 - record.curve[epoch - 1].val_accuracy))
         for record in finished
@@ -50,7 +50,7 @@ def most_gain(epoch: int, finished: Sequence[Record]) -> float | None:
 
 
 def best_at_cost(arm: str, macs: int, finished: Sequence[Record]) -> float | None:
-    """Best validation accuracy of a finished trial of the arm that costs no more; None where there is none."""
+    """Best validation accuracy of the arm's finished trials that cost at most `macs`; None if there are none."""
     scores = [
         record.scores.val_accuracy
         for record in finished

@@ -1,0 +1,54 @@
+"""The table of caveats: how one is added, and the caveats that apply to a study."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from scaling.study.registry import Registry
+
+if TYPE_CHECKING:
+    from scaling.report.analysis.analysis import Analysis
+
+    Check = Callable[[Analysis], str | None]
+
+AT_MOST = 6  # cells or files named one by one
+WORTH_SAYING = 5.0  # percent of extra cost
+
+
+@dataclass(frozen=True)
+class ReportCaveat:
+    """A registered caveat; call it with an analysis to get its sentences."""
+
+    check: Check
+    order: int
+
+    def __call__(self, analysis: Analysis) -> str | None:
+        return self.check(analysis)
+
+
+CAVEATS: Registry[ReportCaveat] = Registry("caveat", "scaling.report.caveats")
+
+
+def caveat(*, order: int = 1000) -> Callable[[Check], Check]:
+    """Register a function as a caveat under its own name.
+
+    The function receives an `Analysis` of any study, also an empty one. It returns one or two whole sentences, or None
+    if the caveat does not apply. Text in backticks is shown as code. Its docstring describes when it applies.
+
+    Args:
+        order: among the caveats of a report, the lowest first.
+    """
+
+    def register(check: Check) -> Check:
+        CAVEATS.add(check.__name__, ReportCaveat(check, order), module=check.__module__)
+        return check
+
+    return register
+
+
+def caveats(analysis: Analysis) -> list[str]:
+    """All caveats that apply to a study."""
+    ordered = sorted(CAVEATS.values(), key=lambda one: one.order)
+    return [text for one in ordered if (text := one(analysis)) is not None]

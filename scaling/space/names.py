@@ -1,0 +1,43 @@
+"""The names that a space may use for registered things and for costs, by the setting that holds them."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from scaling.space.search_settings import ACCURACY, DESIGNS, STOPPING_RULES
+from scaling.study.metrics import METRICS, Role, counted_costs
+from scaling.study.recipe_registries import AUGMENTATIONS, LOSSES, WIDTH_RULES
+from scaling.study.registry import Registry
+
+
+def match_costs() -> list[str]:
+    """Costs that arms can be given equally: the counted ones, and the memory that is predicted before training."""
+    return [*counted_costs(), "training_memory", "inference_memory"]
+
+
+def limit_names() -> list[str]:
+    """Costs that can be limited: the counted ones, and the memory of a training step."""
+    return [*counted_costs(), "training_memory"]
+
+
+def objective_names() -> list[str]:
+    """Goals of designs that look at results: validation accuracy, and the costs that can be limited."""
+    return [ACCURACY, *limit_names()]
+
+
+def is_in_bytes(cost: str) -> bool:
+    """Whether a cost is a memory, whose limit may have a unit."""
+    return METRICS[cost].role is Role.MEMORY
+
+
+# (class of settings, setting) → what its value names, and the names there are; for the JSON Schema too
+REGISTRIES: Mapping[tuple[str, str], Registry[Any]] = {
+    ("Search", "design"): DESIGNS,
+    ("Stop", "rule"): STOPPING_RULES,
+    ("WidthRule", "name"): WIDTH_RULES,
+    ("Recipe", "loss"): LOSSES,
+    ("Recipe", "augmentation"): AUGMENTATIONS,
+}
+COSTS: Mapping[tuple[str, str], Callable[[], Iterable[str]]] = {
+    ("Match", "cost"): match_costs,
+    ("Search", "objectives"): objective_names,
+}

@@ -1,0 +1,52 @@
+"""The nested form of a pooling in a space file: `{name: attention, heads: 4}`, as one value of `pooling`."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from scaling.study.config import pooling_text
+
+Scalar = bool | int | float | str
+
+
+class PoolingSetting(BaseModel):
+    """A pooling with options. Its text is the name of the arm or axis value: `attention heads=4`."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
+    # options by name
+    __pydantic_extra__: dict[str, Scalar | None] = Field(init=False)  # pyright: ignore[reportIncompatibleVariableOverride]
+
+    name: str = Field(description="a registered pooling, such as attention")
+
+    def __str__(self) -> str:
+        return pooling_text({"name": self.name, **self.options})
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return self.__pydantic_extra__ or {}
+
+
+def read_pooling(value: Any) -> Any:
+    """Turn a mapping into a `PoolingSetting`, or into its name where it has no options; pass on anything else.
+
+    Raises:
+        ValueError: the mapping is not a pooling with options.
+    """
+    if not isinstance(value, Mapping):
+        return value
+    name = value.get("name")
+    if not isinstance(name, str):
+        raise ValueError(f"{dict(value)} has no name; write a pooling with options as {{name: attention, heads: 4}}")
+    for option, setting in value.items():
+        if not isinstance(option, str) or not isinstance(setting, Scalar | None):
+            raise ValueError(f"pooling option {option} needs a number or a word; it is {setting!r}")
+    return name if len(value) == 1 else PoolingSetting.model_validate(dict(value))
+
+
+def as_arch(value: Any) -> Any:
+    """Return a value of a parameter as families read it: a pooling with options as a mapping."""
+    return {"name": value.name, **value.options} if isinstance(value, PoolingSetting) else value

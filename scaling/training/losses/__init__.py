@@ -1,0 +1,20 @@
+"""Losses, one file each: what a recipe's `loss` may name.
+
+A loss is a function registered by `@loss`: `function(logits, targets, *, options) -> loss`, with logits (B, K), target
+probabilities (B, K), and as its result the mean over the images, so that the parts of a batch add up to the whole.
+Options are keyword-only parameters with defaults; a recipe sets them by `loss: {name: focal, gamma: 3}`.
+"""
+
+from collections.abc import Callable
+
+import torch
+
+from scaling.study.recipe_registries import LOSSES as LOSSES
+
+Loss = Callable[..., torch.Tensor]
+
+
+def loss(function: Loss) -> Loss:
+    """Register a loss under its own name; to be used as a decorator."""
+    LOSSES.add(function.__name__, function, module=function.__module__)
+    return function

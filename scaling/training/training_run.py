@@ -1,0 +1,49 @@
+"""Where and how one network is trained."""
+
+from dataclasses import dataclass, field
+
+import torch
+
+from scaling.study.config import Trial
+from scaling.study.notes import Notes
+from scaling.study.storage import Where
+from scaling.training.stopwatch import Stopwatch
+from scaling.training.workers import SingleWorker, Workers
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """Where and how one network is trained. Nothing here changes the result, except for rounding.
+
+    Args:
+        checkpoints: folder of the training state; None keeps no state.
+        until: epoch after which the caller stops, so that the state of this epoch must be kept.
+        compiles: whether training steps use torch.compile; None decides by the device and the length of the run.
+        activation_checkpointing: whether blocks are computed again in the backward pass, to save memory.
+        workers: the processes that share each batch.
+        watch: books set-up, data, training, evaluation, checkpointing, and waiting for the caller.
+        notes: what a reader of the result should know, such as a micro-batch that was halved.
+    """
+
+    device: torch.device
+    checkpoints: Where | None = None
+    until: int | None = None
+    compiles: bool | None = False
+    activation_checkpointing: bool = False
+    workers: Workers = field(default_factory=SingleWorker)
+    watch: Stopwatch = field(default_factory=Stopwatch)
+    notes: Notes = field(default_factory=Notes)
+
+    @classmethod
+    def of(
+        cls, trial: Trial, device: torch.device, folder: Where | None, until: int | None, workers: Workers | None
+    ) -> "TrainingRun":
+        """The run of `trial` in the study at `folder`."""
+        return cls(
+            device,
+            checkpoints=folder / "checkpoints" / trial.key if folder else None,
+            until=until,
+            compiles=trial.compiles,
+            activation_checkpointing=trial.activation_checkpointing,
+            workers=workers or SingleWorker(),
+        )
