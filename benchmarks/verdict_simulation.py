@@ -18,7 +18,7 @@ import pandas as pd
 from scipy import stats
 
 from scaling.statistics import MARGIN
-from scaling.statistics.intervals import Interval, mean_interval
+from scaling.statistics.intervals import MeanInterval, mean_interval
 from scaling.statistics.paired import compare
 from scaling.statistics.verdict import judge
 
@@ -82,7 +82,7 @@ def simulate(setting: Setting, rng: np.random.Generator) -> pd.DataFrame:
     return table.assign(status=np.where(rng.random(len(table)) < setting.lost, "failed", "finished"))
 
 
-def naive(setting: Setting, table: pd.DataFrame) -> Interval:
+def naive(setting: Setting, table: pd.DataFrame) -> MeanInterval:
     """Return the wrong interval, which treats all pairs as independent and ignores the cells."""
     return mean_interval(compare(table, "a", "b").pairs["difference"].to_numpy(), 0.95)
 

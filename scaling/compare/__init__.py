@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from scaling.statistics.comparison import Comparison
 
 
-class _Callable(types.ModuleType):
+class _CallableModule(types.ModuleType):
     """The package, which is also the function `scaling.compare`. Both load pandas at the first call only."""
 
     def __call__(self, frame: "pd.DataFrame", **options: Any) -> "Mapping[str, Comparison]":
@@ -31,4 +31,4 @@ class _Callable(types.ModuleType):
         raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
 
 
-sys.modules[__name__].__class__ = _Callable
+sys.modules[__name__].__class__ = _CallableModule

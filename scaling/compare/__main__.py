@@ -16,7 +16,8 @@ from scaling.statistics import MARGIN
 from scaling.statistics.comparison import Comparison
 from scaling.statistics.estimates import Interval
 from scaling.statistics.kinds import Kind
-from scaling.study.errors import command, unknown
+from scaling.study.command import command
+from scaling.study.errors import unknown
 
 EPILOG = """\
 examples:

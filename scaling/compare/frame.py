@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from scaling.statistics import MARGIN
-from scaling.statistics.comparison import Comparison, Settings
+from scaling.statistics.comparison import Comparison, VerdictSettings
 from scaling.statistics.contrast import Contrast
 from scaling.statistics.judge import judge
 from scaling.statistics.sentences import Words
@@ -25,7 +25,7 @@ class CompareError(ScalingError):
 
 
 @dataclass(frozen=True)
-class Asked:
+class CompareOptions:
     """Which columns mean what, and how to judge; see `compare`."""
 
     arm: str = "arm"
@@ -64,7 +64,7 @@ def compare(
     """
     cells = (cell,) if isinstance(cell, str) else tuple(cell)
     try:
-        asked = Asked(cell=cells, repeats=tuple(repeats), **others)
+        asked = CompareOptions(cell=cells, repeats=tuple(repeats), **others)
     except TypeError as mistake:
         raise TypeError(f"compare() {str(mistake).partition('() ')[2] or mistake}") from None
     if arms:
@@ -72,7 +72,7 @@ def compare(
     return compare_as_asked(frame, asked)
 
 
-def compare_as_asked(frame: pd.DataFrame, asked: Asked) -> Mapping[str, Comparison]:
+def compare_as_asked(frame: pd.DataFrame, asked: CompareOptions) -> Mapping[str, Comparison]:
     """Compare every arm with the baseline."""
     frame, asked = _checked(frame, asked)
     names = [str(name) for name in _column(frame, asked.arm).unique()]
@@ -83,7 +83,7 @@ def compare_as_asked(frame: pd.DataFrame, asked: Asked) -> Mapping[str, Comparis
         raise CompareError(unknown("arm", baseline, names))
     others = [name for name in names if name != baseline]
     table = _Table(frame, asked, names)
-    settings = Settings(
+    settings = VerdictSettings(
         margin=asked.margin,
         alpha=1 - asked.level,
         contrasts=max(1, len(others)),
@@ -93,7 +93,7 @@ def compare_as_asked(frame: pd.DataFrame, asked: Asked) -> Mapping[str, Comparis
     return {name: table.judged(baseline, name, settings) for name in others}
 
 
-def _long(frame: pd.DataFrame, asked: Asked, arms: Sequence[str]) -> tuple[pd.DataFrame, Asked]:
+def _long(frame: pd.DataFrame, asked: CompareOptions, arms: Sequence[str]) -> tuple[pd.DataFrame, CompareOptions]:
     """A wide table as one with a row a run."""
     missing = [name for name in arms if name not in frame.columns]
     if missing:
@@ -104,7 +104,7 @@ def _long(frame: pd.DataFrame, asked: Asked, arms: Sequence[str]) -> tuple[pd.Da
     return long, replace(asked, arm="_arm", score="_score", baseline=baseline)
 
 
-def _checked(frame: pd.DataFrame, asked: Asked) -> tuple[pd.DataFrame, Asked]:
+def _checked(frame: pd.DataFrame, asked: CompareOptions) -> tuple[pd.DataFrame, CompareOptions]:
     """The table with scores as numbers; names what is missing, doubled or mixed up."""
     if asked.seed == SEED and SEED not in frame.columns:
         asked = replace(asked, seed=None)
@@ -130,7 +130,7 @@ def _checked(frame: pd.DataFrame, asked: Asked) -> tuple[pd.DataFrame, Asked]:
     return frame, asked
 
 
-def _refuse_settings(frame: pd.DataFrame, asked: Asked) -> None:
+def _refuse_settings(frame: pd.DataFrame, asked: CompareOptions) -> None:
     """Name columns in which rows of the same cell and arm differ, unless they are results or said to be repetitions."""
     own = [asked.arm, *asked.cell]
     taken = {*own, asked.score, asked.seed, asked.cost, *asked.repeats}
@@ -169,7 +169,7 @@ def _is_setting(values: pd.Series) -> bool:
 class _Table:
     """Scores by cell, repetition and arm."""
 
-    def __init__(self, frame: pd.DataFrame, asked: Asked, names: Sequence[str]) -> None:
+    def __init__(self, frame: pd.DataFrame, asked: CompareOptions, names: Sequence[str]) -> None:
         self.asked, self.arms = asked, list(names)
         cell_codes, cells = _codes(frame, asked.cell)
         self.names = [_label(asked.cell, row) for row in cells.itertuples(index=False)] if asked.cell else ["all runs"]
@@ -212,7 +212,7 @@ class _Table:
         sums = np.bincount(place, values[known], minlength=size[0] * size[1])
         return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan).reshape(size)
 
-    def judged(self, baseline: str, arm: str, settings: Settings) -> Comparison:
+    def judged(self, baseline: str, arm: str, settings: VerdictSettings) -> Comparison:
         """The verdict of one arm."""
         a, b = self.arms.index(baseline), self.arms.index(arm)
         lost = self.ran & ~np.isfinite(self.scores)
@@ -234,7 +234,7 @@ class _Table:
             return Words(baseline, arm, self.asked.cost or "")
         return Words(baseline, arm, metric.unit, metric.number)
 
-    def _notes(self, contrast: Contrast, settings: Settings) -> list[str]:
+    def _notes(self, contrast: Contrast, settings: VerdictSettings) -> list[str]:
         """What was taken for granted about the rows."""
         notes = []
         if self.asked.seed is not None and not settings.shared_seeds and len(contrast.paired()) > 1:

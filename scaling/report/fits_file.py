@@ -4,7 +4,7 @@ from typing import Any
 
 from scaling.report.analysis.scaling_fits import ExponentDifference, ScalingFits
 from scaling.statistics.fits import HeldOutPrediction, ScalingFit
-from scaling.statistics.intervals import Interval
+from scaling.statistics.intervals import MeanInterval
 from scaling.statistics.missing import Missing
 from scaling.study.metrics import METRICS
 
@@ -47,13 +47,13 @@ def _exponents(one: ExponentDifference) -> dict[str, Any]:
         "cost": one.cost,
         "baseline": one.baseline,
         "arm": one.arm,
-        "difference": _interval(one.alpha) if isinstance(one.alpha, Interval) else None,
-        "without_floor": _interval(one.plain_alpha) if isinstance(one.plain_alpha, Interval) else None,
+        "difference": _interval(one.alpha) if isinstance(one.alpha, MeanInterval) else None,
+        "without_floor": _interval(one.plain_alpha) if isinstance(one.plain_alpha, MeanInterval) else None,
         "missing": None if missing is None else _missing(missing),
     }
 
 
-def _interval(interval: Interval) -> dict[str, Any]:
+def _interval(interval: MeanInterval) -> dict[str, Any]:
     return {name: getattr(interval, name) for name in ("estimate", "low", "high", "level", "n")}
 
 

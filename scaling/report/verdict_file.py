@@ -50,7 +50,7 @@ from scaling.report.analysis.equal_costs import EqualCostAnswer
 from scaling.report.caveats import caveats
 from scaling.report.fits_file import scaling_part
 from scaling.statistics.front_noise import FrontOdds
-from scaling.statistics.intervals import Interval
+from scaling.statistics.intervals import MeanInterval
 from scaling.statistics.missing import Missing
 from scaling.statistics.verdict import Verdict
 from scaling.study.metrics import METRICS
@@ -93,7 +93,7 @@ def _version() -> str | None:
         return None
 
 
-def _interval(interval: Interval) -> dict[str, Any]:
+def _interval(interval: MeanInterval) -> dict[str, Any]:
     return {name: getattr(interval, name) for name in ("estimate", "low", "high", "level", "n")}
 
 
@@ -121,7 +121,7 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def _images(both: Interval) -> dict[str, Any]:
+def _images(both: MeanInterval) -> dict[str, Any]:
     return {"difference": _interval(both)}
 
 

@@ -22,7 +22,7 @@ from scaling.statistics.parts import Part, mean_of, parts_of
 
 
 @dataclass(frozen=True)
-class Settings:
+class VerdictSettings:
     """What was asked, beside the scores."""
 
     margin: float = MARGIN  # points within which a difference counts as none
@@ -41,11 +41,11 @@ class Settings:
         return 1 - self.alpha / self.contrasts
 
 
-def settings_at(look: int | None, rule: LookRule = LookRule.EXTENDING, **others: object) -> Settings:
+def settings_at(look: int | None, rule: LookRule = LookRule.EXTENDING, **others: object) -> VerdictSettings:
     """Settings of the `look`-th look under a rule; of rows that are no study of this program with None."""
     if look is None:
-        return Settings(**others)  # pyright: ignore[reportArgumentType]
-    return Settings(
+        return VerdictSettings(**others)  # pyright: ignore[reportArgumentType]
+    return VerdictSettings(
         alpha=look_alpha(look, rule),
         next_alpha=look_alpha(look + 1, rule),
         look=look,
@@ -55,7 +55,7 @@ def settings_at(look: int | None, rule: LookRule = LookRule.EXTENDING, **others:
 
 
 @dataclass(frozen=True)
-class Estimate:
+class HereEstimate:
     """The mean difference HERE with what it was made from."""
 
     differences: Differences
@@ -78,7 +78,7 @@ class Assessment:
     withheld: Kind | None  # better or worse where the lost trials forbid to say so
     equal_on_these_images: bool  # would be practically equal if the test images could resolve the margin
     other_images: OtherImages | None
-    estimate: Estimate | None  # None where no cell has a pair
+    estimate: HereEstimate | None  # None where no cell has a pair
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class Comparison:
     assessment: Assessment
 
 
-def estimate_here(differences: Differences, settings: Settings, level: float) -> Estimate:
+def estimate_here(differences: Differences, settings: VerdictSettings, level: float) -> HereEstimate:
     """Mean over the cells that were run, by the repetitions or, without them, by the scatter of the cells."""
     cells = cell_means(differences.values, settings.images)
     least = 0.0 if cells.is_repeated else rounding_variance(settings.images) / cells.harmonic_count
@@ -104,10 +104,10 @@ def estimate_here(differences: Differences, settings: Settings, level: float) ->
     mean = mean_of(cells, scatter)
     if settings.shared_seeds:
         mean = widened_by_seeds(mean, differences, np.arange(len(differences)), level)
-    return Estimate(differences, cells, scatter, mean)
+    return HereEstimate(differences, cells, scatter, mean)
 
 
-def assess(contrast: Contrast, settings: Settings, cells: np.ndarray | None = None) -> Assessment:
+def assess(contrast: Contrast, settings: VerdictSettings, cells: np.ndarray | None = None) -> Assessment:
     """Numbers and kind, over all paired cells or over some of them, given by their places."""
     losses = count_losses(contrast)
     chosen = contrast.paired() if cells is None else cells
@@ -142,7 +142,7 @@ def assess(contrast: Contrast, settings: Settings, cells: np.ndarray | None = No
     )
 
 
-def _nothing(settings: Settings, losses: Losses) -> Assessment:
+def _nothing(settings: VerdictSettings, losses: Losses) -> Assessment:
     unknown = Interval(math.nan, math.nan, math.nan, settings.level, math.nan)
     return Assessment(Kind.UNKNOWN, unknown, None, None, [], settings.margin, losses, None, False, None, None)
 
@@ -170,7 +170,7 @@ def _would_be_equal(
 
 
 def _with_bounds(
-    contrast: Contrast, settings: Settings, losses: Losses, level: float, cells: np.ndarray | None
+    contrast: Contrast, settings: VerdictSettings, losses: Losses, level: float, cells: np.ndarray | None
 ) -> Losses:
     """Add the intervals with the lost trials at the worst seen."""
     if not losses.any:
@@ -209,7 +209,7 @@ def _is_withheld(kind: Kind, losses: Losses) -> bool:
     return False
 
 
-def plan_of(found: Assessment, settings: Settings) -> FurtherRuns | None:
+def plan_of(found: Assessment, settings: VerdictSettings) -> FurtherRuns | None:
     """Further runs for the stated difference, where the comparison is inconclusive and its plan may be extended."""
     if found.kind is not Kind.INCONCLUSIVE or found.estimate is None or settings.is_last_look:
         return None

@@ -21,7 +21,7 @@ import numpy as np
 from scipy import stats
 
 from scaling.statistics.curves import FEWEST_CELLS, natural_basis, places_along, richness
-from scaling.statistics.intervals import Interval
+from scaling.statistics.intervals import MeanInterval
 from scaling.statistics.missing import Missing
 
 GRID = 33  # costs at which a band is computed, evenly spaced in log cost
@@ -69,7 +69,7 @@ class EqualCost:
     difference: np.ndarray  # (GRID,)
     low: np.ndarray  # (GRID,) of the simultaneous band
     high: np.ndarray  # (GRID,)
-    mean: Interval  # of the difference, over the range, evenly in log cost; n: cells
+    mean: MeanInterval  # of the difference, over the range, evenly in log cost; n: cells
     cells: int  # cells with both arms or one
     images_included: bool  # whether the band holds the sampling of the test images
     image_variance: float  # points²; what that adds to the variance of the mean
@@ -280,7 +280,7 @@ def at_equal_cost(
         difference=band.estimate[:, 0],
         low=band.low[:, 0],
         high=band.high[:, 0],
-        mean=Interval(float(mean.estimate[0, 0]), float(mean.low[0, 0]), float(mean.high[0, 0]), level, cells),
+        mean=MeanInterval(float(mean.estimate[0, 0]), float(mean.low[0, 0]), float(mean.high[0, 0]), level, cells),
         cells=cells,
         images_included=of_images is not None,
         image_variance=float(over.reshape(-1)[0]) if over is not None else 0.0,

@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 
 from scaling.statistics.broken_law import BrokenFit, fit_broken
-from scaling.statistics.intervals import Interval
+from scaling.statistics.intervals import MeanInterval
 from scaling.statistics.missing import Missing
 from scaling.statistics.power_law import Estimates, Points, PowerFit, fit_power
 
@@ -61,10 +61,10 @@ class ScalingFit:
 
     law: Law  # chosen by held-out error
     held_out: dict[Law, float]  # root mean square error at costs left out, points
-    alpha: Interval  # of the law with a floor where costs carry it; an open end is infinite
-    floor: Interval | None  # E, percent; None where the costs carry no floor
-    amplitude: Interval  # A: points above the floor at `reference`
-    plain_alpha: Interval  # of the law without a floor: the slope in log-log over this range
+    alpha: MeanInterval  # of the law with a floor where costs carry it; an open end is infinite
+    floor: MeanInterval | None  # E, percent; None where the costs carry no floor
+    amplitude: MeanInterval  # A: points above the floor at `reference`
+    plain_alpha: MeanInterval  # of the law without a floor: the slope in log-log over this range
     slopes: tuple[float, float] | None  # before and after the break, where the law is broken
     floor_is_known: bool  # whether E differs from 0 and α is bounded
     reference: float  # cost
@@ -215,8 +215,8 @@ def fit_scaling(
     )
 
 
-def _interval(of: Estimates, level: float, cells: int) -> Interval:
-    return Interval(float(of.estimate[0]), float(of.low[0]), float(of.high[0]), level, cells)
+def _interval(of: Estimates, level: float, cells: int) -> MeanInterval:
+    return MeanInterval(float(of.estimate[0]), float(of.low[0]), float(of.high[0]), level, cells)
 
 
 def influence_of(fit: PowerFit, x: np.ndarray, weight: np.ndarray, study: int = 0) -> np.ndarray:
@@ -255,7 +255,7 @@ def _predict_held_out(
     return HeldOutPrediction(law, kept, until, held, cost[held], error[held], predicted, low, high)
 
 
-def difference_of(one: Interval, other: Interval, correlation: float) -> Interval:
+def difference_of(one: MeanInterval, other: MeanInterval, correlation: float) -> MeanInterval:
     """`one` minus `other` from their intervals, which may be lopsided or open (MOVER; Zou 2007, equations 4 and 5)."""
     estimate = one.estimate - other.estimate
 
@@ -266,7 +266,7 @@ def difference_of(one: Interval, other: Interval, correlation: float) -> Interva
 
     low = estimate - end(one.estimate - one.low, other.high - other.estimate)
     high = estimate + end(one.high - one.estimate, other.estimate - other.low)
-    return Interval(estimate, low, high, one.level, min(one.n, other.n))
+    return MeanInterval(estimate, low, high, one.level, min(one.n, other.n))
 
 
 def correlation_of(residual: tuple[np.ndarray, np.ndarray], influence: tuple[np.ndarray, np.ndarray]) -> float:

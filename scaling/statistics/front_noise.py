@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scaling.statistics.intervals import Interval
+from scaling.statistics.intervals import MeanInterval
 from scaling.statistics.missing import Missing
 
 FEW, MANY = 400, 2000  # draws: many where there are few configurations
@@ -31,8 +31,8 @@ class Noise:
 class Volume:
     """The area that an arm's front covers, over log₁₀ of the cost, in points × decades."""
 
-    volume: Interval
-    mean_points: Interval  # the same by decade: how far the best is above the reference, on the average
+    volume: MeanInterval
+    mean_points: MeanInterval  # the same by decade: how far the best is above the reference, on the average
 
 
 @dataclass(frozen=True)
@@ -205,7 +205,7 @@ def _volume(observed: float, drawn: np.ndarray, level: float, decades: float, n:
     """
     low, high = 2 * observed - np.quantile(drawn, [(1 + level) / 2, (1 - level) / 2])
     estimate = 2 * observed - float(drawn.mean())
-    volume = Interval(estimate, float(low), float(high), level, n)
+    volume = MeanInterval(estimate, float(low), float(high), level, n)
     if decades == 0:
-        return Volume(volume, Interval(float("nan"), float("nan"), float("nan"), level, n))
-    return Volume(volume, Interval(estimate / decades, float(low) / decades, float(high) / decades, level, n))
+        return Volume(volume, MeanInterval(float("nan"), float("nan"), float("nan"), level, n))
+    return Volume(volume, MeanInterval(estimate / decades, float(low) / decades, float(high) / decades, level, n))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from scaling.statistics.intervals import Interval
+from scaling.statistics.intervals import MeanInterval
 
 
 @dataclass(frozen=True)
@@ -14,11 +14,11 @@ class ImageNoise:
     """What other test images of the same kind would do to a difference between arms."""
 
     half_width: float  # points; half of the interval over images alone
-    both: Interval  # over cells, seeds and images together
+    both: MeanInterval  # over cells, seeds and images together
     images: int
 
 
-def image_noise(gained: np.ndarray | None, images: int, difference: Interval) -> ImageNoise | None:
+def image_noise(gained: np.ndarray | None, images: int, difference: MeanInterval) -> ImageNoise | None:
     """Widen the interval of a difference by the sampling of the test images.
 
     The difference is a mean over images of what the arm gained on each: a mean over cells, of the mean over seeds, of
@@ -37,7 +37,7 @@ def image_noise(gained: np.ndarray | None, images: int, difference: Interval) ->
         return None
     half = float(stats.norm.ppf((1 + difference.level) / 2)) * float(gained.std(ddof=1)) / math.sqrt(images)
     reach = math.hypot(half, (difference.high - difference.low) / 2)
-    both = Interval(
+    both = MeanInterval(
         difference.estimate, difference.estimate - reach, difference.estimate + reach, difference.level, difference.n
     )
     return ImageNoise(half, both, images)

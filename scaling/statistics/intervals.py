@@ -9,7 +9,7 @@ from scipy import stats
 
 
 @dataclass(frozen=True)
-class Interval:
+class MeanInterval:
     """An estimate with its confidence interval; the ends are NaN where the data cannot give one."""
 
     estimate: float
@@ -34,7 +34,7 @@ class Interval:
         return self.is_known and -margin <= self.low and self.high <= margin
 
 
-def mean_interval(values: Sequence[float] | np.ndarray, level: float, smallest_sd: float = 0.0) -> Interval:
+def mean_interval(values: Sequence[float] | np.ndarray, level: float, smallest_sd: float = 0.0) -> MeanInterval:
     """Student's t interval of the mean: mean ± t(n − 1) · s / √n. One value has no interval.
 
     Args:
@@ -44,13 +44,13 @@ def mean_interval(values: Sequence[float] | np.ndarray, level: float, smallest_s
     values = np.asarray(values, dtype=float)
     n = len(values)
     if n == 0:
-        return Interval(math.nan, math.nan, math.nan, level, 0)
+        return MeanInterval(math.nan, math.nan, math.nan, level, 0)
     estimate = float(values.mean())
     if n == 1:
-        return Interval(estimate, math.nan, math.nan, level, 1)
+        return MeanInterval(estimate, math.nan, math.nan, level, 1)
     sd = max(float(values.std(ddof=1)), smallest_sd)
     half = t_quantile(level, n - 1) * sd / math.sqrt(n)
-    return Interval(estimate, estimate - half, estimate + half, level, n)
+    return MeanInterval(estimate, estimate - half, estimate + half, level, n)
 
 
 def t_quantile(level: float, df: int) -> float:

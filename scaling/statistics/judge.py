@@ -1,6 +1,6 @@
 """The whole verdict of one arm against the baseline: numbers, kind, remarks and sentence."""
 
-from scaling.statistics.comparison import Assessment, Comparison, Settings, assess, plan_of
+from scaling.statistics.comparison import Assessment, Comparison, VerdictSettings, assess, plan_of
 from scaling.statistics.contrast import Contrast
 from scaling.statistics.estimates import Interval
 from scaling.statistics.kinds import Kind
@@ -12,9 +12,9 @@ MOST_NAMED = 6
 CLEAN = 0.05
 
 
-def judge(contrast: Contrast, settings: Settings | None = None, words: Words | None = None) -> Comparison:
+def judge(contrast: Contrast, settings: VerdictSettings | None = None, words: Words | None = None) -> Comparison:
     """Judge a contrast and put the answer into words."""
-    settings, words = settings or Settings(), words or Words()
+    settings, words = settings or VerdictSettings(), words or Words()
     found = assess(contrast, settings)
     further = plan_of(found, settings)
     return Comparison(
@@ -30,7 +30,7 @@ def judge(contrast: Contrast, settings: Settings | None = None, words: Words | N
     )
 
 
-def remarks_on(contrast: Contrast, settings: Settings, found: Assessment, words: Words) -> list[str]:
+def remarks_on(contrast: Contrast, settings: VerdictSettings, found: Assessment, words: Words) -> list[str]:
     """Sentences that go with the verdict, whatever its kind."""
     own = found.estimate
     said = [*_lost(found, words)]

@@ -15,20 +15,20 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from scaling.statistics.intervals import Interval, mean_interval
+from scaling.statistics.intervals import MeanInterval, mean_interval
 
 LEVEL = 0.95  # of a family of comparisons together
 
 
 @dataclass(frozen=True)
-class Comparison:
+class PairedComparison:
     """One arm against the baseline."""
 
     baseline: str
     arm: str
     pairs: pd.DataFrame  # one row a pair: cell, seed, baseline, arm, difference
     cells: pd.DataFrame  # one row a paired cell, indexed by its name; see `per_cell`
-    difference: Interval  # arm − baseline in percentage points
+    difference: MeanInterval  # arm − baseline in percentage points
     unit: Literal["cell", "seed", "none"]  # what `difference` generalises over
     seed_sd: float  # σ: SD of a pair's difference within a cell; NaN with one seed a cell
     cell_sd: float  # τ: SD of the true difference among cells; NaN if σ or the cells do not determine it
@@ -48,7 +48,7 @@ def compare(
     level: float = LEVEL,
     score: str = "test_accuracy",
     resolution: float = 0.0,
-) -> Comparison:
+) -> PairedComparison:
     """Compare `arm` with `baseline` in the trials of `table` (columns cell, arm, seed, status and the score).
 
     Args:
@@ -65,11 +65,13 @@ def compare(
     if len(cells) == 1:  # other cells cannot be known; say so and use what there is
         one = pairs["difference"].to_numpy()
         unit = "seed" if len(one) > 1 else "none"
-        return Comparison(baseline, arm, pairs, cells, mean_interval(one, joint, smallest_sd), unit, seed_sd, math.nan)
+        return PairedComparison(
+            baseline, arm, pairs, cells, mean_interval(one, joint, smallest_sd), unit, seed_sd, math.nan
+        )
     smallest_of_means = smallest_sd * math.sqrt(_mean_inverse(cells)) if len(cells) else 0.0
     difference = mean_interval(cells["difference"].to_numpy(), joint, smallest_of_means)
     unit = "cell" if len(cells) else "none"
-    return Comparison(baseline, arm, pairs, cells, difference, unit, seed_sd, _cell_sd(cells, seed_sd))
+    return PairedComparison(baseline, arm, pairs, cells, difference, unit, seed_sd, _cell_sd(cells, seed_sd))
 
 
 def find_pairs(table: pd.DataFrame, baseline: str, arm: str, score: str = "test_accuracy") -> pd.DataFrame:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from scipy import stats
 
 from scaling.statistics.intervals import t_quantile
-from scaling.statistics.paired import Comparison
+from scaling.statistics.paired import PairedComparison
 
 POWER = 0.8
 MOST_SEEDS = 100  # a cell; beyond this more seeds are no advice
@@ -41,7 +41,7 @@ def power(effect: float, sd: float, n: int, level: float) -> float:
     return float(stats.nct.sf(critical, n - 1, noncentrality))
 
 
-def plan(comparison: Comparison, margin: float) -> Plan | None:
+def plan(comparison: PairedComparison, margin: float) -> Plan | None:
     """Runs needed to find max(|observed difference|, margin) with 80 % power; None where no spread is known.
 
     A cell mean of S pairs has the standard deviation √(τ² + σ² / S). More seeds shrink the second part alone, more

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from scaling.statistics.intervals import Interval
+from scaling.statistics.intervals import MeanInterval
 
 FEWEST = 5  # models
 FEW = 30  # models up to which an interval is computed from simulated studies
 DRAWS = 4000  # simulated studies
 
 
-def agreement(one: np.ndarray, other: np.ndarray, level: float) -> Interval:
+def agreement(one: np.ndarray, other: np.ndarray, level: float) -> MeanInterval:
     """Kendall's τ-b of two costs over models (n,), with its interval; NaN where too few models have both.
 
     Up to `FEW` models, the interval contains all τ at which the observed one is not among the extremes. Half of its own
@@ -25,13 +25,13 @@ def agreement(one: np.ndarray, other: np.ndarray, level: float) -> Interval:
     known = np.isfinite(one) & np.isfinite(other)
     n = int(known.sum())
     if n < FEWEST or np.ptp(one[known]) == 0 or np.ptp(other[known]) == 0:
-        return Interval(math.nan, math.nan, math.nan, level, n)
+        return MeanInterval(math.nan, math.nan, math.nan, level, n)
     tau = round(float(stats.kendalltau(one[known], other[known])[0]), 12)  # pyright: ignore[reportArgumentType]
     if n <= FEW or abs(tau) >= 1:  # with more models that all agree, the interval of fewer is on the safe side
-        return Interval(tau, *_not_extreme(tau, min(n, FEW), level), level, n)
+        return MeanInterval(tau, *_not_extreme(tau, min(n, FEW), level), level, n)
     reach = float(stats.norm.ppf((1 + level) / 2)) * math.sqrt(0.437 / (n - 4))
     middle = math.atanh(tau)
-    return Interval(tau, math.tanh(middle - reach), math.tanh(middle + reach), level, n)
+    return MeanInterval(tau, math.tanh(middle - reach), math.tanh(middle + reach), level, n)
 
 
 def _not_extreme(tau: float, models: int, level: float) -> tuple[float, float]:

@@ -7,7 +7,7 @@ import numpy as np
 from scipy import special
 
 from scaling.statistics.beyond import has_one_size
-from scaling.statistics.comparison import Assessment, Estimate, Settings, assess
+from scaling.statistics.comparison import Assessment, HereEstimate, VerdictSettings, assess
 from scaling.statistics.contrast import Contrast
 from scaling.statistics.estimates import SAME, Interval, around, t_quantile
 from scaling.statistics.kinds import Kind, cells_differ
@@ -34,7 +34,7 @@ class OddCell:
     expected: float  # points, from the others
 
 
-def deciding_cell(contrast: Contrast, settings: Settings, found: Assessment) -> DecidingCell | None:
+def deciding_cell(contrast: Contrast, settings: VerdictSettings, found: Assessment) -> DecidingCell | None:
     """The cell that decides alone: the farthest from the mean, where cells are seen to differ and the kind hangs on it.
 
     A close call changes its kind without any of several cells; so cells must be seen to differ by the F test of
@@ -56,7 +56,7 @@ def deciding_cell(contrast: Contrast, settings: Settings, found: Assessment) -> 
     return DecidingCell(own.differences.names[place], float(own.cells.mean[place]), kind)
 
 
-def odd_cells(found: Estimate) -> list[OddCell]:
+def odd_cells(found: HereEstimate) -> list[OddCell]:
     """Cells that are off the others' smooth course by more than scatter, and more than their own luck.
 
     The studentised leave-one-out residual t = r / (s₍₋ᵢ₎ √(1 − h)) on C − p − 1 df, Bonferroni over cells (Cook and
@@ -75,7 +75,7 @@ def odd_cells(found: Estimate) -> list[OddCell]:
     return odd
 
 
-def _residual_test(found: Estimate) -> tuple[np.ndarray, np.ndarray]:
+def _residual_test(found: HereEstimate) -> tuple[np.ndarray, np.ndarray]:
     """Two-sided p of each cell's studentised leave-one-out residual, and the residual itself, (cells,) each.
 
     p is 1 where nothing is left to test with, as for a cell through which the course must pass.
@@ -91,7 +91,7 @@ def _residual_test(found: Estimate) -> tuple[np.ndarray, np.ndarray]:
     return np.where(free > 1e-9, p, 1.0), scatter.residual / usable
 
 
-def growth(found: Estimate, level: float) -> Interval | None:
+def growth(found: HereEstimate, level: float) -> Interval | None:
     """Slope of the difference per doubling of the cost, least squares over cells with t on C − 2 df.
 
     None where costs are missing or fewer than four cells or three distinct costs are known. It is never used for a

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from scaling.statistics.beyond import FEW_LEVELS, FEWEST_CELLS, has_one_size
-from scaling.statistics.comparison import Assessment, Estimate, Settings
+from scaling.statistics.comparison import Assessment, HereEstimate, VerdictSettings
 from scaling.statistics.estimates import Interval
 from scaling.statistics.further_runs import MOST, FurtherRuns
 from scaling.statistics.kinds import Kind
@@ -80,7 +80,7 @@ def level_text(level: float) -> str:
     return f"{100 * level:.3g} % interval"
 
 
-def verdict_sentence(found: Assessment, settings: Settings, words: Words, further: FurtherRuns | None) -> str:
+def verdict_sentence(found: Assessment, settings: VerdictSettings, words: Words, further: FurtherRuns | None) -> str:
     """The verdict in one sentence or a few, with full stops."""
     own = found.estimate
     if own is None or found.kind is Kind.UNKNOWN:
@@ -103,7 +103,7 @@ def _models(count: int) -> str:
     return "In the only model that was run" if count == 1 else f"In the {count} models that were run"
 
 
-def _runs(own: Estimate) -> str:
+def _runs(own: HereEstimate) -> str:
     """`the luck of training, 3 runs each`."""
     low, high = int(own.cells.count.min()), int(own.cells.count.max())
     each = plural(high, "run") if low == high else f"{low} to {high} runs"
@@ -111,13 +111,13 @@ def _runs(own: Estimate) -> str:
     return f"{what}, {each} each"
 
 
-def _one_side(found: Assessment, own: Estimate, words: Words, verb: str, interval: Interval) -> str:
+def _one_side(found: Assessment, own: HereEstimate, words: Words, verb: str, interval: Interval) -> str:
     by = points(interval.estimate, decimals=decimals(interval))
     evidence = f"({level_text(interval.level)} {ends(interval)}: {_runs(own)})"
     return f"{_models(len(own.differences))}, {words.arm} {verb} {words.baseline} by {by} points {evidence}."
 
 
-def _equal(found: Assessment, own: Estimate, settings: Settings, words: Words) -> str:
+def _equal(found: Assessment, own: HereEstimate, settings: VerdictSettings, words: Words) -> str:
     here, count = found.here, len(found.parts)
     mean = f"{points(here.estimate, signed=True, decimals=decimals(here))} points on average ({ends(here)})"
     small = f"under {found.margin:.2g} points"
@@ -154,7 +154,7 @@ def _where(place: int, parts: Sequence[Part], words: Words) -> str:
     return f"between {words.span(low, high)}"
 
 
-def _inconclusive(found: Assessment, settings: Settings, words: Words, further: FurtherRuns | None) -> str:
+def _inconclusive(found: Assessment, settings: VerdictSettings, words: Words, further: FurtherRuns | None) -> str:
     numbers = bare(found.here, signed=True).replace(" (", " points (", 1)
     if found.equal_on_these_images:
         return (
@@ -221,7 +221,7 @@ def lost_text(found: Assessment, words: Words) -> str:
     return f"{words.arm} lost {own}, {words.baseline} {other}"
 
 
-def _beyond(found: Assessment, own: Estimate, words: Words) -> str:
+def _beyond(found: Assessment, own: HereEstimate, words: Words) -> str:
     """What is known of other models."""
     beyond, cost = found.beyond, own.differences.cost
     if beyond is None:
@@ -238,7 +238,7 @@ def _beyond(found: Assessment, own: Estimate, words: Words) -> str:
     return f"Other models {sizes}: {ends(beyond)}."
 
 
-def _no_beyond(own: Estimate) -> str:
+def _no_beyond(own: HereEstimate) -> str:
     count = len(own.differences)
     if count == 1:
         return "Nothing is known of others."
@@ -251,7 +251,7 @@ def _no_beyond(own: Estimate) -> str:
     return "Nothing is known of other models."
 
 
-def _few_levels(own: Estimate) -> str:
+def _few_levels(own: HereEstimate) -> str:
     """About which levels of the axes this is said, where an axis has few."""
     axes, count = own.differences.axes, len(own.differences)
     few = {name: np.unique(values) for name, values in axes.items() if len(np.unique(values)) < FEW_LEVELS}
@@ -271,7 +271,7 @@ def _in_words(count: int) -> str:
     return SMALL_NUMBERS[count] if count < len(SMALL_NUMBERS) else str(count)
 
 
-def _unknown(found: Assessment, settings: Settings, words: Words) -> str:
+def _unknown(found: Assessment, settings: VerdictSettings, words: Words) -> str:
     """No verdict, and why."""
     own, pair = found.estimate, f"{words.arm} and {words.baseline}"
     if own is None:

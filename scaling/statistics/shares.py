@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from scaling.statistics.comparison import Settings, estimate_here
+from scaling.statistics.comparison import VerdictSettings, estimate_here
 from scaling.statistics.contrast import Contrast
 from scaling.statistics.estimates import Interval, only_finite
 from scaling.statistics.kinds import usable_margin
@@ -63,7 +63,7 @@ def contrasts(arms: set[str]) -> dict[str, Weights] | None:
 
 
 def share_the_gain(
-    scores: Mapping[str, np.ndarray], settings: Settings, frame: Contrast | None = None
+    scores: Mapping[str, np.ndarray], settings: VerdictSettings, frame: Contrast | None = None
 ) -> Shares | None:
     """Divide the gain; None where the arms do not allow it.
 

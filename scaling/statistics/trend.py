@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from scaling.statistics.intervals import Interval, t_quantile
+from scaling.statistics.intervals import MeanInterval, t_quantile
 
 SAME = 1e-9  # points; differences nearer to each other than this are equal
 FEWEST_CELLS = 4  # a line through fewer points has a useless interval
@@ -16,7 +16,7 @@ FEWEST_CELLS = 4  # a line through fewer points has a useless interval
 class Trend:
     """Least squares line: difference = intercept + slope · log₂(cost), one point a cell."""
 
-    slope: Interval  # percentage points per doubling of the cost
+    slope: MeanInterval  # percentage points per doubling of the cost
     intercept: float  # points at cost 1
     residual_sd: float  # points
     mean_log2: float
@@ -46,7 +46,7 @@ def fit_trend(
     half = t_quantile(level, len(x) - 2) * standard_error
     residuals = y - intercept - slope * x
     return Trend(
-        slope=Interval(slope, slope - half, slope + half, level, len(x)),
+        slope=MeanInterval(slope, slope - half, slope + half, level, len(x)),
         intercept=intercept,
         residual_sd=float(np.sqrt((residuals**2).sum() / (len(x) - 2))),
         mean_log2=float(x.mean()),

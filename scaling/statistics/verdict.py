@@ -6,8 +6,8 @@ from typing import Literal
 
 from scaling.statistics import MARGIN
 from scaling.statistics.images import ImageNoise
-from scaling.statistics.intervals import Interval
-from scaling.statistics.paired import Comparison
+from scaling.statistics.intervals import MeanInterval
+from scaling.statistics.paired import PairedComparison
 from scaling.statistics.planning import Plan, plan
 from scaling.statistics.trend import Trend
 from scaling.wording import plural, points
@@ -33,14 +33,14 @@ class Verdict:
 
     kind: Kind
     sentence: str  # without a full stop
-    comparison: Comparison
+    comparison: PairedComparison
     margin: float  # percentage points
     plan: Plan | None  # what would settle it, where it is inconclusive
     trend: Trend | None  # of the difference over MACs
     noise: ImageNoise | None  # what other test images would do
 
 
-def judge(interval: Interval, margin: float) -> Kind:
+def judge(interval: MeanInterval, margin: float) -> Kind:
     """Better or worse if the interval leaves out zero; practically equal if it lies within ±`margin`, zero or not."""
     if not interval.is_known:
         return "unknown"
@@ -52,7 +52,7 @@ def judge(interval: Interval, margin: float) -> Kind:
 
 
 def give_verdict(
-    comparison: Comparison,
+    comparison: PairedComparison,
     asked: Asked,
     *,
     trend: Trend | None = None,
@@ -76,7 +76,7 @@ def arm_name(factor: str, arm: str) -> str:
     return f"{arm} {factor}" if arm[:1].isalpha() and arm not in {"True", "False"} else f"{factor} {arm}"
 
 
-def advice(needed: Plan | None, comparison: Comparison) -> str:
+def advice(needed: Plan | None, comparison: PairedComparison) -> str:
     """What would settle an inconclusive comparison, the cheaper way first."""
     if needed is None:
         return "more cells are needed"
@@ -97,7 +97,7 @@ def advice(needed: Plan | None, comparison: Comparison) -> str:
     return words
 
 
-def interval_text(interval: Interval, comparisons: int = 1, *, decimals: int = 2) -> str:
+def interval_text(interval: MeanInterval, comparisons: int = 1, *, decimals: int = 2) -> str:
     """`95 % interval 0.41 to 1.27`; of several comparisons together: `simultaneous 95 % interval …`."""
     level = 1 - (1 - interval.level) * comparisons
     kind = "simultaneous " if comparisons > 1 else ""
@@ -105,7 +105,7 @@ def interval_text(interval: Interval, comparisons: int = 1, *, decimals: int = 2
     return f"{kind}{100 * level:.3g} % interval {low} to {high}"
 
 
-def pairs_text(comparison: Comparison, asked: Asked) -> str:
+def pairs_text(comparison: PairedComparison, asked: Asked) -> str:
     """What was paired: `12 of 12 cells × 5 seeds paired`, or `57 pairs in 12 of 12 cells` where some are missing."""
     counts = set(comparison.cells["pairs"])
     if comparison.unit == "seed":
@@ -116,42 +116,42 @@ def pairs_text(comparison: Comparison, asked: Asked) -> str:
     return f"{len(comparison.pairs)} of {asked.cells * asked.seeds} pairs, in {cells}"
 
 
-def _evidence(interval: Interval, comparison: Comparison, asked: Asked) -> str:
+def _evidence(interval: MeanInterval, comparison: PairedComparison, asked: Asked) -> str:
     """The parenthesis behind every difference, with as many decimals as show on which side of zero the interval is."""
     decimals = _decimals(interval)
     text = f"({interval_text(interval, asked.comparisons, decimals=decimals)}; {pairs_text(comparison, asked)})"
     return f"{text} {asked.range}".rstrip()
 
 
-def _decimals(interval: Interval) -> int:
+def _decimals(interval: MeanInterval) -> int:
     nearest = min(abs(interval.low), abs(interval.high))
     return next((d for d in (2, 3) if nearest == 0 or round(nearest, d) > 0), 4)
 
 
-def _mirrored(interval: Interval) -> Interval:
-    return Interval(-interval.estimate, -interval.high, -interval.low, interval.level, interval.n)
+def _mirrored(interval: MeanInterval) -> MeanInterval:
+    return MeanInterval(-interval.estimate, -interval.high, -interval.low, interval.level, interval.n)
 
 
-def _where(comparison: Comparison) -> str:
+def _where(comparison: PairedComparison) -> str:
     return f"in the only paired cell ({comparison.cells.index[0]}), " if comparison.unit == "seed" else ""
 
 
-def _better(comparison: Comparison, asked: Asked, margin: float) -> str:
+def _better(comparison: PairedComparison, asked: Asked, margin: float) -> str:
     return _one_side(comparison, asked, "beats", comparison.difference)
 
 
-def _worse(comparison: Comparison, asked: Asked, margin: float) -> str:
+def _worse(comparison: PairedComparison, asked: Asked, margin: float) -> str:
     return _one_side(comparison, asked, "loses to", _mirrored(comparison.difference))
 
 
-def _one_side(comparison: Comparison, asked: Asked, verb: str, interval: Interval) -> str:
+def _one_side(comparison: PairedComparison, asked: Asked, verb: str, interval: MeanInterval) -> str:
     arm, baseline = arm_name(asked.factor, comparison.arm), arm_name(asked.factor, comparison.baseline)
     by = points(interval.estimate, decimals=_decimals(interval))
     evidence = _evidence(interval, comparison, asked)
     return f"{_where(comparison)}{arm} {verb} {baseline} by {by} points of test accuracy {evidence}"
 
 
-def _equal(comparison: Comparison, asked: Asked, margin: float) -> str:
+def _equal(comparison: PairedComparison, asked: Asked, margin: float) -> str:
     arm, baseline = arm_name(asked.factor, comparison.arm), arm_name(asked.factor, comparison.baseline)
     interval = comparison.difference
     return (
@@ -161,7 +161,7 @@ def _equal(comparison: Comparison, asked: Asked, margin: float) -> str:
     )
 
 
-def _inconclusive(comparison: Comparison, asked: Asked, margin: float) -> str:
+def _inconclusive(comparison: PairedComparison, asked: Asked, margin: float) -> str:
     arm, baseline = arm_name(asked.factor, comparison.arm), arm_name(asked.factor, comparison.baseline)
     interval = comparison.difference
     return (
@@ -170,7 +170,7 @@ def _inconclusive(comparison: Comparison, asked: Asked, margin: float) -> str:
     )
 
 
-def _unknown(comparison: Comparison, asked: Asked, margin: float) -> str:
+def _unknown(comparison: PairedComparison, asked: Asked, margin: float) -> str:
     arm, baseline = arm_name(asked.factor, comparison.arm), arm_name(asked.factor, comparison.baseline)
     if comparison.unit == "none" and len(comparison.pairs) == 1:
         difference = points(comparison.difference.estimate, signed=True)

@@ -12,7 +12,7 @@ import pytest
 import scaling.compare
 from scaling.compare.__main__ import main
 from scaling.compare.frame import CompareError, compare
-from scaling.statistics.comparison import Settings, assess
+from scaling.statistics.comparison import VerdictSettings, assess
 from scaling.statistics.contrast import Contrast
 from scaling.statistics.kinds import Kind
 
@@ -59,7 +59,7 @@ def test_the_numbers_are_those_of_the_arrays() -> None:
     axes = {name: cells[name].to_numpy(dtype=float) for name in CELL}
     names = [f"depth={d} width={w}" for d, w in zip(cells["depth"], cells["width"], strict=True)]
     contrast = Contrast(array("average"), array("attention"), names, cells["macs"].to_numpy(), axes)
-    expected = assess(contrast, Settings())
+    expected = assess(contrast, VerdictSettings())
     assert found.here == expected.here
     assert found.beyond == expected.beyond
     assert [part.wide for part in found.parts] == [part.wide for part in expected.parts]

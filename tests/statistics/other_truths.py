@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scaling.statistics.comparison import Settings, assess, plan_of, settings_at
+from scaling.statistics.comparison import VerdictSettings, assess, plan_of, settings_at
 from scaling.statistics.contrast import Contrast
 from scaling.statistics.equal_cost_parts import POINTS, EqualCostParts, compare_at_equal_cost, polyline
 from scaling.statistics.further_runs import LookRule
@@ -100,7 +100,7 @@ def several_arms(arms: int, cells: int, repetitions: int, noise_of_baseline: flo
         shape = (cells, repetitions)
         base, cost = 70 + rng.normal(0, noise_of_baseline, shape), np.geomspace(3e5, 3e7, cells)
         found = [
-            assess(Contrast(base, 70 + rng.normal(0, SD, shape), cost=cost), Settings(contrasts=arms - 1))
+            assess(Contrast(base, 70 + rng.normal(0, SD, shape), cost=cost), VerdictSettings(contrasts=arms - 1))
             for _ in range(arms - 1)
         ]
         held = all(each.here.low <= 0 <= each.here.high for each in found)
@@ -120,7 +120,7 @@ def tuned(cells: int, repetitions: int, rates: int, peak: float) -> One:
         baseline = 70 - loss[chosen][:, None] + rng.normal(0, SD, (cells, repetitions - 1))
         contrast = Contrast(baseline, 70 + rng.normal(0, SD, (cells, repetitions - 1)), cost=np.arange(1.0, cells + 1))
         truth = float(loss[chosen].mean())
-        found = assess(contrast, Settings())
+        found = assess(contrast, VerdictSettings())
         wrong = found.kind in (Kind.WORSE,) or (found.kind is Kind.BETTER and truth == 0)
         return str(found.kind), found.here.low <= truth <= found.here.high, wrong
 
@@ -142,7 +142,7 @@ def preferring_images(cells: int, repetitions: int, images: int, by: float) -> O
             np.full(scores.shape, 70.0), 70 + scores, cost=np.arange(1.0, cells + 1),
             image_variance=image_variance(gains, images),
         )  # fmt: skip
-        found = assess(contrast, Settings(images=images))
+        found = assess(contrast, VerdictSettings(images=images))
         other = found.other_images
         held = None if other is None else other.both.low <= 0 <= other.both.high
         return str(found.kind), held, found.kind is Kind.EQUAL
@@ -200,7 +200,7 @@ def attribution(attention: float, capacity: float, arms: int, cells: int = 6) ->
         if arms == 4:
             means[MECHANISM] = attention
         scores = {arm: 70 + mean + rng.normal(0, SD, (cells, 3)) for arm, mean in means.items()}
-        found = share_the_gain(scores, Settings())
+        found = share_the_gain(scores, VerdictSettings())
         assert found is not None
         held = (
             found.attention.low <= attention <= found.attention.high

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from scaling.statistics.comparison import Settings, assess, settings_at
+from scaling.statistics.comparison import VerdictSettings, assess, settings_at
 from scaling.statistics.contrast import Contrast
 from scaling.statistics.further_runs import LookRule
 from tests.statistics.reference_verdict import Reference, reference
@@ -38,7 +38,7 @@ def random_study(rng: np.random.Generator) -> Contrast:
     return Contrast(base, arm, [f"cell {i}" for i in range(cells)], cost.astype(float), axes)
 
 
-def check(contrast: Contrast, settings: Settings) -> str:
+def check(contrast: Contrast, settings: VerdictSettings) -> str:
     found = assess(contrast, settings)
     if found.estimate is None:
         return "unknown"
@@ -83,7 +83,7 @@ def _check_numbers(df: float, half: float, expected: Reference) -> None:
 
 def test_random_studies_give_the_numbers_of_a_second_implementation() -> None:
     rng = np.random.default_rng(0)
-    kinds = [check(random_study(rng), Settings()) for _ in range(250)]
+    kinds = [check(random_study(rng), VerdictSettings()) for _ in range(250)]
 
     assert {"better", "worse", "practically equal", "depends on size", "mixed", "inconclusive"} <= set(kinds)
 
@@ -92,10 +92,10 @@ def test_several_arms_looks_and_images_change_the_levels_and_the_floor() -> None
     rng = np.random.default_rng(1)
     for _ in range(30):
         study = random_study(rng)
-        check(study, Settings(contrasts=int(rng.integers(2, 8)), margin=0.3))
+        check(study, VerdictSettings(contrasts=int(rng.integers(2, 8)), margin=0.3))
         check(study, settings_at(int(rng.integers(1, 9)), contrasts=2))
         check(study, settings_at(2, LookRule.UNTIL_DECIDED))
-        check(study, Settings(images=int(rng.choice([100, 1000, 10_000]))))
+        check(study, VerdictSettings(images=int(rng.choice([100, 1000, 10_000]))))
 
 
 def test_the_order_of_cells_and_repetitions_does_not_matter() -> None:
@@ -112,7 +112,7 @@ def test_the_order_of_cells_and_repetitions_does_not_matter() -> None:
             np.asarray(study.cost)[order],
             {name: values[order] for name, values in study.axes.items()},
         )
-        one, other = assess(study, Settings()), assess(turned, Settings())
+        one, other = assess(study, VerdictSettings()), assess(turned, VerdictSettings())
         assert one.kind == other.kind
         assert one.here.low == close(other.here.low)
         assert [p.wide.low for p in one.parts] == close([p.wide.low for p in other.parts])
@@ -125,7 +125,7 @@ def test_exchanging_the_arms_mirrors_the_answer() -> None:
         study = random_study(rng)
         near = Contrast(study.baseline * 0 + 50 + (study.baseline - study.arm), study.arm * 0 + 50, (), study.cost)
         far = Contrast(near.arm, near.baseline, (), study.cost)
-        one, other = assess(near, Settings()), assess(far, Settings())
+        one, other = assess(near, VerdictSettings()), assess(far, VerdictSettings())
         if one.withheld or other.withheld or one.losses.any:
             continue
         assert other.kind == mirrored.get(one.kind, one.kind)
@@ -135,7 +135,7 @@ def test_exchanging_the_arms_mirrors_the_answer() -> None:
 def test_beyond_is_never_narrower_and_never_says_more() -> None:
     rng = np.random.default_rng(4)
     for _ in range(100):
-        found = assess(random_study(rng), Settings())
+        found = assess(random_study(rng), VerdictSettings())
         if found.beyond is not None:
             assert found.beyond.low <= found.here.low
             assert found.beyond.high >= found.here.high

@@ -14,7 +14,7 @@ from scaling.report.figures.scaling_law import arm_laws
 from scaling.report.tables import TABLES
 from scaling.report.verdict_file import verdict_document
 from scaling.statistics.fits import FEWEST, HeldOutPrediction, ScalingFit, difference_of, fit_scaling, gather
-from scaling.statistics.intervals import Interval
+from scaling.statistics.intervals import MeanInterval
 from scaling.statistics.missing import Missing
 from tests.support.known_laws import LawDesign, law_shares
 from tests.support.studies import Truth, describe, failed, simulated_records
@@ -130,7 +130,7 @@ def test_cells_of_one_cost_count_once_as_a_cost_and_each_as_a_cell() -> None:
 
 
 def test_a_difference_of_symmetric_intervals_is_that_of_independent_ones() -> None:
-    one, other = Interval(2.0, 1.7, 2.3, LEVEL, 9), Interval(1.0, 0.6, 1.4, LEVEL, 9)
+    one, other = MeanInterval(2.0, 1.7, 2.3, LEVEL, 9), MeanInterval(1.0, 0.6, 1.4, LEVEL, 9)
 
     found = difference_of(one, other, 0.0)
 

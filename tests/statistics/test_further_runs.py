@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from scaling.statistics.comparison import Settings, assess, plan_of, settings_at
+from scaling.statistics.comparison import VerdictSettings, assess, plan_of, settings_at
 from scaling.statistics.contrast import Contrast
 from scaling.statistics.estimates import Mean
 from scaling.statistics.further_runs import LookRule, cautious_sigma, look_alpha, plan_further, settles, shows
@@ -97,14 +97,14 @@ def test_looks_that_follow_the_plan_keep_five_percent() -> None:
 def test_a_fixed_plan_has_no_further_runs() -> None:
     data = study(0.0, 4, 2, np.random.default_rng(1))
 
-    assert plan_of(assess(data, Settings()), settings_at(1, LookRule.ONE)) is None
-    assert plan_of(assess(data, Settings()), Settings()) is not None
+    assert plan_of(assess(data, VerdictSettings()), settings_at(1, LookRule.ONE)) is None
+    assert plan_of(assess(data, VerdictSettings()), VerdictSettings()) is not None
 
 
 def test_the_stated_difference_is_twice_the_margin_unless_given() -> None:
     data = study(0.0, 4, 2, np.random.default_rng(1))
-    found = assess(data, Settings())
-    default, given = plan_of(found, Settings()), plan_of(found, Settings(detect=1.0))
+    found = assess(data, VerdictSettings())
+    default, given = plan_of(found, VerdictSettings()), plan_of(found, VerdictSettings(detect=1.0))
 
     assert default is not None
     assert given is not None

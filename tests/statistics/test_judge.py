@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from scaling.statistics.comparison import Comparison, Settings, settings_at
+from scaling.statistics.comparison import Comparison, VerdictSettings, settings_at
 from scaling.statistics.contrast import Contrast
 from scaling.statistics.further_runs import LookRule
 from scaling.statistics.judge import judge
@@ -27,7 +27,7 @@ def study(
     return Contrast(base, arm, [f"cell {i}" for i in range(cells)], np.geomspace(0.3e6, 5.1e6, cells))
 
 
-def judged(contrast: Contrast, settings: Settings | None = None) -> Comparison:
+def judged(contrast: Contrast, settings: VerdictSettings | None = None) -> Comparison:
     return judge(contrast, settings or settings_at(1), WORDS)
 
 
@@ -171,7 +171,7 @@ def test_runs_that_all_finished_leave_a_bound_on_collapses() -> None:
 
 
 def test_images_that_are_too_few_cannot_show_equality() -> None:
-    found = judged(study(0.0, 24, 5, sd=0.05), Settings(images=360))
+    found = judged(study(0.0, 24, 5, sd=0.05), VerdictSettings(images=360))
 
     assert found.kind is Kind.INCONCLUSIVE
     assert found.sentence.startswith("equal on these images: ")
@@ -209,7 +209,7 @@ def test_what_cannot_be_judged_says_why(contrast: Contrast, said: str) -> None:
 
 
 def test_one_seed_shared_by_all_cells_cannot_be_judged() -> None:
-    found = judged(study(0.5, 9, 1), Settings(shared_seeds=True))
+    found = judged(study(0.5, 9, 1), VerdictSettings(shared_seeds=True))
 
     assert found.kind is Kind.UNKNOWN
     assert "trained with the same seed" in found.sentence
@@ -241,7 +241,7 @@ def test_infinite_scores_count_as_lost() -> None:
 def test_the_side_of_zero_survives_rounding() -> None:
     near = study(0.0, 4, 4)
     values = np.array([[0.1, 0.2, 0.3, 0.21]] * 4)
-    found = judged(replace(near, arm=near.baseline + values), Settings(margin=0.01))
+    found = judged(replace(near, arm=near.baseline + values), VerdictSettings(margin=0.01))
 
     assert found.kind is Kind.BETTER
     assert "interval 0.00 " not in found.sentence

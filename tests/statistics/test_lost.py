@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from scaling.statistics.comparison import Settings, assess
+from scaling.statistics.comparison import VerdictSettings, assess
 from scaling.statistics.contrast import Contrast
 from scaling.statistics.lost import count_losses, with_worst
 
@@ -55,16 +55,16 @@ def test_cells_in_which_the_arm_never_finishes_are_named_and_left_out() -> None:
     assert losses.never == ("m",)
     assert (losses.arm, losses.arm_trials, losses.baseline) == (2, 6, 0)
     assert losses.is_lopsided
-    assert assess(contrast, Settings()).here.estimate == pytest.approx(1.0 - 0.125)
+    assert assess(contrast, VerdictSettings()).here.estimate == pytest.approx(1.0 - 0.125)
 
 
 def test_better_is_withheld_where_the_lost_trials_could_turn_it() -> None:
     rng = np.random.default_rng(2)
     baseline = 60 + rng.normal(0, 0.3, (8, 5))
     arm = 60.08 + rng.normal(0, 0.3, (8, 5))
-    whole = assess(Contrast(baseline, arm), Settings(margin=0.05))
+    whole = assess(Contrast(baseline, arm), VerdictSettings(margin=0.05))
     arm[arm < np.quantile(arm, 0.12)] = NAN
-    found = assess(Contrast(baseline, arm), Settings(margin=0.05))
+    found = assess(Contrast(baseline, arm), VerdictSettings(margin=0.05))
 
     assert whole.kind == "inconclusive"
     assert found.here.low > 0
@@ -78,7 +78,7 @@ def test_better_is_withheld_where_the_arm_lost_many_more() -> None:
     baseline, arm = 60 + rng.normal(0, 0.1, (6, 5)), 65 + rng.normal(0, 0.1, (6, 5))
     arm[:, 0] = NAN
 
-    found = assess(Contrast(baseline, arm), Settings())
+    found = assess(Contrast(baseline, arm), VerdictSettings())
     assert found.losses.if_arm_bad is not None
     assert found.losses.if_arm_bad.low > 0
     assert (found.kind, found.withheld) == ("inconclusive", "better")

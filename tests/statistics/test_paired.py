@@ -11,15 +11,15 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from scaling.statistics.images import image_noise
-from scaling.statistics.intervals import Interval, mean_interval
-from scaling.statistics.paired import Comparison, compare, find_pairs
+from scaling.statistics.intervals import MeanInterval, mean_interval
+from scaling.statistics.paired import PairedComparison, compare, find_pairs
 from scaling.statistics.planning import plan, power
 from scaling.statistics.trend import fit_trend
 from scaling.statistics.verdict import judge
 from tests.support.studies import Truth, simulated_table
 
 
-def compared(table: pd.DataFrame) -> Comparison:
+def compared(table: pd.DataFrame) -> PairedComparison:
     return compare(table, "average", "attention")
 
 
@@ -139,7 +139,7 @@ def test_deviations_of_seeds_and_cells_are_told_apart() -> None:
 SIMULATIONS = 300
 
 
-def simulate(truth: Truth) -> list[Comparison]:
+def simulate(truth: Truth) -> list[PairedComparison]:
     return [compared(simulated_table(truth, seed)) for seed in range(SIMULATIONS)]
 
 
@@ -255,7 +255,7 @@ def test_too_few_cells_have_no_trend(costs: list[float]) -> None:
     assert fit_trend(costs, [0.0] * len(costs), level=0.95) is None
 
 
-def drawn_images(rng: np.random.Generator, cells: int, images: int, effect: float) -> tuple[Interval, np.ndarray]:
+def drawn_images(rng: np.random.Generator, cells: int, images: int, effect: float) -> tuple[MeanInterval, np.ndarray]:
     """Cells whose arms differ by image: `effect` points on the average of all images there could be, SD 20 points.
 
     Returns:

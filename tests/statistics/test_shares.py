@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from scaling.statistics.comparison import Settings
+from scaling.statistics.comparison import VerdictSettings
 from scaling.statistics.other_sentences import shares_sentence
 from scaling.statistics.shares import CAPACITY, MECHANISM, PLAIN, TREATED, Shares, share_the_gain
 
@@ -21,7 +21,7 @@ def scores(attention: float, capacity: float, together: float = 0.0, *, sd: floa
 
 
 def found(*args: float, **kwargs) -> Shares:
-    answer = share_the_gain(scores(*args, **kwargs), Settings())
+    answer = share_the_gain(scores(*args, **kwargs), VerdictSettings())
     assert answer is not None
     return answer
 
@@ -38,7 +38,7 @@ def test_the_shares_add_up_to_the_gain(arms: int) -> None:
 def test_without_average_mlp_attention_is_what_it_gives_alone() -> None:
     values = scores(0.4, 0.3)
     del values[CAPACITY]
-    answer = share_the_gain(values, Settings())
+    answer = share_the_gain(values, VerdictSettings())
 
     assert answer is not None
     assert answer.attention.estimate == pytest.approx((values[MECHANISM] - values[PLAIN]).mean())
@@ -81,7 +81,7 @@ def test_only_repetitions_in_which_all_arms_finished_count() -> None:
     values = scores(0.4, 0.3)
     values[CAPACITY][0, 0] = np.nan
     values[TREATED][1] = np.nan
-    answer = share_the_gain(values, Settings())
+    answer = share_the_gain(values, VerdictSettings())
 
     assert answer is not None
     assert answer.cells == 7
@@ -91,8 +91,8 @@ def test_only_repetitions_in_which_all_arms_finished_count() -> None:
 def test_no_shares_without_a_control_or_without_scores() -> None:
     values = scores(0.4, 0.3)
 
-    assert share_the_gain({PLAIN: values[PLAIN], TREATED: values[TREATED]}, Settings()) is None
-    nothing = share_the_gain({arm: value * np.nan for arm, value in values.items()}, Settings())
+    assert share_the_gain({PLAIN: values[PLAIN], TREATED: values[TREATED]}, VerdictSettings()) is None
+    nothing = share_the_gain({arm: value * np.nan for arm, value in values.items()}, VerdictSettings())
     assert nothing is not None
     assert nothing.cause == "unknown"
     assert "no verdict" in shares_sentence(nothing)

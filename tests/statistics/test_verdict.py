@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from scaling.statistics.intervals import Interval
-from scaling.statistics.paired import Comparison, compare
+from scaling.statistics.intervals import MeanInterval
+from scaling.statistics.paired import PairedComparison, compare
 from scaling.statistics.verdict import Asked, Verdict, arm_name, give_verdict, interval_text, judge
 from scaling.wording import points
 from tests.support.studies import Truth, simulated_table
@@ -16,8 +16,8 @@ SIX = Asked(factor="pooling", cells=6, seeds=3, range="between 0.3 M and 5.1 M M
 PLAIN = compare(simulated_table(Truth(), seed=0), "average", "attention")
 
 
-def with_interval(low: float, high: float) -> Comparison:
-    return replace(PLAIN, difference=Interval((low + high) / 2, low, high, 0.95, 6))
+def with_interval(low: float, high: float) -> PairedComparison:
+    return replace(PLAIN, difference=MeanInterval((low + high) / 2, low, high, 0.95, 6))
 
 
 def verdict_of(truth: Truth, seed: int = 0) -> Verdict:
@@ -120,7 +120,7 @@ def test_the_side_of_zero_survives_rounding() -> None:
 
 
 def test_several_comparisons_share_one_level() -> None:
-    interval = Interval(1, 0.5, 1.5, 1 - 0.05 / 3, 6)
+    interval = MeanInterval(1, 0.5, 1.5, 1 - 0.05 / 3, 6)
 
     assert interval_text(interval, comparisons=3) == "simultaneous 95 % interval 0.50 to 1.50"
 

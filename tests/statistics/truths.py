@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from scaling.statistics.comparison import Assessment, Settings, assess
+from scaling.statistics.comparison import Assessment, VerdictSettings, assess
 from scaling.statistics.contrast import Contrast
 from scaling.statistics.kinds import Kind
 
@@ -44,7 +44,7 @@ class Truth:
     alter: Alter | None = None
     axes: tuple[int, int] | None = None  # levels of depth and width, of a grid
     pattern: Callable[[Rng, int], np.ndarray] | None = None  # differences of single cells that no course explains
-    settings: Settings = field(default_factory=Settings)
+    settings: VerdictSettings = field(default_factory=VerdictSettings)
     base: tuple[float, float] = (60.0, 85.0)  # accuracy at both ends
     claims_beyond: bool = True  # whether the course and scatter are such that BEYOND claims to hold
 
@@ -321,7 +321,7 @@ TRUTHS = [
     Truth("skewed, 12 × 5", 12, 5, noise=skewed()),
     Truth("5 % of runs collapse by 10, 12 × 3", 12, 3, noise=collapsing(0.05, 10.0)),
     *[
-        Truth(f"shared seeds, {c} × {s}", c, s, noise=shared_by_seed(0.3), settings=Settings(shared_seeds=True))
+        Truth(f"shared seeds, {c} × {s}", c, s, noise=shared_by_seed(0.3), settings=VerdictSettings(shared_seeds=True))
         for c, s in ((6, 5), (12, 5), (50, 1))
     ],
     *[
@@ -332,6 +332,6 @@ TRUTHS = [
     Truth("1 to 6 repetitions, 10 cells", 10, 6, spread=0.3, alter=ragged),
     Truth("99.8 against 99.9 %, 12 × 3", 12, 3, flat(0.1), noise=normal(0.02), base=(99.8, 99.8)),
     Truth("99.8 % both, 24 × 5", 24, 5, noise=normal(0.005), base=(99.8, 99.8)),
-    Truth("360 test images, 6 × 3", 6, 3, alter=counted(360), settings=Settings(images=360)),
-    Truth("100 test images, 12 × 3", 12, 3, alter=counted(100), settings=Settings(images=100)),
+    Truth("360 test images, 6 × 3", 6, 3, alter=counted(360), settings=VerdictSettings(images=360)),
+    Truth("100 test images, 12 × 3", 12, 3, alter=counted(100), settings=VerdictSettings(images=100)),
 ]  # fmt: skip

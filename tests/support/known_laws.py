@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from scaling.statistics.fits import correlation_of, difference_of, influence_of
-from scaling.statistics.intervals import Interval
+from scaling.statistics.intervals import MeanInterval
 from scaling.statistics.power_law import Estimates, Points, PowerFit, fit_power
 
 LEVEL = 0.95
@@ -82,7 +82,7 @@ def _difference_covers(design: LawDesign, fits: list[PowerFit], errors: list[np.
     residual = [y[:, study] - _law(fit, design.x, study) for y, fit in zip(errors, fits, strict=True)]
     influence = [influence_of(fit, design.x, weight, study) for fit in fits]
     one, other = (
-        Interval(float(of.estimate[study]), float(of.low[study]), float(of.high[study]), LEVEL, design.cells)
+        MeanInterval(float(of.estimate[study]), float(of.low[study]), float(of.high[study]), LEVEL, design.cells)
         for of in (fit.alpha for fit in fits)
     )
     together = correlation_of((residual[0], residual[1]), (influence[0], influence[1]))

@@ -12,7 +12,7 @@ from scipy import stats
 
 from scaling.report.analysis.analysis import Analysis
 from scaling.report.analysis.context import Changes, MovedTrial, MovedVerdict
-from scaling.statistics.intervals import Interval
+from scaling.statistics.intervals import MeanInterval
 from scaling.study.config import cell_label
 from scaling.study.records import Record
 from scaling.wording import points
@@ -113,7 +113,7 @@ def _verdicts(now: Analysis, before: Analysis) -> list[MovedVerdict]:
     return moved
 
 
-def _summary(kind: str, difference: Interval) -> str:
+def _summary(kind: str, difference: MeanInterval) -> str:
     if not difference.is_known:
         return kind
     estimate, low, high = (

@@ -10,7 +10,7 @@ from typing import Literal
 
 import pandas as pd
 
-from scaling.statistics.intervals import Interval
+from scaling.statistics.intervals import MeanInterval
 from scaling.statistics.paired import LEVEL, compare
 from scaling.statistics.verdict import judge
 from scaling.wording import plural, points
@@ -32,13 +32,13 @@ EVIDENCE = {  # contrasts that show each cause; the first known one counts
 
 
 @dataclass(frozen=True)
-class Part:
+class ControlContrast:
     """One contrast among the four poolings, in paired cells."""
 
     baseline: str
     arm: str
     meaning: str
-    difference: Interval  # points; simultaneous with the other parts at 95 %
+    difference: MeanInterval  # points; simultaneous with the other parts at 95 %
     pairs: int
 
 
@@ -48,7 +48,7 @@ class ControlAnswer:
 
     cause: Cause
     sentence: str  # without a full stop
-    parts: list[Part]
+    parts: list[ControlContrast]
 
 
 def attention_or_capacity(
@@ -68,7 +68,7 @@ def attention_or_capacity(
         for base, arm, _ in wanted
     ]
     parts = [
-        Part(base, arm, meaning, comparison.difference, len(comparison.pairs))
+        ControlContrast(base, arm, meaning, comparison.difference, len(comparison.pairs))
         for (base, arm, meaning), comparison in zip(wanted, compared, strict=True)
     ]
     kinds = {(part.baseline, part.arm): judge(part.difference, margin) for part in parts}
@@ -107,7 +107,7 @@ SAID: dict[Cause, str] = {
 }
 
 
-def _number(interval: Interval) -> str:
+def _number(interval: MeanInterval) -> str:
     if not interval.is_known:
         return "unknown"
     estimate = points(interval.estimate, signed=True)

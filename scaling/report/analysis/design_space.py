@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from scaling.statistics.distributions import Distribution, Separation, complexity_weights, distribution, separation
-from scaling.statistics.intervals import Interval
+from scaling.statistics.intervals import MeanInterval
 from scaling.statistics.missing import Missing
 from scaling.statistics.paired import LEVEL
 from scaling.statistics.ranks import Mover, agreement, movers
@@ -32,7 +32,7 @@ class DesignSpace:
     """The cells as a population."""
 
     spreads: dict[str, Spread | Missing]  # by cost, PLAIN first
-    agreement: dict[tuple[str, str], Interval]  # of every two costs that enough models have and that vary
+    agreement: dict[tuple[str, str], MeanInterval]  # of every two costs that enough models have and that vary
     movers: list[Mover]  # rows of `analysis.cells`
 
 

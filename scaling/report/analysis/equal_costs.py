@@ -10,7 +10,7 @@ import pandas as pd
 from scaling.report.analysis.trial_scores import TrialScores, places
 from scaling.statistics.bits import CellBits
 from scaling.statistics.equal_cost import EqualCost, Fit, at_equal_cost, prepare
-from scaling.statistics.intervals import Interval
+from scaling.statistics.intervals import MeanInterval
 from scaling.statistics.missing import Missing
 from scaling.statistics.paired import LEVEL
 from scaling.statistics.planning import more_cells
@@ -138,7 +138,7 @@ def _sentence(
     if kind == "better":
         return f"{over}, {one} beats {other} by {points(mean.estimate)} points {evidence}{_where(result, metric)}"
     if kind == "worse":
-        turned = Interval(-mean.estimate, -mean.high, -mean.low, mean.level, mean.n)
+        turned = MeanInterval(-mean.estimate, -mean.high, -mean.low, mean.level, mean.n)
         evidence = f"({interval_text(turned, comparisons)}; {plural(result.cells, 'cell')})"
         return f"{over}, {one} loses to {other} by {points(turned.estimate)} points {evidence}{_where(result, metric)}"
     if kind == "practically equal":

@@ -9,7 +9,7 @@ import pandas as pd
 
 from scaling.report.analysis.trial_scores import places
 from scaling.statistics.fits import ScalingFit, correlation_of, difference_of, fit_scaling
-from scaling.statistics.intervals import Interval
+from scaling.statistics.intervals import MeanInterval
 from scaling.statistics.missing import Missing
 from scaling.statistics.paired import LEVEL
 from scaling.study.metrics import METRICS, analysed_costs
@@ -22,8 +22,8 @@ class ExponentDifference:
     cost: str  # name of the metric
     baseline: str
     arm: str
-    alpha: Interval | Missing  # of the laws with a floor, if the costs allow one
-    plain_alpha: Interval | Missing  # of the laws without
+    alpha: MeanInterval | Missing  # of the laws with a floor, if the costs allow one
+    plain_alpha: MeanInterval | Missing  # of the laws without
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def _difference(
     assert isinstance(one, ScalingFit)
     assert isinstance(other, ScalingFit)
     together = correlation_of((other.residual, one.residual), (other.influence, one.influence))
-    alpha: Interval | Missing = Missing("too few costs", f"a floor cannot be estimated along {METRICS[cost].title}")
+    alpha: MeanInterval | Missing = Missing("too few costs", f"a floor cannot be estimated along {METRICS[cost].title}")
     if one.floor is not None and other.floor is not None:
         alpha = difference_of(other.alpha, one.alpha, together)
     return ExponentDifference(cost, baseline, arm, alpha, difference_of(other.plain_alpha, one.plain_alpha, together))
@@ -135,7 +135,7 @@ def number(value: float, digits: int = 3) -> str:
     return (f"{float(text):.0f}" if "e" in text else text).replace("-", "−")
 
 
-def span_text(interval: Interval, estimate: bool = True, digits: int = 3) -> str:
+def span_text(interval: MeanInterval, estimate: bool = True, digits: int = 3) -> str:
     """`0.31 (0.25 to 0.38)`, or the ends alone."""
     low, high = number(interval.low, digits), number(interval.high, digits)
     return f"{number(interval.estimate, digits)} ({low} to {high})" if estimate else f"{low} to {high}"

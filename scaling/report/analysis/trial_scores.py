@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from scaling.statistics.bits import CellBits, TestBits, read_bits
-from scaling.statistics.paired import Comparison
+from scaling.statistics.paired import PairedComparison
 from scaling.study.records import Record
 
 
@@ -29,7 +29,7 @@ class TrialScores:
             return None
         return CellBits.of(self.bits, self.cell, self.arm, len(self.cells), len(self.arms))
 
-    def gained(self, comparison: Comparison) -> np.ndarray | None:
+    def gained(self, comparison: PairedComparison) -> np.ndarray | None:
         """How much more often the arm classified an image correctly than the baseline: (images kept,) points.
 
         A mean over cells of means over the pairs of a cell, like the difference itself.

@@ -12,7 +12,7 @@ from scaling.report.figures.drawing import Drawing, drawn
 from scaling.report.figures.figure import figure
 from scaling.report.figures.text import Text
 from scaling.report.figures.theme import INK, MUTED, WIDTH, look
-from scaling.statistics.intervals import Interval
+from scaling.statistics.intervals import MeanInterval
 from scaling.study.metrics import METRICS
 from scaling.wording import listing, plural, points
 
@@ -26,7 +26,7 @@ class CostAgreement:
     text: Text
     label: str  # what is ranked, with its n
     names: list[str]  # titles of the costs, in the order of the metrics
-    tau: dict[tuple[int, int], Interval]  # by the indices of two costs, the later first; where it is known
+    tau: dict[tuple[int, int], MeanInterval]  # by the indices of two costs, the later first; where it is known
 
 
 def cost_ranks(analysis: Analysis) -> CostAgreement | None:
@@ -35,7 +35,7 @@ def cost_ranks(analysis: Analysis) -> CostAgreement | None:
     costs = sorted({cost for pair in known for cost in pair}, key=list(METRICS).index)
     if len(costs) < 3:
         return None
-    tau: dict[tuple[int, int], Interval] = {}
+    tau: dict[tuple[int, int], MeanInterval] = {}
     for pair, found in known.items():
         earlier, later = sorted(map(costs.index, pair))
         tau[later, earlier] = found
@@ -84,7 +84,7 @@ def draw_ranks(info: CostAgreement) -> Figure:
     return paper
 
 
-def _cell(axes: Axes, row: int, column: int, tau: Interval) -> None:
+def _cell(axes: Axes, row: int, column: int, tau: MeanInterval) -> None:
     is_sure = tau.is_above_zero or tau.is_below_zero
     colour = look(0 if tau.estimate >= 0 else 1)[0]
     corner = column + 0.03, row - 0.97

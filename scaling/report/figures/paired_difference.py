@@ -12,7 +12,7 @@ from scaling.report.figures.drawing import Drawing, drawn
 from scaling.report.figures.figure import Section, figure
 from scaling.report.figures.text import Text
 from scaling.report.figures.theme import INK, LINE, MUTED, PAPER, look
-from scaling.statistics.intervals import Interval
+from scaling.statistics.intervals import MeanInterval
 from scaling.statistics.verdict import interval_text
 from scaling.wording import plural, points
 
@@ -29,7 +29,7 @@ class ArmDifference:
     estimate: np.ndarray
     low: np.ndarray  # NaN with one pair
     high: np.ndarray
-    mean: Interval
+    mean: MeanInterval
     label: str  # of the mean, with its n
 
 

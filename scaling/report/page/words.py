@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from scaling.report.analysis.analysis import Analysis, overheads, share_of_front
-from scaling.statistics.intervals import Interval
+from scaling.statistics.intervals import MeanInterval
 from scaling.statistics.missing import Missing
 from scaling.statistics.verdict import Verdict, arm_name, interval_text
 from scaling.study.config import pooling_text
@@ -112,12 +112,12 @@ def missing_costs(analysis: Analysis, arm: str) -> list[str]:
     return [f"No result at equal {listing(costs)}: {reason}." for reason, costs in reasons.items()]
 
 
-def _reach(intervals: Iterable[Interval], margin: float) -> float:
+def _reach(intervals: Iterable[MeanInterval], margin: float) -> float:
     ends = [abs(end) for interval in intervals if interval.is_known for end in (interval.low, interval.high)]
     return 1.15 * max([*ends, 2 * margin], default=1.0)
 
 
-def strip(interval: Interval, margin: float, reach: float | None = None) -> Strip | None:
+def strip(interval: MeanInterval, margin: float, reach: float | None = None) -> Strip | None:
     """Place an interval on a line that is centred on zero; None if there is no interval.
 
     Args:

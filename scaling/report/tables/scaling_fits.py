@@ -6,7 +6,7 @@ from scaling.report.analysis.analysis import Analysis
 from scaling.report.analysis.scaling_fits import number
 from scaling.report.tables.table import Column, Table, difference, ends, interval_columns, percent, table, whole
 from scaling.statistics.fits import FEWEST, HeldOutPrediction, ScalingFit
-from scaling.statistics.intervals import Interval
+from scaling.statistics.intervals import MeanInterval
 from scaling.statistics.missing import Missing
 from scaling.study.metrics import METRICS
 
@@ -90,7 +90,7 @@ def exponent_differences(analysis: Analysis) -> Table:
     for one in analysis.scaling_fits.differences:
         for law, found in ((FLOORED, one.alpha), (UNFLOORED, one.plain_alpha)):
             head = [METRICS[one.cost].title, one.arm, one.baseline, law]
-            if isinstance(found, Interval):
+            if isinstance(found, MeanInterval):
                 rows.append([*head, *ends(found), None])
             elif found.why != "unknown cost" and not (law == UNFLOORED and isinstance(one.alpha, Missing)):
                 rows.append([*head, None, None, None, found.said])

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from scaling.report.tables.latex import escape
-from scaling.statistics.intervals import Interval
+from scaling.statistics.intervals import MeanInterval
 from scaling.study.metrics import METRICS
 from scaling.study.registry import Registry
 from scaling.wording import points
@@ -123,7 +123,7 @@ def interval_columns(text: Callable[[Any], str], low: str = "low", high: str = "
     return [Column(low, "from", text), Column(high, "to", text)]
 
 
-def ends(interval: Interval | None) -> list[float | None]:
+def ends(interval: MeanInterval | None) -> list[float | None]:
     """Estimate and ends of an interval, for an estimate's column and `interval_columns`."""
     return [interval.estimate, interval.low, interval.high] if interval else [None] * 3
 

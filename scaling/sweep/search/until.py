@@ -14,7 +14,7 @@ from scaling.space.design import Cell
 from scaling.space.schema import Space
 from scaling.statistics.intervals import t_quantile
 from scaling.statistics.looks import GROWTH, LOOK_LEVEL, MOST_LOOKS
-from scaling.statistics.paired import Comparison, compare
+from scaling.statistics.paired import PairedComparison, compare
 from scaling.statistics.verdict import judge
 from scaling.study.config import cell_label
 from scaling.study.learning_rates import without_rejected
@@ -72,7 +72,7 @@ def until_decided(space: Space, feasibility: Feasibility, base: Proposals) -> Pr
         records = yield more
 
 
-def comparisons(space: Space, records: Sequence[Record]) -> list[Comparison]:
+def comparisons(space: Space, records: Sequence[Record]) -> list[PairedComparison]:
     """Compare every arm with the baseline as the report does, at the level of one look."""
     table = frame(without_rejected(records), space.axes)
     arms = [str(arm) for arm in space.arm_values]
@@ -83,7 +83,7 @@ def comparisons(space: Space, records: Sequence[Record]) -> list[Comparison]:
     ]
 
 
-def variances_of(comparison: Comparison) -> Variances:
+def variances_of(comparison: PairedComparison) -> Variances:
     """Variances to plan with; if one seed or one cell cannot separate the two, each gets half."""
     seed, cell = comparison.seed_sd**2, comparison.cell_sd**2
     if math.isfinite(seed) and math.isfinite(cell):
