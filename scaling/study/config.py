@@ -117,8 +117,8 @@ class Recipe(Settings):
     cutmix: float = Field(
         default=0, ge=0, description="the same for pasted rectangles; with both, each batch gets one of the two"
     )
-    augmentation: list[str] = Field(
-        default=[], description="registered augmentations of whole training batches, applied in order after the above"
+    augmentation: tuple[str, ...] = Field(
+        default=(), description="registered augmentations of whole training batches, applied in order after the above"
     )
     repeats: PositiveInt = Field(
         default=1, description="consecutive copies of an image, each augmented anew; epochs keep their length"

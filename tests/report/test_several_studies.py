@@ -126,7 +126,7 @@ def test_two_studies_a_baseline_and_published_numbers_stand_in_reports(
     page = Page(tmp_path / "out" / "first+second" / "index.html").text.replace("\N{NO-BREAK SPACE}", " ")
     assert "second study" in page
     second = Page(tmp_path / "out" / "second" / "index.html").text.replace("\N{NO-BREAK SPACE}", " ")
-    assert "Against first: " in second
+    assert "Compared with first: " in second
     assert "its FLOPs are 2×MACs, shown as MACs" in second
     with (tmp_path / "out" / "second" / "tables" / "references.csv").open() as file:
         resnet = next(row for row in csv.DictReader(file) if row["model"] == "ResNet-50")
