@@ -8,6 +8,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from scaling.compare.frame import compare as compare
     from scaling.costs.complexity import measure as measure
     from scaling.data.augment import augmentation as augmentation
     from scaling.data.registry import source as source
@@ -34,6 +35,7 @@ __all__ = [
     "augmentation",
     "build_model",
     "caveat",
+    "compare",
     "design",
     "family",
     "figure",
@@ -56,6 +58,7 @@ _HOMES = {  # name → module that defines it
     "augmentation": "scaling.data.augment",
     "build_model": "scaling.models",
     "caveat": "scaling.report.caveats.caveat",
+    "compare": "scaling.compare.frame",
     "design": "scaling.sweep.search.proposals",
     "family": "scaling.models.registry",
     "figure": "scaling.report.figures.figure",
