@@ -308,12 +308,12 @@ def test_a_corrupt_row_of_streamed_parquet_names_its_file(tmp_path: Path) -> Non
     pq.write_table(table.set_column(0, "image", pa.array(rows)), file, row_group_size=7)
     split = streamed(f"parquet:{folder}")
 
-    with pytest.warns(UnreadableImageWarning) as told:
+    with pytest.warns(UnreadableImageWarning) as warned:
         served = numbers(split, epoch_of(split, 9))
 
     assert len(served) == len(set(served)) == len(split) - 2
     assert not {20 + row for row in victims} & set(served)
-    reasons = {str(warning.message).split(": cannot be read")[0] for warning in told}
+    reasons = {str(warning.message).split(": cannot be read")[0] for warning in warned}
     assert reasons == {f"left out: {file} row {row}" for row in victims}
 
 
@@ -329,7 +329,7 @@ def test_a_truncated_row_group_is_an_error_after_the_limit(tmp_path: Path) -> No
         numbers(split, epoch_of(split, 32))
 
 
-def test_unreadable_files_are_skipped_with_a_warning_up_to_a_limit(tmp_path: Path) -> None:
+def test_unreadable_files_are_skipped_with_warnings_up_to_a_limit(tmp_path: Path) -> None:
     data, notes = photographs(tmp_path, broken=11), Notes()
 
     with pytest.warns(UnreadableImageWarning, match=r"left out: .*\.jpg: cannot be read as an image"):
