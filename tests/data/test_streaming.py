@@ -23,7 +23,7 @@ from scaling.study.errors import DataError
 from scaling.study.notes import Notes
 from scaling.tasks.classification import evaluate
 from tests.support.images import number_of, write_numbered_parquet, write_shards
-from tests.support.training import CPU, ON_CPU, fit_classifier
+from tests.support.training import CPU, ON_CPU, Watched, fit_classifier
 
 
 def streamed(source: str, memory_gib: float = 1e-9, **settings) -> StreamSplit:
@@ -238,20 +238,6 @@ def test_no_more_is_decoded_ahead_than_allowed(source: str) -> None:
 def model(pooling: str = "attention") -> nn.Module:
     arch = {"width": 16, "depth": 2, "patch_size": 2, "layer_scale": 0.1}
     return build_model("patchconvnet", **arch, pooling=pooling, num_classes=3, image_size=(8, 8), seed=0)
-
-
-class Watched(nn.Module):
-    """A network that records its training inputs."""
-
-    def __init__(self, inner: nn.Module) -> None:
-        super().__init__()
-        self.inner = inner
-        self.seen: list[torch.Tensor] = []
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        if self.training:
-            self.seen.append(x.clone())
-        return self.inner(x)
 
 
 def photographs(root: Path, *, broken: int = 0) -> Dataset:

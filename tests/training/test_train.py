@@ -29,7 +29,7 @@ from scaling.training.stopwatch import Stopwatch
 from scaling.training.train import epoch_plan, moving_average
 from tests.support import ROOT
 from tests.support.families import small_member
-from tests.support.training import CPU, ON_CPU, fit_classifier, timeless
+from tests.support.training import CPU, ON_CPU, Watched, fit_classifier, timeless
 
 RECIPES = sorted((ROOT / "search_spaces" / "recipes").glob("*.yaml"))
 
@@ -109,20 +109,6 @@ def test_no_global_generator_moves() -> None:
     after = globally()
     assert torch.equal(before[0], after[0])
     assert str(before[1:]) == str(after[1:])
-
-
-class Watched(nn.Module):
-    """A network that records its training images."""
-
-    def __init__(self, inner: nn.Module) -> None:
-        super().__init__()
-        self.inner = inner
-        self.seen: list[torch.Tensor] = []
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        if self.training:
-            self.seen.append(x.clone())
-        return self.inner(x)
 
 
 def test_both_arms_see_the_same_augmented_images_in_order() -> None:
