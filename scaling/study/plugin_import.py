@@ -1,6 +1,6 @@
 """How plugins are imported: files from the bytes that were read, packages by their entry points, all or nothing.
 
-A file is imported under a private module name made from its name and digest. An import hook (`PluginFinder`) finds that
+A file is imported under a private module name made from its name and bytes. An import hook (`PluginFinder`) finds that
 name, so that what the file defines can be pickled.
 """
 
@@ -9,6 +9,7 @@ import hashlib
 import importlib
 import importlib.machinery
 import importlib.util
+import os
 import re
 import sys
 import traceback
@@ -42,7 +43,9 @@ class PluginFile:
 
     @property
     def module(self) -> str:
-        return f"{PREFIX}{re.sub(r'[^A-Za-z0-9]', '_', self.name.removesuffix('.py'))}_{self.digest[:16]}"
+        """Its private module name; files of other names or other bytes have others."""
+        digits = hashlib.sha256(os.fsencode(self.name) + b"\0" + self.source).hexdigest()[:16]
+        return f"{PREFIX}{re.sub(r'[^A-Za-z0-9]', '_', self.name.removesuffix('.py'))}_{digits}"
 
 
 class PluginLoader(InspectLoader):

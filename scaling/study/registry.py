@@ -43,9 +43,9 @@ class Registry(Mapping[str, T], Generic[T]):
         Raises:
             PluginError: the name is taken; names both files.
         """
+        module = _owner(module)
         if not is_built_in(module):
             self._scan()  # an addition that takes a built-in's name is refused, not the built-in
-            module = _owner(module)
         if name in self._things:
             raise PluginError(
                 f"{self.kind} '{name}' is defined twice, in {_file(self._modules[name])} and in {_file(module)};"
@@ -93,6 +93,7 @@ class Registry(Mapping[str, T], Generic[T]):
             if self._is_scanned:
                 return
             self._is_scanned = True
+            token = _LOADING.set(None)  # what the folder defines is built-in, also where a plugin looks it up
             try:
                 package = importlib.import_module(self.folder)
                 for found in pkgutil.iter_modules(package.__path__):
@@ -100,6 +101,8 @@ class Registry(Mapping[str, T], Generic[T]):
             except BaseException:
                 self._is_scanned = False  # the next look-up fails too, instead of finding half of them
                 raise
+            finally:
+                _LOADING.reset(token)
 
 
 @contextlib.contextmanager
@@ -113,10 +116,20 @@ def importing(plugin: str) -> Iterator[None]:
 
 
 def _owner(module: str) -> str:
-    """Module that an addition from outside belongs to: its own, or the plugin that brings it in from elsewhere."""
+    """Module that an addition belongs to: its own, or the plugin that brings it in from elsewhere.
+
+    A function can carry another module's name, as `functools.wraps` copies it. So a built-in module owns an addition
+    only while its own body runs, such as when a plugin is the first to import it.
+    """
     plugin = _LOADING.get()
-    is_foreign = plugin is not None and module.partition(".")[0] != plugin.partition(".")[0]
-    return plugin if plugin is not None and is_foreign else module
+    if plugin is None or module.partition(".")[0] == plugin.partition(".")[0]:
+        return module
+    return module if is_built_in(module) and _is_running(module) else plugin
+
+
+def _is_running(module: str) -> bool:
+    """Whether a module is being imported."""
+    return bool(getattr(getattr(sys.modules.get(module), "__spec__", None), "_initializing", False))
 
 
 def is_built_in(module: str) -> bool:

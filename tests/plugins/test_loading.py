@@ -60,6 +60,19 @@ def test_the_same_plugin_twice_is_loaded_once(tmp_path: Path) -> None:
     assert METRICS["mac_share"] is before
 
 
+def test_files_of_similar_names_and_equal_bytes_are_both_loaded(tmp_path: Path) -> None:
+    text = """
+from pathlib import Path
+from scaling import pooling
+
+@pooling(name=Path(__file__).stem.replace("-", "x"))
+def p(channels): ...
+"""
+    plugins.load([write(tmp_path / name, text) for name in ("d-1.py", "d_1.py")])
+    assert list(plugins.loaded()) == ["d-1.py", "d_1.py"]
+    assert {"dx1", "d_1"} <= set(KINDS["pooling"])
+
+
 def test_an_edited_plugin_replaces_the_earlier_one(tmp_path: Path) -> None:
     path = write(tmp_path / "mine.py", SHARE)
     plugins.load([path])
@@ -170,6 +183,44 @@ def test_what_a_helper_registers_belongs_to_the_plugin(tmp_path: Path, monkeypat
     assert list(plugins.loaded()) == ["mine.py"]
     plugins.load()
     assert "mac_share" not in METRICS
+
+
+WRAPPER = """
+import functools
+from scaling import pooling
+from scaling.models.poolings.average import average
+
+@pooling(name="mine")
+@functools.wraps(average)
+def mine(channels):
+    return average(channels)
+
+pooling(name="again")(average)
+"""
+
+
+def test_a_wrapped_built_in_belongs_to_the_plugin(tmp_path: Path) -> None:
+    path = write(tmp_path / "mine.py", WRAPPER)
+    plugins.load([path])
+    config = TrialConfig(family="patchconvnet", arch={"depth": 2, "pooling": "mine"})
+    assert plugins.used_by(config) == plugins.loaded() != {}
+    plugins.load()
+    assert not {"mine", "again"} & set(KINDS["pooling"])
+
+
+def test_built_ins_that_a_plugin_imports_first_stay_built_in(tmp_path: Path) -> None:
+    path = write(tmp_path / "mine.py", WRAPPER)
+    code = f"""
+from pathlib import Path
+from scaling.study import plugins
+plugins.load([Path({str(path)!r})])
+from scaling.study.registry import KINDS
+print([name for name, registry in KINDS.items() for thing in registry if registry.module(thing)[:8] == "scaling_"])
+plugins.load()
+print("average" in KINDS["pooling"])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert done.stdout.splitlines() == ["['pooling', 'pooling']", "True"]
 
 
 def test_what_a_plugin_defines_can_be_pickled(tmp_path: Path) -> None:

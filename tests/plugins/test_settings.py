@@ -11,8 +11,9 @@ from scaling.space.load import load_space
 from scaling.study import plugins
 from scaling.study.config import TrialConfig
 from scaling.study.errors import PluginError, SpaceError
+from scaling.study.metrics.metric import costs, main_cost
 from scaling.study.registry import KINDS
-from scaling.sweep.study_folder import describe
+from scaling.sweep.study_folder import describe, require_plugins
 from tests.support.plugins import MEDIAN, SHARE, write
 
 SPACE = """\
@@ -77,6 +78,31 @@ def test_a_metric_is_no_part_of_a_result(tmp_path: Path) -> None:
     trial = design.trial("study", {"width": 16}, "max", 0)
     assert trial.config.plugins == {}
     assert describe("study", design.space, [trial], None).plugins == {}
+
+
+DECIDING = {
+    "match": "match: {cost: mac_share}",
+    "limits": "limits: {mac_share: 90}",
+    "objectives": "search: {design: nsga2, cells: 1, objectives: [val_accuracy, mac_share]}",
+}
+
+
+@pytest.mark.parametrize("setting", DECIDING)
+def test_a_study_needs_the_metrics_that_decide_what_it_trains(tmp_path: Path, setting: str) -> None:
+    share = SHARE.replace('"training_macs")', '"params")').replace("training_macs", "params")
+    plugins.load([write(tmp_path / "mine.py", share)])
+    text = f"{SPACE.replace('median', 'max')}{DECIDING[setting]}\n"
+    study = describe("study", load_space(str(write(tmp_path / "space.yaml", text))), [], None)
+    assert study.plugins == plugins.loaded()
+    plugins.load([write(tmp_path / "mine.py", f"{share}# edited\n")])
+    with pytest.raises(PluginError, match=r"needs mine\.py with SHA-256"):
+        require_plugins(tmp_path, study)
+
+
+def test_a_metric_of_a_plugin_is_never_the_main_cost(tmp_path: Path) -> None:
+    plugins.load([write(tmp_path / "mine.py", SHARE.replace("role=", "order=-99, role="))])
+    assert costs()[0] == "mac_share"
+    assert main_cost() == "macs"
 
 
 def test_a_study_needs_the_plugin_of_its_design(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from scaling.study.errors import PluginError, ScalingError, unknown
 from scaling.study.records import CountedCost
-from scaling.study.registry import Registry
+from scaling.study.registry import Registry, is_built_in
 
 Columns = Mapping[str, np.ndarray]  # numeric columns by name, each (trials,)
 Values = Callable[[Columns], np.ndarray]
@@ -53,7 +53,7 @@ class Metric:
     role: Role
     fields: tuple[str, ...]  # columns of the table of trials that it reads
     use: Use
-    order: int  # among costs: lower first; the first is the main cost
+    order: int  # among costs: lower first; the first built-in one is the main cost
     values: Values
 
     def __call__(self, table: pd.DataFrame) -> np.ndarray:
@@ -120,7 +120,7 @@ def metric(  # nine settings, all but the title by keyword
             `PREDICTED` fields is known before training.
         scale: of an axis; by default linear for scores and logarithmic for costs.
         use: how widely it is shown; by default also as a column of the tables of cells and trials.
-        order: among costs, the lowest first.
+        order: among costs, the lowest first; the main cost is always a built-in one.
     """
     role = Role(role)
 
@@ -163,8 +163,8 @@ def costs(*roles: Role, use: Use = Use.AXIS) -> list[str]:
 
 
 def main_cost() -> str:
-    """The cost that verdicts, trends and figures use where one must be chosen."""
-    return costs()[0]
+    """The cost that verdicts, trends and figures use where one must be chosen; no plugin replaces it."""
+    return next(name for name in costs() if is_built_in(METRICS.module(name)))
 
 
 def analysed_costs() -> list[str]:
