@@ -76,6 +76,13 @@ class Registry(Mapping[str, T], Generic[T]):
         for name in self.added_by(module):
             del self._things[name], self._modules[name]
 
+    def refusal(self, name: str, returned: object, wanted: str) -> PluginError:
+        """Error for an addition that returns something else than `wanted`."""
+        return PluginError(
+            f"{self.kind} '{name}' in {_file(self._modules[name])} returns {_described(returned)};"
+            f" it must return {wanted}"
+        )
+
     def __getitem__(self, name: str) -> T:
         self._scan()
         return self._things[name]
@@ -135,6 +142,10 @@ def _is_running(module: str) -> bool:
 def is_built_in(module: str) -> bool:
     """Whether a module is one of this package's own."""
     return f"{module}.".startswith("scaling.")
+
+
+def _described(value: object) -> str:
+    return "None" if value is None else f"a value of type {type(value).__name__}"
 
 
 def _file(module: str) -> str:

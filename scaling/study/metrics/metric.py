@@ -68,7 +68,11 @@ class Metric:
 
     def _checked(self, columns: Columns, rows: int) -> np.ndarray:
         with np.errstate(all="ignore"):  # what has no value is NaN
-            values = np.asarray(self.values(columns), dtype=float)
+            returned = self.values(columns)
+        try:
+            values = np.asarray(returned, dtype=float)
+        except (TypeError, ValueError):
+            raise METRICS.refusal(self.name, returned, "one number per trial") from None
         if values.shape != (rows,):
             raise PluginError(f"metric '{self.name}' returns shape {values.shape} for {rows} trials; return one each")
         return values
