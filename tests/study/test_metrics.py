@@ -8,6 +8,7 @@ import pytest
 from scaling.study.errors import PluginError, ScalingError
 from scaling.study.metrics import (
     METRICS,
+    Columns,
     Role,
     analysed_costs,
     column_costs,
@@ -15,6 +16,7 @@ from scaling.study.metrics import (
     counted_costs,
     get_metric,
     main_cost,
+    metric,
     predicted_costs,
     si,
 )
@@ -61,6 +63,18 @@ def test_a_metric_without_its_column_is_missing() -> None:
     table = table_of(simulated_records()[:2]).drop(columns="macs")
 
     assert np.isnan(METRICS["macs"](table)).all()
+
+
+@pytest.mark.parametrize("fields", ["mac", ("macs", "mac"), ("key",), ()])
+def test_a_field_that_no_trial_has_is_refused(fields: str | tuple[str, ...]) -> None:
+    def half(trials: Columns) -> np.ndarray:
+        return trials["mac"] / 2
+
+    register = metric("half", label="Half", unit="MACs", direction="lower", role="cost", fields=fields)
+
+    with pytest.raises(PluginError, match=f"metric 'half' in {__name__}: unknown field '(mac|key|half)'"):
+        register(half)
+    assert "half" not in METRICS
 
 
 def test_a_metric_of_the_wrong_shape_is_refused() -> None:

@@ -10,13 +10,14 @@ import numpy as np
 import pandas as pd
 
 from scaling.study.errors import PluginError, ScalingError, unknown
-from scaling.study.records import CountedCost
+from scaling.study.records import NUMBERS, CountedCost
 from scaling.study.registry import Registry, is_built_in
 
 Columns = Mapping[str, np.ndarray]  # numeric columns by name, each (trials,)
 Values = Callable[[Columns], np.ndarray]
 COUNTED = tuple(CountedCost.__annotations__)  # fields of a record's cost that the counters give
 PREDICTED = (*COUNTED, "training_memory_bytes", "inference_memory_bytes")  # fields that are known before training
+READABLE = (*NUMBERS, "seed", "epochs")  # numeric columns of the table of trials, whatever its axes
 UNPREFIXED = {"s", "ms"}  # kiloseconds are not in use
 PREFIXED = {"B"}  # the prefix belongs to the unit: MB
 PREFIXES = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
@@ -120,16 +121,22 @@ def metric(  # nine settings, all but the title by keyword
         direction: which end is better.
         role: `score`, or one of the costs: `cost`, `memory`, `time`. Costs can be the horizontal axis of every figure
             on the page, scores the vertical one.
-        fields: columns of `load_study` that it reads; by default the one of its own name. A cost that reads nothing but
-            `PREDICTED` fields is known before training.
+        fields: columns of `load_study` that it reads: costs, scores, seconds, `seed` or `epochs`; by default the one
+            of its own name. A cost that reads nothing but `PREDICTED` fields is known before training.
         scale: of an axis; by default linear for scores and logarithmic for costs.
         use: how widely it is shown; by default also as a column of the tables of cells and trials.
         order: among costs, the lowest first; the main cost is always a built-in one.
+
+    Raises:
+        PluginError: the table of trials has no such field; names each.
     """
     role = Role(role)
 
     def register(values: Values) -> Values:
         name = values.__name__
+        read = (fields,) if isinstance(fields, str) else tuple(fields) or (name,)
+        if wrong := [unknown("field", field, READABLE) for field in read if field not in READABLE]:
+            raise PluginError([f"metric '{name}' in {values.__module__}: {problem}" for problem in wrong])
         METRICS.add(
             name,
             Metric(
@@ -140,7 +147,7 @@ def metric(  # nine settings, all but the title by keyword
                 direction=direction,
                 scale=scale or ("linear" if role is Role.SCORE else "log"),
                 role=role,
-                fields=(fields,) if isinstance(fields, str) else fields or (name,),
+                fields=read,
                 use=use,
                 order=order,
                 values=values,
