@@ -40,7 +40,7 @@ def test_a_nested_arm_has_the_key_of_the_flat_form() -> None:
     assert keys(space) == [key(depth=2, pooling="average"), key(depth=2, pooling="attention", pooling_heads=4)]
 
 
-def test_a_nested_axis_value_has_the_key_of_the_flat_form() -> None:
+def test_a_nested_axis_value_has_the_flat_form_s_key() -> None:
     space = asked(axes={"pooling": ["average", NESTED]}, arms={"depth": [2, 4]})
 
     assert keys(space)[2] == key(depth=2, pooling="attention", pooling_heads=4)
@@ -71,7 +71,7 @@ def test_earlier_records_have_the_key_of_their_nested_form(study: str) -> None:
         assert TrialConfig(**{**record.config, "arch": arch}).key == record.key
 
 
-def test_the_name_of_an_arm_does_not_depend_on_the_order_of_options() -> None:
+def test_an_arm_s_name_ignores_the_order_of_its_options() -> None:
     one = asked(arms={"pooling": ["average", {"name": "attention", "width": 64, "heads": 4}]})
     other = asked(arms={"pooling": ["average", {"heads": 4, "width": 64, "name": "attention"}]})
 
@@ -134,7 +134,7 @@ def test_overrides_set_a_pooling_with_options_and_name_the_study() -> None:
     assert study_name("s", changed, before, overrides) == "s-pooling=attention_heads=4"
 
 
-def test_an_override_adds_an_option_to_a_pooling_given_by_name() -> None:
+def test_an_override_adds_an_option_to_a_named_pooling() -> None:
     changed = load_space("attention_augmented", {"arch.pooling": "attention", "arch.pooling.heads": 4})
 
     assert (
@@ -184,7 +184,7 @@ arms:
         ),
     ],
 )
-def test_a_mistake_in_a_nested_arm_is_one_line_with_its_place(tmp_path: Path, arm: str, expected: str) -> None:
+def test_a_mistake_in_a_nested_arm_gives_one_located_line(tmp_path: Path, arm: str, expected: str) -> None:
     path = tmp_path / "space.yaml"
     path.write_text(SPACE.replace("ARM", arm))
 
