@@ -61,7 +61,7 @@ def pooling(function: PoolingFunction | None = None, /, *, name: str | None = No
     """
     if function is not None:
         return _register(function.__name__, function)
-    return lambda function: _register(name or function.__name__, function)
+    return lambda function: _register(function.__name__ if name is None else name, function)
 
 
 def _register(name: str, function: PoolingFunction) -> PoolingFunction:

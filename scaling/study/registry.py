@@ -17,6 +17,8 @@ from scaling.study.errors import PluginError
 
 T = TypeVar("T")
 KINDS: dict[str, "Registry[Any]"] = {}  # every registry that was made, by kind
+PREFIX = "scaling_plugin_"  # of the module names of plugin files
+HYPHENATED = {"data source", "tracker", "importer", "task"}  # kinds whose names are no names of functions
 _LOADING: ContextVar[str | None] = ContextVar("plugin being imported", default=None)
 
 
@@ -41,15 +43,20 @@ class Registry(Mapping[str, T], Generic[T]):
         """Register `thing` under `name`; `module` is the `__module__` of what defines it.
 
         Raises:
-            PluginError: the name is taken; names both files.
+            PluginError: the name is taken, with both places, or is no identifier.
         """
         module = _owner(module)
+        plain: Any = name.replace("-", "_") if self.kind in HYPHENATED and isinstance(name, str) else name
+        if not isinstance(plain, str) or not plain.isidentifier():
+            raise PluginError(
+                f"{self.kind} {name!r} in {_file(module)} has no usable name; use letters, digits and underscores"
+            )
         if not is_built_in(module):
             self._scan()  # an addition that takes a built-in's name is refused, not the built-in
         if name in self._things:
             raise PluginError(
-                f"{self.kind} '{name}' is defined twice, in {_file(self._modules[name])} and in {_file(module)};"
-                " rename one of them"
+                f"{self.kind} '{name}' is defined twice, in {_file(self._modules[name], self._things[name])}"
+                f" and in {_file(module, thing)}; rename one of them"
             )
         self._things[name] = thing
         self._modules[name] = module
@@ -78,10 +85,8 @@ class Registry(Mapping[str, T], Generic[T]):
 
     def refusal(self, name: str, returned: object, wanted: str) -> PluginError:
         """Error for an addition that returns something else than `wanted`."""
-        return PluginError(
-            f"{self.kind} '{name}' in {_file(self._modules[name])} returns {_described(returned)};"
-            f" it must return {wanted}"
-        )
+        place = _file(self._modules.get(name, "a file that is not known"), self._things.get(name))
+        return PluginError(f"{self.kind} '{name}' in {place} returns {_described(returned)}; it must return {wanted}")
 
     def __getitem__(self, name: str) -> T:
         self._scan()
@@ -148,7 +153,12 @@ def _described(value: object) -> str:
     return "None" if value is None else f"a value of type {type(value).__name__}"
 
 
-def _file(module: str) -> str:
-    """File of a module as a reader knows it."""
-    loaded = sys.modules.get(module)
-    return getattr(loaded, "__file__", None) or module
+def _file(module: str, thing: object = None) -> str:
+    """File of a module as a reader knows it, and the line of `thing` in it where it has one."""
+    file = getattr(sys.modules.get(module), "__file__", None) or module
+    place = f"--plugin {file}" if module.startswith(PREFIX) else file
+    for part in (thing, *getattr(thing, "__dict__", {}).values()):
+        code = getattr(part, "__code__", None)
+        if code is not None and code.co_filename == file:
+            return f"{place}, line {code.co_firstlineno}"
+    return place

@@ -134,7 +134,7 @@ def test_a_plugin_that_registers_nothing_is_refused(tmp_path: Path, text: str) -
     assert complaint(path).startswith(f"--plugin {path} registers nothing")
 
 
-def test_a_name_of_a_built_in_is_refused_with_both_files(tmp_path: Path) -> None:
+def test_a_built_in_name_is_refused_with_both_files(tmp_path: Path) -> None:
     path = write(tmp_path / "mine.py", SHARE.replace("def mac_share", "def macs"))
     said = complaint(path)
     assert said.startswith("metric 'macs' is defined twice, in ")
@@ -145,7 +145,8 @@ def test_a_name_of_a_built_in_is_refused_with_both_files(tmp_path: Path) -> None
 def test_a_name_of_another_plugin_is_refused_with_both_files(tmp_path: Path) -> None:
     first, second = write(tmp_path / "first.py", SHARE), write(tmp_path / "second.py", SHARE)
     assert complaint(first, second) == (
-        f"metric 'mac_share' is defined twice, in {first} and in {second}; rename one of them"
+        f"metric 'mac_share' is defined twice, in --plugin {first}, line 3 and in --plugin {second}, line 3;"
+        " rename one of them"
     )
 
 
@@ -157,7 +158,7 @@ def test_two_plugins_of_one_file_name_are_refused(tmp_path: Path) -> None:
     assert str(second) in said
 
 
-def test_a_built_in_keeps_its_name_when_the_plugin_comes_first(tmp_path: Path) -> None:
+def test_a_built_in_keeps_its_name_against_an_earlier_plugin(tmp_path: Path) -> None:
     path = write(tmp_path / "mine.py", SHARE.replace("def mac_share", "def macs"))
     code = f"""
 from pathlib import Path

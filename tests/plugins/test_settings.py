@@ -137,5 +137,7 @@ def test_every_kind_has_a_public_decorator() -> None:
 
 def test_a_pooling_cannot_take_the_name_of_a_built_in(tmp_path: Path) -> None:
     path = write(tmp_path / "mine.py", MEDIAN.replace("def median", "def average"))
-    with pytest.raises(PluginError, match=r"pooling 'average' is defined twice, in .*poolings/average\.py and in "):
+    with pytest.raises(
+        PluginError, match=r"pooling 'average' is defined twice, in .*poolings/average\.py, line \d+ and in --plugin "
+    ):
         plugins.load([path])
