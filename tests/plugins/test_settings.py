@@ -112,6 +112,24 @@ def test_a_study_needs_the_plugin_of_its_design(tmp_path: Path) -> None:
     assert describe("study", space, [], None).plugins == plugins.loaded()
 
 
+BOTH = """
+from scaling import augmentation, caveat, design, figure, loss, pooling, rule, stopping, table
+
+for decorator in (augmentation, caveat, design, figure, loss, rule, stopping, table, pooling):
+    def bare(channels): ...
+    def called(channels): ...
+    decorator(bare)
+    decorator()(called)
+"""
+
+
+def test_decorators_work_with_and_without_parentheses(tmp_path: Path) -> None:
+    plugins.load([write(tmp_path / "mine.py", BOTH)])
+    assert (
+        sum({"bare", "called"} <= set(registry.added_by(plugins.files()[0].module)) for registry in KINDS.values()) == 9
+    )
+
+
 def test_a_task_of_a_plugin_is_registered(tmp_path: Path) -> None:
     text = "from scaling import task\n\n@task('ranking')\nclass Ranking: ...\n"
     plugins.load([write(tmp_path / "mine.py", text)])
