@@ -16,7 +16,8 @@ from scaling.study.registry import Registry, is_built_in
 Columns = Mapping[str, np.ndarray]  # numeric columns by name, each (trials,)
 Values = Callable[[Columns], np.ndarray]
 COUNTED = tuple(CountedCost.__annotations__)  # fields of a record's cost that the counters give
-PREDICTED = (*COUNTED, "training_memory_bytes", "inference_memory_bytes")  # fields that are known before training
+TRAINING_MEMORY = "training_memory_bytes"
+PREDICTED = (*COUNTED, TRAINING_MEMORY, "inference_memory_bytes")  # fields that are known before training
 READABLE = (*NUMBERS, "seed", "epochs")  # numeric columns of the table of trials, whatever its axes
 UNPREFIXED = {"s", "ms"}  # kiloseconds are not in use
 PREFIXED = {"B"}  # the prefix belongs to the unit: MB
@@ -66,6 +67,11 @@ class Metric:
     def of(self, numbers: Mapping[str, float]) -> float:
         """The metric of one model, from the fields that it reads, such as those of a `CountedCost`."""
         return float(self._checked({name: np.array([numbers[name]], dtype=float) for name in self.fields}, 1)[0])
+
+    def of_whole(self, numbers: Mapping[str, float]) -> float:
+        """As `of`, but a whole number is an int, so that messages show it without decimals."""
+        value = self.of(numbers)
+        return int(value) if value.is_integer() else value
 
     def _checked(self, columns: Columns, rows: int) -> np.ndarray:
         with np.errstate(all="ignore"):  # what has no value is NaN
@@ -203,6 +209,11 @@ def counted_costs() -> list[str]:
 def predicted_costs() -> list[str]:
     """Costs that are known before training (`PREDICTED`), in the order of their definition."""
     return _reading(PREDICTED)
+
+
+def limited_costs() -> list[str]:
+    """Costs that follow from the counts of a model and from its predicted training memory, in the same order."""
+    return _reading((*COUNTED, TRAINING_MEMORY))
 
 
 def _reading(fields: tuple[str, ...]) -> list[str]:

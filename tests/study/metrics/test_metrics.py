@@ -15,6 +15,7 @@ from scaling.study.metrics import (
     costs,
     counted_costs,
     get_metric,
+    limited_costs,
     main_cost,
     metric,
     predicted_costs,
@@ -55,6 +56,7 @@ def test_lists_of_costs_follow_from_the_metrics() -> None:
     ]  # fmt: skip
     assert counted_costs() == ["params", "macs", "fvcore_flops", "activations", "training_macs"]
     assert predicted_costs() == [*counted_costs(), "training_memory", "inference_memory"]
+    assert limited_costs() == [*counted_costs(), "training_memory"]
     assert set(costs()) == {name for name in METRICS if METRICS[name].role is not Role.SCORE}
     assert costs(Role.MEMORY) == ["training_memory", "inference_memory", "measured_memory"]
 
@@ -86,6 +88,10 @@ def test_a_metric_of_the_wrong_shape_is_refused() -> None:
 
 def test_a_metric_can_be_had_of_one_model() -> None:
     assert METRICS["test_error"].of({"test_accuracy": 80.0}) == 20
+
+
+def test_a_whole_number_of_one_model_is_an_int() -> None:
+    assert repr(METRICS["training_memory"].of_whole({"training_memory_bytes": 2**40 + 1})) == str(2**40 + 1)
 
 
 def test_error_is_100_minus_accuracy() -> None:
