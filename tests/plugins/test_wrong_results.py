@@ -73,9 +73,7 @@ def test_a_family_needs_a_pooling_choice_as_default(tmp_path: Path) -> None:
 def test_a_family_that_returns_no_module_is_refused(tmp_path: Path) -> None:
     choice = "__import__('scaling.models.pooling').models.pooling.PoolingChoice('average')"
     plugins.load([write(tmp_path / "mine.py", FAMILY.replace("DEFAULT", choice))])
-    with pytest.raises(
-        PluginError, match=r"family 'mine' in .*mine\.py returns a value of type int; it must return an nn"
-    ):
+    with pytest.raises(PluginError, match=r"family 'mine' in .*mine\.py, line 4 returns a value of type int; it must"):
         build_model("mine")
 
 
