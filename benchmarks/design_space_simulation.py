@@ -20,7 +20,7 @@ def holds(band: Distribution) -> bool:
     return bool((off <= band.half_width).all())
 
 
-def bands(cells: int, spread: float, rng: np.random.Generator) -> float:
+def percent_held(cells: int, spread: float, rng: np.random.Generator) -> float:
     """Percent of bands that hold; weights from 1 − spread to 1."""
     count = 0
     for _ in range(STUDIES):
@@ -68,8 +68,8 @@ def main() -> None:
     print("| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
     for cells in (6, 12, 30, 100):
         numbers = [
-            bands(cells, 0.0, rng),
-            bands(cells, 0.7, rng),
+            percent_held(cells, 0.0, rng),
+            percent_held(cells, 0.7, rng),
             false_alarms(cells, 5.0, rng),
             *(tau_cover(cells, rho, rng) for rho in (0.0, 0.5, 0.8, 0.95)),
         ]

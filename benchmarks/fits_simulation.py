@@ -1,4 +1,4 @@
-"""How honest are the scaling fits? Simulated studies with a known law: coverage, floors told, sizes foretold.
+"""How honest are the scaling fits? Simulated studies with a known law: coverage, identified floors, predicted sizes.
 
     python benchmarks/fits_simulation.py [--studies 2000]
 

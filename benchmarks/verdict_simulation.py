@@ -96,7 +96,7 @@ DESIGNS = [
     Design("heavy tails", heavy=True),
     Design("uneven seed noise", uneven=True),
     Design("one seed", cells=10, seeds=1, cell_sd=0.3),
-    Design("arm 65 % more expensive", cells=12, dearer=0.5, cell_sd=0.3),
+    Design("arm 65 % more expensive", cells=12, extra_cost=0.5, cell_sd=0.3),
     Design("arms have cells of their own", cells=12, unpaired=True),
     Design("forty cells, one seed", cells=40, seeds=1, cell_sd=0.3, shape_sd=1.0),
     Design("two hundred cells, one seed", cells=200, seeds=1, cell_sd=0.3, shape_sd=1.0),

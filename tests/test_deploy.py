@@ -14,21 +14,11 @@ import yaml
 
 from scaling.study.records import read_records
 from tests.support import ROOT
+from tests.support.sweeps import tiny_space
 
 CHECKOUT = ROOT
 DEPLOY = CHECKOUT / "deploy"
-SPACE = """\
-question: Does it run?
-family: patchconvnet
-arch: {patch_size: 2, width: 16}
-axes:
-  depth: [1, 2]
-arms:
-  pooling: [average, attention]
-seeds: 3
-data: {source: digits, train_limit: 200}
-recipe: {epochs: 8, batch_size: 20}
-"""
+SPACE = tiny_space(seeds=3, train_limit=200, epochs=8, batch_size=20)
 
 
 def loaded(name: str) -> dict[str, Any]:

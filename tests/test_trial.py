@@ -73,7 +73,7 @@ def test_a_trial_leaves_its_cost_curve_scores_and_environment(digits: Dataset) -
     assert TrialConfig.model_validate(record.config).key == record.key
 
 
-def test_the_same_trial_twice_gives_the_same_record_but_for_times(digits: Dataset) -> None:
+def test_the_same_trial_twice_gives_equal_records_except_times(digits: Dataset) -> None:
     assert timeless(last(trial(), digits)) == timeless(last(trial(), digits))
 
 
@@ -85,8 +85,8 @@ def test_a_rested_trial_records_the_time_of_all_runs(digits: Dataset, tmp_path: 
 
     assert record.seconds is not None
     assert record.wall_seconds == pytest.approx(sum(record.seconds.values()))
-    told = sum(epoch.train_seconds - (epoch.data_seconds or 0.0) for epoch in record.curve)
-    assert record.seconds["training"] == pytest.approx(told)
+    training = sum(epoch.train_seconds - (epoch.data_seconds or 0.0) for epoch in record.curve)
+    assert record.seconds["training"] == pytest.approx(training)
     assert record.seconds["data"] == pytest.approx(sum(epoch.data_seconds or 0.0 for epoch in record.curve))
 
 
@@ -174,7 +174,7 @@ def test_whatever_goes_wrong_is_a_record_with_its_reason(digits: Dataset) -> Non
     assert record.cost is not None
 
 
-def test_an_interrupted_trial_ends_in_the_record_of_an_uninterrupted_one(digits: Dataset, tmp_path: Path) -> None:
+def test_an_interrupted_trial_has_the_record_of_an_uninterrupted_one(digits: Dataset, tmp_path: Path) -> None:
     interrupted = run_trial(trial(), digits, device=CPU, folder=tmp_path)
     assert isinstance(next(interrupted), Epoch)
     interrupted.close()

@@ -14,6 +14,7 @@ from scaling.data import Dataset, load_data
 from scaling.space.design import Cell, Design
 from scaling.study.config import DataConfig, Resources, Trial, TrialConfig, cell_label
 from scaling.study.errors import CostError
+from scaling.study.metrics import METRICS, TRAINING_MEMORY
 from scaling.study.records import CountedCost
 from scaling.training.resolution import refuse_resolutions
 from scaling.training.width import refuse_rule
@@ -91,9 +92,10 @@ class CostTable:
 
     def limited(self, config: TrialConfig, limit: str) -> float:
         """Return a trial's cost in the unit of one of the space's limits."""
-        if limit == "training_memory":
-            return self.memory(config, "cuda" if torch.cuda.is_available() else "cpu")
-        return counted(limit, self.of(config))
+        if TRAINING_MEMORY not in METRICS[limit].fields:
+            return counted(limit, self.of(config))
+        memory = self.memory(config, "cuda" if torch.cuda.is_available() else "cpu")
+        return METRICS[limit].of_whole({**self.of(config).model_dump(), TRAINING_MEMORY: memory})
 
     def memory(self, config: TrialConfig, device: str = "cpu") -> int:
         """Return the predicted peak bytes of the trial's training step on a `device` of that type."""

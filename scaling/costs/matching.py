@@ -18,10 +18,11 @@ from scaling.costs.live_tensors import Step
 from scaling.costs.memory import inference_memory, training_memory
 from scaling.models import check_arch, parameters
 from scaling.study.errors import CostError, ModelError, unknown
-from scaling.study.metrics import METRICS, counted_costs
+from scaling.study.metrics import METRICS, counted_costs, predicted_costs
 from scaling.study.records import CountedCost
 
-MEMORIES = {"training_memory": training_memory, "inference_memory": inference_memory}  # need a `Step`
+# field of a record → its prediction, which needs a `Step`
+MEMORIES = {"training_memory_bytes": training_memory, "inference_memory_bytes": inference_memory}
 FRACTION = 1 / 64  # step of parameters that are not integers, such as a width multiplier
 LARGEST = 2**16  # steps above zero; no wider or deeper network is tried
 
@@ -101,7 +102,7 @@ def counted(cost: str, counts: CountedCost) -> float:
 
 def match_costs() -> list[str]:
     """Costs that can be made equal: those that are counted, and the predicted memory."""
-    return [*counted_costs(), *MEMORIES]
+    return predicted_costs()
 
 
 def cost_function(family: str, cost: str, step: Step | None) -> Callable[[Arch], float]:
@@ -112,15 +113,18 @@ def cost_function(family: str, cost: str, step: Step | None) -> Callable[[Arch],
     """
     if cost in counted_costs():
         return lambda arch: counted(cost, quick_cost(family, arch))
-    if cost not in MEMORIES:
+    if cost not in match_costs():
         raise CostError(unknown("cost", cost, match_costs()))
     if step is None:
         raise CostError(f"{cost} depends on the batch; give a batch size")
     return functools.partial(_memory, cost, family, step)
 
 
-def _memory(cost: str, family: str, step: Step, arch: Arch) -> int:
-    return MEMORIES[cost](family, arch, step)
+def _memory(cost: str, family: str, step: Step, arch: Arch) -> float:
+    fields = METRICS[cost].fields
+    memories = {field: MEMORIES[field](family, arch, step) for field in fields if field in MEMORIES}
+    counts = quick_cost(family, arch).model_dump() if set(fields) - set(memories) else {}
+    return METRICS[cost].of_whole({**counts, **memories})
 
 
 def _nearest(

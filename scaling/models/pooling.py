@@ -24,6 +24,7 @@ from scaling.models.pool import OrdinaryPool, output_of
 from scaling.models.pool import Pool as Pool
 from scaling.models.signature import arguments
 from scaling.study.errors import ModelError, unknown
+from scaling.study.plugin_import import in_one_line
 from scaling.study.registry import Registry
 
 PoolingFunction = Callable[..., nn.Module]
@@ -42,7 +43,7 @@ _PREFIX = "pooling_"  # of options in the flat form
 @overload
 def pooling(function: PoolingFunction, /) -> PoolingFunction: ...
 @overload
-def pooling(*, name: str) -> Callable[[PoolingFunction], PoolingFunction]: ...
+def pooling(*, name: str | None = None) -> Callable[[PoolingFunction], PoolingFunction]: ...
 def pooling(function: PoolingFunction | None = None, /, *, name: str | None = None) -> Any:
     """Register a function as a pooling, under its own name or `name`; use it as a decorator.
 
@@ -60,8 +61,7 @@ def pooling(function: PoolingFunction | None = None, /, *, name: str | None = No
     """
     if function is not None:
         return _register(function.__name__, function)
-    assert name, "a pooling registered without its function's name needs another"
-    return functools.partial(_register, name)
+    return lambda function: _register(function.__name__ if name is None else name, function)
 
 
 def _register(name: str, function: PoolingFunction) -> PoolingFunction:
@@ -169,7 +169,7 @@ class PoolingChoice:
             if isinstance(trouble, RuntimeError) and torch.empty(0).is_meta:
                 raise  # `on_meta` builds it on the CPU instead
             raise ModelError(
-                f"pooling '{self.name}' cannot be built for {channels} channels: {type(trouble).__name__}: {trouble}"
+                f"pooling '{self.name}' cannot be built for {channels} channels: {in_one_line(trouble)}"
             ) from trouble
         if not isinstance(module, nn.Module):
             raise ModelError(f"pooling '{self.name}' returns a {type(module).__name__}; it must return an nn.Module")

@@ -45,7 +45,7 @@ _COMMON = ("num_classes", "image_size", "in_chans", "pooling", "seed")  # parame
 @overload
 def family(build: Callable[..., nn.Module], /) -> Callable[..., nn.Module]: ...
 @overload
-def family(*, check: Check) -> Callable[[Callable[..., nn.Module]], Callable[..., nn.Module]]: ...
+def family(*, check: Check | None = None) -> Callable[[Callable[..., nn.Module]], Callable[..., nn.Module]]: ...
 def family(build: Callable[..., nn.Module] | None = None, /, *, check: Check | None = None) -> Any:
     """Register a function as a family under its own name; use it as a decorator.
 
@@ -73,6 +73,11 @@ def _register(check: Check | None, build: Callable[..., nn.Module]) -> Callable[
         raise ModelError(
             f"family '{build.__name__}' in {build.__module__} lacks {', '.join(lacking)};"
             f" every family takes {', '.join(_COMMON)}, with defaults"
+        )
+    if not isinstance(known["pooling"].default, PoolingChoice):
+        raise ModelError(
+            f"family '{build.__name__}' in {build.__module__}: the default of pooling is"
+            f" {known['pooling'].default!r}; it must be a PoolingChoice, such as PoolingChoice('average')"
         )
     FAMILIES.add(build.__name__, Family(build, check), module=build.__module__)
     return build
@@ -149,7 +154,10 @@ def build_model(family: str, *, seed: int | None = None, **arch: Any) -> nn.Modu
         ModelError: one line for every parameter that is unknown, missing or out of range.
     """
     coerced = check_arch(family, arch)
-    return FAMILIES[family].build(**_with_choice(coerced, FAMILIES[family].build), seed=seed)
+    model = FAMILIES[family].build(**_with_choice(coerced, FAMILIES[family].build), seed=seed)
+    if not isinstance(model, nn.Module):
+        raise FAMILIES.refusal(family, model, "an nn.Module")
+    return model
 
 
 @contextlib.contextmanager

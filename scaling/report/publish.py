@@ -13,7 +13,7 @@ from scaling.report.figures import FIGURES, in_order
 from scaling.report.figures.theme import THEME
 from scaling.report.page import PageFigure, inline, render_page
 from scaling.report.page.galleries import find_galleries
-from scaling.report.tables import TABLES
+from scaling.report.tables.table import tables as all_tables
 from scaling.report.verdict_file import verdict_document
 from scaling.study.errors import StorageError
 from scaling.study.plugins import files
@@ -37,7 +37,7 @@ def publish(analysis: Analysis, target: Path, folder: Where | None, commands: Se
     except OSError as error:
         raise StorageError(f"{target} cannot be created: {cause(error)}; give another folder as --out") from None
     figures, files = _draw(analysis)
-    tables = {name: build(analysis) for name, build in TABLES.items()}
+    tables = all_tables(analysis)
     for name, table in tables.items():
         files[f"tables/{name}.csv"], files[f"tables/{name}.md"] = table.csv().encode(), table.markdown().encode()
         files[f"tables/{name}.tex"] = table.latex().encode()

@@ -6,9 +6,10 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from scaling.models.pooling import POOLINGS, options_of
 from scaling.models.registry import FAMILIES, check_arch, parameters
 from scaling.space.names import REGISTRIES, is_in_bytes, limit_names, match_costs, objective_names
-from scaling.space.pooling_setting import PoolingSetting, as_arch
+from scaling.space.pooling_setting import PoolingSetting, as_arch, read_pooling
 from scaling.space.schema import Range, Space, Value, is_number
 from scaling.space.search_settings import DESIGNS, STOPPING_RULES
 from scaling.space.yaml_source import KeyPath, SpaceFile
@@ -19,6 +20,7 @@ from scaling.study.recipe_registries import unknown_in_recipe
 SECTIONS: dict[str, type[BaseModel]] = {"recipe": Recipe, "data": DataConfig}  # what an axis may vary besides arch
 GIVEN = {"num_classes", "in_chans", "image_size", "seed"}  # arch parameters that the data and the trial decide
 MOST_COMBINATIONS = 4096  # of parameters to check together before trials are planned; the rest is checked then
+OF_TRUNK = "layer_scale"  # option of poolings whose default is the trunk's where the family has it (`pooled_head`)
 Mistake = tuple[KeyPath, str]  # where it is in the file, and what is wrong
 
 
@@ -45,6 +47,8 @@ def _clashes(space: Space) -> Iterator[Mistake]:
             yield ("axes", name), f"'{name}' is fixed in arch too; keep one of the two"
     if space.match and space.match.vary in space.arms:
         yield ("match", "vary"), f"'{space.match.vary}' is what the arms differ in; vary another parameter"
+    yield from _set_and_matched(space)
+    yield from _same_networks(space)
     if space.tune and "recipe.learning_rate" in varied:
         yield ("tune",), "learning rates are an axis or the arms already; keep one of the two"
     for name in space.arms:
@@ -58,6 +62,43 @@ def _clashes(space: Space) -> Iterator[Mistake]:
             for other, names in (("arch", space.arch), ("axes", space.axes), ("arms", space.arms)):
                 if flat in names:
                     yield (section, name), f"sets {option}, and {other} sets {flat}; keep one of the two"
+
+
+def _set_and_matched(space: Space) -> Iterator[Mistake]:
+    """Arms that set, inside their pooling, what match varies."""
+    for arm in space.arms.get("pooling", []):
+        if space.match and isinstance(arm, PoolingSetting):
+            for option in arm.options:
+                if space.match.vary == f"pooling_{option}":
+                    problem = (
+                        f"arm '{arm}' sets '{space.match.vary}', which match varies; leave {option} out of the arm"
+                    )
+                    yield ("match", "vary"), f"{problem}, or vary another parameter"
+
+
+def _same_networks(space: Space) -> Iterator[Mistake]:
+    """Poolings that differ only in options that are set to their defaults."""
+    if space.family not in FAMILIES:
+        return
+    for section, name, values in _varied(space):
+        if name != "pooling":
+            continue
+        for one, other in itertools.combinations(values, 2):
+            if one != other and _with_defaults(space, one) == _with_defaults(space, other):
+                yield (section, name), f"'{one}' and '{other}' are the same network; keep one of the two"
+
+
+def _with_defaults(space: Space, value: Value) -> tuple[str, dict[str, Any]]:
+    """Name and options of a pooling, with the defaults that it has in this space."""
+    name, options = (value.name, value.options) if isinstance(value, PoolingSetting) else (str(value), {})
+    known = options_of(POOLINGS[name]) if name in POOLINGS else {}
+    defaults = {option: parameter.default for option, parameter in known.items()}
+    family = parameters(space.family)
+    if OF_TRUNK in defaults and OF_TRUNK in {*space.axes, *space.arms}:
+        del defaults[OF_TRUNK]
+    elif OF_TRUNK in defaults and OF_TRUNK in family:
+        defaults[OF_TRUNK] = space.arch.get(OF_TRUNK, family[OF_TRUNK].default)
+    return name, defaults | options
 
 
 def _names(space: Space, file: SpaceFile) -> Iterator[Mistake]:
@@ -106,9 +147,9 @@ def _parameters(space: Space, file: SpaceFile) -> Iterator[str]:
         for problem in _single(space, name, value):
             yield file.place(("arch", name)) + problem
     for section, name, values in _varied(space):
-        written = _at(file.content, (section, name))
+        written = [_read(one) for one in _at(file.content, (section, name))]
         for value in values:
-            item = written.index(as_arch(value)) if as_arch(value) in written else None
+            item = written.index(value) if value in written else None
             for problem in _single(space, name, value):
                 yield file.place((section, name), item=item) + problem
 
@@ -174,6 +215,14 @@ def _members(values: list[Value] | Range) -> list[Value]:
         listed = values.values()
         return [values.low, values.high] if listed is None else [*listed[:2], listed[-1]]
     return list(values)
+
+
+def _read(value: Any) -> Any:
+    """A value of an axis or arm as the space has it; unchanged where its form is wrong."""
+    try:
+        return read_pooling(value)
+    except ValueError:
+        return value
 
 
 def _at(content: Mapping[str, Any], path: Iterable[str]) -> list[Any]:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from scaling.space.pooling_setting import PoolingSetting, as_arch, read_pooling
 from scaling.space.schema import Range, Space
-from scaling.study.config import DataConfig, Settings, Trial, TrialConfig, cell_label
+from scaling.study.config import DataConfig, Settings, Trial, TrialConfig, cell_label, flat_pooling
 from scaling.study.errors import SpaceError
 from scaling.study.plugins import used_by
 
@@ -45,15 +45,16 @@ class Design:
     def config(self, cell: Cell, arm: Any, seed: int) -> TrialConfig:
         """Combine the settings of space, cell and arm; poolings with options may be given by their text."""
         space = self.space
-        varied = {**cell, space.factor: arm, **self.matched.get((cell_label(cell), str(arm)), {})}
+        varied = {**cell, space.factor: arm}
         sections: dict[str, dict[str, Any]] = {"recipe": {}, "data": {}}
         arch = dict(space.arch)
         for name, value in varied.items():
             section, _, setting = name.rpartition(".")
             (sections[section] if section else arch)[setting] = space.pooling(value) if name == "pooling" else value
+        flat = flat_pooling({name: as_arch(value) for name, value in arch.items()})
         config = TrialConfig(
             family=space.family,
-            arch={name: as_arch(value) for name, value in arch.items()},
+            arch={**flat, **self.matched.get((cell_label(cell), str(arm)), {})},
             data=_changed(space.data, sections["data"]),
             recipe=_changed(space.recipe, sections["recipe"]),
             seed=seed,

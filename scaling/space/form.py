@@ -17,6 +17,7 @@ PHRASES = {  # pydantic's findings in the words of a YAML file
     "dict_type": "needs names and values, as in {depth: [2, 4]}",
     "model_type": "needs names and values, as in {epochs: 5}",
     "list_type": "needs a list, as in [2, 4]",
+    "tuple_type": "needs a list, as in [2, 4]",
     "bool_type": "needs a number or a word",
     "string_type": "needs text",
     "int_parsing": "needs a whole number",
@@ -47,6 +48,9 @@ class FormReader:
             path: where `content` lies in the file.
         """
         if isinstance(content, Mapping):
+            if problem := model.misread(content):
+                self._add(path, problem)
+                return None
             return self.whole(model, self.parts(model, content, path), path)
         self._add(path, f"{PHRASES['model_type']}; it is {content!r}")
         return None
@@ -54,9 +58,12 @@ class FormReader:
     def parts(self, model: type[Settings], content: Mapping[str, Any], path: KeyPath = ()) -> dict[str, Any]:
         """Read every setting on its own; return the right ones."""
         values: dict[str, Any] = {}
+        twice = model.given_twice(content)
         for name, value in model.in_current_words(content).items():
             if name in model.model_fields:
                 values[name] = self._value(_annotation(model, name), value, (*path, name))
+            elif name in twice:
+                self._add((*path, name), self.file.place(path) + twice[name], is_whole=True)
             else:
                 self._add_unknown(path, name, model.model_fields)
         for name in _required(model):

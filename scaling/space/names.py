@@ -4,19 +4,19 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from scaling.space.search_settings import ACCURACY, DESIGNS, STOPPING_RULES
-from scaling.study.metrics import METRICS, Role, counted_costs
+from scaling.study.metrics import METRICS, Role, limited_costs, predicted_costs
 from scaling.study.recipe_registries import AUGMENTATIONS, LOSSES, WIDTH_RULES
 from scaling.study.registry import Registry
 
 
 def match_costs() -> list[str]:
     """Costs that arms can be given equally: the counted ones, and the memory that is predicted before training."""
-    return [*counted_costs(), "training_memory", "inference_memory"]
+    return predicted_costs()
 
 
 def limit_names() -> list[str]:
     """Costs that can be limited: the counted ones, and the memory of a training step."""
-    return [*counted_costs(), "training_memory"]
+    return limited_costs()
 
 
 def objective_names() -> list[str]:

@@ -41,6 +41,15 @@ class Range(Settings):
     )
     log: bool = Field(default=False, description="sample evenly on a logarithmic scale; needs --samples")
 
+    @classmethod
+    def misread(cls, content: Mapping[str, Any]) -> str | None:
+        """Return a message if `content` is a pooling with options, which an axis takes in a list."""
+        if "name" not in content:
+            return None
+        return (
+            f"an axis needs a list of poolings, as in [average, {{name: attention, heads: 4}}]; it is {dict(content)}"
+        )
+
     @model_validator(mode="after")
     def _is_upright(self) -> "Range":
         if self.low > self.high:

@@ -34,25 +34,25 @@ STOPPING_RULES: Registry[Callable[..., Any]] = Registry("stopping rule", "scalin
 class Stop(Settings):
     """When whole cells are stopped before their last epoch."""
 
-    rule: str = Field(description="a stopping rule: asha, halving or dominance")
+    rule: str = Field(description="a registered stopping rule, such as asha")
     first: PositiveInt = Field(default=1, description="epoch of the first decision")
     factor: int = Field(
-        default=3, ge=2, description="ratio of the epochs of successive decisions; asha and halving keep 1/factor"
+        default=3, ge=2, description="ratio of the epochs of successive decisions; rules such as asha keep 1/factor"
     )
 
 
 class Search(Settings):
     """Which cells are run. Every cell has all its arms and seeds, whatever the design."""
 
-    design: str = Field(default="grid", description="grid, random, sobol, matched, tpe, gp or nsga2")
+    design: str = Field(default="grid", description="a registered design, such as grid, random or tpe")
     cells: PositiveInt | None = Field(default=None, description="how many to run; a grid runs all by default")
     batch: PositiveInt = Field(
-        default=4, description="cells that tpe, gp and nsga2 propose at once; they see results only between batches"
+        default=4, description="cells that a design such as tpe proposes at once; it sees results only between batches"
     )
     objectives: list[str] = Field(
         default=["val_accuracy", "macs"],
         min_length=1,
-        description="for tpe, gp and nsga2: val_accuracy, and costs to minimise; of a cell, the mean over its arms",
+        description="for designs such as tpe: val_accuracy, and costs to minimise; of a cell, the mean over its arms",
     )
     seed: int = Field(default=0, ge=0, lt=2**32, description="seed of the proposals")
     stop: Stop | None = Field(default=None, description="stop whole cells early")

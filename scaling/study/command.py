@@ -14,7 +14,8 @@ Arguments = ParamSpec("Arguments")
 def command(main: Callable[Arguments, int]) -> Callable[Arguments, int]:
     """Wrap a command's `main(argv)`.
 
-    A `ScalingError`, or an error in a plugin's own code, prints its lines to stderr and exits with 2, Ctrl-C with 130.
+    A `ScalingError`, or an error or `sys.exit` in a plugin's own code, prints its lines to stderr and exits with 2,
+    Ctrl-C with 130.
     """
 
     @functools.wraps(main)
@@ -28,7 +29,7 @@ def command(main: Callable[Arguments, int]) -> Callable[Arguments, int]:
         except KeyboardInterrupt:
             print("interrupted", file=sys.stderr)
             return 130
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # argparse's own exit has no frame of a plugin
             if (line := blame(error)) is None:
                 raise
             print(f"error: {line}", file=sys.stderr)

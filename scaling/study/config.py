@@ -36,17 +36,37 @@ class Settings(BaseModel):
         new = {earlier: name for name in renamed for earlier in EARLIER_NAMES[name]}
         return {new.get(name, name): value for name, value in content.items()}
 
+    @classmethod
+    def given_twice(cls, content: Mapping[str, Any]) -> dict[str, str]:
+        """Return a message for each earlier name of a setting that `content` also gives by its present name."""
+        return {
+            earlier: f"'{earlier}' is the earlier name of '{name}'; keep one"
+            for name in EARLIER_NAMES
+            if name in cls.model_fields and name in content
+            for earlier in EARLIER_NAMES[name]
+            if earlier in content
+        }
+
+    @classmethod
+    def misread(cls, content: Mapping[str, Any]) -> str | None:
+        """Return a message if `content` is meant to be something other than these settings."""
+        return None
+
     @model_validator(mode="before")
     @classmethod
     def _reads_old_words(cls, content: Any) -> Any:
-        return cls.in_current_words(content) if isinstance(content, Mapping) else content
+        if not isinstance(content, Mapping):
+            return content
+        if twice := cls.given_twice(content):
+            raise ValueError("; ".join(twice.values()))
+        return cls.in_current_words(content)
 
 
 class DataConfig(Settings):
     """Where the images come from and how they are split."""
 
     source: str = Field(
-        default="digits", description="digits, cifar10, cifar100, parquet:PATH, folder:PATH, wds:PATH, hf:NAME"
+        default="digits", description="a registered data source, such as digits, cifar10 or folder:PATH"
     )
     image_size: PositiveInt | None = Field(
         default=None, description="side in pixels to resize to; none keeps the source's"
@@ -250,10 +270,10 @@ def flat_pooling(arch: Mapping[str, Any]) -> dict[str, Any]:
 
     Keys and records hold the flat form. Whether the pooling has such an option is not checked here but by
     `scaling.models.check_arch`, which must be given the nested form for that: a flat option of another pooling has no
-    effect, a nested one is a mistake.
+    effect, a nested one is a mistake. A nested option of None is not given.
 
     Raises:
-        ModelError: the mapping has no name, or an option has different values in the two forms.
+        ModelError: the mapping has no name, or an option has different values in the two forms; 1 and 1.0 differ.
     """
     nested = arch.get("pooling")
     if not isinstance(nested, Mapping):
@@ -262,11 +282,11 @@ def flat_pooling(arch: Mapping[str, Any]) -> dict[str, Any]:
         raise ModelError(
             f"pooling {dict(nested)} has no name; write it as {{name: attention, heads: 4}}, or as attention alone"
         )
-    options = {f"pooling_{option}": value for option, value in nested.items() if option != "name"}
+    options = {f"pooling_{option}": value for option, value in nested.items() if option != "name" and value is not None}
     if problems := [
         f"{key} is {arch[key]!r} and, inside pooling, {value!r}; keep one of them"
         for key, value in options.items()
-        if key in arch and arch[key] != value
+        if key in arch and repr(arch[key]) != repr(value)  # 1, 1.0 and True are equal, but give different keys
     ]:
         raise ModelError(problems)
     flat: dict[str, Any] = {}

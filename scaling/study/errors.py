@@ -50,9 +50,22 @@ class RecordError(ScalingError):
     """Results cannot be read, or belong to another study."""
 
 
+BROKEN_PLUGINS: dict[str, str] = {}  # installed packages that cannot be imported, and why; see `plugins.load`
+# what is looked up by a name that a plugin may have given it
+MODELS = ("family", "pooling", "data source", "loss", "augmentation", "rule", "learning-rate rule", "task")
+STUDIES = ("design", "stopping rule", "tracker", "metric", "cost", "objective", "kind")
+ADDED = {*MODELS, *STUDIES}
+
+
 def unknown(kind: str, name: object, known: Iterable[object]) -> str:
     """Return a message that `name` is not a known `kind`, with the known names and the most similar one."""
     names = sorted(str(k) for k in known)
     meant = difflib.get_close_matches(str(name), names, n=1)
     hint = f"; did you mean '{meant[0]}'?" if meant else ""
-    return f"unknown {kind} '{name}'{hint} (known: {', '.join(names) or 'none'})"
+    broken = _broken_plugins() if kind in ADDED else ""
+    return f"unknown {kind} '{name}'{hint} (known: {', '.join(names) or 'none'}){broken}"
+
+
+def _broken_plugins() -> str:
+    """Mention of the installed packages that would have added names, had they been imported."""
+    return "".join(f"; {title}, which cannot be imported here, may define it" for title in BROKEN_PLUGINS)

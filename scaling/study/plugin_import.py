@@ -1,14 +1,17 @@
 """How plugins are imported: files from the bytes that were read, packages by their entry points, all or nothing.
 
-A file is imported under a private module name made from its name and digest. An import hook (`PluginFinder`) finds that
+A file is imported under a private module name made from its name and bytes. An import hook (`PluginFinder`) finds that
 name, so that what the file defines can be pickled.
 """
 
+import contextlib
 import functools
 import hashlib
 import importlib
 import importlib.machinery
 import importlib.util
+import inspect
+import os
 import re
 import sys
 import traceback
@@ -20,11 +23,12 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
 
-from scaling.study.errors import PluginError, ScalingError
+from scaling.study.errors import BROKEN_PLUGINS, PluginError, ScalingError
 from scaling.study.registry import KINDS, importing
+from scaling.study.registry import PREFIX as PREFIX
 
 GROUP = "scaling.plugins"  # of entry points
-PREFIX = "scaling_plugin_"  # of the module names of plugin files
+MACHINERY = ("<frozen ", str(Path(importlib.__file__).parent), __file__)  # files of frames that only import
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,9 @@ class PluginFile:
 
     @property
     def module(self) -> str:
-        return f"{PREFIX}{re.sub(r'[^A-Za-z0-9]', '_', self.name.removesuffix('.py'))}_{self.digest[:16]}"
+        """Its private module name; files of other names or other bytes have others."""
+        digits = hashlib.sha256(os.fsencode(self.name) + b"\0" + self.source).hexdigest()[:16]
+        return f"{PREFIX}{re.sub(r'[^A-Za-z0-9]', '_', self.name.removesuffix('.py'))}_{digits}"
 
 
 class PluginLoader(InspectLoader):
@@ -63,6 +69,7 @@ class PluginFinder(MetaPathFinder):
 
     def __init__(self) -> None:
         self.plugins: dict[str, PluginFile] = {}
+        self.entries: set[str] = set()  # entry points of packages that have been imported
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -125,32 +132,60 @@ def import_file(plugin: PluginFile) -> None:
 
 def import_entry(entry: EntryPoint) -> None:
     """Import what an entry point of an installed package names."""
-    if entry.module in sys.modules and _has_registered(top_level(entry.module)):
+    if entry.value in finder().entries and entry.module in sys.modules:
         return
-    dist = entry.dist
-    package = f"{dist.name} {dist.version}" if dist else entry.value
-    _import(top_level(entry.module), f"installed plugin {package}", entry.load)
+    _import(top_level(entry.module), title_of(entry), lambda: _call(entry.load()), attributed=entry.module)
+    finder().entries.add(entry.value)
+
+
+def import_installed() -> None:
+    """Import the installed plugin packages. One that is broken is noted in `BROKEN_PLUGINS` and left out."""
+    BROKEN_PLUGINS.clear()
+    for entry in installed():
+        try:
+            import_entry(entry)
+        except PluginError as error:
+            BROKEN_PLUGINS[title_of(entry)] = in_one_line(error)
+
+
+def title_of(entry: EntryPoint) -> str:
+    """An installed plugin for a reader."""
+    return (
+        f"installed plugin {entry.dist.name} {entry.dist.version}" if entry.dist else f"installed plugin {entry.value}"
+    )
+
+
+def _call(named: object) -> None:
+    """Call what an entry point names, such as `package.models:register`, if it is a function without parameters."""
+    if inspect.isroutine(named) and not inspect.signature(named).parameters:
+        named()
 
 
 def unload(owner: str, before: set[str] | None = None) -> None:
     """Remove what a plugin has registered, and its modules except those that were there `before`."""
     for registry in KINDS.values():
         registry.forget(owner)
+    entries = finder().entries
+    entries -= {value for value in entries if top_level(value.partition(":")[0]) == owner}
     for name in set(sys.modules) - (before or set()):
         if f"{name}.".startswith(f"{owner}."):
             del sys.modules[name]
 
 
-def _import(owner: str, title: str, do: Callable[[], Any], path: str | None = None) -> None:
+def _import(
+    owner: str, title: str, do: Callable[[], Any], path: str | None = None, attributed: str | None = None
+) -> None:
     """Run an import that is to register something for `owner`; if it fails, nothing of it stays.
 
     Args:
         title: what is imported, for messages.
         path: of the plugin's file: the line that is named lies there, not in what it calls.
+        attributed: module that owns what it registers from elsewhere; `owner` by default.
     """
     before = set(sys.modules)
     try:
-        with importing(owner):
+        # a command's stdout may be JSON
+        with importing(attributed or owner), contextlib.redirect_stdout(sys.stderr):
             do()
         if not _has_registered(owner):
             raise PluginError(f"{title} registers nothing; decorate a function in it, such as with @scaling.pooling")
@@ -174,10 +209,14 @@ def _where(error: BaseException, path: str | None) -> str:
     """File and line of an error: the last in the plugin's own file, or the last there is."""
     if isinstance(error, SyntaxError) and error.filename and (path is None or error.filename == path):
         return f"{error.filename}, line {error.lineno or 1}: "
-    frames = traceback.extract_tb(error.__traceback__)
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(MACHINERY)]
+    if not frames and not path:
+        return ""
     own = [frame for frame in frames if frame.filename == path]
+    if path and not own:
+        return f"{path}, line 1: "
     last = (own or frames)[-1]
-    return f"{path}, line 1: " if path and not own else f"{last.filename}, line {last.lineno}: "
+    return f"{last.filename}, line {last.lineno}: "
 
 
 def in_one_line(error: BaseException) -> str:

@@ -5,8 +5,10 @@ depends on the path afterwards. `scaling.study.plugin_import` imports them.
 """
 
 import argparse
+import contextlib
 import functools
 import hashlib
+import shlex
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -14,16 +16,17 @@ from pathlib import Path
 from typing import Any
 
 from scaling.study.config import TrialConfig
-from scaling.study.errors import PluginError
+from scaling.study.errors import BROKEN_PLUGINS, PluginError
 from scaling.study.plugin_import import PREFIX as PREFIX
 from scaling.study.plugin_import import PluginFile as PluginFile
 from scaling.study.plugin_import import (
     PluginLoader,
     finder,
-    import_entry,
     import_file,
+    import_installed,
     in_one_line,
     read_all,
+    title_of,
     top_level,
 )
 from scaling.study.plugin_import import installed as installed
@@ -58,6 +61,8 @@ def add_option(parser: argparse.ArgumentParser) -> None:
 def load(paths: Iterable[Path] = ()) -> None:
     """Import the installed plugin packages and the files at `paths`, and forget files that were loaded before.
 
+    An installed package that is broken is a warning on stderr, since the command may need nothing of it.
+
     Raises:
         PluginError: a file that cannot be read or imported, or registers nothing, or a name that is taken.
     """
@@ -68,8 +73,9 @@ def load(paths: Iterable[Path] = ()) -> None:
     for module in set(known) - {plugin.module for plugin in wanted}:
         unload(module)
         del known[module]
-    for entry in installed():
-        import_entry(entry)
+    import_installed()
+    for title, reason in BROKEN_PLUGINS.items():
+        print(f"warning: {reason if reason.startswith(title) else f'{title}: {reason}'}", file=sys.stderr)
     for plugin in wanted:
         known[plugin.module] = plugin
         try:
@@ -85,11 +91,11 @@ def receive(plugins: Iterable[PluginFile]) -> Shipment:
     One that cannot be imported here is left to `require`, which names it in the record of each trial that needs it: a
     worker that fails to start would name nothing.
     """
-    for entry in installed():
-        _import_or_leave(lambda entry=entry: import_entry(entry))
+    import_installed()
     for plugin in plugins:
         finder().plugins.setdefault(plugin.module, plugin)
-        _import_or_leave(lambda plugin=plugin: import_file(plugin))
+        with contextlib.suppress(PluginError):
+            import_file(plugin)
     return Shipment()
 
 
@@ -163,25 +169,33 @@ def require(plugins: Mapping[str, str]) -> None:
 
 
 def blame(error: BaseException) -> str | None:
-    """One line on an error that was raised in or below the code of a plugin file; None for any other error."""
+    """One line on an error that was raised in or below the code of a plugin; None for any other error."""
     frames = list(traceback.walk_tb(error.__traceback__))
-    own = [(frame, line) for frame, line in frames if str(frame.f_globals.get("__name__")).startswith(PREFIX)]
-    if not own:
-        return None
-    frame, line = own[-1]
-    return f"--plugin {frame.f_code.co_filename} failed: {frame.f_code.co_filename}, line {line}: {in_one_line(error)}"
+    packages = {top_level(entry.module): title_of(entry) for entry in installed()}
+    for frame, line in reversed(frames):
+        file, module = frame.f_code.co_filename, str(frame.f_globals.get("__name__"))
+        title = f"--plugin {file}" if module.startswith(PREFIX) else packages.get(top_level(module))
+        if title:
+            return f"{title} failed: {file}, line {line}: {in_one_line(error)}"
+    return None
 
 
 def difference(name: str, digest: str, here: Mapping[str, str]) -> str:
     """What is missing or different here, as the object of a sentence with `needs`."""
     if name not in here:
+        package = name.partition(":")[0]
+        for title, reason in BROKEN_PLUGINS.items():
+            if title.startswith(f"installed plugin {package} "):
+                return f"{flag(name)} ({short(digest)}), which is broken here: {reason}"
         return f"{flag(name)} ({short(digest)}), which is not loaded here"
     return f"{name} with {short(digest)}, but it has {short(here[name])} here"
 
 
 def flag(name: str) -> str:
     """How a user gives the plugin to a command."""
-    return f"--plugin {name}" if name.endswith(".py") else f"the installed package {name.partition(':')[0]}"
+    return (
+        f"--plugin {shlex.quote(name)}" if name.endswith(".py") else f"the installed package {name.partition(':')[0]}"
+    )
 
 
 def short(digest: str) -> str:
@@ -203,13 +217,6 @@ def _named(config: TrialConfig) -> Iterator[tuple[str, str]]:
 
 def _origins(modules: Iterable[str]) -> dict[str, str]:
     return dict(sorted(found for module in modules if (found := origin(module)) is not None))
-
-
-def _import_or_leave(do: Callable[[], None]) -> None:
-    try:
-        do()
-    except PluginError:
-        return
 
 
 @functools.cache

@@ -175,6 +175,8 @@ class Study(Entry):
 
 LARGEST_SEED = 2**63 - 1  # largest value of an integer column
 Stored = TypeVar("Stored", Record, Study)
+SCORES = [name for name in Scores.model_fields if name != "test_correct"]  # columns of the table of trials
+NUMBERS = [*Cost.model_fields, *SCORES, "train_seconds", "wall_seconds"]  # columns that hold a result of a trial
 PERCENTAGES = [name for name in Scores.model_fields if name.endswith(("accuracy", "top5", "calibration_error"))]
 
 
@@ -242,9 +244,7 @@ def load_study(path: str | Where) -> pd.DataFrame:
 def frame(records: Iterable[Record], axes: Iterable[str]) -> pd.DataFrame:
     """Return a table of records with one row per trial; see `load_study`."""
     axes = list(axes)
-    scores = [name for name in Scores.model_fields if name != "test_correct"]
-    numbers = [*Cost.model_fields, *scores, "train_seconds", "wall_seconds"]
-    columns = ["key", "study", "cell", "arm", "seed", "status", "reason", "epochs", *axes, *numbers, "device"]
+    columns = ["key", "study", "cell", "arm", "seed", "status", "reason", "epochs", *axes, *NUMBERS, "device"]
     records = list(records)
     values: dict[str, Any] = {
         "cell": [cell_label(record.cell) for record in records],
@@ -255,13 +255,13 @@ def frame(records: Iterable[Record], axes: Iterable[str]) -> pd.DataFrame:
         values[name] = [getattr(record, name) for record in records]
     for axis in axes:
         values[axis] = [record.cell.get(axis) for record in records]
-    for part, fields in (("cost", Cost.model_fields), ("scores", scores)):
+    for part, fields in (("cost", Cost.model_fields), ("scores", SCORES)):
         entries = [getattr(record, part) for record in records]
         for name in fields:
             values[name] = [getattr(entry, name, None) for entry in entries]
     for name in ("train_seconds", "wall_seconds"):
         values[name] = [getattr(record, name) for record in records]
-    for name in numbers:
+    for name in NUMBERS:
         values[name] = np.array(values[name], dtype=float)  # None becomes NaN
     return pd.DataFrame({name: values[name] for name in columns}, columns=pd.Index(columns))
 

@@ -17,6 +17,8 @@ from scaling.study.errors import PluginError
 
 T = TypeVar("T")
 KINDS: dict[str, "Registry[Any]"] = {}  # every registry that was made, by kind
+PREFIX = "scaling_plugin_"  # of the module names of plugin files
+HYPHENATED = {"data source", "tracker", "importer", "task"}  # kinds whose names are no names of functions
 _LOADING: ContextVar[str | None] = ContextVar("plugin being imported", default=None)
 
 
@@ -41,15 +43,20 @@ class Registry(Mapping[str, T], Generic[T]):
         """Register `thing` under `name`; `module` is the `__module__` of what defines it.
 
         Raises:
-            PluginError: the name is taken; names both files.
+            PluginError: the name is taken, with both places, or is no identifier.
         """
+        module = _owner(module)
+        plain: Any = name.replace("-", "_") if self.kind in HYPHENATED and isinstance(name, str) else name
+        if not isinstance(plain, str) or not plain.isidentifier():
+            raise PluginError(
+                f"{self.kind} {name!r} in {_file(module)} has no usable name; use letters, digits and underscores"
+            )
         if not is_built_in(module):
             self._scan()  # an addition that takes a built-in's name is refused, not the built-in
-            module = _owner(module)
         if name in self._things:
             raise PluginError(
-                f"{self.kind} '{name}' is defined twice, in {_file(self._modules[name])} and in {_file(module)};"
-                " rename one of them"
+                f"{self.kind} '{name}' is defined twice, in {_file(self._modules[name], self._things[name])}"
+                f" and in {_file(module, thing)}; rename one of them"
             )
         self._things[name] = thing
         self._modules[name] = module
@@ -76,6 +83,11 @@ class Registry(Mapping[str, T], Generic[T]):
         for name in self.added_by(module):
             del self._things[name], self._modules[name]
 
+    def refusal(self, name: str, returned: object, wanted: str) -> PluginError:
+        """Error for an addition that returns something else than `wanted`."""
+        place = _file(self._modules.get(name, "a file that is not known"), self._things.get(name))
+        return PluginError(f"{self.kind} '{name}' in {place} returns {_described(returned)}; it must return {wanted}")
+
     def __getitem__(self, name: str) -> T:
         self._scan()
         return self._things[name]
@@ -93,6 +105,7 @@ class Registry(Mapping[str, T], Generic[T]):
             if self._is_scanned:
                 return
             self._is_scanned = True
+            token = _LOADING.set(None)  # what the folder defines is built-in, also where a plugin looks it up
             try:
                 package = importlib.import_module(self.folder)
                 for found in pkgutil.iter_modules(package.__path__):
@@ -100,6 +113,8 @@ class Registry(Mapping[str, T], Generic[T]):
             except BaseException:
                 self._is_scanned = False  # the next look-up fails too, instead of finding half of them
                 raise
+            finally:
+                _LOADING.reset(token)
 
 
 @contextlib.contextmanager
@@ -113,10 +128,20 @@ def importing(plugin: str) -> Iterator[None]:
 
 
 def _owner(module: str) -> str:
-    """Module that an addition from outside belongs to: its own, or the plugin that brings it in from elsewhere."""
+    """Module that an addition belongs to: its own, or the plugin that brings it in from elsewhere.
+
+    A function can carry another module's name, as `functools.wraps` copies it. So a built-in module owns an addition
+    only while its own body runs, such as when a plugin is the first to import it.
+    """
     plugin = _LOADING.get()
-    is_foreign = plugin is not None and module.partition(".")[0] != plugin.partition(".")[0]
-    return plugin if plugin is not None and is_foreign else module
+    if plugin is None or module.partition(".")[0] == plugin.partition(".")[0]:
+        return module
+    return module if is_built_in(module) and _is_running(module) else plugin
+
+
+def _is_running(module: str) -> bool:
+    """Whether a module is being imported."""
+    return bool(getattr(getattr(sys.modules.get(module), "__spec__", None), "_initializing", False))
 
 
 def is_built_in(module: str) -> bool:
@@ -124,7 +149,16 @@ def is_built_in(module: str) -> bool:
     return f"{module}.".startswith("scaling.")
 
 
-def _file(module: str) -> str:
-    """File of a module as a reader knows it."""
-    loaded = sys.modules.get(module)
-    return getattr(loaded, "__file__", None) or module
+def _described(value: object) -> str:
+    return "None" if value is None else f"a value of type {type(value).__name__}"
+
+
+def _file(module: str, thing: object = None) -> str:
+    """File of a module as a reader knows it, and the line of `thing` in it where it has one."""
+    file = getattr(sys.modules.get(module), "__file__", None) or module
+    place = f"--plugin {file}" if module.startswith(PREFIX) else file
+    for part in (thing, *getattr(thing, "__dict__", {}).values()):
+        code = getattr(part, "__code__", None)
+        if code is not None and code.co_filename == file:
+            return f"{place}, line {code.co_firstlineno}"
+    return place

@@ -45,7 +45,7 @@ def parser() -> argparse.ArgumentParser:
     what.add_argument("--list", action="store_true", help="list all studies with their progress")
     what.add_argument("--status", metavar="STUDY", help="show one study")
     parser.add_argument(
-        "--data", metavar="SPEC", help="digits, cifar10, cifar100, parquet:PATH, folder:PATH, wds:PATH, hf:NAME"
+        "--data", metavar="SPEC", help="a registered data source, such as digits, cifar10 or folder:PATH"
     )
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="override a setting, such as recipe.epochs=5"

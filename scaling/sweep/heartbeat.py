@@ -7,7 +7,8 @@ from pydantic import ValidationError
 from scaling.study.records import Entry, write_atomically
 from scaling.study.storage import Where
 
-FILE = "pulse.json"  # its name in earlier versions too
+FILE = "heartbeat.json"
+EARLIER_FILE = "pulse.json"  # of earlier versions; read where the study has no newer one
 
 
 class Heartbeat(Entry):
@@ -28,7 +29,9 @@ def beat(folder: Where, running: list[str], seconds_left: float | None, spent: s
 
 def read_heartbeat(folder: Where) -> Heartbeat | None:
     """Read the last heartbeat; None if there is none that can be read."""
-    try:
-        return Heartbeat.model_validate_json((folder / FILE).read_bytes())
-    except (OSError, ValidationError):
-        return None
+    for name in (FILE, EARLIER_FILE):
+        try:
+            return Heartbeat.model_validate_json((folder / name).read_bytes())
+        except (OSError, ValidationError):
+            continue
+    return None

@@ -18,12 +18,15 @@ from scaling.space.search_settings import DESIGNS
 from scaling.space.yaml_source import SpaceFile
 from scaling.study.config import Trial, cell_label
 from scaling.study.errors import ScalingError, SpaceError
+from scaling.study.metrics import METRICS, Use, counted_costs
 from scaling.study.records import Record
 from scaling.study.storage import Where
 from scaling.sweep.estimate import estimate
 from scaling.sweep.search.feasibility import Feasibility
 from scaling.sweep.search.propose import propose
 from scaling.sweep.search.trial_queue import TrialQueue
+
+HEADINGS = {"params": "params"}  # of the table of a plan, where a metric's title is too long
 
 
 @dataclass(frozen=True)
@@ -130,13 +133,13 @@ def shown(plan: StudyPlan) -> Iterator[RenderableType]:
     table.add_column(space.factor)
     if space.match:
         table.add_column(f"{space.match.vary} at equal {space.match.cost}", justify="right")
-    for column in ("params", "MACs", "activations", "training memory"):
+    costs = [name for name in counted_costs() if METRICS[name].use >= Use.ANALYSIS]
+    for column in (*(HEADINGS.get(name, METRICS[name].title) for name in costs), "training memory"):
         table.add_column(column, justify="right")
     for cell in plan.cells:
         for arm in space.arm_values:
             config = plan.design.config(cell, arm, 0)
-            cost = cost_table.of(config)
-            numbers = (f"{n:,}" for n in (cost.params, cost.macs, cost.activations))
+            numbers = (f"{cost_table.limited(config, name):,}" for name in costs)
             matched = [str(config.arch[space.match.vary])] if space.match else []
             varied = [*(str(value) for value in cell.values()), str(arm), *matched]
             table.add_row(*varied, *numbers, in_binary(cost_table.memory(config)))

@@ -1,6 +1,6 @@
 """The folder of a study that is about to run: which study it holds and what it plans. For locks see `lease`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from scaling.space.schema import Space
 from scaling.study.config import Trial, flatten
@@ -40,13 +40,21 @@ def require_plugins(folder: Where, study: Study) -> None:
         raise PluginError([f"{folder} needs {problem}; --name NAME starts a new study instead" for problem in problems])
 
 
+def _deciding(space: Space) -> Iterator[tuple[str, str]]:
+    """Kind and name of what decides which networks the study trains."""
+    yield "design", space.search.design
+    if space.search.stop:
+        yield "stopping rule", space.search.stop.rule
+    matched = [space.match.cost] if space.match else []
+    yield from (("metric", metric) for metric in (*matched, *space.bounds, *space.search.objectives))
+
+
 def describe(name: str, space: Space, planned: Sequence[Trial], before: Study | None) -> Study:
     """Describe a study for the report. A study that continues in part keeps the trials that it had planned."""
     keys = [trial.key for trial in planned]
     ours = set(keys)
     earlier = [key for key in before.planned if key not in ours] if before else []
-    plugins = used([("design", space.search.design)])
-    plugins |= used([("stopping rule", space.search.stop.rule)]) if space.search.stop else {}
+    plugins = used(_deciding(space))
     for trial in planned:
         plugins |= trial.config.plugins
     arms = [str(arm) for arm in space.arm_values]

@@ -83,7 +83,7 @@ def test_several_arms_share_the_level() -> None:
     assert found["max"].here.level == pytest.approx(0.975)
 
 
-def test_an_empty_score_is_a_lost_run_and_a_missing_row_is_none() -> None:
+def test_empty_scores_are_lost_runs_and_missing_rows_are_not() -> None:
     frame = runs()
     lost = frame.copy()
     lost.loc[[1, 3], "score"] = np.nan

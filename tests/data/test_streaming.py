@@ -23,7 +23,7 @@ from scaling.study.errors import DataError
 from scaling.study.notes import Notes
 from scaling.tasks.classification import evaluate
 from tests.support.images import number_of, write_numbered_parquet, write_shards
-from tests.support.training import CPU, ON_CPU, fit_classifier
+from tests.support.training import CPU, ON_CPU, Watched, fit_classifier
 
 
 def streamed(source: str, memory_gib: float = 1e-9, **settings) -> StreamSplit:
@@ -240,20 +240,6 @@ def model(pooling: str = "attention") -> nn.Module:
     return build_model("patchconvnet", **arch, pooling=pooling, num_classes=3, image_size=(8, 8), seed=0)
 
 
-class Watched(nn.Module):
-    """A network that records its training inputs."""
-
-    def __init__(self, inner: nn.Module) -> None:
-        super().__init__()
-        self.inner = inner
-        self.seen: list[torch.Tensor] = []
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        if self.training:
-            self.seen.append(x.clone())
-        return self.inner(x)
-
-
 def photographs(root: Path, *, broken: int = 0) -> Dataset:
     """Write larger images of different sizes; return them as a streamed data set."""
     rng = np.random.default_rng(0)
@@ -308,12 +294,12 @@ def test_a_corrupt_row_of_streamed_parquet_names_its_file(tmp_path: Path) -> Non
     pq.write_table(table.set_column(0, "image", pa.array(rows)), file, row_group_size=7)
     split = streamed(f"parquet:{folder}")
 
-    with pytest.warns(UnreadableImageWarning) as told:
+    with pytest.warns(UnreadableImageWarning) as warned:
         served = numbers(split, epoch_of(split, 9))
 
     assert len(served) == len(set(served)) == len(split) - 2
     assert not {20 + row for row in victims} & set(served)
-    reasons = {str(warning.message).split(": cannot be read")[0] for warning in told}
+    reasons = {str(warning.message).split(": cannot be read")[0] for warning in warned}
     assert reasons == {f"left out: {file} row {row}" for row in victims}
 
 
@@ -329,7 +315,7 @@ def test_a_truncated_row_group_is_an_error_after_the_limit(tmp_path: Path) -> No
         numbers(split, epoch_of(split, 32))
 
 
-def test_unreadable_files_are_skipped_with_a_warning_up_to_a_limit(tmp_path: Path) -> None:
+def test_unreadable_files_are_skipped_with_warnings_up_to_a_limit(tmp_path: Path) -> None:
     data, notes = photographs(tmp_path, broken=11), Notes()
 
     with pytest.warns(UnreadableImageWarning, match=r"left out: .*\.jpg: cannot be read as an image"):

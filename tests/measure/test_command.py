@@ -163,7 +163,7 @@ assert scaling.measure.main(["--model", "nothing"]) == 2
     assert done.stderr.startswith("error: unknown family 'nothing'")
 
 
-def test_a_cost_of_a_plugin_is_a_column_and_a_target(capsys: pytest.CaptureFixture[str]):
+def test_a_plugin_cost_is_a_column_and_a_target(capsys: pytest.CaptureFixture[str]):
     @metric("FLOPs", label="FLOPs", unit="FLOPs", direction="lower", role="cost", fields="macs")
     def flops(trials: Columns) -> np.ndarray:
         return 2 * trials["macs"]

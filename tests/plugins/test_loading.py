@@ -60,6 +60,19 @@ def test_the_same_plugin_twice_is_loaded_once(tmp_path: Path) -> None:
     assert METRICS["mac_share"] is before
 
 
+def test_files_of_similar_names_and_equal_bytes_are_both_loaded(tmp_path: Path) -> None:
+    text = """
+from pathlib import Path
+from scaling import pooling
+
+@pooling(name=Path(__file__).stem.replace("-", "x"))
+def p(channels): ...
+"""
+    plugins.load([write(tmp_path / name, text) for name in ("d-1.py", "d_1.py")])
+    assert list(plugins.loaded()) == ["d-1.py", "d_1.py"]
+    assert {"dx1", "d_1"} <= set(KINDS["pooling"])
+
+
 def test_an_edited_plugin_replaces_the_earlier_one(tmp_path: Path) -> None:
     path = write(tmp_path / "mine.py", SHARE)
     plugins.load([path])
@@ -121,7 +134,7 @@ def test_a_plugin_that_registers_nothing_is_refused(tmp_path: Path, text: str) -
     assert complaint(path).startswith(f"--plugin {path} registers nothing")
 
 
-def test_a_name_of_a_built_in_is_refused_with_both_files(tmp_path: Path) -> None:
+def test_a_built_in_name_is_refused_with_both_files(tmp_path: Path) -> None:
     path = write(tmp_path / "mine.py", SHARE.replace("def mac_share", "def macs"))
     said = complaint(path)
     assert said.startswith("metric 'macs' is defined twice, in ")
@@ -132,7 +145,8 @@ def test_a_name_of_a_built_in_is_refused_with_both_files(tmp_path: Path) -> None
 def test_a_name_of_another_plugin_is_refused_with_both_files(tmp_path: Path) -> None:
     first, second = write(tmp_path / "first.py", SHARE), write(tmp_path / "second.py", SHARE)
     assert complaint(first, second) == (
-        f"metric 'mac_share' is defined twice, in {first} and in {second}; rename one of them"
+        f"metric 'mac_share' is defined twice, in --plugin {first}, line 3 and in --plugin {second}, line 3;"
+        " rename one of them"
     )
 
 
@@ -144,7 +158,7 @@ def test_two_plugins_of_one_file_name_are_refused(tmp_path: Path) -> None:
     assert str(second) in said
 
 
-def test_a_built_in_keeps_its_name_when_the_plugin_comes_first(tmp_path: Path) -> None:
+def test_a_built_in_keeps_its_name_against_an_earlier_plugin(tmp_path: Path) -> None:
     path = write(tmp_path / "mine.py", SHARE.replace("def mac_share", "def macs"))
     code = f"""
 from pathlib import Path
@@ -170,6 +184,44 @@ def test_what_a_helper_registers_belongs_to_the_plugin(tmp_path: Path, monkeypat
     assert list(plugins.loaded()) == ["mine.py"]
     plugins.load()
     assert "mac_share" not in METRICS
+
+
+WRAPPER = """
+import functools
+from scaling import pooling
+from scaling.models.poolings.average import average
+
+@pooling(name="mine")
+@functools.wraps(average)
+def mine(channels):
+    return average(channels)
+
+pooling(name="again")(average)
+"""
+
+
+def test_a_wrapped_built_in_belongs_to_the_plugin(tmp_path: Path) -> None:
+    path = write(tmp_path / "mine.py", WRAPPER)
+    plugins.load([path])
+    config = TrialConfig(family="patchconvnet", arch={"depth": 2, "pooling": "mine"})
+    assert plugins.used_by(config) == plugins.loaded() != {}
+    plugins.load()
+    assert not {"mine", "again"} & set(KINDS["pooling"])
+
+
+def test_built_ins_that_a_plugin_imports_first_stay_built_in(tmp_path: Path) -> None:
+    path = write(tmp_path / "mine.py", WRAPPER)
+    code = f"""
+from pathlib import Path
+from scaling.study import plugins
+plugins.load([Path({str(path)!r})])
+from scaling.study.registry import KINDS
+print([name for name, registry in KINDS.items() for thing in registry if registry.module(thing)[:8] == "scaling_"])
+plugins.load()
+print("average" in KINDS["pooling"])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert done.stdout.splitlines() == ["['pooling', 'pooling']", "True"]
 
 
 def test_what_a_plugin_defines_can_be_pickled(tmp_path: Path) -> None:

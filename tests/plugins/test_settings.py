@@ -11,8 +11,9 @@ from scaling.space.load import load_space
 from scaling.study import plugins
 from scaling.study.config import TrialConfig
 from scaling.study.errors import PluginError, SpaceError
+from scaling.study.metrics.metric import costs, main_cost
 from scaling.study.registry import KINDS
-from scaling.sweep.study_folder import describe
+from scaling.sweep.study_folder import describe, require_plugins
 from tests.support.plugins import MEDIAN, SHARE, write
 
 SPACE = """\
@@ -79,11 +80,54 @@ def test_a_metric_is_no_part_of_a_result(tmp_path: Path) -> None:
     assert describe("study", design.space, [trial], None).plugins == {}
 
 
+DECIDING = {
+    "match": "match: {cost: mac_share}",
+    "limits": "limits: {mac_share: 90}",
+    "objectives": "search: {design: nsga2, cells: 1, objectives: [val_accuracy, mac_share]}",
+}
+
+
+@pytest.mark.parametrize("setting", DECIDING)
+def test_a_study_needs_the_metrics_that_decide_what_it_trains(tmp_path: Path, setting: str) -> None:
+    share = SHARE.replace('"training_macs")', '"params")').replace("training_macs", "params")
+    plugins.load([write(tmp_path / "mine.py", share)])
+    text = f"{SPACE.replace('median', 'max')}{DECIDING[setting]}\n"
+    study = describe("study", load_space(str(write(tmp_path / "space.yaml", text))), [], None)
+    assert study.plugins == plugins.loaded()
+    plugins.load([write(tmp_path / "mine.py", f"{share}# edited\n")])
+    with pytest.raises(PluginError, match=r"needs mine\.py with SHA-256"):
+        require_plugins(tmp_path, study)
+
+
+def test_a_metric_of_a_plugin_is_never_the_main_cost(tmp_path: Path) -> None:
+    plugins.load([write(tmp_path / "mine.py", SHARE.replace("role=", "order=-99, role="))])
+    assert costs()[0] == "mac_share"
+    assert main_cost() == "macs"
+
+
 def test_a_study_needs_the_plugin_of_its_design(tmp_path: Path) -> None:
     text = "from scaling import design\n\n@design()\ndef mine(space, feasibility): ...\n"
     plugins.load([write(tmp_path / "mine.py", text)])
     space = load_space(str(write(tmp_path / "space.yaml", f"{SPACE.replace('median', 'max')}search: mine\n")))
     assert describe("study", space, [], None).plugins == plugins.loaded()
+
+
+BOTH = """
+from scaling import augmentation, caveat, design, figure, loss, pooling, rule, stopping, table
+
+for decorator in (augmentation, caveat, design, figure, loss, rule, stopping, table, pooling):
+    def bare(channels): ...
+    def called(channels): ...
+    decorator(bare)
+    decorator()(called)
+"""
+
+
+def test_decorators_work_with_and_without_parentheses(tmp_path: Path) -> None:
+    plugins.load([write(tmp_path / "mine.py", BOTH)])
+    assert (
+        sum({"bare", "called"} <= set(registry.added_by(plugins.files()[0].module)) for registry in KINDS.values()) == 9
+    )
 
 
 def test_a_task_of_a_plugin_is_registered(tmp_path: Path) -> None:
@@ -111,5 +155,7 @@ def test_every_kind_has_a_public_decorator() -> None:
 
 def test_a_pooling_cannot_take_the_name_of_a_built_in(tmp_path: Path) -> None:
     path = write(tmp_path / "mine.py", MEDIAN.replace("def median", "def average"))
-    with pytest.raises(PluginError, match=r"pooling 'average' is defined twice, in .*poolings/average\.py and in "):
+    with pytest.raises(
+        PluginError, match=r"pooling 'average' is defined twice, in .*poolings/average\.py, line \d+ and in --plugin "
+    ):
         plugins.load([path])

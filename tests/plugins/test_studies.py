@@ -351,7 +351,7 @@ def test_a_report_that_has_the_plugins_has_no_caveat(inside: Home) -> None:
     assert "Trained with plugins" not in Path("whole", "mine", "index.html").read_text()
 
 
-def test_a_plugin_that_workers_cannot_import_fails_trials_with_the_reason(tmp_path: Path) -> None:
+def test_a_plugin_workers_cannot_import_fails_trials_with_the_reason(tmp_path: Path) -> None:
     write(tmp_path / "digits.yaml", DIGITS)
     only_here = "import sys\nif 'default_worker' in sys.argv[0]:\n    import not_installed_there\n"
     plugin = write(tmp_path / "late.py", only_here + LATE)

@@ -112,7 +112,7 @@ def test_a_new_metric_is_an_axis_and_a_column(folder: Path) -> None:
     assert (report / "figures" / "accuracy_by_density.png").is_file()
 
 
-def test_a_new_figure_and_table_are_files_and_on_the_page(folder: Path) -> None:
+def test_a_new_figure_and_table_reach_files_and_page(folder: Path) -> None:
     report = folder / "reports" / "pools"
     text = Page(report / "index.html").text
 
@@ -122,7 +122,7 @@ def test_a_new_figure_and_table_are_files_and_on_the_page(folder: Path) -> None:
     assert "Arms counted" in text
 
 
-def test_a_new_caveat_is_on_the_page_and_in_the_file(folder: Path) -> None:
+def test_a_new_caveat_is_on_the_page_and_in_file(folder: Path) -> None:
     report = folder / "reports" / "pools"
 
     assert "The trials are simulated." in Page(report / "index.html").text

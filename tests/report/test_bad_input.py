@@ -90,7 +90,7 @@ DAMAGE: dict[str, tuple[Callable[[bytes], bytes], str]] = {
 
 
 @pytest.mark.parametrize("kind", DAMAGE)
-def test_a_report_leaves_a_damaged_record_out_and_a_sweep_stops(tmp_path: Path, kind: str) -> None:
+def test_a_report_omits_a_damaged_record_and_a_sweep_stops(tmp_path: Path, kind: str) -> None:
     study = write(tmp_path / "pools", EVERYTHING)
     damage, said = DAMAGE[kind]
     path = study / "records" / f"{EVERYTHING[0].key}.json"

@@ -28,7 +28,7 @@ def test_every_cell_has_every_arm_at_every_seed_once() -> None:
     assert len({t.key for t in planned}) == len(planned)
 
 
-def test_arms_of_a_cell_and_seed_differ_in_the_factor_alone() -> None:
+def test_arms_of_a_cell_and_seed_differ_only_in_factor() -> None:
     asked = space(seeds=2)
 
     planned = planned_of(asked)
@@ -60,7 +60,7 @@ def width_of(config: TrialConfig, limit: str) -> float:
     return config.arch["width"] + (40 if config.arch["pooling"] == "attention" else 0)
 
 
-def test_a_cell_is_left_out_when_any_arm_exceeds_a_limit() -> None:
+def test_a_cell_is_omitted_when_any_arm_exceeds_a_limit() -> None:
     asked = space(limits={"params": 100})
 
     kept = Design(asked).within_limits(cells(asked), width_of)
@@ -83,7 +83,7 @@ def test_a_limit_that_excludes_everything_names_the_cheapest_cell() -> None:
         Design(asked).within_limits(cells(asked), width_of)
 
 
-def test_a_study_that_grew_keeps_its_name_another_gets_its_own() -> None:
+def test_a_grown_study_keeps_its_name_another_gets_its_own() -> None:
     before = space()
 
     assert study_name("s", space(seeds=9), before, {"seeds": 9}) == "s"

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+from pydantic import ValidationError
 
 from scaling.space.load import find_space, load_space, schema
 from scaling.space.schema import Range, Space
 from scaling.space.yaml_source import read_yaml
 from scaling.study.aliases import EARLIER_NAMES
-from scaling.study.config import Settings
+from scaling.study.config import Resources, Settings
 from scaling.study.errors import SpaceError
 from tests.support import ROOT
 
@@ -279,7 +280,9 @@ def test_an_earlier_name_beside_the_present_one_is_a_mistake(tmp_path: Path) -> 
 
     (line,) = problems(tmp_path, text)
 
-    assert line.startswith(":8: resources: unknown setting 'checkpoint_gradients'")
+    assert line == ":8: resources: 'checkpoint_gradients' is the earlier name of 'activation_checkpointing'; keep one"
+    with pytest.raises(ValidationError, match="'checkpoint_gradients' is the earlier name of"):
+        Resources.model_validate({"activation_checkpointing": True, "checkpoint_gradients": True})
 
 
 def test_a_space_file_executes_nothing(tmp_path: Path) -> None:

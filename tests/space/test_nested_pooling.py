@@ -40,7 +40,7 @@ def test_a_nested_arm_has_the_key_of_the_flat_form() -> None:
     assert keys(space) == [key(depth=2, pooling="average"), key(depth=2, pooling="attention", pooling_heads=4)]
 
 
-def test_a_nested_axis_value_has_the_key_of_the_flat_form() -> None:
+def test_a_nested_axis_value_has_the_flat_form_s_key() -> None:
     space = asked(axes={"pooling": ["average", NESTED]}, arms={"depth": [2, 4]})
 
     assert keys(space)[2] == key(depth=2, pooling="attention", pooling_heads=4)
@@ -54,7 +54,7 @@ def test_nested_and_flat_arch_are_one_study_with_equal_keys() -> None:
     assert nested.conditions() == flat.conditions()
 
 
-@pytest.mark.parametrize("written", [{"name": "attention"}, "attention"])
+@pytest.mark.parametrize("written", [{"name": "attention"}, "attention", {"name": "attention", "width": None}])
 def test_a_mapping_without_options_is_the_name(written: Any) -> None:
     space = asked(arms={"pooling": ["average", written]})
 
@@ -71,11 +71,32 @@ def test_earlier_records_have_the_key_of_their_nested_form(study: str) -> None:
         assert TrialConfig(**{**record.config, "arch": arch}).key == record.key
 
 
-def test_the_name_of_an_arm_does_not_depend_on_the_order_of_options() -> None:
+def test_an_arm_s_name_ignores_the_order_of_its_options() -> None:
     one = asked(arms={"pooling": ["average", {"name": "attention", "width": 64, "heads": 4}]})
     other = asked(arms={"pooling": ["average", {"heads": 4, "width": 64, "name": "attention"}]})
 
     assert str(one.arm_values[1]) == str(other.arm_values[1]) == "attention heads=4 width=64"
+
+
+@pytest.mark.parametrize(
+    ("option", "written", "text"),
+    [("heads", 1.0, "attention heads=1"), ("mlp_ratio", 2, "attention mlp_ratio=2.0")],
+)
+def test_options_are_coerced_to_the_annotation(option: str, written: Any, text: str) -> None:
+    space = asked(axes={"depth": [2]}, arms={"pooling": ["average", {"name": "attention", option: written}]})
+
+    assert str(space.arm_values[1]) == text
+    assert repr(Design(space).config({"depth": 2}, text, 0).arch[f"pooling_{option}"]) == text.partition("=")[2]
+
+
+def test_match_may_vary_an_option_that_arch_sets() -> None:
+    nested = {"name": "attention", "width": 16}
+    space = asked(arch={**BASE["arch"], "pooling": nested}, arms={"mlp_ratio": [2.0, 3.0]})
+
+    design = Design(space, {("depth=2", "3.0"): {"pooling_width": 24}})
+
+    assert design.config({"depth": 2}, 2.0, 0).arch["pooling_width"] == 16
+    assert design.config({"depth": 2}, 3.0, 0).arch["pooling_width"] == 24
 
 
 def test_trials_carry_the_readable_name_as_arm_and_in_cells() -> None:
@@ -113,7 +134,7 @@ def test_overrides_set_a_pooling_with_options_and_name_the_study() -> None:
     assert study_name("s", changed, before, overrides) == "s-pooling=attention_heads=4"
 
 
-def test_an_override_adds_an_option_to_a_pooling_given_by_name() -> None:
+def test_an_override_adds_an_option_to_a_named_pooling() -> None:
     changed = load_space("attention_augmented", {"arch.pooling": "attention", "arch.pooling.heads": 4})
 
     assert (
@@ -147,9 +168,23 @@ arms:
         ),
         ("{name: [attention]}", "9: arms.pooling.1: .* has no name"),
         ("{name: average}", "7: arms.pooling: names average twice"),
+        ("{name: average, heads: null}", "9: arms.pooling: .*pooling 'average' has no options; leave out heads"),
+        ("{name: attention, haeds: null}", "9: arms.pooling: .*'haeds'; did you mean 'heads'"),
+        (
+            "attention\n    - {name: attention, heads: 1}",
+            "7: arms.pooling: 'attention' and 'attention heads=1' are the same network; keep one of the two",
+        ),
+        (
+            "attention\n    - {name: attention, layer_scale: 0.0001}",
+            "7: arms.pooling: 'attention' and 'attention layer_scale=0.0001' are the same network",
+        ),
+        (
+            "{name: attention, heads: 2}\n    - {name: attention, heads: 2.0}",
+            "7: arms.pooling: names attention heads=2 twice",
+        ),
     ],
 )
-def test_a_mistake_in_a_nested_arm_is_one_line_with_its_place(tmp_path: Path, arm: str, expected: str) -> None:
+def test_a_mistake_in_a_nested_arm_gives_one_located_line(tmp_path: Path, arm: str, expected: str) -> None:
     path = tmp_path / "space.yaml"
     path.write_text(SPACE.replace("ARM", arm))
 
@@ -162,6 +197,14 @@ def test_a_mistake_in_a_nested_arm_is_one_line_with_its_place(tmp_path: Path, ar
     [
         ({"arch.pooling_heads": 2}, "arms.pooling: sets heads, and arch sets pooling_heads; keep one of the two"),
         ({"axes.pooling_heads": [2]}, "arms.pooling: sets heads, and axes sets pooling_heads; keep one of the two"),
+        (
+            {"match": {"vary": "pooling_heads"}},
+            "match.vary: arm 'attention heads=4' sets 'pooling_heads', which match varies; leave heads out of the arm",
+        ),
+        (
+            {"axes.pooling": {"name": "attention", "heads": 4}},
+            r"axes.pooling: an axis needs a list of poolings, as in \[average, \{name: attention, heads: 4\}\]",
+        ),
         ({"axes.depth": [{"name": "a", "b": 1}]}, "axes.depth: 'depth' takes no options; write a number or a word"),
     ],
 )

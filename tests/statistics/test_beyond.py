@@ -54,7 +54,7 @@ def test_it_is_never_narrower_than_here() -> None:
     assert beyond.half_width == here.half_width(0.95)
 
 
-def test_numeric_axes_stand_in_for_size_and_the_last_is_dropped_first() -> None:
+def test_numeric_axes_replace_size_and_the_last_goes_first() -> None:
     depth, width = np.repeat([2.0, 4, 8], 2), np.tile([32.0, 64], 3)
     along_depth, along_both = np.log(depth), np.log(depth) + np.log(width)
 
@@ -68,7 +68,7 @@ def test_numeric_axes_stand_in_for_size_and_the_last_is_dropped_first() -> None:
     assert (scatter.df, scatter.variance) == (3, 0.0)
 
 
-def test_axes_with_values_that_have_no_log_are_taken_by_rank() -> None:
+def test_axes_without_logarithms_are_taken_by_rank() -> None:
     axes = {"dropout": np.tile([0.0, 0.5, 10], 3), "depth": np.repeat([1.0, 2, 4], 3)}
     scatter = scatter_about(np.tile([0.0, 1, 2], 3), cells(9, axes))
 
@@ -84,7 +84,7 @@ def test_axes_that_move_together_count_once() -> None:
     assert scatter.df == 6
 
 
-def test_nothing_is_said_of_other_sizes_from_two_cells_one_size_or_none() -> None:
+def test_too_few_sizes_give_no_interval_beyond() -> None:
     here = Mean(0.0, 1.0, 3.0)
     one_size = Differences(np.zeros((5, 1)), tuple("abcde"), np.full(5, 7.0), {})
 

@@ -88,7 +88,7 @@ def test_random_studies_give_the_numbers_of_a_second_implementation() -> None:
     assert {"better", "worse", "practically equal", "depends on size", "mixed", "inconclusive"} <= set(kinds)
 
 
-def test_several_arms_looks_and_images_change_the_levels_and_the_floor() -> None:
+def test_arms_looks_and_images_change_levels_and_floor() -> None:
     rng = np.random.default_rng(1)
     for _ in range(30):
         study = random_study(rng)

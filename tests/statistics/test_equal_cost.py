@@ -22,8 +22,8 @@ TRUTH = Truth(depths=(2, 4, 8, 16), keeps_images=True, test_examples=800)
 RECORDS = simulated_records(TRUTH)
 
 
-def test_where_arms_cost_the_same_the_difference_is_the_regression_of_the_paired_differences() -> None:
-    design = Design("equal", cells=6, dearer=0.0)
+def test_arms_of_equal_cost_give_the_regression_of_paired_differences() -> None:
+    design = Design("equal", cells=6, extra_cost=0.0)
     fit = fit_of(design)
     means = cell_means(design, 1, np.random.default_rng(0))[..., 0]
     x, differences = design.log_costs[0], means[:, 1] - means[:, 0]
@@ -41,7 +41,7 @@ def test_where_arms_cost_the_same_the_difference_is_the_regression_of_the_paired
     assert found.freedom <= 4 + 1e-6
 
 
-def test_three_cells_of_equal_costs_give_the_paired_t_interval_a_little_widened() -> None:
+def test_three_equal_cost_cells_give_a_slightly_wider_t_interval() -> None:
     costs = np.array([1.0, 2.0, 4.0])
     fit = prepare(costs, costs, LEVEL)
     assert isinstance(fit, Fit)
@@ -58,7 +58,7 @@ def test_three_cells_of_equal_costs_give_the_paired_t_interval_a_little_widened(
     assert found.low == pytest.approx(np.full(33, 0.4 - half))
 
 
-def test_a_dearer_arm_on_the_same_curve_gains_in_its_cells_and_nothing_at_equal_cost() -> None:
+def test_an_arm_of_extra_cost_gains_nothing_at_equal_cost() -> None:
     x = np.linspace(0, 6, 12)
     fit = prepare(np.exp(x), np.exp(x + 0.5), LEVEL)
     assert isinstance(fit, Fit)
@@ -71,9 +71,9 @@ def test_a_dearer_arm_on_the_same_curve_gains_in_its_cells_and_nothing_at_equal_
     assert (found.cost[0], found.cost[-1]) == pytest.approx((math.exp(0.5), math.exp(6)))
 
 
-def test_what_a_cells_shape_does_to_both_arms_does_not_move_the_difference() -> None:
-    fit = fit_of(Design("equal", cells=8, dearer=0.0))
-    means = cell_means(Design("equal", cells=8, dearer=0.0), 1, np.random.default_rng(1))[..., 0]
+def test_a_cell_effect_common_to_both_arms_keeps_the_difference() -> None:
+    fit = fit_of(Design("equal", cells=8, extra_cost=0.0))
+    means = cell_means(Design("equal", cells=8, extra_cost=0.0), 1, np.random.default_rng(1))[..., 0]
     shape = np.random.default_rng(2).normal(0, 5, (8, 1))
 
     one, other = at_equal_cost(fit, means, LEVEL), at_equal_cost(fit, means + shape, LEVEL)
@@ -112,7 +112,7 @@ def test_where_costs_cannot_carry_a_curve_the_reason_is_told(baseline: list[floa
     assert not found
 
 
-def test_every_cost_of_the_records_is_answered_with_what_the_arm_has_more_of_the_others() -> None:
+def test_every_recorded_cost_is_answered_with_excess_of_the_others() -> None:
     answers = analyse(describe(RECORDS, TRUTH), RECORDS).equal_cost
 
     assert [answer.cost for answer in answers] == analysed_costs()
@@ -165,7 +165,7 @@ def test_poor_records_give_answers_or_reasons_and_never_an_error(records: list[R
         assert verdict["kind"] in ("better", "worse", "practically equal", "inconclusive", "unknown")
 
 
-def test_bits_that_are_torn_or_of_another_test_set_are_no_bits() -> None:
+def test_torn_bits_or_another_test_set_s_bits_are_ignored() -> None:
     scores = [record.scores for record in RECORDS[:4] if record.scores]
     stored, images = [score.test_correct for score in scores], [score.test_examples for score in scores]
 
@@ -182,7 +182,7 @@ def test_bits_that_are_torn_or_of_another_test_set_are_no_bits() -> None:
     assert read_bits([], []) is None
 
 
-def test_cells_still_needed_agree_with_the_power_of_a_t_interval() -> None:
+def test_cells_still_needed_agree_with_a_t_interval_s_power() -> None:
     more = more_cells(0.5, 1.0, 10, 0.95, freedom=9)
 
     assert more is not None
@@ -195,7 +195,7 @@ DESIGNS = [
     Design("three cells", cells=3, cell_sd=0.3),
     Design("default study"),
     Design("cells differ", cell_sd=0.5),
-    Design("much dearer", cells=12, dearer=0.5, cell_sd=0.3),
+    Design("much more expensive", cells=12, extra_cost=0.5, cell_sd=0.3),
     Design("heavy tails", heavy=True),
     Design("uneven seed noise", uneven=True),
     Design("grows with size", cells=12, effect=0.5, slope=0.1, cell_sd=0.2),
@@ -205,7 +205,7 @@ DESIGNS = [
 
 @pytest.mark.slow
 @pytest.mark.parametrize("design", DESIGNS, ids=lambda design: design.name)
-def test_bands_and_means_at_equal_cost_hold_the_truth_as_often_as_they_say(design: Design) -> None:
+def test_bands_and_means_at_equal_cost_have_their_nominal_coverage(design: Design) -> None:
     shares = equal_cost_shares(design, STUDIES, seed=0)
 
     # two standard errors of 2000 studies, 0.01, around 93 to 97 %; three cells have two degrees of freedom

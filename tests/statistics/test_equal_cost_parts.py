@@ -30,7 +30,7 @@ def known(found: EqualCostParts | Missing) -> EqualCostParts:
     return found
 
 
-def test_cells_of_equal_cost_are_averaged_and_unknown_ones_left_out() -> None:
+def test_equal_costs_are_averaged_and_unknown_ones_left_out() -> None:
     found = polyline(np.array([4.0, 2, 4, np.nan, -1, 8]), np.array([70.0, 60, 72, 1, 1, np.nan]), NAMES)
 
     assert found.accuracy.tolist() == [60, 71]
@@ -108,7 +108,7 @@ def test_pooled_and_local_variances_by_hand() -> None:
     assert found.parts[0].interval.half_width == pytest.approx(half)
 
 
-def test_arms_with_cells_of_their_own_have_more_degrees_of_freedom() -> None:
+def test_unpaired_arms_have_more_degrees_of_freedom() -> None:
     rng = np.random.default_rng(2)
     a = line(np.geomspace(1, 100, 9), 60 + rng.normal(0, 0.5, 9))
     b = line(np.geomspace(2, 200, 12), 60 + rng.normal(0, 0.5, 12), first=20)
@@ -132,7 +132,7 @@ def saturating(x: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("shape", ["same", "hockey", "s"])
-def test_the_mean_and_the_parts_hold_the_truth_whatever_its_shape(shape: str) -> None:
+def test_mean_and_parts_cover_truths_of_any_shape(shape: str) -> None:
     rng, hits, false = np.random.default_rng(3), 0, 0
     cells, studies = 12, 250
     cost = np.geomspace(1e6, 1e8, cells)

@@ -114,14 +114,14 @@ def test_costs_that_carry_no_law_say_why(cost: list[float], why: str) -> None:
     assert found.said
 
 
-def test_errors_that_rise_with_cost_have_no_bounded_floor_law_and_raise_nothing() -> None:
+def test_errors_that_rise_with_cost_get_no_bounded_floor_law() -> None:
     found = fit(COST, np.linspace(10, 20, 12))
 
     assert found.plain_alpha.high < 0
     assert not found.floor_is_known
 
 
-def test_cells_of_one_cost_count_once_as_a_cost_and_each_as_a_cell() -> None:
+def test_tied_cells_count_once_as_cost_and_each_as_cell() -> None:
     found = gather(np.repeat(COST, 3), np.ones(36), np.ones(36))
 
     assert not isinstance(found, Missing)
@@ -143,7 +143,7 @@ TRUTH = Truth(depths=(2, 4, 8, 16), widths=(32, 64, 128))
 
 
 @pytest.mark.parametrize("kind", ["whole", "one arm", "one cell", "one seed", "all failed", "none"])
-def test_whatever_a_study_lacks_its_fits_and_their_tables_figures_and_document_stand(kind: str) -> None:
+def test_fits_tables_figures_and_document_survive_whatever_a_study_lacks(kind: str) -> None:
     truth = replace(TRUTH, arms=("average",)) if kind == "one arm" else TRUTH
     truth = replace(truth, depths=(2,), widths=(32,)) if kind == "one cell" else truth
     truth = replace(truth, seeds=1) if kind == "one seed" else truth
@@ -181,7 +181,7 @@ def test_fewest_costs_are_two_more_than_parameters_at_least() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("floor", [0.0, 5.0])
 @pytest.mark.parametrize("cells", [6, 9, 12, 20])
-def test_of_a_thousand_studies_intervals_hold_the_truth_as_often_as_they_say(cells: int, floor: float) -> None:
+def test_intervals_have_their_nominal_coverage_over_a_thousand_studies(cells: int, floor: float) -> None:
     found = law_shares(LawDesign(cells=cells, floor=floor), 1000, seed=100 + cells)
 
     most = 0.99 if floor == 0 else 0.97  # E lies at its bound there, and one side of its interval cannot fail

@@ -22,7 +22,7 @@ def odds_of(cost: list[float], mean: list[float], drawn: np.ndarray, arm: list[i
     return found
 
 
-def test_membership_in_every_draw_is_that_of_the_definition_also_where_costs_tie() -> None:
+def test_membership_in_every_draw_follows_the_definition_with_tied_costs() -> None:
     rng = np.random.default_rng(0)
     cost, drawn = rng.integers(1, 6, 12).astype(float), rng.integers(60, 70, (12, 50)).astype(float)
 
@@ -34,7 +34,7 @@ def test_membership_in_every_draw_is_that_of_the_definition_also_where_costs_tie
     assert (odds.observed == on_front(cost, drawn[:, 0])).all()
 
 
-def test_the_hypervolume_is_the_area_under_the_staircase_above_the_reference() -> None:
+def test_the_hypervolume_is_the_staircase_s_area_above_the_reference() -> None:
     mean = np.array([60.0, 80.0, 70.0])
 
     odds = odds_of([10, 100, 1000], mean.tolist(), np.repeat(mean[:, None], 10, axis=1))
@@ -55,7 +55,7 @@ def test_a_coin_flip_between_two_configurations_is_no_stable_front() -> None:
     assert not odds.stable["a"]
 
 
-def test_noise_is_pooled_over_cells_and_arms_share_the_luck_of_a_seed() -> None:
+def test_noise_is_pooled_over_cells_with_seeds_shared_by_arms() -> None:
     rng = np.random.default_rng(0)
     cell, arm, seed = (values.ravel() for values in np.indices((200, 2, 4)))
     shared = rng.normal(0, 0.4, (200, 1, 4))
@@ -72,7 +72,7 @@ def test_noise_is_pooled_over_cells_and_arms_share_the_luck_of_a_seed() -> None:
     assert np.corrcoef(drawn[0], drawn[1])[0, 1] == pytest.approx(0.6, abs=0.1)
 
 
-def test_the_noise_of_the_images_is_that_of_a_mean_over_them() -> None:
+def test_image_noise_is_the_noise_of_a_mean_over_images() -> None:
     right = np.random.default_rng(0).random((2, 400)) < 0.8
     factors = image_factors(right.astype(np.float32), 400)
 
@@ -94,7 +94,7 @@ def test_one_seed_tells_nothing_of_a_fronts_stability() -> None:
 
 @pytest.mark.slow
 def test_probabilities_are_what_they_say_and_volumes_cover() -> None:
-    shares = front_shares(cells=6, seeds=3, effect=0.0, dearer=0.0, shape_sd=1.0, studies=1000, seed=0)
+    shares = front_shares(cells=6, seeds=3, effect=0.0, extra_cost=0.0, shape_sd=1.0, studies=1000, seed=0)
 
     assert 0.93 - 0.01 <= shares.volume_covers <= 0.97 + 0.01
     assert 0.93 - 0.01 <= shares.difference_covers <= 0.97 + 0.01

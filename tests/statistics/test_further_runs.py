@@ -62,7 +62,7 @@ def study(effect: float, cells: int, repetitions: int, rng: np.random.Generator)
     )
 
 
-def test_plans_do_what_they_say_where_the_stated_difference_is_there() -> None:
+def test_plans_have_their_power_at_the_stated_difference() -> None:
     rng, settled, planned = np.random.default_rng(0), 0, 0
     for _ in range(300):
         first = study(0.4, 4, 2, rng)

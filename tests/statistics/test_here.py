@@ -24,7 +24,7 @@ def test_two_cells_by_hand() -> None:
     assert mean.interval(0.95).half_width == pytest.approx(stats.t.ppf(0.975, mean.df) * math.sqrt(1.25))
 
 
-def test_degrees_of_freedom_stay_between_those_of_a_cell_and_of_all() -> None:
+def test_degrees_of_freedom_stay_between_one_cell_and_all() -> None:
     even = mean_here(cell_means(np.array([[0.0, 1, 2]] * 4)))
     uneven = mean_here(cell_means(np.array([[0.0, 1, 2], [0.0, 1e-3, 2e-3]])))
 
@@ -61,7 +61,7 @@ def test_equal_repetitions_have_no_interval() -> None:
     assert not mean.interval(0.95).is_known
 
 
-def test_a_pair_of_repetitions_in_all_is_too_few_but_in_one_cell() -> None:
+def test_two_repetitions_in_all_need_one_cell() -> None:
     assert not cell_means(np.array([[0.0, 1], [1.0, NAN]])).is_repeated
     assert cell_means(np.array([[0.0, 1]])).is_repeated
     assert not cell_means(np.array([[0.0]])).is_repeated

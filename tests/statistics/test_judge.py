@@ -96,7 +96,7 @@ def test_practically_equal_near_the_ceiling_says_what_that_means() -> None:
     assert "a tenth of the errors that are left" in found.sentence
 
 
-def test_practically_equal_with_one_run_each_says_what_was_not_looked_at() -> None:
+def test_equal_with_single_runs_names_what_was_not_examined() -> None:
     found = judged(study(0.0, 40, 1, sd=0.1))
 
     assert found.kind is Kind.EQUAL
@@ -122,7 +122,7 @@ def test_mixed() -> None:
     assert found.sentence.startswith("Better in some of these models and worse in others, not in order of size: mean ")
 
 
-def test_inconclusive_names_the_runs_for_a_stated_difference_and_the_next_look() -> None:
+def test_inconclusive_names_further_runs_and_the_next_look() -> None:
     found = judged(study(0.0, 6, 3, sd=0.5))
 
     assert found.kind is Kind.INCONCLUSIVE

@@ -47,7 +47,7 @@ def test_trials_that_both_lost_change_nothing() -> None:
     assert with_worst(Contrast(baseline, arm, baseline_lost=lost, arm_lost=lost), of_arm=True) is None
 
 
-def test_cells_in_which_the_arm_never_finishes_are_named_and_left_out() -> None:
+def test_cells_that_never_finish_are_named_and_left_out() -> None:
     arm = np.array([[61.0, 62], [NAN, NAN], [70.5, 72]])
     contrast = Contrast(np.array([[60.0, 61], [65.0, 66], [70.0, 71]]), arm, names=("s", "m", "l"))
     losses = count_losses(contrast)

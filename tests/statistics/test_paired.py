@@ -36,7 +36,7 @@ def test_the_interval_is_the_t_interval_over_cell_means() -> None:
     assert difference.n == 6
 
 
-def test_the_interval_of_a_cell_is_the_paired_t_interval_over_its_seeds() -> None:
+def test_a_cell_has_the_paired_t_interval_over_its_seeds() -> None:
     table = simulated_table(Truth(seeds=5), seed=2)
     cell = table[table["cell"] == "depth=4 width=64"].pivot(index="seed", columns="arm", values="test_accuracy")
     expected = stats.ttest_rel(cell["attention"], cell["average"]).confidence_interval(0.95)
@@ -68,7 +68,7 @@ def test_only_cells_and_seeds_with_both_arms_finished_are_paired() -> None:
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 1000), st.randoms())
-def test_order_does_not_matter_swapping_arms_turns_the_sign_and_what_arms_share_cancels(seed: int, random) -> None:
+def test_order_is_ignored_swapped_arms_flip_signs_shared_effects_cancel(seed: int, random) -> None:
     table = simulated_table(Truth(cell_sd=0.3), seed)
     rows = list(range(len(table)))
     random.shuffle(rows)
@@ -91,7 +91,7 @@ def test_one_cell_is_judged_over_its_seeds_and_says_so() -> None:
     assert math.isnan(comparison.cell_sd)
 
 
-def test_one_seed_a_cell_still_gives_an_interval_over_cells_but_none_a_cell() -> None:
+def test_one_seed_per_cell_gives_an_interval_only_over_cells() -> None:
     comparison = compared(simulated_table(Truth(seeds=1), seed=0))
 
     assert comparison.difference.is_known
@@ -149,7 +149,7 @@ def simulate(truth: Truth) -> list[PairedComparison]:
     [Truth(), Truth(cell_sd=0.8), Truth(seeds=1, cell_sd=0.3), Truth(depths=(2, 4, 8, 16, 32), seeds=2, seed_sd=1.0)],
     ids=["seeds alone", "cells differ", "one seed", "noisy"],
 )
-def test_a_95_percent_interval_holds_the_truth_95_times_in_a_hundred(truth: Truth) -> None:
+def test_a_95_percent_interval_has_95_percent_coverage(truth: Truth) -> None:
     covered = sum(c.difference.low <= truth.effect <= c.difference.high for c in simulate(truth))
 
     low, high = stats.binom.interval(0.999, SIMULATIONS, 0.95)
@@ -158,7 +158,7 @@ def test_a_95_percent_interval_holds_the_truth_95_times_in_a_hundred(truth: Trut
 
 @pytest.mark.slow
 @pytest.mark.parametrize("cell_sd", [0.0, 0.5])
-def test_arms_that_are_equal_are_called_different_5_times_in_a_hundred_at_most(cell_sd: float) -> None:
+def test_equal_arms_are_called_different_in_at_most_5_percent(cell_sd: float) -> None:
     kinds = [judge(comparison.difference, margin=0.2) for comparison in simulate(Truth(effect=0, cell_sd=cell_sd))]
 
     assert kinds.count("better") + kinds.count("worse") <= stats.binom.ppf(0.999, SIMULATIONS, 0.05)
@@ -168,7 +168,7 @@ TRAPS = Truth(depths=(2, 4, 8, 16, 32), widths=(32, 64), seeds=1, effect=0.5, se
 
 
 @pytest.mark.slow
-def test_ten_paired_cells_find_half_a_point_nine_times_in_ten() -> None:
+def test_ten_paired_cells_find_half_a_point_at_90_percent() -> None:
     found = sum(judge(comparison.difference, margin=0.2) == "better" for comparison in simulate(TRAPS))
 
     assert found / SIMULATIONS >= 0.9
@@ -203,7 +203,7 @@ def test_power_at_its_ends(effect: float, sd: float, n: int, expected: float) ->
     assert power(effect, sd, n, 0.95) == pytest.approx(expected)
 
 
-def test_where_cells_differ_no_number_of_seeds_helps_but_more_cells_do() -> None:
+def test_more_cells_help_differing_cells_and_more_seeds_do_not() -> None:
     truth = Truth(depths=(2, 4), widths=(32, 64), seeds=3, effect=0.3, seed_sd=0.05, cell_sd=1.0)
     comparison = compared(simulated_table(truth, seed=3))
 
@@ -215,7 +215,7 @@ def test_where_cells_differ_no_number_of_seeds_helps_but_more_cells_do() -> None
     assert needed.cell_runs == 2 * 3 * needed.more_cells
 
 
-def test_the_trend_is_the_least_squares_line_and_its_interval_covers() -> None:
+def test_the_trend_is_a_least_squares_line_with_nominal_coverage() -> None:
     rng = np.random.default_rng(0)
     costs = 2.0 ** np.arange(8)
     covered = 0
@@ -229,7 +229,7 @@ def test_the_trend_is_the_least_squares_line_and_its_interval_covers() -> None:
 
 
 @pytest.mark.parametrize("same", [0.0, 0.1])
-def test_differences_that_are_all_the_same_have_no_slope_and_a_known_interval(same: float) -> None:
+def test_equal_differences_have_no_slope_and_a_known_interval(same: float) -> None:
     trend = fit_trend([1.0, 2, 4, 8, 16, 32], np.full(6, same), level=0.95)
 
     assert trend is not None
@@ -237,7 +237,7 @@ def test_differences_that_are_all_the_same_have_no_slope_and_a_known_interval(sa
     assert trend.at([3.0])[0] == pytest.approx(same)
 
 
-def test_the_band_of_the_trend_is_narrowest_at_the_mean_cost_where_it_is_that_of_the_mean() -> None:
+def test_the_trend_s_band_is_narrowest_at_the_mean_cost() -> None:
     costs, y = 2.0 ** np.arange(6), np.array([0.1, 0.3, 0.2, 0.5, 0.4, 0.7])
     trend = fit_trend(costs, y, level=0.95)
     assert trend is not None
@@ -268,7 +268,7 @@ def drawn_images(rng: np.random.Generator, cells: int, images: int, effect: floa
     return mean_interval(gained.mean(axis=1), 0.95), gained.mean(axis=0)
 
 
-def test_the_noise_of_the_test_images_is_that_of_a_mean_over_images() -> None:
+def test_test_image_noise_is_the_noise_of_an_image_mean() -> None:
     difference, gained = drawn_images(np.random.default_rng(0), cells=3, images=400, effect=1)
 
     noise = image_noise(gained, 400, difference)
@@ -294,14 +294,14 @@ def test_over_other_test_images_only_the_wider_interval_holds() -> None:
     assert narrow < 0.9 * SIMULATIONS
 
 
-def test_where_trials_do_not_tell_which_images_they_got_right_there_is_no_such_noise() -> None:
+def test_trials_without_correctness_per_image_have_no_image_noise() -> None:
     difference, gained = drawn_images(np.random.default_rng(0), cells=3, images=40, effect=1)
 
     assert image_noise(None, 40, difference) is None
     assert image_noise(gained, 40, mean_interval([1.0], 0.95)) is None
 
 
-def test_the_mean_of_nothing_and_of_one_value_has_no_interval() -> None:
+def test_the_mean_of_fewer_than_two_values_has_no_interval() -> None:
     assert not mean_interval([], 0.95).is_known
     one = mean_interval([2.0], 0.95)
     assert one.estimate == 2

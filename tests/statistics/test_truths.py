@@ -24,7 +24,7 @@ def test_intervals_hold_and_kinds_are_right(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", LOST_LOW)
-def test_low_runs_that_are_lost_do_not_make_an_arm_better(name: str) -> None:
+def test_losing_low_runs_makes_no_arm_better(name: str) -> None:
     assert run(BY_NAME[name], STUDIES, seed=2).kinds.get("better", 0.0) <= MOST_FALSE
 
 

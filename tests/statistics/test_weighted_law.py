@@ -39,7 +39,7 @@ def test_a_law_without_noise_is_found() -> None:
 
 
 @pytest.mark.parametrize("power", [-1.0, 0.0, 1.0])
-def test_the_exponent_is_covered_whatever_the_noise_does_with_the_error(power: float) -> None:
+def test_the_exponent_is_covered_under_any_noise(power: float) -> None:
     rng, hits, studies = np.random.default_rng(0), 0, 120
     mean = law(5, 30, 0.3)
     sd = 0.3 * (mean / 15) ** power

@@ -56,7 +56,7 @@ def test_keys_and_defaults_stay_what_they_are() -> None:
         "precision": "float32",
     }
     assert older.items() <= Recipe().model_dump().items()
-    assert Recipe().augmentation == []
+    assert Recipe().augmentation == ()
     data = {"source": "digits", "image_size": None, "validation_fraction": 0.1, "split_seed": 0, "train_limit": None}
     assert data.items() <= DataConfig().model_dump().items()
 

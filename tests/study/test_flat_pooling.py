@@ -29,9 +29,15 @@ def test_flat_options_stand_where_pooling_stood() -> None:
         ("depth", 2),
         ("pooling", "attention"),
         ("pooling_heads", 4),
-        ("pooling_width", None),
         ("width", 32),
     ]
+
+
+def test_a_nested_option_of_none_is_not_given() -> None:
+    nested = {"name": "attention", "width": None}
+
+    assert config(pooling=nested).key == config(pooling="attention").key
+    assert flat_pooling({"pooling": nested, "pooling_width": 8}) == {"pooling": "attention", "pooling_width": 8}
 
 
 @pytest.mark.parametrize(
@@ -43,6 +49,14 @@ def test_flat_options_stand_where_pooling_stood() -> None:
         (
             {"pooling": {"name": "attention", "heads": 4}, "pooling_heads": 2},
             "^pooling_heads is 2 and, inside pooling, 4; keep one of them$",
+        ),
+        (
+            {"pooling": {"name": "attention", "heads": 1.0}, "pooling_heads": 1},
+            "^pooling_heads is 1 and, inside pooling, 1.0; keep one of them$",
+        ),
+        (
+            {"pooling_heads": True, "pooling": {"name": "attention", "heads": 1}},
+            "^pooling_heads is True and, inside pooling, 1; keep one of them$",
         ),
     ],
     ids=str,

@@ -222,7 +222,7 @@ def fill(folder: str, how: str, *before: str) -> str:
 
 
 @pytest.mark.parametrize("form", ["{}", "file://{}"])
-def test_a_record_too_large_for_its_disk_leaves_the_old_one(tmp_path: Path, form: str) -> None:
+def test_a_record_too_large_for_disk_leaves_the_old_one(tmp_path: Path, form: str) -> None:
     said = fill(form.format(tmp_path), "limit")
 
     assert len(said.splitlines()) == 1

@@ -27,7 +27,7 @@ class Design:
     seed_sd: float = 0.3  # of one trial
     cell_sd: float = 0.0  # τ: of the true difference among cells
     shape_sd: float = 0.5  # of what a cell's shape does to both arms
-    dearer: float = 0.1  # log of what the arm costs more
+    extra_cost: float = 0.1  # log of what the arm costs more
     effect: float = 0.0
     slope: float = 0.0  # of the effect, per e-fold of cost, around the middle
     heavy: bool = False  # seeds with Student's t of 3 degrees of freedom
@@ -39,9 +39,9 @@ class Design:
         """Of baseline and arm, NaN where an arm does not have the cell."""
         x = np.linspace(0, SPAN, self.cells)
         if not self.unpaired:
-            return x, x + self.dearer
+            return x, x + self.extra_cost
         nothing = np.full(self.cells, np.nan)
-        return np.concatenate([x, nothing]), np.concatenate([nothing, x + self.dearer])
+        return np.concatenate([x, nothing]), np.concatenate([nothing, x + self.extra_cost])
 
     def truth(self, x: np.ndarray) -> np.ndarray:
         """The difference at equal cost."""
@@ -137,7 +137,7 @@ class FrontShares:
 
 
 def front_shares(
-    cells: int, seeds: int, effect: float, dearer: float, shape_sd: float, studies: int, seed: int
+    cells: int, seeds: int, effect: float, extra_cost: float, shape_sd: float, studies: int, seed: int
 ) -> FrontShares:
     """Hypervolumes and front probabilities in simulated studies of two arms."""
     rng = np.random.default_rng(seed)
@@ -147,7 +147,7 @@ def front_shares(
         x = np.sort(rng.uniform(0, SPAN, cells))
         base = curve(x) + shape_sd * rng.standard_normal(cells)
         mu = np.stack([base, base + effect], axis=1)
-        cost = np.exp(np.stack([x, x + dearer], axis=1)).ravel()
+        cost = np.exp(np.stack([x, x + extra_cost], axis=1)).ravel()
         scores = mu[:, :, None] + 0.3 * rng.standard_normal((cells, 2, seeds))
         cell, arm, number = (values.ravel() for values in np.indices(scores.shape))
         noise = pooled_noise(cell, arm, number, scores.ravel(), 2)
@@ -205,7 +205,7 @@ class ImageShares:
 def image_shares(cells: int, seeds: int, images: int, image_sd: float, studies: int, seed: int) -> ImageShares:
     """The mean at equal cost where the test set is a sample too; `image_sd`: points by which arms differ by image."""
     rng = np.random.default_rng(seed)
-    design = Design("images", cells=cells, seeds=seeds, dearer=0.0)
+    design = Design("images", cells=cells, seeds=seeds, extra_cost=0.0)
     fit = fit_of(design)
     x = design.log_costs[0]
     right = np.empty((studies, 2), dtype=bool)

@@ -8,6 +8,22 @@ import time
 from pathlib import Path
 
 
+def tiny_space(*, seeds: int, train_limit: int, epochs: int, batch_size: int) -> str:
+    """Return the text of a space of two cells and two arms."""
+    return f"""\
+question: Does it run?
+family: patchconvnet
+arch: {{patch_size: 2, width: 16}}
+axes:
+  depth: [1, 2]
+arms:
+  pooling: [average, attention]
+seeds: {seeds}
+data: {{source: digits, train_limit: {train_limit}}}
+recipe: {{epochs: {epochs}, batch_size: {batch_size}}}
+"""
+
+
 def start(folder: Path, *arguments: str, hook: str = "") -> subprocess.Popen[str]:
     """Start a sweep in `folder`.
 

@@ -17,6 +17,20 @@ CPU = torch.device("cpu")
 ON_CPU = TrainingRun(CPU)
 
 
+class Watched(nn.Module):
+    """A network that records its training inputs."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+        self.seen: list[torch.Tensor] = []
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.training:
+            self.seen.append(x.clone())
+        return self.inner(x)
+
+
 def fit_classifier(
     net: nn.Module, data: Dataset, recipe: Recipe, *, seed: int = 0, average: Any = None, **run: Any
 ) -> Iterator[Epoch]:

@@ -9,20 +9,9 @@ import pytest
 from scaling import load_study
 from scaling.study.records import read_records
 from scaling.sweep import main
-from tests.support.sweeps import end, start, wait_for_files
+from tests.support.sweeps import end, start, tiny_space, wait_for_files
 
-SPACE = """\
-question: Does it run?
-family: patchconvnet
-arch: {patch_size: 2, width: 16}
-axes:
-  depth: [1, 2]
-arms:
-  pooling: [average, attention]
-seeds: 2
-data: {source: digits, train_limit: 300}
-recipe: {epochs: 2, batch_size: 50}
-"""
+SPACE = tiny_space(seeds=2, train_limit=300, epochs=2, batch_size=50)
 TRIALS = 8
 RECORDS = "results/tiny*/records/*.json"
 # Building one model fails in every worker

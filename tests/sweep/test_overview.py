@@ -10,7 +10,7 @@ from scaling.space.design import Design, cells
 from scaling.study.command import command
 from scaling.study.records import Record, write_record, write_study
 from scaling.sweep import main
-from scaling.sweep.heartbeat import beat
+from scaling.sweep.heartbeat import beat, read_heartbeat
 from scaling.sweep.lease import locked
 from scaling.sweep.study_folder import describe
 from tests.support.queues import finished, space
@@ -56,6 +56,20 @@ def test_a_running_study_shows_its_time_left(results: Path, capsys: pytest.Captu
     beat(results / "half", [], None, "its budget of 12 trials")
     main(["--list", "--results", str(results)])
     assert line(capsys.readouterr().out, "half")[1] == "spent"
+
+
+def test_heartbeats_of_earlier_versions_are_read(tmp_path: Path) -> None:
+    beat(tmp_path, ["depth=2"], 60.0, None)
+    written = tmp_path / "heartbeat.json"
+    now = read_heartbeat(tmp_path)
+
+    written.rename(tmp_path / "pulse.json")
+    earlier = read_heartbeat(tmp_path)
+    beat(tmp_path, ["depth=4"], 30.0, None)
+
+    assert now is not None
+    assert earlier == now
+    assert read_heartbeat(tmp_path) != earlier
 
 
 def test_the_status_shows_arms_and_failures(results: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,19 +11,9 @@ import pytest
 
 from scaling.study.records import Record, read_records
 from scaling.study.storage import place
-from tests.support.sweeps import end, start, wait_for_files
+from tests.support.sweeps import end, start, tiny_space, wait_for_files
 
-SPACE = """\
-question: Does it survive?
-family: patchconvnet
-arch: {patch_size: 2, width: 16}
-axes: {depth: [1, 2]}
-arms: {pooling: [average, attention]}
-seeds: 1
-data: {source: digits, train_limit: 300}
-recipe: {epochs: 40, batch_size: 50}
-keep_weights: none
-"""
+SPACE = tiny_space(seeds=1, train_limit=300, epochs=40, batch_size=50) + "keep_weights: none\n"
 # In the sweep's own process: the disk is full when one record is written, once
 FULL = """\
 import sys

@@ -118,7 +118,7 @@ def test_all_halve_their_parts_if_one_lacks_memory(folder: Path, tmp_path: Path)
     assert any("micro-batches of 5 from step 1" in note for note in record.notes), record.notes
 
 
-def test_each_worker_decodes_its_share_and_all_train_on_the_whole(folder: Path) -> None:
+def test_each_worker_decodes_its_share_and_all_train_on_everything(folder: Path) -> None:
     (*_, expected) = decoded(folder, SingleWorker())
 
     assert_same(record_of(folder, "decoded"), expected)
@@ -142,7 +142,7 @@ def test_what_any_worker_cannot_read_is_in_the_record_once(folder: Path) -> None
     assert sorted(note for note in record.notes if note.startswith("left out: ")) == sorted(left_out)
 
 
-def test_the_limit_of_unreadable_images_is_that_of_all_workers_together(folder: Path) -> None:
+def test_all_workers_together_have_one_limit_of_unreadable_images(folder: Path) -> None:
     record = record_of(folder, "too many")
 
     assert record.status == "failed"

@@ -53,7 +53,7 @@ def recipe(first: int, last: int, **changes: object) -> Recipe:
 
 
 @given(st.integers(1, 60), st.integers(1, 60), st.integers(60, 90), st.integers(60, 90), st.integers(1, 30))
-def test_sizes_go_from_the_first_to_the_last_in_whole_strides(a: int, b: int, height: int, width: int, epochs: int):
+def test_sizes_go_from_first_to_last_in_whole_strides(a: int, b: int, height: int, width: int, epochs: int):
     stride = 4
     sizes = [s or (height, width) for s in training_sizes(recipe(a, b, epochs=epochs), (height, width), stride)]
 
@@ -79,7 +79,7 @@ def test_hand_counted_sizes() -> None:
     assert largest([(8, 8), None], (16, 16)) == (16, 16)
 
 
-def test_training_uses_the_recipe_s_sizes_and_evaluation_the_data_s() -> None:
+def test_training_uses_recipe_sizes_and_evaluation_uses_data_sizes() -> None:
     net, notes = Watched(network()), Notes()
     net.forward_features = net.inner.forward_features  # pyright: ignore # as every network of the house shows it
 

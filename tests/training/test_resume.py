@@ -61,7 +61,7 @@ def assert_equal_weights(one: nn.Module, other: nn.Module) -> None:
 
 @pytest.mark.parametrize("optimizer", ["adamw", "lamb", "sgd"])
 @pytest.mark.parametrize("after", [1, 4, 5])
-def test_a_stopped_run_ends_bit_for_bit_like_a_whole_one(tmp_path: Path, after: int, optimizer: str) -> None:
+def test_a_stopped_run_ends_bitwise_equal_to_a_whole_one(tmp_path: Path, after: int, optimizer: str) -> None:
     recipe = RECIPE.model_copy(update={"optimizer": optimizer})
     whole, resumed = model(), model()
     expected = epochs(whole, None, recipe)

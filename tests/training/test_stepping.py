@@ -132,7 +132,7 @@ def test_halving_ends_at_single_images(images: int) -> None:
 
 
 @pytest.mark.parametrize("failure", range(len(FAILURES)))
-def test_weights_after_running_out_of_memory_equal_the_full_batch_s(failure: int) -> None:
+def test_weights_after_running_out_of_memory_equal_full_batch_weights(failure: int) -> None:
     backward, loss = bool(failure % 2), ("cross_entropy", "bce")[failure // 2]
     how = recipe(loss=loss, mixup=0.2, clip_grad_norm=1.0, ema_decay=0.9)
     whole = network(drop_path=0.3)
@@ -177,7 +177,7 @@ def test_batch_norm_is_named_where_it_sees_micro_batches() -> None:
 
 
 @pytest.mark.slow
-def test_stochastic_depth_drops_the_same_blocks_however_often_a_step_fails() -> None:
+def test_stochastic_depth_drops_the_same_blocks_after_repeated_failures() -> None:
     fails, split = Small(network(drop_path=0.5), 9), network(drop_path=0.5)
 
     train(fails, recipe())
@@ -202,7 +202,7 @@ def test_dropout_draws_for_the_whole_batch() -> None:
         torch.testing.assert_close(tensor, whole.state_dict()[name], rtol=1e-4, atol=1e-6)
 
 
-def test_the_network_sees_no_more_than_the_recipe_s_micro_batch() -> None:
+def test_the_network_sees_at_most_the_recipe_s_micro_batch() -> None:
     net, whole = Small(network(), 1000), network()
 
     train(net, recipe(micro_batch=12))
@@ -213,7 +213,7 @@ def test_the_network_sees_no_more_than_the_recipe_s_micro_batch() -> None:
         torch.testing.assert_close(tensor, weights(whole)[name], rtol=1e-4, atol=1e-6)
 
 
-def test_a_single_image_that_does_not_fit_fails_with_one_line() -> None:
+def test_a_single_image_too_large_fails_with_one_line() -> None:
     with pytest.raises(TrainingError) as caught:
         train(Small(network(), 0), recipe())
 
@@ -222,7 +222,7 @@ def test_a_single_image_that_does_not_fit_fails_with_one_line() -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_running_out_of_memory_in_the_update_does_not_halve_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_running_out_of_memory_in_updates_does_not_halve_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
@@ -279,7 +279,7 @@ def test_evaluation_continues_in_smaller_parts() -> None:
 
 
 @pytest.mark.slow
-def test_memory_is_measured_in_parts_that_fit_or_not_at_all() -> None:
+def test_memory_is_measured_in_fitting_parts_or_not_at_all() -> None:
     notes, step = Notes(), Step(32, optimizer="sgd")
 
     small = measured_training_memory(Small(network(), 8), 8, 3, step, notes)
@@ -359,7 +359,7 @@ def test_every_model_that_a_worker_trains_is_compiled(graphs: list[int]) -> None
 
 
 @TORCH_2_11
-def test_a_failing_compiler_is_a_note_and_the_run_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failing_compiler_gives_a_note_and_training_continues(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(graph: torch.fx.GraphModule, inputs: list[torch.Tensor]) -> Callable[..., Any]:
         raise RuntimeError("no C++ compiler")
 

@@ -29,7 +29,7 @@ from scaling.training.stopwatch import Stopwatch
 from scaling.training.train import epoch_plan, moving_average
 from tests.support import ROOT
 from tests.support.families import small_member
-from tests.support.training import CPU, ON_CPU, fit_classifier, timeless
+from tests.support.training import CPU, ON_CPU, Watched, fit_classifier, timeless
 
 RECIPES = sorted((ROOT / "search_spaces" / "recipes").glob("*.yaml"))
 
@@ -86,7 +86,7 @@ def test_every_optimiser_trains_a_network_with_batch_norm(optimizer: Any, rate: 
     assert evaluate(net, data.test, data, ON_CPU).accuracy > 90
 
 
-def test_the_same_seed_gives_the_same_weights_and_another_does_not() -> None:
+def test_equal_seeds_give_equal_weights_and_other_seeds_do_not() -> None:
     data, recipe = toy_data(), Recipe(epochs=2, batch_size=16)
     nets = [model(drop_path=0.3) for _ in range(3)]
 
@@ -111,20 +111,6 @@ def test_no_global_generator_moves() -> None:
     assert str(before[1:]) == str(after[1:])
 
 
-class Watched(nn.Module):
-    """A network that records its training images."""
-
-    def __init__(self, inner: nn.Module) -> None:
-        super().__init__()
-        self.inner = inner
-        self.seen: list[torch.Tensor] = []
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        if self.training:
-            self.seen.append(x.clone())
-        return self.inner(x)
-
-
 def test_both_arms_see_the_same_augmented_images_in_order() -> None:
     data, recipe = toy_data(), Recipe(epochs=2, batch_size=16, crop_padding=2)
     arms = [Watched(model("average")), Watched(model("attention", depth=3, drop_path=0.5))]
@@ -138,7 +124,7 @@ def test_both_arms_see_the_same_augmented_images_in_order() -> None:
 
 
 @given(st.integers(1, 50), st.integers(1, 20), st.integers(0, 3), st.integers(1, 3))
-def test_an_epoch_serves_every_image_at_most_once_in_whole_batches(n: int, batch: int, seed: int, epoch: int) -> None:
+def test_whole_batches_serve_every_image_at_most_once_per_epoch(n: int, batch: int, seed: int, epoch: int) -> None:
     recipe = Recipe(batch_size=batch)
     images = Split(np.zeros((n, 1, 1, 1), np.uint8), np.zeros(n, np.int64))
     steps = [step.indices for step in epoch_plan(images, recipe, seed=seed, epoch=epoch)]
@@ -361,7 +347,7 @@ def test_every_second_of_a_run_is_booked_once(tmp_path: Path) -> None:
     assert sum(e.train_seconds for e in curve) == pytest.approx(watch.seconds["training"] + watch.seconds["data"])
 
 
-def test_read_only_arrays_are_used_without_a_copy_or_a_warning() -> None:
+def test_read_only_arrays_are_used_without_copy_or_warning() -> None:
     data = toy_data()
     assert isinstance(data.test, Split)
     data.test.images.setflags(write=False)

@@ -1,7 +1,7 @@
 """Augmentations that a recipe names, which users can add."""
 
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias, overload
 
 import numpy as np
 import torch
@@ -12,8 +12,14 @@ from scaling.study.recipe_registries import AUGMENTATIONS
 BatchAugmentation: TypeAlias = Callable[[torch.Tensor, np.random.Generator], torch.Tensor]
 
 
-def augmentation(function: BatchAugmentation) -> BatchAugmentation:
+@overload
+def augmentation(function: BatchAugmentation, /) -> BatchAugmentation: ...
+@overload
+def augmentation() -> Callable[[BatchAugmentation], BatchAugmentation]: ...
+def augmentation(function: BatchAugmentation | None = None, /) -> Any:
     """Register an augmentation of whole batches under its own name; to be used as a decorator."""
+    if function is None:
+        return augmentation
     AUGMENTATIONS.add(function.__name__, function, module=function.__module__)
     return function
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, overload
 
 from scaling.study.registry import Registry
 
@@ -25,14 +25,21 @@ class ReportCaveat:
     order: int
 
     def __call__(self, analysis: Analysis) -> str | None:
-        return self.check(analysis)
+        text = self.check(analysis)
+        if text is not None and not isinstance(text, str):
+            raise CAVEATS.refusal(self.check.__name__, text, "text, or None where it does not apply")
+        return text
 
 
 CAVEATS: Registry[ReportCaveat] = Registry("caveat", "scaling.report.caveats")
 
 
-def caveat(*, order: int = 1000) -> Callable[[Check], Check]:
-    """Register a function as a caveat under its own name.
+@overload
+def caveat(check: Check, /) -> Check: ...
+@overload
+def caveat(*, order: int = 1000) -> Callable[[Check], Check]: ...
+def caveat(check: Check | None = None, /, *, order: int = 1000) -> Any:
+    """Register a function as a caveat under its own name, as `@caveat` or `@caveat(order=1)`.
 
     The function receives an `Analysis` of any study, also an empty one. It returns one or two whole sentences, or None
     if the caveat does not apply. Text in backticks is shown as code. Its docstring describes when it applies.
@@ -45,7 +52,7 @@ def caveat(*, order: int = 1000) -> Callable[[Check], Check]:
         CAVEATS.add(check.__name__, ReportCaveat(check, order), module=check.__module__)
         return check
 
-    return register
+    return register if check is None else register(check)
 
 
 def caveats(analysis: Analysis) -> list[str]:

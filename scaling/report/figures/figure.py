@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, overload
 
 from scaling.study.registry import Registry
 
@@ -36,14 +36,27 @@ class ReportFigure:
     order: int
 
     def __call__(self, analysis: Analysis) -> Drawing | None:
-        return self.draw(analysis)
+        drawing = self.draw(analysis)
+        if drawing is None:
+            return None
+        from scaling.report.figures.drawing import Drawing  # what draws has loaded matplotlib
+
+        if not isinstance(drawing, Drawing):
+            raise FIGURES.refusal(self.draw.__name__, drawing, "a Drawing, or None where it has nothing to draw")
+        return drawing
 
 
 FIGURES: Registry[ReportFigure] = Registry("figure", "scaling.report.figures")
 
 
-def figure(*, section: Section = Section.DESIGN_SPACE, order: int = 100) -> Callable[[Draw], Draw]:
+@overload
+def figure(draw: Draw, /) -> Draw: ...
+@overload
+def figure(*, section: Section = Section.DESIGN_SPACE, order: int = 100) -> Callable[[Draw], Draw]: ...
+def figure(draw: Draw | None = None, /, *, section: Section = Section.DESIGN_SPACE, order: int = 100) -> Any:
     """Register a function as a figure under its own name, which is also the name of its files.
+
+    Write `@figure`, or `@figure(order=1)`.
 
     The function receives an `Analysis` and returns a `Drawing`: a matplotlib figure and its `Text`. It must
 
@@ -62,7 +75,7 @@ def figure(*, section: Section = Section.DESIGN_SPACE, order: int = 100) -> Call
         FIGURES.add(draw.__name__, ReportFigure(draw, section, order), module=draw.__module__)
         return draw
 
-    return register
+    return register if draw is None else register(draw)
 
 
 def in_order() -> dict[str, ReportFigure]:

@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from scaling.report.tables.latex import escape
 from scaling.statistics.intervals import MeanInterval
@@ -102,15 +102,40 @@ def _escaped(text: str) -> str:
 TABLES: Registry[Build] = Registry("table", "scaling.report.tables")
 
 
-def table(build: Build) -> Build:
+@overload
+def table(build: Build, /) -> Build: ...
+@overload
+def table() -> Callable[[Build], Build]: ...
+def table(build: Build | None = None, /) -> Any:
     """Register a function as a table under its own name, which is also the name of its files.
 
     The function receives an `Analysis` and returns a `Table`: title, caption, columns, rows with an entry per column.
     It must return a table for every study, without rows if there is nothing to show. Names of columns must be unique,
     and numbers plain Python numbers or None (`plain` converts them).
     """
-    TABLES.add(build.__name__, build, module=build.__module__)
-    return build
+
+    def register(build: Build) -> Build:
+        TABLES.add(build.__name__, build, module=build.__module__)
+        return build
+
+    return register if build is None else register(build)
+
+
+def tables(analysis: Analysis) -> dict[str, Table]:
+    """All tables of a report by name.
+
+    Raises:
+        PluginError: a function returns something other than a table with an entry per column in every row.
+    """
+    found = {}
+    for name, build in TABLES.items():
+        made: Any = build(analysis)
+        if not isinstance(made, Table):
+            raise TABLES.refusal(name, made, "a Table, without rows where it has nothing to show")
+        if uneven := [row for row in made.rows if len(row) != len(made.columns)]:
+            raise TABLES.refusal(name, made, f"{len(made.columns)} entries in every row; one has {len(uneven[0])}")
+        found[name] = made
+    return found
 
 
 def cost_columns(names: Sequence[str]) -> list[Column]:

@@ -10,13 +10,15 @@ import numpy as np
 import pandas as pd
 
 from scaling.study.errors import PluginError, ScalingError, unknown
-from scaling.study.records import CountedCost
-from scaling.study.registry import Registry
+from scaling.study.records import NUMBERS, CountedCost
+from scaling.study.registry import Registry, is_built_in
 
 Columns = Mapping[str, np.ndarray]  # numeric columns by name, each (trials,)
 Values = Callable[[Columns], np.ndarray]
 COUNTED = tuple(CountedCost.__annotations__)  # fields of a record's cost that the counters give
-PREDICTED = (*COUNTED, "training_memory_bytes", "inference_memory_bytes")  # fields that are known before training
+TRAINING_MEMORY = "training_memory_bytes"
+PREDICTED = (*COUNTED, TRAINING_MEMORY, "inference_memory_bytes")  # fields that are known before training
+READABLE = (*NUMBERS, "seed", "epochs")  # numeric columns of the table of trials, whatever its axes
 UNPREFIXED = {"s", "ms"}  # kiloseconds are not in use
 PREFIXED = {"B"}  # the prefix belongs to the unit: MB
 PREFIXES = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
@@ -53,7 +55,7 @@ class Metric:
     role: Role
     fields: tuple[str, ...]  # columns of the table of trials that it reads
     use: Use
-    order: int  # among costs: lower first; the first is the main cost
+    order: int  # among costs: lower first; the first built-in one is the main cost
     values: Values
 
     def __call__(self, table: pd.DataFrame) -> np.ndarray:
@@ -66,9 +68,18 @@ class Metric:
         """The metric of one model, from the fields that it reads, such as those of a `CountedCost`."""
         return float(self._checked({name: np.array([numbers[name]], dtype=float) for name in self.fields}, 1)[0])
 
+    def of_whole(self, numbers: Mapping[str, float]) -> float:
+        """As `of`, but a whole number is an int, so that messages show it without decimals."""
+        value = self.of(numbers)
+        return int(value) if value.is_integer() else value
+
     def _checked(self, columns: Columns, rows: int) -> np.ndarray:
         with np.errstate(all="ignore"):  # what has no value is NaN
-            values = np.asarray(self.values(columns), dtype=float)
+            returned = self.values(columns)
+        try:
+            values = np.asarray(returned, dtype=float)
+        except (TypeError, ValueError):
+            raise METRICS.refusal(self.name, returned, "one number per trial") from None
         if values.shape != (rows,):
             raise PluginError(f"metric '{self.name}' returns shape {values.shape} for {rows} trials; return one each")
         return values
@@ -116,16 +127,22 @@ def metric(  # nine settings, all but the title by keyword
         direction: which end is better.
         role: `score`, or one of the costs: `cost`, `memory`, `time`. Costs can be the horizontal axis of every figure
             on the page, scores the vertical one.
-        fields: columns of `load_study` that it reads; by default the one of its own name. A cost that reads nothing but
-            `PREDICTED` fields is known before training.
+        fields: columns of `load_study` that it reads: costs, scores, seconds, `seed` or `epochs`; by default the one
+            of its own name. A cost that reads nothing but `PREDICTED` fields is known before training.
         scale: of an axis; by default linear for scores and logarithmic for costs.
         use: how widely it is shown; by default also as a column of the tables of cells and trials.
-        order: among costs, the lowest first.
+        order: among costs, the lowest first; the main cost is always a built-in one.
+
+    Raises:
+        PluginError: the table of trials has no such field; names each.
     """
     role = Role(role)
 
     def register(values: Values) -> Values:
         name = values.__name__
+        read = (fields,) if isinstance(fields, str) else tuple(fields) or (name,)
+        if wrong := [unknown("field", field, READABLE) for field in read if field not in READABLE]:
+            raise PluginError([f"metric '{name}' in {values.__module__}: {problem}" for problem in wrong])
         METRICS.add(
             name,
             Metric(
@@ -136,7 +153,7 @@ def metric(  # nine settings, all but the title by keyword
                 direction=direction,
                 scale=scale or ("linear" if role is Role.SCORE else "log"),
                 role=role,
-                fields=(fields,) if isinstance(fields, str) else fields or (name,),
+                fields=read,
                 use=use,
                 order=order,
                 values=values,
@@ -163,8 +180,8 @@ def costs(*roles: Role, use: Use = Use.AXIS) -> list[str]:
 
 
 def main_cost() -> str:
-    """The cost that verdicts, trends and figures use where one must be chosen."""
-    return costs()[0]
+    """The cost that verdicts, trends and figures use where one must be chosen; no plugin replaces it."""
+    return next(name for name in costs() if is_built_in(METRICS.module(name)))
 
 
 def analysed_costs() -> list[str]:
@@ -192,6 +209,11 @@ def counted_costs() -> list[str]:
 def predicted_costs() -> list[str]:
     """Costs that are known before training (`PREDICTED`), in the order of their definition."""
     return _reading(PREDICTED)
+
+
+def limited_costs() -> list[str]:
+    """Costs that follow from the counts of a model and from its predicted training memory, in the same order."""
+    return _reading((*COUNTED, TRAINING_MEMORY))
 
 
 def _reading(fields: tuple[str, ...]) -> list[str]:

@@ -8,6 +8,7 @@ one arm of a cell.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any, overload
 
 from scaling.space.search_settings import STOPPING_RULES, Stop
 from scaling.study.records import Record
@@ -62,8 +63,14 @@ class RungState:
 StoppingRule = Callable[[Stop, RungResult, RungState], Decision]
 
 
-def stopping(function: StoppingRule) -> StoppingRule:
+@overload
+def stopping(function: StoppingRule, /) -> StoppingRule: ...
+@overload
+def stopping() -> Callable[[StoppingRule], StoppingRule]: ...
+def stopping(function: StoppingRule | None = None, /) -> Any:
     """Register a stopping rule under its function's name."""
+    if function is None:
+        return stopping
     STOPPING_RULES.add(function.__name__, function, module=function.__module__)
     return function
 

@@ -6,6 +6,7 @@ Options are keyword-only parameters with defaults; a recipe sets them by `loss: 
 """
 
 from collections.abc import Callable
+from typing import Any, overload
 
 import torch
 
@@ -14,7 +15,13 @@ from scaling.study.recipe_registries import LOSSES as LOSSES
 Loss = Callable[..., torch.Tensor]
 
 
-def loss(function: Loss) -> Loss:
+@overload
+def loss(function: Loss, /) -> Loss: ...
+@overload
+def loss() -> Callable[[Loss], Loss]: ...
+def loss(function: Loss | None = None, /) -> Any:
     """Register a loss under its own name; to be used as a decorator."""
+    if function is None:
+        return loss
     LOSSES.add(function.__name__, function, module=function.__module__)
     return function

@@ -7,7 +7,7 @@ width. At the reference width it must return `Scale()`. `scaling.training.width`
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, overload
 
 from scaling.study.errors import ModelError
 from scaling.study.recipe_registries import WIDTH_RULES as WIDTH_RULES
@@ -40,8 +40,14 @@ class Growth:
 Rule: TypeAlias = Callable[[Growth, str, float], Scale]
 
 
-def rule(function: Rule) -> Rule:
+@overload
+def rule(function: Rule, /) -> Rule: ...
+@overload
+def rule() -> Callable[[Rule], Rule]: ...
+def rule(function: Rule | None = None, /) -> Any:
     """Register a rule under its own name; to be used as a decorator."""
+    if function is None:
+        return rule
     WIDTH_RULES.add(function.__name__, function, module=function.__module__)
     return function
 

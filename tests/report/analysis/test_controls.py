@@ -97,9 +97,9 @@ def test_the_document_for_scripts_is_plain_json_of_the_analysis() -> None:
     assert document["schema"] == 1
     assert document["trials"]["failed"] == 1
     assert [verdict["arm"] for verdict in document["verdicts"]] == list(ARMS[1:])
-    first, told = analysis.verdicts[0].comparison.difference, document["verdicts"][0]["difference"]
-    assert told["estimate"] == pytest.approx(first.estimate)
-    assert (told["low"], told["high"]) == pytest.approx((first.low, first.high))
+    first, written = analysis.verdicts[0].comparison.difference, document["verdicts"][0]["difference"]
+    assert written["estimate"] == pytest.approx(first.estimate)
+    assert (written["low"], written["high"]) == pytest.approx((first.low, first.high))
     assert {(answer["cost"], answer["arm"]) for answer in document["equal_cost"]} == {
         (answer.cost, answer.arm) for answer in analysis.equal_cost
     }

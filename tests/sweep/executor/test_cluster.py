@@ -14,19 +14,9 @@ from pathlib import Path
 import pytest
 
 from scaling.study.records import read_records, read_study
+from tests.support.sweeps import tiny_space
 
-SPACE = """\
-question: Does it survive?
-family: patchconvnet
-arch: {patch_size: 2, width: 16}
-axes:
-  depth: [1, 2]
-arms:
-  pooling: [average, attention]
-seeds: 1
-data: {source: digits, train_limit: 400}
-recipe: {epochs: 6, batch_size: 20}
-"""
+SPACE = tiny_space(seeds=1, train_limit=400, epochs=6, batch_size=20)
 
 NODE = """
 import sys, time

@@ -56,7 +56,7 @@ def test_halving_continues_the_best_cells_at_once() -> None:
     assert len(cells_of(begun(made))) == 3
 
 
-def test_halving_does_not_wait_for_a_cell_that_lost_an_arm() -> None:
+def test_halving_does_not_await_a_cell_without_an_arm() -> None:
     asked = six(search=HALVING)
     made = queue(asked, all_cells(asked, cells(asked)))
     segments = begun(made)
@@ -141,7 +141,7 @@ def test_other_seeds_go_to_comparable_arms_only(arms: list[str], without: str, e
     assert {segment.trial.arm for segment in begun(made)} == expected
 
 
-def test_a_pair_halved_by_a_kill_is_completed_beyond_the_budget() -> None:
+def test_a_pair_halved_by_a_kill_completes_beyond_the_budget() -> None:
     asked = six()
     budget = Budget(trials=5)
     _, undisturbed = play(queue(asked, all_cells(asked, cells(asked)), budget=budget), skill)
@@ -154,7 +154,7 @@ def test_a_pair_halved_by_a_kill_is_completed_beyond_the_budget() -> None:
     assert len(segments) == 1
 
 
-def test_a_budget_does_not_split_the_arms_of_a_later_seed() -> None:
+def test_a_budget_does_not_split_a_later_seed_s_arms() -> None:
     asked = six(axes={"depth": [2, 4], "width": [32]}, seeds=2, tune={"lr": 1})
     budget = Budget(trials=5)
     made = queue(asked, all_cells(asked, cells(asked)), budget=budget)

@@ -29,7 +29,7 @@ def pixels(count: int, height: int, width: int, channels: int = 3) -> torch.Tens
     padding=st.integers(0, 3),
     moves=st.lists(st.tuples(st.booleans(), st.integers(0, 6), st.integers(0, 6)), min_size=1, max_size=4),
 )
-def test_a_batch_is_moved_as_one_image_after_another_would_be(
+def test_a_batch_is_moved_like_its_single_images(
     height: int, width: int, padding: int, moves: list[tuple[bool, int, int]]
 ) -> None:
     images = pixels(len(moves), height, width)
@@ -107,7 +107,7 @@ def test_normalised_pixels_have_mean_0_and_deviation_1_channels_last() -> None:
     torch.testing.assert_close(result.std(dim=(0, 2, 3)), torch.ones(3), atol=1e-3, rtol=0)
 
 
-def test_erasing_leaves_a_rectangle_of_noise_in_part_of_the_images() -> None:
+def test_erasing_puts_a_rectangle_of_noise_into_some_images() -> None:
     inputs = torch.full((400, 3, 20, 30), 7.0)
 
     erased = (erase(inputs, rng(), 0.25) != inputs).all(dim=1)

@@ -357,7 +357,7 @@ def test_the_difference_at_equal_cost_follows_cost_and_legend(seen: Seen) -> Non
     assert seen.text("#equal-said") == ""
 
 
-def test_published_numbers_have_marks_with_a_source_and_can_be_hidden(
+def test_published_numbers_have_marks_with_sources_and_can_be_hidden(
     chromium: sync_api.Browser, tmp_path: Path
 ) -> None:
     series = read_references("patchconvnet")

@@ -240,5 +240,7 @@ def test_a_function_that_is_no_pooling_is_one_line(function: Any, said: str) -> 
 
 
 def test_a_name_that_is_taken_is_refused() -> None:
-    with pytest.raises(PluginError, match=r"pooling 'gem' is defined twice, in .*average\.py and in .*test_ordinary"):
+    with pytest.raises(
+        PluginError, match=r"pooling 'gem' is defined twice, in .*average\.py, line \d+ and in .*test_ordinary"
+    ):
         pooling(name="gem")(median)

@@ -8,13 +8,16 @@ import pytest
 from scaling.study.errors import PluginError, ScalingError
 from scaling.study.metrics import (
     METRICS,
+    Columns,
     Role,
     analysed_costs,
     column_costs,
     costs,
     counted_costs,
     get_metric,
+    limited_costs,
     main_cost,
+    metric,
     predicted_costs,
     si,
 )
@@ -53,6 +56,7 @@ def test_lists_of_costs_follow_from_the_metrics() -> None:
     ]  # fmt: skip
     assert counted_costs() == ["params", "macs", "fvcore_flops", "activations", "training_macs"]
     assert predicted_costs() == [*counted_costs(), "training_memory", "inference_memory"]
+    assert limited_costs() == [*counted_costs(), "training_memory"]
     assert set(costs()) == {name for name in METRICS if METRICS[name].role is not Role.SCORE}
     assert costs(Role.MEMORY) == ["training_memory", "inference_memory", "measured_memory"]
 
@@ -61,6 +65,18 @@ def test_a_metric_without_its_column_is_missing() -> None:
     table = table_of(simulated_records()[:2]).drop(columns="macs")
 
     assert np.isnan(METRICS["macs"](table)).all()
+
+
+@pytest.mark.parametrize("fields", ["mac", ("macs", "mac"), ("key",), ()])
+def test_a_field_that_no_trial_has_is_refused(fields: str | tuple[str, ...]) -> None:
+    def half(trials: Columns) -> np.ndarray:
+        return trials["mac"] / 2
+
+    register = metric("half", label="Half", unit="MACs", direction="lower", role="cost", fields=fields)
+
+    with pytest.raises(PluginError, match=f"metric 'half' in {__name__}: unknown field '(mac|key|half)'"):
+        register(half)
+    assert "half" not in METRICS
 
 
 def test_a_metric_of_the_wrong_shape_is_refused() -> None:
@@ -72,6 +88,10 @@ def test_a_metric_of_the_wrong_shape_is_refused() -> None:
 
 def test_a_metric_can_be_had_of_one_model() -> None:
     assert METRICS["test_error"].of({"test_accuracy": 80.0}) == 20
+
+
+def test_a_whole_number_of_one_model_is_an_int() -> None:
+    assert repr(METRICS["training_memory"].of_whole({"training_memory_bytes": 2**40 + 1})) == str(2**40 + 1)
 
 
 def test_error_is_100_minus_accuracy() -> None:
