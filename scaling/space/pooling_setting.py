@@ -33,8 +33,8 @@ class PoolingSetting(BaseModel):
 def read_pooling(value: Any) -> Any:
     """Turn a mapping into a `PoolingSetting`, or into its name where it has no options; pass on anything else.
 
-    An option of None is not given. Other options are coerced to the pooling's annotation: 1.0 heads are 1. An option
-    that is unknown or has a wrong value stays as it is, for the check of the space to report.
+    An option of None is not given. An option that is unknown or has a wrong value stays as it is, for the check of the
+    space to report.
 
     Raises:
         ValueError: the mapping is not a pooling with options.
@@ -47,27 +47,18 @@ def read_pooling(value: Any) -> Any:
     for option, setting in value.items():
         if not isinstance(option, str) or not isinstance(setting, Scalar | None):
             raise ValueError(f"pooling option {option} needs a number or a word; it is {setting!r}")
-    options = _coerced(name, {option: setting for option, setting in value.items() if option != "name"})
+    options = _given(name, {option: setting for option, setting in value.items() if option != "name"})
     return PoolingSetting.model_validate({"name": name, **options}) if options else name
 
 
-def _coerced(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options that are given, coerced where the pooling has them."""
-    if not options:
-        return {}
+def _given(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that are given, with their values as written: the flat form must give the same key."""
+    if None not in options.values():
+        return dict(options)
     from scaling.models.pooling import POOLINGS, options_of  # loads torch, which most spaces do not need to be read
-    from scaling.models.signature import check_argument
 
     known = options_of(POOLINGS[name]) if name in POOLINGS else {}
-    coerced = dict(options)
-    for option in known.keys() & options.keys():
-        if options[option] is None:
-            del coerced[option]
-            continue
-        value, problems = check_argument(POOLINGS[name], option, options[option])
-        if not problems and isinstance(value, Scalar):
-            coerced[option] = value
-    return coerced
+    return {option: value for option, value in options.items() if value is not None or option not in known}
 
 
 def as_arch(value: Any) -> Any:

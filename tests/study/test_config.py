@@ -63,13 +63,13 @@ def test_keys_and_defaults_stay_what_they_are() -> None:
 
 def test_names_that_are_registered_nowhere_still_read() -> None:
     """Records of a plugin that is absent are read; the check of a space finds unknown names."""
-    recipe = Recipe(loss="focal", augmentation=["fog"], learning_rate_rule=WidthRule(name="mine", reference_width=8))
+    recipe = Recipe(loss="focal", augmentation=("fog",), learning_rate_rule=WidthRule(name="mine", reference_width=8))
 
     assert Recipe.model_validate(recipe.model_dump()) == recipe
 
 
 def test_an_augmentation_changes_the_key() -> None:
-    assert CONFIG.model_copy(update={"recipe": Recipe(augmentation=["fog"])}).key != CONFIG.key
+    assert CONFIG.model_copy(update={"recipe": Recipe(augmentation=("fog",))}).key != CONFIG.key
 
 
 def test_settings_are_frozen_and_know_their_names() -> None:

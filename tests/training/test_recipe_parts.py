@@ -89,7 +89,7 @@ def test_a_registered_rule_scales_the_learning_rate() -> None:
 def augmented(names: list[str], seed: int = 0) -> torch.Tensor:
     data = load_data(DATA)
     images = torch.arange(2 * 8 * 8, dtype=torch.uint8).reshape(2, 8, 8, 1)
-    augment = Augmentation.of(Recipe(augmentation=names, flip=False, crop_padding=0), data, CPU)
+    augment = Augmentation.of(Recipe(augmentation=tuple(names), flip=False, crop_padding=0), data, CPU)
     return augment(images, torch.zeros(2, dtype=torch.int64), np.random.default_rng(seed))[0]
 
 
