@@ -40,7 +40,7 @@ PROGRAMS = {
     "git",
     "$",
 }
-COMMANDS = {"sweep", "report", "measure", "explain", "rehearse", "space"}  # python -m scaling.…
+COMMANDS = {"sweep", "report", "measure", "compare", "explain", "rehearse", "space"}  # python -m scaling.…
 BASE = {
     "family": "patchconvnet",
     "axes": {"depth": [2], "width": [32]},
