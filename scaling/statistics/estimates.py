@@ -6,37 +6,20 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
+from scaling.statistics.intervals import Bounded
+
 SAME = 1e-10  # points; values closer than this are equal, and their spread is rounding
 
 
 @dataclass(frozen=True)
-class Interval:
-    """An estimate with its confidence interval; the ends are NaN where the data cannot give one."""
+class Interval(Bounded):
+    """The interval of a mean under Student's t."""
 
-    estimate: float
-    low: float
-    high: float
-    level: float  # such as 0.95
-    df: float  # degrees of freedom of Student's t; NaN where there is no interval
-
-    @property
-    def is_known(self) -> bool:
-        return math.isfinite(self.low) and math.isfinite(self.high)
-
-    @property
-    def is_above_zero(self) -> bool:
-        return self.is_known and self.low > 0
-
-    @property
-    def is_below_zero(self) -> bool:
-        return self.is_known and self.high < 0
+    df: float  # degrees of freedom; NaN where there is no interval
 
     @property
     def half_width(self) -> float:
         return (self.high - self.low) / 2
-
-    def lies_within(self, margin: float) -> bool:
-        return self.is_known and -margin <= self.low and self.high <= margin
 
     def mirrored(self) -> "Interval":
         """The interval of minus the estimate."""

@@ -9,14 +9,13 @@ from scipy import stats
 
 
 @dataclass(frozen=True)
-class MeanInterval:
+class Bounded:
     """An estimate with its confidence interval; the ends are NaN where the data cannot give one."""
 
     estimate: float
     low: float
     high: float
     level: float  # such as 0.95
-    n: int  # independent values that it rests on
 
     @property
     def is_known(self) -> bool:
@@ -32,6 +31,13 @@ class MeanInterval:
 
     def lies_within(self, margin: float) -> bool:
         return self.is_known and -margin <= self.low and self.high <= margin
+
+
+@dataclass(frozen=True)
+class MeanInterval(Bounded):
+    """The interval of a mean."""
+
+    n: int  # independent values that it rests on
 
 
 def mean_interval(values: Sequence[float] | np.ndarray, level: float, smallest_sd: float = 0.0) -> MeanInterval:
