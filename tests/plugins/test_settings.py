@@ -28,7 +28,7 @@ KIND_OF = {  # decorator → kind in messages, where they differ
     "stopping": "stopping rule",
     "rule": "learning-rate rule",
 }
-OTHERS = {"build_model", "load_pretrained", "load_study", "measure", "__version__"}
+OTHERS = {"build_model", "compare", "load_pretrained", "load_study", "measure", "__version__"}
 
 
 @pytest.fixture(autouse=True)

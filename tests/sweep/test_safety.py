@@ -15,7 +15,7 @@ from scaling.sweep.authentication import AuthenticationError, host_of, require_t
 PACKAGE = Path(scaling.__file__).parent
 FORBIDDEN_MODULES = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__"}  # as plain names: torch.compile is another thing
-PLUGINS = "study/plugins.py"  # compiles the plugins that the user names with --plugin, which are code
+PLUGINS = "study/plugin_import.py"  # compiles the plugins that the user names with --plugin, which are code
 UNSAFE_YAML = {"load", "load_all", "unsafe_load", "unsafe_load_all", "full_load", "full_load_all"}
 
 
