@@ -97,6 +97,24 @@ def fit_law(cost: np.ndarray, error: np.ndarray, level: float = 0.95) -> LawFit 
     )
 
 
+def exponent_difference(baseline: LawFit | Missing, arm: LawFit | Missing, level: float) -> Interval | Missing:
+    """The exponent of an arm minus that of the baseline.
+
+    The ends lie √(l² + u²) from the estimate, l and u the distances of the two exponents to the ends of their own
+    intervals (MOVER; Zou and Donner 2008). Cells that both arms share make the interval wider than it need be.
+    """
+    for law in (baseline, arm):
+        if isinstance(law, Missing):
+            return law
+    assert isinstance(baseline, LawFit)
+    assert isinstance(arm, LawFit)
+    one, other = (law.likelihood.alpha_interval(level) for law in (arm, baseline))
+    difference = one.estimate - other.estimate
+    low = difference - math.hypot(one.estimate - one.low, other.high - other.estimate)
+    high = difference + math.hypot(one.high - one.estimate, other.estimate - other.low)
+    return Interval(difference, low, high, level, min(one.df, other.df))
+
+
 class _Likelihood:
     """−2 log-likelihood of the law, up to a constant, on a grid of ρ and α: arrays (rhos, alphas)."""
 

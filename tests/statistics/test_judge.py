@@ -12,7 +12,7 @@ from scaling.statistics.further_runs import LookRule
 from scaling.statistics.judge import judge
 from scaling.statistics.kinds import Kind
 from scaling.statistics.other_images import image_variance
-from scaling.statistics.sentences import Words, short_cost
+from scaling.statistics.words import Words, short_cost
 
 WORDS = Words("average", "attention", "MACs")
 NAN = math.nan
