@@ -129,7 +129,7 @@ def analyse(
     cells = summarise(table, arms)
     tune = study.space.get("tune")
     rates = tune.get("lr", 1) if isinstance(tune, dict) else 1  # tried with the first seed
-    per_cell = max(1, len(arms) * (study.seeds - 1 + rates))
+    per_cell = max(1, len(arms) * (study.repetitions - 1 + rates))
     asked_cells = max(len(set(table["cell"])), math.ceil(len(study.planned) / per_cell))
     examples = {record.scores.test_examples for record in records if record.scores and record.scores.test_examples}
     test_examples = min(examples) if examples else None
@@ -210,7 +210,9 @@ def _verdict(
     trend: Trend | None = None
     if comparison.unit == "cell":
         trend = fit_trend(of_baseline, comparison.cells["difference"].to_numpy(), comparison.difference.level)
-    asked = Asked(study.factor, asked_cells, study.seeds, _range(np.concatenate([of_baseline, of_arm])), comparisons)
+    asked = Asked(
+        study.factor, asked_cells, study.repetitions, _range(np.concatenate([of_baseline, of_arm])), comparisons
+    )
     images = trials.bits.images if trials.bits else 0
     noise = image_noise(trials.gained(comparison), images, comparison.difference)
     return give_verdict(comparison, asked, trend=trend, noise=noise, margin=margin)
@@ -300,5 +302,5 @@ def share_of_front(analysis: Analysis, cost: str) -> dict[str, int]:
 
 def cells_and_seeds(analysis: Analysis) -> str:
     """Size of the study: `6 cells × 2 arms × 3 seeds`."""
-    arms, seeds = plural(len(analysis.arms), "arm"), plural(analysis.study.seeds, "seed")
+    arms, seeds = plural(len(analysis.arms), "arm"), plural(analysis.study.repetitions, "seed")
     return f"{plural(analysis.asked_cells, 'cell')} × {arms} × {seeds}"

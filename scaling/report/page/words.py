@@ -196,7 +196,7 @@ def settings(analysis: Analysis) -> list[tuple[str, str]]:
     study, space = analysis.study, analysis.study.space
     facts = [(f"Axis {name}", _listed(values)) for name, values in space.get("axes", {}).items()]
     facts.append((f"Arms ({study.factor})", ", ".join(analysis.arms)))
-    facts.append(("Seeds per cell and arm", str(study.seeds)))
+    facts.append(("Seeds per cell and arm", str(study.repetitions)))
     family = space.get("family") or study.conditions.get("family")
     if family:
         facts.append(("Family", f"{family} {_listed_settings(space.get('arch', {}))}".strip()))
