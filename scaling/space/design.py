@@ -83,6 +83,7 @@ class Design:
             cell={name: str(value) if isinstance(value, PoolingSetting) else value for name, value in cell.items()},
             arm=str(arm),
             config=config,
+            repetition=seed,
             keeps_weights=keep == "all" or (keep == "first_seed" and seed == 0),
             compiles=self.space.resources.compile,
             activation_checkpointing=self.space.resources.activation_checkpointing,

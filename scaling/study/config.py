@@ -216,12 +216,13 @@ class TrialConfig(Settings):
 
 
 class Trial(Settings):
-    """One training run in its place in a study: cell × arm × seed."""
+    """One training run in its place in a study: cell × arm × repetition."""
 
     study: str
     cell: dict[str, Any] = Field(description="value of each axis")
     arm: str = Field(description="value of the compared factor")
     config: TrialConfig
+    repetition: int = Field(default=0, ge=0, description="of the cell and arm; the arms of a repetition share its seed")
     keeps_weights: bool = False
     compiles: bool | None = Field(default=None, description="as in Resources")
     activation_checkpointing: bool = Field(default=False, description="as in Resources")
@@ -240,9 +241,9 @@ class Trial(Settings):
 
     @property
     def label(self) -> str:
-        """Short name for displays and messages: `depth=4 width=64 attention seed 1`."""
+        """Short name for displays and messages: `depth=4 width=64 attention repetition 1`."""
         rate = f" lr {self.config.recipe.learning_rate:g}" if self.learning_rate_grid else ""
-        return f"{self.cell_and_arm} seed {self.config.seed}{rate}"
+        return f"{self.cell_and_arm} repetition {self.repetition}{rate}"
 
 
 def cell_label(cell: dict[str, Any]) -> str:

@@ -65,7 +65,7 @@ def describe(name: str, space: Space, planned: Sequence[Trial], before: Study | 
         factor=space.factor,
         arms=arms,
         axes=list(space.axes),
-        seeds=max(space.seeds, before.seeds if before else 0),
+        repetitions=max(space.seeds, before.repetitions if before else 0),
         conditions=space.conditions(),
         space=space.model_dump(mode="json"),
         planned=keys + earlier,

@@ -97,6 +97,7 @@ def finished(trial: Trial, accuracy: float) -> Record:
         study=trial.study,
         cell=trial.cell,
         arm=trial.arm,
+        repetition=trial.repetition,
         seed=trial.config.seed,
         status="finished",
         learning_rate_grid=trial.learning_rate_grid,

@@ -200,7 +200,7 @@ def test_tensorboard_gets_the_curve_and_the_final_scores(tmp_path: Path) -> None
             writer.epoch_ended(trials[0], epoch)
         writer.ended(trials[0], finished(trials[0], 61.5))
 
-    (file,) = (tmp_path / "tensorboard" / "depth=2_stem=hard_average_seed_0").iterdir()
+    (file,) = (tmp_path / "tensorboard" / "depth=2_stem=hard_average_repetition_0").iterdir()
     values = [(v.tag, e.step, round(v.simple_value, 4)) for e in events(file) for v in e.summary.value]
     assert [v for v in values if v[0] == "val_accuracy"] == [("val_accuracy", n, 30.0 + n) for n in (1, 2, 3)]
     assert ("final/test_accuracy", 3, 61.5) in values
