@@ -115,7 +115,7 @@ def compare_studies(folders: Sequence[Where], out: Path, options: ReportOptions 
 
     options = options or ReportOptions()
     joint = join([Member(read_study(folder), read_what_can_be(folder)) for folder in folders])
-    context = Context(joint.left_out, joint.notes, options.references)
+    context = Context(joint.left_out, joint.notes, references=options.references)
     is_complete = count(joint.study, joint.records).is_complete
     look = Look(None, is_verdict=is_complete or options.verdict_now)
     analysis = analyse(joint.study, joint.records, options.margin, context, look)

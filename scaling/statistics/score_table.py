@@ -56,7 +56,7 @@ def score_table(
     """
     cell, names = pd.factorize(frame["cell"])
     arm = pd.Index(list(arms)).get_indexer(pd.Index(frame["arm"]))
-    repetition = repetition_places(cell, frame["repetition"], shared_seeds)
+    repetition = repetition_places(cell, pd.Series(frame["repetition"]), shared_seeds)
     shape = (len(arms), len(names), int(repetition.max(initial=0)) + 1)
     values = np.asarray(frame[score], dtype=float)
     scores, ran, rows = np.full(shape, np.nan), np.zeros(shape, dtype=bool), np.full(shape, -1)

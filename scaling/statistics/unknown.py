@@ -53,7 +53,7 @@ def unknown_sentence(found: Assessment, settings: VerdictSettings, words: Words)
         " nothing shows how much luck moves a score.",
     }
     reason = reason_of(found, settings)
-    return f"No verdict: {said[reason]}" if reason in said else "No verdict."
+    return f"No verdict: {said[reason]}" if reason else "No verdict."
 
 
 def incomplete_sentence(difference: float, pairs: int, planned: int, words: Words) -> str:

@@ -114,15 +114,8 @@ def analyse(
     table = mark(frame(records, study.axes), study, records)
     arms = list(dict.fromkeys([*study.arms, *(record.arm for record in records)]))
     cells = summarise(table, arms)
-<<<<<<< HEAD
     progress = count(study, records)
     look = look or first_look(study, progress)
-=======
-    tune = study.space.get("tune")
-    rates = tune.get("lr", 1) if isinstance(tune, dict) else 1  # tried with the first seed
-    per_cell = max(1, len(arms) * (study.repetitions - 1 + rates))
-    asked_cells = max(len(set(table["cell"])), math.ceil(len(study.planned) / per_cell))
->>>>>>> seeds
     examples = {record.scores.test_examples for record in records if record.scores and record.scores.test_examples}
     test_examples = min(examples) if examples else None
     usable = is_usable(table)
@@ -160,74 +153,12 @@ def first_look(study: Study, progress: TrialCounts) -> Look:
     return Look(1, look_rule(study), is_verdict=progress.is_complete)
 
 
-<<<<<<< HEAD
 def find_shares(study: Study, scores: ScoreTable, settings: VerdictSettings) -> Shares | None:
     """The shares of attention and capacity in the gain; None where the arms do not allow it."""
     if not study.factor.endswith("pooling") or len(scores.arms) < 2:
         return None
     by_arm = dict(zip(scores.arms, scores.scores, strict=True))
-    return share_the_gain(by_arm, settings, scores.contrast(*scores.arms[:2]))
-=======
-def summarise(table: pd.DataFrame, arms: Sequence[str]) -> pd.DataFrame:
-    """Average the finished seeds of each cell and arm: cells in the order of the table, arms in that of `arms`.
-
-    Columns: cell, arm, n, every metric (mean over seeds), test_sd and val_sd (over seeds; NaN with one).
-    """
-    usable = is_usable(table)
-    trials = table.loc[usable, ["cell", "arm"]].assign(
-        **{name: metric(table)[usable] for name, metric in METRICS.items()}
-    )
-    groups = trials.groupby(["cell", "arm"], sort=False)
-    means = groups.mean()
-    means.insert(0, "n", groups.size())
-    means["test_sd"] = groups["test_accuracy"].std(ddof=1)
-    means["val_sd"] = groups["val_accuracy"].std(ddof=1)
-    summary = means.reset_index()
-    places = [pd.factorize(summary["cell"])[0], np.array([arms.index(arm) for arm in summary["arm"]], dtype=int)]
-    return summary.take(np.lexsort(places[::-1])).reset_index(drop=True)
-
-
-def find_fronts(cells: pd.DataFrame, cost: str) -> pd.DataFrame:
-    """Mark the cells on the front of their own arm, and of all arms together, by validation accuracy and `cost`."""
-    sign = 1 if get_metric(cost).direction == "lower" else -1
-    costs, scores = sign * cells[cost].to_numpy(dtype=float), cells["val_accuracy"].to_numpy(dtype=float)
-    own = np.zeros(len(cells), dtype=bool)
-    for arm in cells["arm"].unique():
-        of_arm = (cells["arm"] == arm).to_numpy()
-        own[of_arm] = on_front(costs[of_arm], scores[of_arm])
-    return pd.DataFrame({"own": own, "joint": on_front(costs, scores)}, index=cells.index)
-
-
-def _verdict(
-    study: Study,
-    compared: pd.DataFrame,
-    cells: pd.DataFrame,
-    trials: TrialScores,
-    arm: str,
-    asked_cells: int,
-    resolution: float,
-    margin: float,
-) -> Verdict:
-    baseline, comparisons = trials.arms[0], len(trials.arms) - 1
-    level = LOOK_LEVEL if goes_on_until_decided(study) else LEVEL
-    comparison = compare(compared, baseline, arm, comparisons=comparisons, level=level, resolution=resolution)
-    of_baseline, of_arm = (costs_of(cells, name, main_cost(), comparison.cells.index) for name in (baseline, arm))
-    trend: Trend | None = None
-    if comparison.unit == "cell":
-        trend = fit_trend(of_baseline, comparison.cells["difference"].to_numpy(), comparison.difference.level)
-    asked = Asked(
-        study.factor, asked_cells, study.repetitions, _range(np.concatenate([of_baseline, of_arm])), comparisons
-    )
-    images = trials.bits.images if trials.bits else 0
-    noise = image_noise(trials.gained(comparison), images, comparison.difference)
-    return give_verdict(comparison, asked, trend=trend, noise=noise, margin=margin)
-
-
-def goes_on_until_decided(study: Study) -> bool:
-    """Whether the study ran until its verdict was decided, so that the verdict was computed several times."""
-    search = study.space.get("search")
-    return isinstance(search, dict) and search.get("until") == "decided"
->>>>>>> seeds
+    return share_the_gain(by_arm, settings, scores.contrast(scores.arms[0], scores.arms[1]))
 
 
 def costs_of(cells: pd.DataFrame, arm: str, cost: str, wanted: Iterable[str]) -> np.ndarray:
@@ -258,14 +189,7 @@ def share_of_front(analysis: Analysis, cost: str) -> dict[str, int]:
     return {arm: counts[arm] for arm in analysis.arms}
 
 
-<<<<<<< HEAD
 def size_of(analysis: Analysis) -> str:
     """Size of the study: `6 cells × 2 arms × 3 repetitions`."""
     arms, times = plural(len(analysis.arms), "arm"), plural(analysis.study.repetitions, "repetition")
     return f"{plural(analysis.asked_cells, 'cell')} × {arms} × {times}"
-=======
-def cells_and_seeds(analysis: Analysis) -> str:
-    """Size of the study: `6 cells × 2 arms × 3 seeds`."""
-    arms, seeds = plural(len(analysis.arms), "arm"), plural(analysis.study.repetitions, "seed")
-    return f"{plural(analysis.asked_cells, 'cell')} × {arms} × {seeds}"
->>>>>>> seeds

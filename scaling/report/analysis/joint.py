@@ -64,14 +64,10 @@ def join(members: Sequence[Member]) -> Joint:
         arms=names,
         axes=[*axes, *inner],
         repetitions=max((member.study.repetitions for member in members), default=1),
-<<<<<<< HEAD
         seeding="shared" if any(member.study.seeding == "shared" for member in members) else "own",
-=======
->>>>>>> seeds
         conditions={},
         space={},
         planned=[_key(member.study.name, key) for member in members for key in member.study.planned],
-        seeding="own" if all(member.study.seeding == "own" for member in members) else "shared",
     )
     left_out = [f"{member.study.name}: {line}" for member in members for line in member.reading.left_out]
     return Joint(study, records, left_out, [note for note in notes if note])

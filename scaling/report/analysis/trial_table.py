@@ -12,7 +12,7 @@ import pandas as pd
 from scaling.statistics.pareto import on_front
 from scaling.statistics.score_table import ScoreTable, score_table
 from scaling.study.config import cell_label
-from scaling.study.learning_rates import choosing, scored
+from scaling.study.learning_rates import chooses, rejected_keys
 from scaling.study.metrics import METRICS, get_metric
 from scaling.study.records import Record, Study
 
@@ -37,10 +37,9 @@ class TrialCounts:
 
 def mark(table: pd.DataFrame, study: Study, records: Sequence[Record]) -> pd.DataFrame:
     """Add which trials enter no comparison: `rejected` (another learning rate was chosen) and `chooses` (it chose)."""
-    kept = {record.key for record in scored(records, study.choose_by)}
-    chose = {record.key for record in choosing(records, study.choose_by)}
-    table["chooses"] = table["key"].isin(list(chose))
-    table["rejected"] = ~table["key"].isin(list(kept)) & ~table["chooses"]
+    rejected = rejected_keys(records, study.choose_by)
+    table["rejected"] = table["key"].isin(list(rejected))
+    table["chooses"] = [chooses(record, study.choose_by) and record.key not in rejected for record in records]
     return table
 
 

@@ -64,7 +64,7 @@ class ArmVerdict:
 
     @property
     def pairs(self) -> int:
-        return int(self.cells["pairs"].sum())
+        return int(np.sum(self.cells["pairs"].to_numpy(dtype=int)))
 
 
 def look_rule(study: Study) -> LookRule:

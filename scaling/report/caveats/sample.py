@@ -1,6 +1,9 @@
 """Caveats about the sample: test images, seeds that cells share, and runs that only chose."""
 
+import numpy as np
+
 from scaling.report.analysis.analysis import Analysis
+from scaling.report.analysis.trial_table import is_left_out
 from scaling.report.caveats.caveat import caveat
 from scaling.wording import plural
 
@@ -21,7 +24,7 @@ def shared_seeds(analysis: Analysis) -> str | None:
 @caveat(order=45)
 def choosing_runs(analysis: Analysis) -> str | None:
     """Runs that chose a learning rate are not scored."""
-    left_out = int(analysis.table["chooses"].sum())
+    left_out = int(np.count_nonzero(analysis.table["chooses"]))
     if not left_out:
         return None
     return (
@@ -33,8 +36,8 @@ def choosing_runs(analysis: Analysis) -> str | None:
 @caveat(order=50)
 def repeated_records(analysis: Analysis) -> str | None:
     """Two records have the same cell, arm and repetition."""
-    table = analysis.table[~(analysis.table["rejected"] | analysis.table["chooses"])]
-    twice = int(table.duplicated(["cell", "arm", "repetition"]).sum())
+    table = analysis.table.take(np.flatnonzero(~is_left_out(analysis.table)))
+    twice = int(np.count_nonzero(table.duplicated(["cell", "arm", "repetition"])))
     if not twice:
         return None
     return (

@@ -10,7 +10,7 @@ import pandas as pd
 from scaling.report.analysis.accounts import PREDICTIONS
 from scaling.report.analysis.analysis import Analysis, find_fronts
 from scaling.report.page.packing import codes, numbers
-from scaling.report.tables.table import ends
+from scaling.statistics.estimates import Interval
 from scaling.statistics.missing import Missing
 from scaling.study.metrics import METRICS, Role, Use, analysed_costs, costs
 from scaling.study.records import Record
@@ -145,7 +145,7 @@ def _add_results(analysis: Analysis, header: dict[str, Any], arrays: dict[str, n
             columns = {"x": result.cost, "difference": result.difference}
             one |= {name: [_short(value) for value in values] for name, values in columns.items()}
             one["parts"] = [
-                [_short(value) for value in (part.low_cost or 0.0, part.high_cost or 0.0, *ends(part.interval))]
+                [_short(value) for value in (part.low_cost or 0.0, part.high_cost or 0.0, *_ends(part.interval))]
                 for part in result.parts
                 if part.interval.is_known
             ]
@@ -153,6 +153,10 @@ def _add_results(analysis: Analysis, header: dict[str, Any], arrays: dict[str, n
     for name, odds in analysis.front_odds.items():
         if name in header["costs"] and not isinstance(odds, Missing):
             arrays[f"odds.{name}"] = numbers(np.round(odds.own, 3))
+
+
+def _ends(interval: Interval) -> tuple[float, float, float]:
+    return interval.estimate, interval.low, interval.high
 
 
 def _short(value: float) -> float:
