@@ -90,7 +90,7 @@ def remarks_on(contrast: Contrast, settings: VerdictSettings, found: Assessment,
 
 
 def _growth(slope: Interval) -> str:
-    verb = "grows" if slope.low > 0 else "falls"
+    verb = "rises" if slope.low > 0 else "falls"
     shown = slope if slope.low > 0 else slope.mirrored()
     by = points(shown.estimate, decimals=decimals(shown))
     return f"With size the difference {verb} by {by} points per doubling of the cost ({ends(shown)})."

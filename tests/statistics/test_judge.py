@@ -112,7 +112,7 @@ def test_it_depends_on_size() -> None:
     assert "MACs attention loses by 0." in found.sentence
     assert " MACs on it wins by 0." in found.sentence
     assert found.sentence.endswith("each a mean over a third of the models.")
-    assert any("With size the difference grows by" in remark for remark in found.remarks)
+    assert any("With size the difference rises by" in remark for remark in found.remarks)
 
 
 def test_mixed() -> None:
