@@ -63,7 +63,7 @@ def at_equal_costs(
             others = {}
             if isinstance(result, EqualCostParts):
                 columns = {name: wide[name][:, [0, place]] for name in known if name != cost}
-                others = _other_costs(pair, result.cost, columns, names)
+                others = _other_costs(pair, result.cost, columns)
             answers.append(EqualCostAnswer(cost, arms[0], arm, result, equal_cost_sentence(result, words), others))
     return answers
 
@@ -76,7 +76,7 @@ def _wide(cells: pd.DataFrame, name: str, names: list[str], arms: list[str]) -> 
 
 
 def _other_costs(
-    pair: tuple[Polyline, Polyline], at: np.ndarray, columns: Mapping[str, np.ndarray], names: list[str]
+    pair: tuple[Polyline, Polyline], at: np.ndarray, columns: Mapping[str, np.ndarray]
 ) -> dict[str, float]:
     """Percent more of every other cost that the arm has at equal cost, by polylines through its logarithm.
 
@@ -85,16 +85,13 @@ def _other_costs(
         columns: other cost → (cells, 2) of baseline and arm.
     """
     found = {}
+    hats = [line.hats(np.log(at)) for line in pair]
     for name, values in columns.items():
-        curves = [_along(line, at, values[:, side], names) for side, line in enumerate(pair)]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            logs = np.log(np.where(values > 0, values, math.nan))
+        curves = [hat @ line.averaged(logs[:, side]) for side, (line, hat) in enumerate(zip(pair, hats, strict=True))]
         more = float((curves[1] - curves[0]).mean())
         if math.isfinite(more):
             found[name] = 100 * math.expm1(more)
     return found
 
-
-def _along(line: Polyline, at: np.ndarray, values: np.ndarray, names: list[str]) -> np.ndarray:
-    """The logarithm of another cost along the arm's polyline: (points,); NaN where a cell does not know it."""
-    of = dict(zip(names, np.where(values > 0, values, math.nan).tolist(), strict=True))
-    logs = np.array([np.mean([math.log(of[name]) for name in members]) for members in line.names])
-    return line.hats(np.log(at)) @ logs

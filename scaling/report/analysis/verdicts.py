@@ -138,7 +138,8 @@ def per_cell(contrast: Contrast) -> pd.DataFrame:
     means = [_mean(side, count) for side in (*scores, values)]
     squares = np.where(both, (values - means[2][:, None]) ** 2, 0.0).sum(axis=1) if len(cells) else np.zeros(0)
     sd = np.sqrt(np.divide(squares, count - 1, out=np.full(len(cells), np.nan), where=count > 1))
-    reach = np.array([t_quantile(CELL_LEVEL, int(n) - 1) if n > 1 else math.nan for n in count])
+    quantiles = {n: t_quantile(CELL_LEVEL, n - 1) if n > 1 else math.nan for n in set(count.tolist())}
+    reach = np.array([quantiles[n] for n in count.tolist()])
     half = reach * sd / np.sqrt(np.maximum(count, 1))
     columns = {
         "pairs": count,
