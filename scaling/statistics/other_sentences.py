@@ -37,6 +37,8 @@ def law_sentence(found: LawFit | Missing, words: Words) -> str:
     if isinstance(found, Missing):
         return f"No law of {words.arm}: {found.said}."
     alpha, over = found.alpha, words.span(found.low_cost, found.high_cost, "to")
+    if not found.tells_alpha:
+        return f"No exponent of {words.arm}: any α fits {over}."
     high = points(alpha.high) if math.isfinite(alpha.high) else "open"
     start = f"α {points(alpha.estimate)} ({points(alpha.low)} to {high}) over {over}"
     if found.floor_is_known:

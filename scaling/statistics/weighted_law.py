@@ -43,6 +43,11 @@ class LawFit:
     likelihood: "_Likelihood"
 
     @property
+    def tells_alpha(self) -> bool:
+        """Whether the costs rule out any exponent at all."""
+        return self.alpha.low > 0 or math.isfinite(self.alpha.high)
+
+    @property
     def hinge_gain(self) -> float:
         """By how much a hinge's −2 log-likelihood is smaller."""
         return self.likelihood.hinge_gain

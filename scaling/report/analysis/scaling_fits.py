@@ -96,6 +96,8 @@ def fit_study(cells: pd.DataFrame, arms: Sequence[str], factor: str) -> ScalingF
 
 def law_text(law: LawFit, digits: int = 2) -> str:
     """A law in a legend: `α = 0.31 (0.25 to 0.38), E = 4.1 (3.0 to 5.0) %`."""
+    if not law.tells_alpha:
+        return "any α fits"
     alpha = f"α = {span_text(law.alpha, digits)}"
     return f"{alpha}, E = {span_text(law.floor, digits)} %" if law.floor_is_known else f"{alpha}, floor or bend open"
 
