@@ -129,7 +129,7 @@ def run_trial(
 
 
 def build(trial: Trial, data: Dataset) -> nn.Module:
-    """Build the trial's network for its data; trunk and head start equal in all arms of a cell and seed."""
+    """Build the trial's network for its data; trunk and head start equal in all arms of a cell and repetition."""
     return build_model(trial.config.family, **_complete(trial, data), seed=trial.config.seed)
 
 
@@ -163,7 +163,7 @@ def costs(
     )
 
 
-@functools.lru_cache(maxsize=256)  # a worker trains the same model with every seed, and a prediction takes a second
+@functools.lru_cache(maxsize=256)  # a worker trains the same model in every repetition, and a prediction takes a second
 def predicted_memory(
     family: str, arch: str, image_size: tuple[int, int], in_chans: int, num_classes: int, step: Step
 ) -> tuple[int, int]:

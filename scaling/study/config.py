@@ -37,6 +37,11 @@ class Settings(BaseModel):
         return {new.get(name, name): value for name, value in content.items()}
 
     @classmethod
+    def written_name(cls, name: str, content: Mapping[str, Any]) -> str:
+        """Return the name under which `content` gives the setting `name`: an earlier one where it has that."""
+        return next((one for one in (name, *EARLIER_NAMES.get(name, ())) if one in content), name)
+
+    @classmethod
     def given_twice(cls, content: Mapping[str, Any]) -> dict[str, str]:
         """Return a message for each earlier name of a setting that `content` also gives by its present name."""
         return {

@@ -20,6 +20,7 @@ from scaling.study.errors import RecordError, StorageError
 from scaling.study.storage import Where, cause, place, read_all
 from scaling.study.storage import write_atomically as write_atomically
 
+Seeding = Literal["own", "shared"]  # of the cells of a study; see `Study`
 SCHEMA = 1  # of records and of study.json; raise it when an older reader would misread a newer file
 
 
@@ -174,9 +175,7 @@ class Study(Entry):
     imported: list[str] | None = None  # for imported results: their origin, assumptions, and what was left out
     # own: every cell and repetition has a seed of its own. shared: repetition r of every cell has the seed r, as in all
     # studies older than the field
-    seeding: Literal["own", "shared"] = Field(
-        default_factory=lambda read: "shared" if read.get("imported") is None else "own"
-    )
+    seeding: Seeding = Field(default_factory=lambda read: "shared" if read.get("imported") is None else "own")
 
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 

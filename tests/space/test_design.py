@@ -18,7 +18,7 @@ def planned_of(asked: Space) -> list[Trial]:
 
 
 def test_every_cell_has_every_arm_at_every_seed_once() -> None:
-    asked = space(seeds=3)
+    asked = space(repetitions=3)
 
     planned = planned_of(asked)
 
@@ -29,7 +29,7 @@ def test_every_cell_has_every_arm_at_every_seed_once() -> None:
 
 
 def test_arms_of_a_cell_and_seed_differ_only_in_factor() -> None:
-    asked = space(seeds=2)
+    asked = space(repetitions=2)
 
     planned = planned_of(asked)
 
@@ -42,7 +42,7 @@ def test_arms_of_a_cell_and_seed_differ_only_in_factor() -> None:
 
 
 def test_an_axis_may_be_a_setting_of_recipe_or_data() -> None:
-    asked = space(axes={"depth": [2], "recipe.learning_rate": [0.1, 0.2], "data.image_size": [16]}, seeds=1)
+    asked = space(axes={"depth": [2], "recipe.learning_rate": [0.1, 0.2], "data.image_size": [16]}, repetitions=1)
 
     planned = planned_of(asked)
 
@@ -86,7 +86,7 @@ def test_a_limit_that_excludes_everything_names_the_cheapest_cell() -> None:
 def test_a_grown_study_keeps_its_name_another_gets_its_own() -> None:
     before = space()
 
-    assert study_name("s", space(seeds=9), before, {"seeds": 9}) == "s"
+    assert study_name("s", space(repetitions=9), before, {"repetitions": 9}) == "s"
     assert study_name("s", space(axes={"depth": [8], "width": [32]}), before, {"axes.depth": [8]}) == "s"
     changed = space(recipe={"epochs": 1}, data={"source": "parquet:/data/cifar10"})
     overrides = {"recipe.epochs": 1, "data.source": "parquet:/data/cifar10"}

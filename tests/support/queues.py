@@ -67,7 +67,7 @@ def space(**parts: object) -> Space:
 
 
 def all_cells(asked: Space, cells: Sequence[Cell]) -> Proposals:
-    yield [Wanted(cell, asked.seeds) for cell in cells]
+    yield [Wanted(cell, asked.repetitions) for cell in cells]
 
 
 def queue(

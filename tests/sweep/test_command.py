@@ -11,7 +11,7 @@ from scaling.study.records import read_records
 from scaling.sweep import main
 from tests.support.sweeps import end, start, tiny_space, wait_for_files
 
-SPACE = tiny_space(seeds=2, train_limit=300, epochs=2, batch_size=50)
+SPACE = tiny_space(repetitions=2, train_limit=300, epochs=2, batch_size=50)
 TRIALS = 8
 RECORDS = "results/tiny*/records/*.json"
 # Building one model fails in every worker
@@ -125,7 +125,7 @@ def test_ctrl_c_and_a_failed_trial_leave_the_others_whole(folder: Path) -> None:
         (["--space", "missing.yaml"], "unknown space file 'missing.yaml'; did you mean 'tiny.yaml'"),
         (["--space", "tiny.yaml", "--set", "recipe.epoch=3"], "did you mean 'epochs'"),
         (["--space", "tiny.yaml", "--set", "recipe.epochs"], "write KEY=VALUE"),
-        (["--space", "tiny.yaml", "--set", "seeds=[1"], "not valid YAML"),
+        (["--space", "tiny.yaml", "--set", "repetitions=[1"], "not valid YAML"),
         (["--space", "tiny.yaml", "--data", "digit"], "did you mean 'digits'"),
         (["--space", "tiny.yaml", "--data", "parquet:nowhere"], "nowhere"),
         (["--space", "tiny.yaml", "--data", "folder:nowhere"], "nowhere"),
@@ -175,7 +175,7 @@ def test_a_study_under_other_conditions_is_refused(
     monkeypatch.chdir(folder)
     monkeypatch.setattr("scaling.sweep.run.run_pending", lambda *arguments: None)
     assert main(["--space", "tiny.yaml", "--name", "mine"]) == 0
-    assert main(["--space", "tiny.yaml", "--name", "mine", "--set", "seeds=5"]) == 0
+    assert main(["--space", "tiny.yaml", "--name", "mine", "--set", "repetitions=5"]) == 0
 
     code = main(["--space", "tiny.yaml", "--name", "mine", "--set", "recipe.epochs=3"])
 

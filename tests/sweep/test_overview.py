@@ -18,7 +18,7 @@ from tests.support.queues import finished, space
 
 @pytest.fixture
 def results(tmp_path: Path) -> Path:
-    asked = space(seeds=2, question="Does it help?")
+    asked = space(repetitions=2, question="Does it help?")
     design = Design(asked)
     trials = [design.trial("s", c, arm, seed) for seed in (0, 1) for c in cells(asked) for arm in asked.arm_values]
     for name, ended in (("whole", 24), ("half", 12)):
@@ -86,7 +86,7 @@ def test_brackets_in_text_are_shown_unchanged(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("COLUMNS", raising=False)
-    asked = space(seeds=1, question="does [bold]x[/nope] help :smile:?")
+    asked = space(repetitions=1, question="does [bold]x[/nope] help :smile:?")
     design = Design(asked)
     trials = [design.trial("s", c, arm, 0) for c in cells(asked) for arm in asked.arm_values]
     folder = tmp_path / "r[b] ü" / "odd"

@@ -29,7 +29,7 @@ class Callback:
 
 def recording(folder: Path, **search: object) -> tuple[Recorder, Callback, Segment]:
     """A recorder of a study of one cell, its callback, and the first trial."""
-    asked = space(axes={"depth": [2], "width": [32]}, seeds=1, recipe={"epochs": 5}, search=search)
+    asked = space(axes={"depth": [2], "width": [32]}, repetitions=1, recipe={"epochs": 5}, search=search)
     plan = SimpleNamespace(
         study="study", folder=folder, space=asked, cost_table=SimpleNamespace(work=lambda trial: 1.0)
     )

@@ -25,7 +25,7 @@ def skill(trial: Trial) -> float:
 
 @given(st.integers(1, 36))
 def test_a_study_stopped_anywhere_is_nearly_balanced(stop: int) -> None:
-    asked = space(seeds=3)
+    asked = space(repetitions=3)
 
     done = [segment.trial for segment in play(queue(asked, all_cells(asked, cells(asked))), skill)[0]][:stop]
 
@@ -35,7 +35,7 @@ def test_a_study_stopped_anywhere_is_nearly_balanced(stop: int) -> None:
 
 
 def test_expensive_cells_and_arms_come_first_without_a_stopping_rule() -> None:
-    asked = space(seeds=2)
+    asked = space(repetitions=2)
     segments, _ = play(queue(asked, all_cells(asked, cells(asked))), skill)
 
     rounds = [[segment.trial for segment in segments if segment.trial.config.seed == seed] for seed in (0, 1)]
@@ -46,7 +46,7 @@ def test_expensive_cells_and_arms_come_first_without_a_stopping_rule() -> None:
         costs = [FakeCostTable().of(t.config).macs for t in trials[::2]]
         assert costs == sorted(costs, reverse=True)
 
-    stopping = space(seeds=1, recipe={"epochs": 9}, search={"stop": {"rule": "dominance"}})
+    stopping = space(repetitions=1, recipe={"epochs": 9}, search={"stop": {"rule": "dominance"}})
     segments, _ = play(queue(stopping, all_cells(stopping, cells(stopping))), skill)
     first = list(dict.fromkeys(str(segment.trial.cell) for segment in segments))
     costs = [
@@ -58,7 +58,7 @@ def test_expensive_cells_and_arms_come_first_without_a_stopping_rule() -> None:
 
 
 def test_the_best_learning_rate_gets_the_other_seeds() -> None:
-    asked = space(seeds=3, tune={"lr": 3}, recipe={"learning_rate": 0.002})
+    asked = space(repetitions=3, tune={"lr": 3}, recipe={"learning_rate": 0.002})
 
     segments, records = play(queue(asked, all_cells(asked, cells(asked))), skill, workers=3)
 
@@ -81,7 +81,7 @@ def seeds(segments: list[Segment]) -> list[tuple[Trial, int]]:
 @pytest.mark.parametrize("rule", ["asha", "halving"])
 @pytest.mark.parametrize("workers", [1, 4])
 def test_cells_are_stopped_in_all_their_arms(rule: str, workers: int) -> None:
-    asked = space(seeds=2, recipe={"epochs": 9}, search={"stop": {"rule": rule, "first": 1, "factor": 2}})
+    asked = space(repetitions=2, recipe={"epochs": 9}, search={"stop": {"rule": rule, "first": 1, "factor": 2}})
 
     _, records = play(queue(asked, all_cells(asked, cells(asked))), skill, workers=workers)
 
@@ -103,7 +103,7 @@ def test_cells_are_stopped_in_all_their_arms(rule: str, workers: int) -> None:
 
 
 def test_halving_does_not_depend_on_the_order_of_trials() -> None:
-    asked = space(seeds=1, recipe={"epochs": 9}, search={"stop": {"rule": "halving", "factor": 2}})
+    asked = space(repetitions=1, recipe={"epochs": 9}, search={"stop": {"rule": "halving", "factor": 2}})
 
     outcomes = [
         {
@@ -123,7 +123,7 @@ def test_a_killed_study_has_the_trials_of_an_undisturbed_one(
     rule: str | None, tune: dict[str, int] | None, killed_after: int
 ) -> None:
     search = {"stop": {"rule": rule, "factor": 2}} if rule else {}
-    asked = space(seeds=2, recipe={"epochs": 5}, search=search, **({"tune": tune} if tune else {}))
+    asked = space(repetitions=2, recipe={"epochs": 5}, search=search, **({"tune": tune} if tune else {}))
     _, whole = play(queue(asked, all_cells(asked, cells(asked))), skill, workers=2)
 
     _, before = play(queue(asked, all_cells(asked, cells(asked))), skill, workers=2, stop_after=killed_after)
@@ -135,7 +135,7 @@ def test_a_killed_study_has_the_trials_of_an_undisturbed_one(
 
 
 def test_a_design_receives_the_records_after_each_batch() -> None:
-    asked = space(seeds=1)
+    asked = space(repetitions=1)
     seen = []
 
     def two_batches(points):
@@ -151,7 +151,7 @@ def test_a_design_receives_the_records_after_each_batch() -> None:
 
 
 def test_a_budget_ends_between_whole_pairs() -> None:
-    asked = space(seeds=2)
+    asked = space(repetitions=2)
 
     made = queue(asked, all_cells(asked, cells(asked)), budget=Budget(trials=7))
     segments, _ = play(made, skill)
@@ -165,7 +165,7 @@ def test_a_budget_ends_between_whole_pairs() -> None:
 
 
 def test_two_trials_that_are_the_same_run_are_refused() -> None:
-    asked = space(axes={"depth": [2]}, seeds=1)
+    asked = space(axes={"depth": [2]}, repetitions=1)
 
     twins = [{"depth": 2}, {"depth": 2, "recipe.epochs": asked.recipe.epochs}]
     with pytest.raises(SpaceError, match="are the same run; put the values of the axes further apart"):

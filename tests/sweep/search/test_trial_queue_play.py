@@ -197,7 +197,7 @@ def spaces(draw: st.DrawFn, rules: list[str | None], designs: list[dict[str, Any
     return space_of(
         axes=axes,
         arms={"pooling": arms[: 2 if parts else 3]},
-        seeds=draw(st.integers(1, 3)),
+        repetitions=draw(st.integers(1, 3)),
         recipe={"epochs": EPOCHS},
         search=search,
         **parts,

@@ -31,7 +31,9 @@ from tests.support.queues import finished, space
 
 
 def new_study(folder: Path, **parts: object) -> tuple[StudyInfo, list[Trial]]:
-    asked = space(**{"seeds": 1, "recipe": {"epochs": 3}, "axes": {"depth": [2, 4], "stem": ["hard", "soft"]}, **parts})
+    asked = space(
+        **{"repetitions": 1, "recipe": {"epochs": 3}, "axes": {"depth": [2, 4], "stem": ["hard", "soft"]}, **parts}
+    )
     design = Design(asked)
     trials = [design.trial("s", cell, arm, 0) for cell in cells(asked) for arm in asked.arm_values]
     return StudyInfo("s", folder, asked, {}), trials
