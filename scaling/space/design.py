@@ -82,8 +82,13 @@ class Design:
                 axes[name] = getattr(config, section).model_dump(mode="json")[setting]
             else:
                 axes[name] = as_arch(space.pooling(value) if name == "pooling" else value)
-        fixed = {name: as_arch(value) for name, value in space.arch.items() if name != space.factor}
+        fixed = {name: as_arch(value) for name, value in space.arch.items() if not self._is_compared(name)}
         return seed_of(space.family, axes, fixed, repetition, space.seed)
+
+    def _is_compared(self, name: str) -> bool:
+        """Whether a parameter is the compared factor, or an option of the compared poolings in flat form."""
+        factor = self.space.factor
+        return name == factor or (factor == "pooling" and name.startswith("pooling_"))
 
     def configs(self, points: Iterable[Cell]) -> list[TrialConfig]:
         """List the settings of every cell and arm in the first repetition."""

@@ -22,7 +22,7 @@ def results(tmp_path: Path) -> Path:
     design = Design(asked)
     trials = [design.trial("s", c, arm, seed) for seed in (0, 1) for c in cells(asked) for arm in asked.arm_values]
     for name, ended in (("whole", 24), ("half", 12)):
-        write_study(tmp_path / name, describe(name, asked, trials, None))
+        write_study(tmp_path / name, describe(name, design, trials, None))
         for number, trial in enumerate(trials[:ended]):
             write_record(tmp_path / name, finished(trial, 50 + number))
     failed = trials[12]
@@ -90,7 +90,7 @@ def test_brackets_in_text_are_shown_unchanged(
     design = Design(asked)
     trials = [design.trial("s", c, arm, 0) for c in cells(asked) for arm in asked.arm_values]
     folder = tmp_path / "r[b] ü" / "odd"
-    write_study(folder, describe("odd", asked, trials, None))
+    write_study(folder, describe("odd", design, trials, None))
     write_record(folder, Record.of(trials[0], status="failed", reason="KeyError: [/red] :boom:"))
 
     assert main(["--status", "odd", "--results", str(folder.parent)]) == 0

@@ -89,7 +89,7 @@ def test_limits_apply_to_computed_costs(space: Path) -> None:
         ({"match": "mac"}, "unknown cost 'mac'; did you mean 'macs'"),
         ({"match": {"vary": "widht"}}, "unknown parameter 'widht'; did you mean 'width'"),
         ({"match": {"vary": "pooling"}}, "'pooling' is what the arms differ in"),
-        ({"match": "params", "axes__width": [48, 56], "axes__depth": [1]}, "are the same run"),
+        ({"match": "params", "axes__width": [48, 56], "axes__depth": [1]}, "train the same network"),
         (
             {"limits__training_memory": "1KiB"},
             "limits.training_memory: 1024 excludes all 4 cells; the cheapest, depth=1",

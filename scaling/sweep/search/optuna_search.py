@@ -2,9 +2,9 @@
 
 A sampler sees a cell as one trial whose accuracy is the mean over arms and repetitions, so it cannot prefer an arm. A
 cell is reported as COMPLETE if all its arms finished, as PRUNED with its learning curve if it was stopped, as FAIL if
-an arm failed; a partial score is never reported as a final one. The sampler proposes in batches and receives the results
-of a whole batch in the order of its proposals. Proposals therefore depend on the records and the seed alone, and an
-interrupted study repeats them.
+an arm failed; a partial score is never reported as a final one. The sampler proposes in batches and receives the
+results of a whole batch in the order of its proposals. Proposals therefore depend on the records and the seed alone,
+and an interrupted study repeats them.
 """
 
 import math

@@ -31,7 +31,7 @@ def asked(design: str, search: dict[str, object] | None = None, **parts: object)
 def skill(trial: Trial) -> float:
     """Best at depth 6 and width 64."""
     arch = trial.config.arch
-    return 90 - (arch["depth"] - 6) ** 2 / 2 - (arch["width"] / 16 - 4) ** 2 + trial.config.seed / 10
+    return 90 - (arch["depth"] - 6) ** 2 / 2 - (arch["width"] / 16 - 4) ** 2 + trial.repetition / 10
 
 
 class Limited(FakeFeasibility):
@@ -87,7 +87,7 @@ def test_a_search_for_accuracy_finds_better_cells_than_chance(design: str) -> No
 
     found, by_chance = (
         sorted(
-            (skill(segment.trial) for segment in play(made(w), skill)[0] if segment.trial.config.seed == 0),
+            (skill(segment.trial) for segment in play(made(w), skill)[0] if segment.trial.repetition == 0),
             reverse=True,
         )
         for w in (searched, blind)

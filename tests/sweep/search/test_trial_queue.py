@@ -20,7 +20,7 @@ def skill(trial: Trial) -> float:
     """Larger models are better, width 64 is bad, and a learning rate of 0.004 is best."""
     arch, rate = trial.config.arch, trial.config.recipe.learning_rate
     base = 50 + 3 * arch["depth"] + arch["width"] / 8 - (20 if arch["width"] == 64 else 0)
-    return base - (5 if rate != 0.004 else 0) + trial.config.seed / 10
+    return base - (5 if rate != 0.004 else 0) + trial.repetition / 10
 
 
 @given(st.integers(1, 36))
@@ -38,7 +38,7 @@ def test_expensive_cells_and_arms_come_first_without_a_stopping_rule() -> None:
     asked = space(repetitions=2)
     segments, _ = play(queue(asked, all_cells(asked, cells(asked))), skill)
 
-    rounds = [[segment.trial for segment in segments if segment.trial.config.seed == seed] for seed in (0, 1)]
+    rounds = [[segment.trial for segment in segments if segment.trial.repetition == seed] for seed in (0, 1)]
     assert [segment.trial for segment in segments] == [*rounds[0], *rounds[1]]
     for trials in rounds:
         assert [t.arm for t in trials] == ["attention", "average"] * 6  # attention costs a tenth more
@@ -65,7 +65,7 @@ def test_the_best_learning_rate_gets_the_other_seeds() -> None:
     first = Counter((t.arm, *t.cell.values(), t.config.recipe.learning_rate) for t, s in seeds(segments) if s == 0)
     assert len(first) == 6 * 2 * 3
     assert set(first.values()) == {1}
-    assert {segment.trial.config.recipe.learning_rate for segment in segments if segment.trial.config.seed > 0} == {
+    assert {segment.trial.config.recipe.learning_rate for segment in segments if segment.trial.repetition > 0} == {
         0.004
     }
     assert set(chosen_rates(records.values()).values()) == {0.004}
@@ -75,7 +75,7 @@ def test_the_best_learning_rate_gets_the_other_seeds() -> None:
 
 
 def seeds(segments: list[Segment]) -> list[tuple[Trial, int]]:
-    return [(segment.trial, segment.trial.config.seed) for segment in segments]
+    return [(segment.trial, segment.trial.repetition) for segment in segments]
 
 
 @pytest.mark.parametrize("rule", ["asha", "halving"])
@@ -93,7 +93,7 @@ def test_cells_are_stopped_in_all_their_arms(rule: str, workers: int) -> None:
     assert 0 < len(stopped) < len(status)
     assert not [cell for cell in status if cell not in stopped and cell[1] == 64]  # the bad width does not survive
     for record in records.values():
-        seeds_run = {r.seed for r in records.values() if r.cell == record.cell}
+        seeds_run = {r.repetition for r in records.values() if r.cell == record.cell}
         assert seeds_run == ({0} if record.status == "stopped" else {0, 1})
         if record.status == "stopped":
             assert record.reason
@@ -164,11 +164,11 @@ def test_a_budget_ends_between_whole_pairs() -> None:
     assert made.spent == "its budget of 0.0166667 device-hours"
 
 
-def test_two_trials_that_are_the_same_run_are_refused() -> None:
+def test_two_cells_of_the_same_network_are_refused() -> None:
     asked = space(axes={"depth": [2]}, repetitions=1)
 
     twins = [{"depth": 2}, {"depth": 2, "recipe.epochs": asked.recipe.epochs}]
-    with pytest.raises(SpaceError, match="are the same run; put the values of the axes further apart"):
+    with pytest.raises(SpaceError, match="train the same network; put the values of the axes further apart"):
         queue(asked, all_cells(asked, twins))
 
 

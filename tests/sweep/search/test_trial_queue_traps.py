@@ -25,7 +25,7 @@ ASHA = {"stop": {"rule": "asha", "factor": 2}}
 
 
 def skill(trial: Trial) -> float:
-    return 50 + 3 * trial.config.arch["depth"] - trial.config.arch["width"] / 8 + trial.config.seed / 10
+    return 50 + 3 * trial.config.arch["depth"] - trial.config.arch["width"] / 8 + trial.repetition / 10
 
 
 def six(**parts: object) -> Space:
@@ -102,12 +102,12 @@ def test_a_cell_with_later_seeds_is_not_stopped() -> None:
     worst = min(cells(asked), key=lambda cell: 3 * cell["depth"] - cell["width"] / 8)
     alone = queue(asked, all_cells(asked, [worst]))  # alone, it continues
     _, before = play(alone, skill)
-    half = {k: r for k, r in before.items() if (r.arm, r.seed) not in {("attention", 1), ("average", 2)}}
+    half = {k: r for k, r in before.items() if (r.arm, r.repetition) not in {("attention", 1), ("average", 2)}}
 
     _, after = play(queue(asked, all_cells(asked, cells(asked)), half), skill, workers=4)
 
     of_worst = [r for r in {**half, **after}.values() if r.cell == worst]
-    assert Counter((r.arm, r.seed) for r in of_worst) == Counter((r.arm, r.seed) for r in before.values())
+    assert Counter((r.arm, r.repetition) for r in of_worst) == Counter((r.arm, r.repetition) for r in before.values())
     assert {r.status for r in of_worst} == {"finished"}
 
 
@@ -170,7 +170,7 @@ def test_a_budget_does_not_split_a_later_seed_s_arms() -> None:
 
     after = begun(made)  # that of the first cell comes first, and exceeds the budget
 
-    assert [(segment.trial.cell, segment.trial.config.seed) for segment in after] == [(one.trial.cell, 1)]
+    assert [(segment.trial.cell, segment.trial.repetition) for segment in after] == [(one.trial.cell, 1)]
     assert after[0].trial.arm != one.trial.arm
 
 

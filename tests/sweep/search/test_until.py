@@ -32,18 +32,18 @@ class Nature:
         place = (trial.cell["depth"], trial.cell["width"])
         of_cell = np.random.default_rng((self.number, 1, *place)).normal(self.effect, self.cell)
         arm = trial.arm == "attention"
-        noise = np.random.default_rng((self.number, 2, *place, trial.config.seed, arm)).normal(0, self.seed)
+        noise = np.random.default_rng((self.number, 2, *place, trial.repetition, arm)).normal(0, self.seed)
         return 70 + (of_cell if arm else 0.0) + noise
 
 
 def run(asked: Space, nature: Nature, budget: Budget | None = None) -> tuple[TrialQueue, dict[str, int], int]:
-    """Play a study; return its queue, the seeds of each cell, and the number of trials."""
+    """Play a study; return its queue, the repetitions of each cell, and the number of trials."""
     feasibility = FakeFeasibility(asked)
     made = TrialQueue("study", feasibility, propose(asked, feasibility), {}, budget)  # pyright: ignore[reportArgumentType]
     _, records = play(made, nature)
     seeds: dict[str, set[int]] = {}
     for record in records.values():
-        seeds.setdefault(str(record.cell), set()).add(record.seed)
+        seeds.setdefault(str(record.cell), set()).add(record.repetition)
     return made, {cell: len(found) for cell, found in seeds.items()}, len(records)
 
 
@@ -128,7 +128,7 @@ def test_the_report_uses_the_level_of_a_look() -> None:
     made = TrialQueue("study", feasibility, propose(asked, feasibility), {})  # pyright: ignore[reportArgumentType]
     _, records = play(made, Nature(0.6))
 
-    said = analyse(describe("s", asked, list(made.planned.values()), None), list(records.values()))
+    said = analyse(describe("s", feasibility.design, list(made.planned.values()), None), list(records.values()))
 
     assert said.verdicts[0].comparison.difference.level == LOOK_LEVEL
     assert "98.7 % interval" in said.headline

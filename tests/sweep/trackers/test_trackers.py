@@ -77,7 +77,7 @@ def test_the_journal_keeps_states_and_curves(tmp_path: Path) -> None:
     assert seen[0].value == 61.5
     assert seen[2].value is None
     assert all(trial.intermediate_values == {1: 31.0} for trial in seen)
-    assert seen[0].params == {"depth": 2, "stem": "hard", "arm": "average", "seed": 0}
+    assert seen[0].params == {"depth": 2, "stem": "hard", "arm": "average", "repetition": 0}
     assert seen[2].user_attrs["reason"] == "the roof leaks"
 
 
