@@ -15,7 +15,7 @@ from torch import nn
 from scaling.costs.complexity import measure
 from scaling.costs.live_tensors import Step, measured_training_memory
 from scaling.costs.memory import inference_memory, training_memory
-from scaling.data import Dataset
+from scaling.data import Dataset, for_repetition
 from scaling.models import build_model
 from scaling.models.activation_checkpointing import enable_activation_checkpointing
 from scaling.study.config import Trial
@@ -96,6 +96,7 @@ def run_trial(
     try:
         require(trial.config.plugins)
         refuse_unknown(recipe)
+        data = for_repetition(data, trial.config.data, trial.config.seed)
         model = build(trial, data)
         scales = follow_width(model, trial.config.family, _complete(trial, data), recipe, trial.config.seed)
         model.to(device)

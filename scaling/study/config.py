@@ -85,6 +85,11 @@ class DataConfig(Settings):
     split_seed: int = Field(
         default=0, ge=0, description="seed of the held-out part, the same for all trials of a study"
     )
+    split: Literal["fixed", "per_repetition"] = Field(
+        default="fixed",
+        description="per_repetition: draw the held-out validation part anew for every cell and repetition, the same for"
+        " its arms",
+    )
     train_limit: PositiveInt | None = Field(
         default=None, description="use only this many training images (a seeded subset)"
     )
