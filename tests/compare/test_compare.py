@@ -11,7 +11,8 @@ import pytest
 
 import scaling.compare
 from scaling.compare.__main__ import main
-from scaling.compare.frame import CompareError, compare
+from scaling.compare.frame import compare
+from scaling.compare.options import CompareError
 from scaling.statistics.comparison import VerdictSettings, assess
 from scaling.statistics.contrast import Contrast
 from scaling.statistics.kinds import Kind
