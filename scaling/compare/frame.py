@@ -7,6 +7,7 @@ import pandas as pd
 
 from scaling.compare.options import COST, SEED, CompareError, CompareOptions, name_of, refuse_settings, settled, several
 from scaling.compare.runs import Runs, scores_of
+from scaling.compare.settings import hashable
 from scaling.statistics import MARGIN
 from scaling.statistics.comparison import Comparison, VerdictSettings
 from scaling.study.errors import unknown
@@ -104,6 +105,8 @@ def _compared(frame: pd.DataFrame, asked: CompareOptions) -> Comparisons:
     arms = frame[asked.arm].astype(object).map(name_of)
     frame = frame.copy(deep=False)
     frame[asked.arm] = arms
+    for column in (*asked.cell, *([] if asked.seed is None else [asked.seed])):
+        frame[column] = hashable(frame[column])
     names = [str(name) for name in arms.unique()]
     baseline = None if asked.baseline is None else name_of(asked.baseline)
     if baseline is not None and names and baseline not in names:

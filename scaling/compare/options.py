@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from scaling.compare.settings import differing_settings
+from scaling.compare.settings import differing_settings, sentence
 from scaling.statistics import MARGIN
 from scaling.study.errors import ScalingError, unknown
-from scaling.wording import listing
 
 SEED, COST = "seed", "macs"  # used where the table has them, even if not asked for
 
@@ -113,7 +112,4 @@ def refuse_settings(frame: pd.DataFrame, asked: CompareOptions) -> None:
     taken = {*asked.own, asked.score, asked.seed, asked.cost, *asked.repeats}
     others = [column for column in dict.fromkeys(frame.columns) if column not in taken]
     if differing := differing_settings(frame, asked.cell, asked.arm, others):
-        raise CompareError(
-            f"rows of the same cell and arm differ in {listing([str(name) for name in differing])}: add to cell= what"
-            " makes other models of them, or to repeats= what their repetitions may differ in"
-        )
+        raise CompareError(sentence(differing))

@@ -15,6 +15,8 @@ from collections.abc import Hashable, Sequence
 import numpy as np
 import pandas as pd
 
+from scaling.wording import listing
+
 
 def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
@@ -59,13 +61,21 @@ def differing_settings(
     groups = _joined(cells, _codes(frame[arm]))
     differing = []
     for column in others:
-        values = pd.Series(frame[column])
+        values = hashable(pd.Series(frame[column]))
         codes = _codes(values)
         if len(np.unique(_joined(groups, codes))) > len(np.unique(groups)) and is_set(
             column, values, codes, cells, groups
         ):
             differing.append(column)
     return differing
+
+
+def sentence(differing: Sequence[Hashable]) -> str:
+    """What to do about settings in which repetitions differ."""
+    return (
+        f"rows of the same cell and arm differ in {listing([str(name) for name in differing])}: add to cell= what makes"
+        " other models of them, or to repeats= what their repetitions may differ in"
+    )
 
 
 def is_set(column: Hashable, values: pd.Series, codes: np.ndarray, cells: np.ndarray, groups: np.ndarray) -> bool:
@@ -111,12 +121,18 @@ def _are_shared(codes: np.ndarray, cells: np.ndarray, groups: np.ndarray) -> boo
     return float((arms[place] > 1).mean()) >= 0.5
 
 
+def hashable(values: pd.Series) -> pd.Series:
+    """A column with lists and other values that cannot be compared by their hash as text."""
+    try:
+        pd.factorize(values)
+    except TypeError:
+        return values.map(repr)
+    return values
+
+
 def _codes(values: pd.Series) -> np.ndarray:
     """Number of each value, missing ones being one value."""
-    try:
-        return pd.factorize(values, use_na_sentinel=False)[0]
-    except TypeError:  # lists and other values that cannot be hashed
-        return pd.factorize(values.map(repr))[0]
+    return pd.factorize(values, use_na_sentinel=False)[0]
 
 
 def _joined(first: np.ndarray, second: np.ndarray) -> np.ndarray:
