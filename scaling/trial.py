@@ -16,7 +16,7 @@ from scaling.costs.complexity import measure
 from scaling.costs.live_tensors import Step, measured_training_memory
 from scaling.costs.memory import inference_memory, training_memory
 from scaling.costs.training_compute import ImageMacs
-from scaling.data import Dataset
+from scaling.data import Dataset, for_repetition
 from scaling.models import build_model
 from scaling.models.activation_checkpointing import enable_activation_checkpointing
 from scaling.study.config import Trial
@@ -118,6 +118,7 @@ def run_trial(
     try:
         require(trial.config.plugins)
         refuse_unknown(recipe)
+        data = for_repetition(data, trial.config.data, trial.config.seed)
         model = build(trial, data)
         scales = follow_width(model, trial.config.family, _complete(trial, data), recipe, trial.config.seed)
         model.to(device)
@@ -151,7 +152,7 @@ def run_trial(
 
 
 def build(trial: Trial, data: Dataset) -> nn.Module:
-    """Build the trial's network for its data; trunk and head start equal in all arms of a cell and seed."""
+    """Build the trial's network for its data; trunk and head start equal in all arms of a cell and repetition."""
     return build_model(trial.config.family, **_complete(trial, data), seed=trial.config.seed)
 
 
@@ -185,7 +186,7 @@ def costs(
     )
 
 
-@functools.lru_cache(maxsize=256)  # a worker trains the same model with every seed, and a prediction takes a second
+@functools.lru_cache(maxsize=256)  # a worker trains the same model in every repetition, and a prediction takes a second
 def predicted_memory(
     family: str, arch: str, image_size: tuple[int, int], in_chans: int, num_classes: int, step: Step
 ) -> tuple[int, int]:

@@ -11,7 +11,7 @@ from scaling.statistics import MARGIN
 from scaling.statistics.comparison import Comparison, VerdictSettings
 from scaling.statistics.contrast import Contrast
 from scaling.statistics.judge import judge
-from scaling.statistics.sentences import Words
+from scaling.statistics.words import Words
 from scaling.study.errors import ScalingError, unknown
 from scaling.study.metrics import METRICS
 from scaling.wording import first_few, listing

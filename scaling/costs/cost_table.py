@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -52,7 +53,7 @@ def match_arms_of(design: Design, points: Sequence[Cell], datasets: Mapping[Data
             raise CostError([f"match: {cell_label(cell)}: {problem}" for problem in error.problems]) from None
         for arm in list(found)[1:]:
             matched[cell_label(cell), arm] = {wanted.vary: found[arm].arch[wanted.vary]}
-    return Design(design.space, {**design.matched, **matched})
+    return replace(design, matched={**design.matched, **matched})
 
 
 def _match_epochs_of(design: Design, points: Sequence[Cell], datasets: Mapping[DataConfig, Dataset]) -> Design:

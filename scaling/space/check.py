@@ -17,6 +17,7 @@ from scaling.study.config import DataConfig, Recipe
 from scaling.study.errors import ModelError, unknown
 from scaling.study.recipe_registries import unknown_in_recipe
 from scaling.study.training_compute import EPOCHS, TRAINING_COMPUTE
+from scaling.wording import plural
 
 SECTIONS: dict[str, type[BaseModel]] = {"recipe": Recipe, "data": DataConfig}  # what an axis may vary besides arch
 GIVEN = {"num_classes", "in_chans", "image_size", "seed"}  # arch parameters that the data and the trial decide
@@ -51,6 +52,8 @@ def _clashes(space: Space) -> Iterator[Mistake]:
     yield from _set_and_matched(space)
     yield from _epochs_and_matched(space)
     yield from _same_networks(space)
+    if space.looks is not None and space.search.until is not None:
+        yield ("looks",), "looks: 1 fixes the plan, and search.until adds to it; keep one of the two"
     if space.tune and "recipe.learning_rate" in varied:
         yield ("tune",), "learning rates are an axis or the arms already; keep one of the two"
     for name in space.arms:
@@ -160,6 +163,13 @@ def _needs(space: Space) -> Iterator[Mistake]:
         yield (
             ("search", "stop", "first"),
             f"epoch {search.stop.first} is not below recipe.epochs, {space.recipe.epochs}; nothing could be stopped",
+        )
+    if space.tune and space.repetitions <= space.tune.choose_by:
+        needed = space.tune.choose_by + 1
+        yield (
+            ("tune",),
+            f"the {plural(space.tune.choose_by, 'repetition')} that choose a learning rate are not scored, so"
+            f" {needed} repetitions are needed, not {space.repetitions}; set repetitions: {needed}, or more",
         )
 
 

@@ -92,7 +92,7 @@ class Recorder:
         if new:
             planned = list(self.queue.planned.values())
             with self._stops_on_failure():
-                write_study(self.plan.folder, describe(self.plan.study, self.plan.space, planned, self._before))
+                write_study(self.plan.folder, describe(self.plan.study, self.plan.design, planned, self._before))
         for trial, record in self.queue.take_stopped():
             self._keep(trial, record)
         self._beat_when_due()

@@ -11,7 +11,7 @@ from scaling.study.records import read_records
 from scaling.sweep import main
 from tests.support.sweeps import end, start, tiny_space, wait_for_files
 
-SPACE = tiny_space(seeds=2, train_limit=300, epochs=2, batch_size=50)
+SPACE = tiny_space(repetitions=2, train_limit=300, epochs=2, batch_size=50)
 TRIALS = 8
 RECORDS = "results/tiny*/records/*.json"
 # Building one model fails in every worker
@@ -31,7 +31,7 @@ class Bug:
             build = module.build
 
             def leaking(trial, data):
-                if trial.cell == {"depth": 2} and trial.arm == "attention" and trial.config.seed == 0:
+                if trial.cell == {"depth": 2} and trial.arm == "attention" and trial.repetition == 0:
                     raise RuntimeError("the roof\\nleaks")
                 return build(trial, data)
 
@@ -67,7 +67,7 @@ def test_a_sweep_runs_every_trial_exactly_once(folder: Path) -> None:
     assert set(table.status) == {"finished"}
     numbers = ["params", "macs", "activations", "val_accuracy", "test_accuracy", "train_seconds"]
     assert not table[numbers].isna().to_numpy().any()
-    assert table.groupby(["cell", "arm"]).seed.apply(sorted).map(tuple).unique().tolist() == [(0, 1)]
+    assert table.groupby(["cell", "arm"]).repetition.apply(sorted).map(tuple).unique().tolist() == [(0, 1)]
     assert not list((folder / "results" / "tiny").glob("checkpoints/*"))
 
     before = read_records(folder / "results" / "tiny")
@@ -109,7 +109,7 @@ def test_ctrl_c_and_a_failed_trial_leave_the_others_whole(folder: Path) -> None:
     code, output = sweep(folder, hook=BUG)
 
     assert code == 1, output
-    assert "failed: depth=2 attention seed 0: RuntimeError: the roof leaks" in output
+    assert "failed: depth=2 attention repetition 0: RuntimeError: the roof leaks" in output
     assert "Traceback" not in output
     table = load_study(folder / "results" / "tiny")
     assert table.status.value_counts().to_dict() == {"finished": TRIALS - 1, "failed": 1}
@@ -125,7 +125,7 @@ def test_ctrl_c_and_a_failed_trial_leave_the_others_whole(folder: Path) -> None:
         (["--space", "missing.yaml"], "unknown space file 'missing.yaml'; did you mean 'tiny.yaml'"),
         (["--space", "tiny.yaml", "--set", "recipe.epoch=3"], "did you mean 'epochs'"),
         (["--space", "tiny.yaml", "--set", "recipe.epochs"], "write KEY=VALUE"),
-        (["--space", "tiny.yaml", "--set", "seeds=[1"], "not valid YAML"),
+        (["--space", "tiny.yaml", "--set", "repetitions=[1"], "not valid YAML"),
         (["--space", "tiny.yaml", "--data", "digit"], "did you mean 'digits'"),
         (["--space", "tiny.yaml", "--data", "parquet:nowhere"], "nowhere"),
         (["--space", "tiny.yaml", "--data", "folder:nowhere"], "nowhere"),
@@ -163,7 +163,7 @@ def test_a_dry_run_shows_costs_and_writes_nothing(
     assert main(["--space", "tiny.yaml", "--dry-run", "--set", "axes.depth=[1, 2, 3]"]) == 0
 
     shown = capsys.readouterr().out
-    assert "3 cells × 2 arms × 2 seeds = 12 trials" in shown
+    assert "3 cells × 2 arms × 2 repetitions = 12 trials" in shown
     assert "MiB" in shown
     assert "device-hours" in shown
     assert not (folder / "results").exists()
@@ -175,7 +175,7 @@ def test_a_study_under_other_conditions_is_refused(
     monkeypatch.chdir(folder)
     monkeypatch.setattr("scaling.sweep.run.run_pending", lambda *arguments: None)
     assert main(["--space", "tiny.yaml", "--name", "mine"]) == 0
-    assert main(["--space", "tiny.yaml", "--name", "mine", "--set", "seeds=5"]) == 0
+    assert main(["--space", "tiny.yaml", "--name", "mine", "--set", "repetitions=5"]) == 0
 
     code = main(["--space", "tiny.yaml", "--name", "mine", "--set", "recipe.epochs=3"])
 

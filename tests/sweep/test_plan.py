@@ -23,7 +23,7 @@ axes:
   width: [48, 80]
 arms:
   pooling: [average, attention]
-seeds: 1
+repetitions: 1
 recipe: {batch_size: 16}
 """
 

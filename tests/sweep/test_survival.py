@@ -13,7 +13,7 @@ from scaling.study.records import Record, read_records
 from scaling.study.storage import place
 from tests.support.sweeps import end, start, tiny_space, wait_for_files
 
-SPACE = tiny_space(seeds=1, train_limit=300, epochs=40, batch_size=50) + "keep_weights: none\n"
+SPACE = tiny_space(repetitions=1, train_limit=300, epochs=40, batch_size=50) + "keep_weights: none\n"
 # In the sweep's own process: the disk is full when one record is written, once
 FULL = """\
 import sys

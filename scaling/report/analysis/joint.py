@@ -1,7 +1,7 @@
 """Joint: several studies as one study whose arms are the studies, so that all comparisons of arms apply to them.
 
-Trials of the same cell, arm and seed in different studies are pairs. A value that one study varies and another fixes
-(a depth of 4 throughout) is taken from the trials' settings.
+Trials of the same cell, arm and repetition in different studies are pairs. A value that one study varies and another
+fixes (a depth of 4 throughout) is taken from the trials' settings.
 """
 
 from collections.abc import Sequence
@@ -63,7 +63,8 @@ def join(members: Sequence[Member]) -> Joint:
         factor=FACTOR,
         arms=names,
         axes=[*axes, *inner],
-        seeds=max((member.study.seeds for member in members), default=1),
+        repetitions=max((member.study.repetitions for member in members), default=1),
+        seeding="shared" if any(member.study.seeding == "shared" for member in members) else "own",
         conditions={},
         space={},
         planned=[_key(member.study.name, key) for member in members for key in member.study.planned],

@@ -206,14 +206,14 @@ class TrialQueue:
             self.budget.starts(trial)
 
     def _may_begin(self, run: CellRun, segment: Segment) -> bool:
-        """Whether the trials of a cell and seed may begin, or continue to where they are judged next.
+        """Whether the trials of a cell and repetition may begin, or continue to where they are judged next.
 
         A pair begins whole or not at all. Once one of its arms is over, the others run whatever the budget, because
         half a pair is useless.
         """
         of_arms: dict[str, list[Record | None]] = {}
         for trial in (other.trial for other in run.segments):
-            if trial.config.seed == segment.trial.config.seed:
+            if trial.repetition == segment.trial.repetition:
                 of_arms.setdefault(trial.arm, []).append(self.outcomes.record(trial.key))
         for records in of_arms.values():
             if all(records) or any(record and record.status == "finished" for record in records):

@@ -36,18 +36,18 @@ class Variances:
 
 
 @dataclass
-class SeededCell:
-    """A cell with its number of seeds, and the cost of one seed in all its arms."""
+class RepeatedCell:
+    """A cell with its number of repetitions, and the cost of one repetition in all its arms."""
 
     cell: Cell
-    seeds: int
+    repetitions: int
     cost: float
 
 
 def until_decided(space: Space, feasibility: Feasibility, base: Proposals) -> Proposals:
     """Propose what `base` does, then more until every comparison is decided, or after `MOST_LOOKS` looks."""
     records: Sequence[Record] = []
-    known: dict[str, SeededCell] = {}
+    known: dict[str, RepeatedCell] = {}
     try:
         batch = next(base)
         while True:
@@ -95,12 +95,12 @@ def variances_of(comparison: PairedComparison) -> Variances:
     return Variances(whole / 2, whole / 2)
 
 
-def additions(space: Space, feasibility: Feasibility, known: dict[str, SeededCell]) -> list[SeededCell]:
+def additions(space: Space, feasibility: Feasibility, known: dict[str, RepeatedCell]) -> list[RepeatedCell]:
     """Cells that could be added: the next points of the evenly spread sequence, within the limits."""
     count = int(min(size_of(space.axes), len(known) + MOST_NEW))
     points = [c for c in sample_cells(space.axes, count, space.search.seed) if cell_label(c) not in known]
     kept = feasibility.feasible(points) if points else []
-    return [SeededCell(cell, space.seeds, cost_of(cell, feasibility)) for cell in kept]
+    return [RepeatedCell(cell, space.repetitions, cost_of(cell, feasibility)) for cell in kept]
 
 
 def cost_of(cell: Cell, feasibility: Feasibility) -> float:
@@ -109,45 +109,47 @@ def cost_of(cell: Cell, feasibility: Feasibility) -> float:
     return float(sum(feasibility.cost_table.of(config).macs for config in configs))
 
 
-def allocate(known: Sequence[SeededCell], new: Sequence[SeededCell], variances: Variances) -> list[Wanted]:
+def allocate(known: Sequence[RepeatedCell], new: Sequence[RepeatedCell], variances: Variances) -> list[Wanted]:
     """Choose seeds and cells, one after the other, until there are `GROWTH` times as many pairs.
 
     Args:
         known: cells that have run in all arms.
         new: cells that could be added, in this order.
     """
-    chosen = [SeededCell(one.cell, one.seeds, one.cost) for one in known]
+    chosen = [RepeatedCell(one.cell, one.repetitions, one.cost) for one in known]
     waiting = list(new)
-    pairs = sum(one.seeds for one in chosen)
+    pairs = sum(one.repetitions for one in chosen)
     goal = math.ceil(GROWTH * max(1, pairs))
-    changed: dict[str, SeededCell] = {}
+    changed: dict[str, RepeatedCell] = {}
     while pairs < goal:
         best = _best_addition(chosen, waiting[0] if waiting else None, variances)
         if best is None:
             return []
         if waiting and best is waiting[0]:
             chosen.append(waiting.pop(0))
-            pairs += best.seeds
+            pairs += best.repetitions
         else:
-            best.seeds += 1
+            best.repetitions += 1
             pairs += 1
         changed[cell_label(best.cell)] = best
-    return [Wanted(one.cell, one.seeds) for one in changed.values()]
+    return [Wanted(one.cell, one.repetitions) for one in changed.values()]
 
 
-def _best_addition(chosen: Sequence[SeededCell], new: SeededCell | None, variances: Variances) -> SeededCell | None:
+def _best_addition(
+    chosen: Sequence[RepeatedCell], new: RepeatedCell | None, variances: Variances
+) -> RepeatedCell | None:
     """The cell that gains most per cost: a chosen one with one more seed, or the new one with all its seeds."""
-    best: tuple[float, SeededCell] | None = None
-    inverse = sum(1 / one.seeds for one in chosen)
+    best: tuple[float, RepeatedCell] | None = None
+    inverse = sum(1 / one.repetitions for one in chosen)
     now = squared_width(len(chosen), inverse, variances)
     for one in chosen:
-        more = inverse - 1 / one.seeds + 1 / (one.seeds + 1)
+        more = inverse - 1 / one.repetitions + 1 / (one.repetitions + 1)
         gain = (now - squared_width(len(chosen), more, variances)) / one.cost
         if best is None or gain > best[0]:
             best = gain, one
     if new is not None:
-        wider = squared_width(len(chosen) + 1, inverse + 1 / new.seeds, variances)
-        gain = (now - wider) / (new.cost * new.seeds)
+        wider = squared_width(len(chosen) + 1, inverse + 1 / new.repetitions, variances)
+        gain = (now - wider) / (new.cost * new.repetitions)
         if best is None or gain > best[0]:
             best = gain, new
     return best[1] if best else None
@@ -169,7 +171,7 @@ def _squared_quantile(cells: int) -> float:
     return t_quantile(LOOK_LEVEL, cells - 1) ** 2
 
 
-def _note(known: dict[str, SeededCell], batch: Sequence[Wanted], feasibility: Feasibility) -> None:
+def _note(known: dict[str, RepeatedCell], batch: Sequence[Wanted], feasibility: Feasibility) -> None:
     for wanted in batch:
         label = cell_label(wanted.cell)
-        known[label] = SeededCell(wanted.cell, wanted.seeds, cost_of(wanted.cell, feasibility))
+        known[label] = RepeatedCell(wanted.cell, wanted.repetitions, cost_of(wanted.cell, feasibility))

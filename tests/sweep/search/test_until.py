@@ -9,12 +9,12 @@ from scaling.statistics.looks import GROWTH, LOOK_LEVEL, MOST_LOOKS, look_level
 from scaling.study.config import Trial
 from scaling.sweep.search.propose import propose
 from scaling.sweep.search.trial_queue import TrialQueue
-from scaling.sweep.search.until import SeededCell, Variances, allocate, squared_width
+from scaling.sweep.search.until import RepeatedCell, Variances, allocate, squared_width
 from tests.support.queues import FakeFeasibility, play, space
 
 SPACE = {
     "axes": {"depth": {"low": 1, "high": 40}, "width": {"low": 8, "high": 256, "step": 8}},
-    "seeds": 2,
+    "repetitions": 2,
 }
 
 
@@ -32,18 +32,18 @@ class Nature:
         place = (trial.cell["depth"], trial.cell["width"])
         of_cell = np.random.default_rng((self.number, 1, *place)).normal(self.effect, self.cell)
         arm = trial.arm == "attention"
-        noise = np.random.default_rng((self.number, 2, *place, trial.config.seed, arm)).normal(0, self.seed)
+        noise = np.random.default_rng((self.number, 2, *place, trial.repetition, arm)).normal(0, self.seed)
         return 70 + (of_cell if arm else 0.0) + noise
 
 
 def run(asked: Space, nature: Nature, budget: Budget | None = None) -> tuple[TrialQueue, dict[str, int], int]:
-    """Play a study; return its queue, the seeds of each cell, and the number of trials."""
+    """Play a study; return its queue, the repetitions of each cell, and the number of trials."""
     feasibility = FakeFeasibility(asked)
     made = TrialQueue("study", feasibility, propose(asked, feasibility), {}, budget)  # pyright: ignore[reportArgumentType]
     _, records = play(made, nature)
     seeds: dict[str, set[int]] = {}
     for record in records.values():
-        seeds.setdefault(str(record.cell), set()).add(record.seed)
+        seeds.setdefault(str(record.cell), set()).add(record.repetition)
     return made, {cell: len(found) for cell, found in seeds.items()}, len(records)
 
 
@@ -69,28 +69,28 @@ def test_a_budget_ends_a_question_that_stays_open() -> None:
 
 
 def test_the_larger_variance_decides_between_seeds_and_cells() -> None:
-    known = [SeededCell({"n": n}, 2, 1.0) for n in range(6)]
-    new = [SeededCell({"n": n}, 2, 9.0) for n in range(6, 40)]  # more expensive
+    known = [RepeatedCell({"n": n}, 2, 1.0) for n in range(6)]
+    new = [RepeatedCell({"n": n}, 2, 9.0) for n in range(6, 40)]  # more expensive
 
     more_seeds = allocate(known, new, Variances(cell=0.0001, seed=4.0))
     more_cells = allocate(known, new, Variances(cell=4.0, seed=0.0001))
 
     assert all(w.cell["n"] < 6 for w in more_seeds)
     assert all(w.cell["n"] >= 6 for w in more_cells)
-    assert sum(w.seeds for w in more_cells) >= (GROWTH - 1) * 12
+    assert sum(w.repetitions for w in more_cells) >= (GROWTH - 1) * 12
 
 
-def width(cells: list[SeededCell]) -> float:
-    return squared_width(len(cells), sum(1 / one.seeds for one in cells), Variances(0.01, 4.0))
+def width(cells: list[RepeatedCell]) -> float:
+    return squared_width(len(cells), sum(1 / one.repetitions for one in cells), Variances(0.01, 4.0))
 
 
 def test_cheap_cells_get_the_seeds() -> None:
-    known = [SeededCell({"n": n}, 2, cost) for n, cost in enumerate((1.0, 1.0, 50.0, 50.0))]
+    known = [RepeatedCell({"n": n}, 2, cost) for n, cost in enumerate((1.0, 1.0, 50.0, 50.0))]
 
     chosen = allocate(known, [], Variances(cell=0.01, seed=4.0))
 
     assert {w.cell["n"] for w in chosen} == {0, 1}
-    grown = [SeededCell(w.cell, w.seeds, 1.0) for w in chosen] + known[2:]
+    grown = [RepeatedCell(w.cell, w.repetitions, 1.0) for w in chosen] + known[2:]
     assert width(grown) < width(known)
 
 
@@ -128,7 +128,7 @@ def test_the_report_uses_the_level_of_a_look() -> None:
     made = TrialQueue("study", feasibility, propose(asked, feasibility), {})  # pyright: ignore[reportArgumentType]
     _, records = play(made, Nature(0.6))
 
-    said = analyse(describe("s", asked, list(made.planned.values()), None), list(records.values()))
+    said = analyse(describe("s", feasibility.design, list(made.planned.values()), None), list(records.values()))
 
     assert said.verdicts[0].comparison.difference.level == LOOK_LEVEL
     assert "98.7 % interval" in said.headline
