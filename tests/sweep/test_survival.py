@@ -14,6 +14,7 @@ from scaling.study.storage import place
 from tests.support.sweeps import end, start, tiny_space, wait_for_files
 
 SPACE = tiny_space(seeds=1, train_limit=300, epochs=40, batch_size=50) + "keep_weights: none\n"
+CHECKPOINTS = "checkpoints/*/epoch-*"
 # In the sweep's own process: the disk is full when one record is written, once
 FULL = """\
 import sys
@@ -123,8 +124,9 @@ def test_a_killed_study_moves_grows_and_outlives_a_killed_worker(folder: Path) -
     before = read_records(study)
     assert len(before) == 1
 
+    earlier = set(study.glob(CHECKPOINTS))
     process = start(folder, "--track", "", "--results", "elsewhere/results", "--set", "axes.depth=[1, 2, 3]")
-    wait_for_files(study, "checkpoints/*/epoch-*", process)
+    wait_for_files(study, CHECKPOINTS, process, besides=earlier)
     workers = workers_of(process)
     assert workers
     os.kill(workers[0], signal.SIGKILL)
@@ -142,8 +144,9 @@ def test_signals_a_full_disk_and_failures_leave_the_others_whole(folder: Path) -
     arguments = ("--track", "", "--results", where)
 
     for sent in (signal.SIGTERM, signal.SIGINT):
+        earlier = set(folder.glob(f"store/tiny/{CHECKPOINTS}"))
         process = start(folder, *arguments)
-        wait_for_files(folder, "store/tiny/checkpoints/*/epoch-*", process)
+        wait_for_files(folder, f"store/tiny/{CHECKPOINTS}", process, besides=earlier)
         process.send_signal(sent)
         code, output = end(process)
         assert code == 130, output
