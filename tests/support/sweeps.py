@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Collection
 from pathlib import Path
 
 
@@ -35,7 +36,8 @@ def start(folder: Path, *arguments: str, hook: str = "") -> subprocess.Popen[str
     if hook:
         (folder / "hooks").mkdir(exist_ok=True)
         (folder / "hooks" / "sitecustomize.py").write_text(hook)
-        environment["PYTHONPATH"] = str(folder / "hooks")
+        kept = [environment["PYTHONPATH"]] if environment.get("PYTHONPATH") else []
+        environment["PYTHONPATH"] = os.pathsep.join([str(folder / "hooks"), *kept])
     return subprocess.Popen(
         [sys.executable, "-m", "scaling.sweep", "--space", "tiny.yaml", *arguments],
         cwd=folder,
@@ -54,10 +56,17 @@ def end(process: subprocess.Popen[str]) -> tuple[int, str]:
     return process.returncode, output
 
 
-def wait_for_files(folder: Path, pattern: str, process: subprocess.Popen[str], *, number: int = 1) -> None:
-    """Wait until a running sweep has written `number` files of a pattern."""
+def wait_for_files(
+    folder: Path,
+    pattern: str,
+    process: subprocess.Popen[str],
+    *,
+    number: int = 1,
+    besides: Collection[Path] = (),
+) -> None:
+    """Wait until a running sweep has written `number` files of a pattern, besides those of earlier sweeps."""
     deadline = time.monotonic() + 180
-    while len(list(folder.glob(pattern))) < number:
+    while len(set(folder.glob(pattern)) - set(besides)) < number:
         assert process.poll() is None, process.communicate()[0]
         assert time.monotonic() < deadline, f"{pattern} did not appear"
         time.sleep(0.02)

@@ -14,6 +14,7 @@ from scaling.study.storage import place
 from tests.support.sweeps import end, start, tiny_space, wait_for_files
 
 SPACE = tiny_space(repetitions=1, train_limit=300, epochs=40, batch_size=50) + "keep_weights: none\n"
+CHECKPOINTS = "checkpoints/*/epoch-*"
 # In the sweep's own process: the disk is full when one record is written, once
 FULL = """\
 import sys
@@ -24,7 +25,8 @@ if "scaling.sweep" in " ".join(sys.orig_argv):
     def write_record(folder, record):
         calls.append(record.key)
         if len(calls) == 2:
-            raise StorageError(f"the record of {record.arm} repetition {record.repetition} was not saved: No space left on device")
+            where = f"the record of {record.arm} repetition {record.repetition}"
+            raise StorageError(f"{where} was not saved: No space left on device")
         return whole(folder, record)
     recorder.write_record = write_record
 """
@@ -123,8 +125,9 @@ def test_a_killed_study_moves_grows_and_outlives_a_killed_worker(folder: Path) -
     before = read_records(study)
     assert len(before) == 1
 
+    earlier = set(study.glob(CHECKPOINTS))
     process = start(folder, "--track", "", "--results", "elsewhere/results", "--set", "axes.depth=[1, 2, 3]")
-    wait_for_files(study, "checkpoints/*/epoch-*", process)
+    wait_for_files(study, CHECKPOINTS, process, besides=earlier)
     workers = workers_of(process)
     assert workers
     os.kill(workers[0], signal.SIGKILL)
@@ -142,8 +145,9 @@ def test_signals_a_full_disk_and_failures_leave_the_others_whole(folder: Path) -
     arguments = ("--track", "", "--results", where)
 
     for sent in (signal.SIGTERM, signal.SIGINT):
+        earlier = set(folder.glob(f"store/tiny/{CHECKPOINTS}"))
         process = start(folder, *arguments)
-        wait_for_files(folder, "store/tiny/checkpoints/*/epoch-*", process)
+        wait_for_files(folder, f"store/tiny/{CHECKPOINTS}", process, besides=earlier)
         process.send_signal(sent)
         code, output = end(process)
         assert code == 130, output
