@@ -11,7 +11,7 @@ from scaling.space.pooling_setting import PoolingSetting, as_arch, read_pooling
 from scaling.space.schema import Range, Space
 from scaling.space.seeding import seed_of
 from scaling.study.aliases import present_name
-from scaling.study.config import DataConfig, Settings, Trial, TrialConfig, cell_label, flat_pooling
+from scaling.study.config import DataConfig, Settings, Trial, TrialConfig, as_whole, cell_label, flat_pooling
 from scaling.study.errors import SpaceError
 from scaling.study.plugins import used_by
 from scaling.study.records import Seeding
@@ -60,10 +60,11 @@ class Design:
         for name, value in varied.items():
             section, _, setting = name.rpartition(".")
             (sections[section] if section else arch)[setting] = space.pooling(value) if name == "pooling" else value
-        flat = flat_pooling({name: as_arch(value) for name, value in arch.items()})
+        # a matched or drawn value may be 4.0
+        flat = flat_pooling({name: as_whole(as_arch(value)) for name, value in arch.items()})
         config = TrialConfig(
             family=space.family,
-            arch={**flat, **{name: value for name, value in matched.items() if "." not in name}},
+            arch={**flat, **{name: as_whole(value) for name, value in matched.items() if "." not in name}},
             data=_changed(space.data, sections["data"]),
             recipe=_changed(space.recipe, sections["recipe"]),
         )
