@@ -16,6 +16,7 @@ from scaling.space.yaml_source import KeyPath, SpaceFile
 from scaling.study.config import DataConfig, Recipe
 from scaling.study.errors import ModelError, unknown
 from scaling.study.recipe_registries import unknown_in_recipe
+from scaling.study.training_compute import EPOCHS, TRAINING_COMPUTE
 from scaling.wording import plural
 
 SECTIONS: dict[str, type[BaseModel]] = {"recipe": Recipe, "data": DataConfig}  # what an axis may vary besides arch
@@ -49,6 +50,7 @@ def _clashes(space: Space) -> Iterator[Mistake]:
     if space.match and space.match.vary in space.arms:
         yield ("match", "vary"), f"'{space.match.vary}' is what the arms differ in; vary another parameter"
     yield from _set_and_matched(space)
+    yield from _epochs_and_matched(space)
     yield from _same_networks(space)
     if space.looks is not None and space.search.until is not None:
         yield ("looks",), "1 fixes the plan, and search.until adds to it; keep one of the two"
@@ -77,6 +79,26 @@ def _set_and_matched(space: Space) -> Iterator[Mistake]:
                         f"arm '{arm}' sets '{space.match.vary}', which match varies; leave {option} out of the arm"
                     )
                     yield ("match", "vary"), f"{problem}, or vary another parameter"
+
+
+def _epochs_and_matched(space: Space) -> Iterator[Mistake]:
+    """Training compute is matched by epochs, other costs by a parameter of the family, and nothing else sets either."""
+    if space.match is None:
+        return
+    cost, vary = space.match.cost, space.match.vary
+    if vary != EPOCHS:
+        if cost == TRAINING_COMPUTE:
+            advice = f"leave out vary, or match training_macs by '{vary}'"
+            yield ("match", "vary"), f"{cost} is matched by {EPOCHS}, not by '{vary}'; {advice}"
+        return
+    if cost != TRAINING_COMPUTE:
+        advice = f"match {TRAINING_COMPUTE}, or vary a parameter of the family, such as width"
+        yield ("match", "vary"), f"'{cost}' does not depend on {EPOCHS}; {advice}"
+        return
+    for section, names in (("axes", space.axes), ("arms", space.arms)):
+        if f"recipe.{EPOCHS}" in names:
+            problem = f"'recipe.{EPOCHS}' is what match sets for every arm but the baseline; keep one of the two"
+            yield (section, f"recipe.{EPOCHS}"), problem
 
 
 def _same_networks(space: Space) -> Iterator[Mistake]:
@@ -110,7 +132,7 @@ def _names(space: Space, file: SpaceFile) -> Iterator[Mistake]:
     if space.family not in FAMILIES:
         if space.family:  # else it is missing, or its form is wrong
             yield ("family",), unknown("family", space.family, FAMILIES)
-    elif space.match and space.match.vary not in parameters(space.family):
+    elif space.match and space.match.vary != EPOCHS and space.match.vary not in parameters(space.family):
         yield ("match", "vary"), unknown("parameter", space.match.vary, parameters(space.family))
     if search.design not in DESIGNS:
         yield ("search", "design"), unknown(DESIGNS.kind, search.design, DESIGNS)

@@ -46,13 +46,15 @@ class Design:
     """The settings of each arm in each cell of a space."""
 
     space: Space
-    matched: Mapping[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)  # (cell, arm) → its own arch
+    # (cell, arm) → values that match found: parameters of the family, and settings as `recipe.epochs`
+    matched: Mapping[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
     seeding: Seeding = "own"  # of the study; see `scaling.study.records.Study`
 
     def config(self, cell: Cell, arm: Any, repetition: int) -> TrialConfig:
         """Combine the settings of space, cell and arm; poolings with options may be given by their text."""
         space = self.space
-        varied = {**cell, space.factor: arm}
+        matched = self.matched.get((cell_label(cell), str(arm)), {})
+        varied = {**cell, space.factor: arm, **{name: value for name, value in matched.items() if "." in name}}
         sections: dict[str, dict[str, Any]] = {"recipe": {}, "data": {}}
         arch = dict(space.arch)
         for name, value in varied.items():
@@ -61,7 +63,7 @@ class Design:
         flat = flat_pooling({name: as_arch(value) for name, value in arch.items()})
         config = TrialConfig(
             family=space.family,
-            arch={**flat, **self.matched.get((cell_label(cell), str(arm)), {})},
+            arch={**flat, **{name: value for name, value in matched.items() if "." not in name}},
             data=_changed(space.data, sections["data"]),
             recipe=_changed(space.recipe, sections["recipe"]),
         )

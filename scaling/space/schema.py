@@ -26,6 +26,7 @@ from scaling.space.pooling_setting import PoolingSetting, Scalar, as_arch, read_
 from scaling.space.search_settings import Budget, Search, Tune
 from scaling.study.aliases import present_value
 from scaling.study.config import DataConfig, Recipe, Resources, Settings, flat_pooling
+from scaling.study.training_compute import EPOCHS, TRAINING_COMPUTE
 
 Value = Annotated[bool | int | float | str | PoolingSetting, BeforeValidator(read_pooling)]
 MOST_VALUES = 100_000  # of an axis
@@ -135,8 +136,20 @@ Limits = dict[str, Annotated[PositiveFloat, BeforeValidator(_in_bytes)] | None]
 class Match(Settings):
     """Arms of equal cost: every arm but the baseline gets the value at which it costs what the baseline costs."""
 
-    cost: str = Field(default="macs", description="the cost to equalise")
-    vary: str = Field(default="width", description="parameter of the family that is adjusted")
+    cost: str = Field(default="macs", description="the cost to equalise; training_compute takes epochs into account")
+    vary: str = Field(
+        default="width", description="parameter of the family that is adjusted; of training_compute it is epochs"
+    )
+
+    @classmethod
+    def in_current_words(cls, content: Mapping[str, Any]) -> dict[str, Any]:
+        """Also fill in what training compute varies: epochs, which may be called by their setting, recipe.epochs."""
+        content = super().in_current_words(content)
+        if content.get("vary") == f"recipe.{EPOCHS}" or (
+            content.get("cost") == TRAINING_COMPUTE and "vary" not in content
+        ):
+            return {**content, "vary": EPOCHS}
+        return content
 
 
 class Space(Settings):

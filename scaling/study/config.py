@@ -131,7 +131,14 @@ class Recipe(Settings):
         default=0.05, ge=0, description="not applied to norms, biases, tokens, LayerScale; decoupled, except in sgd"
     )
     warmup_epochs: float = Field(
-        default=1.0, ge=0, description="linear warm-up before the cosine; at most a fifth of all epochs"
+        default=1.0, ge=0, description="linear warm-up to the peak learning rate; at most a fifth of all epochs"
+    )
+    schedule: Literal["cosine", "constant_then_decay"] = Field(
+        default="cosine",
+        description="learning rate after the warm-up: half a cosine, or constant and then linear, both to zero",
+    )
+    decay_fraction: float = Field(
+        default=0.2, gt=0, le=1, description="last part of all steps, in which constant_then_decay falls"
     )
     label_smoothing: float = Field(default=0.1, ge=0, lt=1)
     clip_grad_norm: PositiveFloat | None = Field(default=None, description="largest global gradient norm")

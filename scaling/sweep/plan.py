@@ -13,21 +13,22 @@ from scaling.costs.cost_table import CostTable, load_datasets
 from scaling.costs.memory import GIB
 from scaling.space.design import Cell, Design, data_configs, study_name
 from scaling.space.load import find_space, load_space, written_out
-from scaling.space.schema import Space
+from scaling.space.schema import Match, Space
 from scaling.space.search_settings import DESIGNS
 from scaling.space.yaml_source import SpaceFile
-from scaling.study.config import Trial, cell_label
+from scaling.study.config import Trial, TrialConfig, cell_label
 from scaling.study.errors import ScalingError, SpaceError
-from scaling.study.metrics import METRICS, Use, counted_costs
+from scaling.study.metrics import METRICS, Use, counted_costs, si
 from scaling.study.records import Record
 from scaling.study.storage import Where
+from scaling.study.training_compute import EPOCHS, TRAINING_COMPUTE, petaflops
 from scaling.sweep.estimate import estimate
 from scaling.sweep.search.cell_run import at_all_rates
 from scaling.sweep.search.feasibility import Feasibility
 from scaling.sweep.search.propose import propose
 from scaling.sweep.search.trial_queue import TrialQueue
 from scaling.sweep.study_folder import seeding_in
-from scaling.wording import plural
+from scaling.wording import plural, points
 
 HEADINGS = {"params": "params"}  # of the table of a plan, where a metric's title is too long
 
@@ -149,6 +150,13 @@ def expected(plan: StudyPlan) -> list[Trial]:
     ]
 
 
+def _matched(config: TrialConfig, match: Match, gap: float) -> str:
+    """The value that makes an arm cost what the baseline costs, of epochs with what remains of the difference."""
+    if match.vary != EPOCHS:
+        return str(config.arch[match.vary])
+    return f"{config.recipe.epochs} ({points(100 * gap, signed=True, decimals=1)} %)"
+
+
 def shown(plan: StudyPlan) -> Iterator[RenderableType]:
     """Show a plan: the costs of each cell and arm, then the expected time."""
     space, cost_table = plan.space, plan.cost_table
@@ -159,21 +167,32 @@ def shown(plan: StudyPlan) -> Iterator[RenderableType]:
     if space.match:
         table.add_column(f"{space.match.vary} at equal {space.match.cost}", justify="right")
     costs = [name for name in counted_costs() if METRICS[name].use >= Use.ANALYSIS]
-    for column in (*(HEADINGS.get(name, METRICS[name].title) for name in costs), "training memory"):
+    titles = [HEADINGS.get(name, METRICS[name].title) for name in (*costs, TRAINING_COMPUTE)]
+    for column in (*titles, "training memory"):
         table.add_column(column, justify="right")
     for cell in plan.cells:
+        target = cost_table.training_compute(plan.design.config(cell, space.arm_values[0], 0))
         for arm in space.arm_values:
             config = plan.design.config(cell, arm, 0)
             numbers = (f"{cost_table.limited(config, name):,}" for name in costs)
-            matched = [str(config.arch[space.match.vary])] if space.match else []
+            compute = cost_table.training_compute(config)
+            matched = [_matched(config, space.match, compute / target - 1)] if space.match else []
             varied = [*(str(value) for value in cell.values()), str(arm), *matched]
-            table.add_row(*varied, *numbers, in_binary(cost_table.memory(config)))
+            table.add_row(
+                *varied, *numbers, METRICS[TRAINING_COMPUTE].number(compute), in_binary(cost_table.memory(config))
+            )
     yield table
     yield (
         "per image: MACs (multiply-accumulates; FLOPs are twice that) and activations of the forward pass;"
         f" memory: predicted for a training step of {space.recipe.batch_size} images in {space.recipe.precision}"
     )
-    estimated = estimate(expected(plan), cost_table)
+    trials = expected(plan)
+    whole = sum(cost_table.training_compute(trial.config) for trial in trials)
+    yield (
+        f"training compute: MACs of all training steps of one trial; all {len(trials)} trials together"
+        f" {METRICS[TRAINING_COMPUTE].text(whole)}, {si(petaflops(whole))} PFLOPs"
+    )
+    estimated = estimate(trials, cost_table)
     if estimated is None:
         yield "time: unknown; one step of the largest model takes too long to time on this machine"
     else:

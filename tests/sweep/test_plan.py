@@ -1,19 +1,32 @@
 """A plan settles everything before anything runs: matched arms, limits on computed costs, no run twice."""
 
+<<<<<<< HEAD
 import shutil
+=======
+import io
+>>>>>>> work
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
+<<<<<<< HEAD
 import yaml
+=======
+from rich.console import Console
+>>>>>>> work
 
 from scaling.data import load_data
 from scaling.study.config import TrialConfig
 from scaling.study.errors import ScalingError
+from scaling.study.metrics import si
 from scaling.study.notes import Notes
+<<<<<<< HEAD
 from scaling.study.records import read_records, read_study
 from scaling.sweep.plan import StudyPlan, expected, extent, make_plan
 from scaling.sweep.study_folder import previous
+=======
+from scaling.sweep.plan import StudyPlan, make_plan, shown
+>>>>>>> work
 from scaling.trial import build, costs
 from tests.support import RECORDS_V1
 
@@ -78,6 +91,34 @@ def test_matched_arms_cost_what_the_baseline_costs(space: Path, cost: str) -> No
     assert made.study == f"space-match={cost}"
 
 
+@pytest.mark.parametrize("recipe", [{}, {"recipe__train_resolution": [4, 8]}])
+def test_arms_of_equal_training_compute_differ_in_epochs_alone(space: Path, recipe: dict[str, Any]) -> None:
+    made = plan(space, match="training_compute", recipe__epochs=40, **recipe)
+
+    for average, attention in by_arm(made):
+        assert average.recipe.epochs == 40
+        assert attention.recipe.epochs < 40
+        of = made.cost_table.training_compute
+        assert of(attention) == pytest.approx(of(average), rel=0.6 / attention.recipe.epochs)  # half an epoch
+        assert attention.recipe.model_copy(update={"epochs": 40}) == average.recipe
+        assert attention.arch == {**average.arch, "pooling": "attention"}
+
+
+def test_a_plan_shows_matched_epochs_and_petaflops(space: Path) -> None:
+    made = plan(space, match="training_compute", recipe__epochs=40, axes__depth=[1], axes__width=[48])
+    console = Console(width=250, file=io.StringIO(), force_terminal=False)
+
+    for part in shown(made):
+        console.print(part)
+
+    text = cast(io.StringIO, console.file).getvalue()
+    average, attention = by_arm(made)[0]
+    baseline, own = map(made.cost_table.training_compute, (average, attention))
+    assert "epochs at equal training_compute" in text
+    assert f"{attention.recipe.epochs} ({100 * (own / baseline - 1):+.1f} %)".replace("-", "−") in text
+    assert f"{si(2 * (baseline + own) / 1e15)} PFLOPs" in text
+
+
 def test_limits_apply_to_computed_costs(space: Path) -> None:
     whole = plan(space)
     largest = max(whole.cost_table.memory(trial.config) for trial in whole.trials)
@@ -94,6 +135,15 @@ def test_limits_apply_to_computed_costs(space: Path) -> None:
         ({"match": "mac"}, "unknown cost 'mac'; did you mean 'macs'"),
         ({"match": {"vary": "widht"}}, "unknown parameter 'widht'; did you mean 'width'"),
         ({"match": {"vary": "pooling"}}, "'pooling' is what the arms differ in"),
+        ({"match": {"vary": "epochs"}}, "'macs' does not depend on epochs; match training_compute"),
+        (
+            {"match": {"cost": "training_compute", "vary": "width"}},
+            "training_compute is matched by epochs, not by 'width'; leave out vary, or match training_macs",
+        ),
+        (
+            {"match": "training_compute", "axes__recipe.epochs": [5, 10]},
+            r"axes.recipe.epochs: 'recipe.epochs' is what match sets for every arm but the baseline; keep one",
+        ),
         ({"match": "params", "axes__width": [48, 56], "axes__depth": [1]}, "train the same network"),
         (
             {"limits__training_memory": "1KiB"},

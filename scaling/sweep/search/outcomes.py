@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from scaling.study.config import Trial
 from scaling.study.errors import SpaceError
 from scaling.study.records import Epoch, Record
+from scaling.study.training_compute import total
 
 WHY = ": "  # in the reason of a stopped trial, before that of the rule
 
@@ -144,6 +145,8 @@ def stopped_record(trial: Trial, curve: list[Epoch], reason: str) -> Record:
         curve=curve,
         train_seconds=sum(epoch.train_seconds for epoch in curve),
         wall_seconds=seconds_of(curve),
+        images_seen=total(epoch.images for epoch in curve),
+        training_compute=total(epoch.training_compute for epoch in curve),
     )
 
 
