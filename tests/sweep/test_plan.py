@@ -1,32 +1,22 @@
 """A plan settles everything before anything runs: matched arms, limits on computed costs, no run twice."""
 
-<<<<<<< HEAD
-import shutil
-=======
 import io
->>>>>>> work
+import shutil
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
-<<<<<<< HEAD
 import yaml
-=======
 from rich.console import Console
->>>>>>> work
 
 from scaling.data import load_data
 from scaling.study.config import TrialConfig
 from scaling.study.errors import ScalingError
 from scaling.study.metrics import si
 from scaling.study.notes import Notes
-<<<<<<< HEAD
 from scaling.study.records import read_records, read_study
-from scaling.sweep.plan import StudyPlan, expected, extent, make_plan
+from scaling.sweep.plan import StudyPlan, expected, extent, make_plan, shown
 from scaling.sweep.study_folder import previous
-=======
-from scaling.sweep.plan import StudyPlan, make_plan, shown
->>>>>>> work
 from scaling.trial import build, costs
 from tests.support import RECORDS_V1
 
