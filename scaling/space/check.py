@@ -56,7 +56,7 @@ def _clashes(space: Space) -> Iterator[Mistake]:
     yield from _epochs_and_matched(space)
     yield from _same_networks(space)
     if space.looks is not None and space.search.until is not None:
-        yield ("looks",), "looks: 1 fixes the plan, and search.until adds to it; keep one of the two"
+        yield ("looks",), "1 fixes the plan, and search.until adds to it; keep one of the two"
     if space.tune and "recipe.learning_rate" in varied:
         yield ("tune",), "learning rates are an axis or the arms already; keep one of the two"
     for name in space.arms:
@@ -173,9 +173,10 @@ def _needs(space: Space) -> Iterator[Mistake]:
     yield from _too_many(space)
     if space.tune and space.repetitions <= space.tune.choose_by:
         needed = space.tune.choose_by + 1
+        verbs = "chooses a learning rate is" if space.tune.choose_by == 1 else "choose a learning rate are"
         yield (
             ("tune",),
-            f"the {plural(space.tune.choose_by, 'repetition')} that choose a learning rate are not scored, so"
+            f"the {plural(space.tune.choose_by, 'repetition')} that {verbs} not scored, so"
             f" {needed} repetitions are needed, not {space.repetitions}; set repetitions: {needed}, or more",
         )
 

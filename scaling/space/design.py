@@ -68,23 +68,27 @@ class Design:
             data=_changed(space.data, sections["data"]),
             recipe=_changed(space.recipe, sections["recipe"]),
         )
-        changes: dict[str, Any] = {"seed": self._seed(cell, config, repetition)}
+        changes: dict[str, Any] = {"seed": self._seed(cell, repetition)}
         if used := used_by(config):
             changes["plugins"] = used
         return config.model_copy(update=changes)
 
-    def _seed(self, cell: Cell, config: TrialConfig, repetition: int) -> int:
-        """Seed of a repetition of a cell; `config` has the axes of recipe and data as they were read."""
+    def _seed(self, cell: Cell, repetition: int) -> int:
+        """Seed of a repetition of a cell, the same for all arms."""
         space = self.space
         if self.seeding == "shared":
             return repetition
         axes: dict[str, Any] = {}
+        settings: dict[str, dict[str, Any]] = {}
         for name, value in cell.items():
             section, _, setting = name.rpartition(".")
             if section:
-                axes[name] = getattr(config, section).model_dump(mode="json")[setting]
+                settings.setdefault(section, {})[setting] = value
             else:
                 axes[name] = as_arch(space.pooling(value) if name == "pooling" else value)
+        for section, changes in settings.items():  # as they are read, so that 1e-3 and "0.001" are one value
+            read = _changed(space.recipe if section == "recipe" else space.data, changes).model_dump(mode="json")
+            axes |= {f"{section}.{setting}": read[setting] for setting in changes}
         fixed = {name: as_arch(value) for name, value in space.arch.items() if not self._is_compared(name)}
         return seed_of(space.family, axes, fixed, repetition, space.seed)
 
