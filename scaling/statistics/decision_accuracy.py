@@ -17,8 +17,9 @@ from scaling.statistics.here import cell_means, mean_here
 from scaling.statistics.intervals import Bounded
 from scaling.statistics.missing import Missing
 from scaling.statistics.parts import Part
-from scaling.statistics.sentences import Words, bare
+from scaling.statistics.sentences import bare
 from scaling.statistics.sign_changes import with_ends
+from scaling.statistics.words import Words
 from scaling.wording import plural
 
 SHARE_LEVEL = 0.95

@@ -17,7 +17,7 @@ from scaling.statistics.decision_accuracy import (
 from scaling.statistics.estimates import Interval
 from scaling.statistics.missing import Missing
 from scaling.statistics.parts import Part
-from scaling.statistics.sentences import Words
+from scaling.statistics.words import Words
 
 WORDS = Words("average", "attention", "MACs")
 
