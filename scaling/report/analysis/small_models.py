@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from scaling.report.analysis.analysis import Analysis
 from scaling.report.analysis.equal_costs import INCOMPLETE
 from scaling.report.analysis.verdicts import ArmVerdict, words_of
-from scaling.statistics.decision_accuracy import DecisionAccuracy, by_model, by_part, decision_sentence
+from scaling.statistics.decision_accuracy import DecisionAccuracy, by_part, by_size, decision_sentence
 from scaling.statistics.equal_cost_parts import EqualCostParts
 from scaling.statistics.missing import Missing
 from scaling.statistics.sign_changes import SignChange, sign_change_sentence, sign_changes
@@ -18,7 +18,7 @@ class SmallModels:
 
     arm: str
     baseline: str
-    unit: str  # what a size is: `model` or `part`
+    unit: str  # what is compared: a `size` or a `part` of the cells
     found: DecisionAccuracy | Missing
     sentence: str  # with a full stop
 
@@ -35,11 +35,11 @@ class ChangeOfSign:
 
 
 def small_models(analysis: Analysis) -> list[SmallModels]:
-    """Compare the sign at every size with that at the largest, by model and by part of the cells; per arm."""
+    """Compare the sign at every size, and in every part of the cells, with that at the largest; per arm."""
     answers = []
     for verdict in analysis.verdicts:
         words = words_of(analysis.study.factor, verdict.baseline, verdict.arm)
-        for unit in ("model", "part"):
+        for unit in ("size", "part"):
             found = _agreement(analysis, verdict, unit)
             sentence = decision_sentence(found, words, unit)
             answers.append(SmallModels(verdict.arm, verdict.baseline, unit, found, sentence))
@@ -51,7 +51,7 @@ def _agreement(analysis: Analysis, verdict: ArmVerdict, unit: str) -> DecisionAc
         return INCOMPLETE
     if unit == "part":
         return by_part(verdict.found.parts)
-    return by_model(verdict.contrast.differences(), analysis.settings.level, analysis.settings.images)
+    return by_size(verdict.contrast.differences(), analysis.settings.level, analysis.settings.images)
 
 
 def changes_of_sign(analysis: Analysis) -> list[ChangeOfSign]:

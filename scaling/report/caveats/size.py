@@ -18,7 +18,7 @@ def small_models_mislead(analysis: Analysis) -> str | None:
     texts = [
         one.sentence
         for one in small_models(analysis)
-        if one.unit == "model" and not isinstance(one.found, Missing) and one.found.opposed
+        if one.unit == "size" and not isinstance(one.found, Missing) and one.found.opposed
     ]
     if not texts:
         return None

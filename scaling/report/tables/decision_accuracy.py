@@ -14,11 +14,11 @@ def decision_accuracy(analysis: Analysis) -> Table:
     columns = [
         Column("arm", "arm"),
         Column("baseline", "against"),
-        Column("size", "a size is a"),
+        Column("unit", "compared"),
         Column("largest", "largest"),
         Column("difference", "difference at the largest (points)", difference),
         *interval_columns(difference),
-        Column("smaller", "smaller sizes", whole),
+        Column("smaller", "smaller ones", whole),
         Column("agreeing", "with its sign", whole),
         Column("share", "share (%)", percent),
         *interval_columns(percent, "share_low", "share_high"),
@@ -48,11 +48,11 @@ def decision_accuracy(analysis: Analysis) -> Table:
                 ]
             )
         )
-    said = " ".join(one.sentence for one in small_models(analysis) if one.unit == "model")
+    said = " ".join(one.sentence for one in small_models(analysis) if one.unit == "size")
     caption = (
-        f"{said} Share of the smaller sizes whose difference has the sign of the largest's (decision accuracy,"
-        " DataDecide, Magnusson et al. 2025), with its exact 95 % interval, which takes each size for one draw of sizes"
-        " like these. Models whose baselines cost the same are one size. Where the interval of the largest includes"
+        f"{said} Share of the smaller ones whose difference has the sign of the largest's (decision accuracy,"
+        " DataDecide, Magnusson et al. 2025), with its exact 95 % interval, which takes each for one draw of its kind."
+        " Models whose baselines cost the same are one size. Where the interval of the largest includes"
         " zero, there is no decision to agree with."
     )
     return Table("Do small models decide as the largest?", caption.strip(), columns, rows)

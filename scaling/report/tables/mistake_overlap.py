@@ -9,11 +9,12 @@ from scaling.statistics.overlap import Overlap
 from scaling.wording import plural
 
 ALL_CELLS = "mean over cells"
+MOST_CELLS = 24  # that have a row each
 
 
 @table
 def mistake_overlap(analysis: Analysis) -> Table:
-    """One row per pair of arms, per arm's smallest and largest model, and per two runs of an arm; then every cell."""
+    """One row per arm and the baseline, per arm's smallest and largest model, and per arm's runs of one model."""
     columns = [
         Column("between", "mistakes of"),
         Column("one", "first"),
@@ -33,7 +34,8 @@ def mistake_overlap(analysis: Analysis) -> Table:
         for (one, other), group in _by_arms(found.of(between)).items():
             if between != SIZES:
                 rows.append(_row(between, one, other, ALL_CELLS, ALL_CELLS, averaged(group)))
-            rows += [_row(between, one, other, own.cell, own.other_cell, own.overlap) for own in group]
+            if between == SIZES or (between == ARMS and len(group) <= MOST_CELLS):
+                rows += [_row(between, one, other, own.cell, own.other_cell, own.overlap) for own in group]
     caption = (
         "Test images that both models get wrong over those that either does, a mean over pairs of runs, and what"
         " independent mistakes of the same numbers would give (hypergeometric). Models share their hard images, so that"
