@@ -47,7 +47,7 @@ def test_signs_are_counted_by_hand() -> None:
     assert answer.share.estimate == 50
 
 
-def test_sizes_are_in_order_of_cost_whatever_the_order_of_cells() -> None:
+def test_sizes_are_in_order_of_cost() -> None:
     answer = found([1.0, -1.0, 1.0], cost=[100.0, 1.0, 10.0])
 
     assert [one.low_cost for one in answer.sizes] == [1, 10, 100]

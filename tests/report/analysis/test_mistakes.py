@@ -61,7 +61,7 @@ def test_arms_of_a_cell_are_compared_repetition_by_repetition() -> None:
     assert large.overlap.jaccard == pytest.approx((1 + 0) / 2)
 
 
-def test_sizes_and_runs_of_an_arm_are_compared_in_all_pairs() -> None:
+def test_sizes_and_runs_of_an_arm_take_all_pairs() -> None:
     found = mistakes_of(analysed(by_hand))
     sizes = {one.one: one for one in found.of(SIZES)}
     runs = {(one.one, one.cell): one.overlap for one in found.of(RUNS)}
