@@ -177,6 +177,8 @@ class Study(Entry):
     conditions: dict[str, Any]  # common to all trials: family, fixed arch, data, recipe
     space: dict[str, Any]  # the space as read, with overrides applied
     planned: list[str]  # keys of all trials of the study
+    plans_more: bool = False  # whether the search may still plan trials; false in studies older than the field
+    ended_by: str | None = None  # the part of its budget with which it ended before all planned trials had run
     plugins: dict[str, str] = {}  # name → digest of those that it needs to go on
     imported: list[str] | None = None  # for imported results: their origin, assumptions, and what was left out
     # own: every cell and repetition has a seed of its own. shared: repetition r of every cell has the seed r, as in all

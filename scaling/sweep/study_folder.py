@@ -94,7 +94,15 @@ def _deciding(space: Space) -> Iterator[tuple[str, str]]:
     yield from (("metric", metric) for metric in (*matched, *space.bounds, *space.search.objectives))
 
 
-def describe(name: str, design: Design, planned: Sequence[Trial], before: Study | None) -> Study:
+def describe(
+    name: str,
+    design: Design,
+    planned: Sequence[Trial],
+    before: Study | None,
+    *,
+    plans_more: bool = False,
+    ended_by: str | None = None,
+) -> Study:
     """Describe a study for the report. A study that continues in part keeps the trials that it had planned."""
     space = design.space
     keys = [trial.key for trial in planned]
@@ -115,6 +123,8 @@ def describe(name: str, design: Design, planned: Sequence[Trial], before: Study 
         conditions=space.conditions(),
         space=space.model_dump(mode="json"),
         planned=keys + earlier,
+        plans_more=plans_more,
+        ended_by=ended_by,
         plugins={**(before.plugins if before else {}), **plugins},
         seeding=design.seeding,
     )

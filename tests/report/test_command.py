@@ -176,7 +176,7 @@ def test_every_published_series_names_its_source_and_gives_plausible_costs(name:
     [
         (["--reference", "patchconvnett"], "did you mean 'patchconvnet'?"),
         (["--baseline", "nothing"], "unknown study 'nothing'"),
-        (["--name", "x"], "--name and --arm need --import"),
+        (["--name", "x"], "--name, --arm and --arms need --import"),
     ],
 )
 def test_an_option_that_means_nothing_is_one_line(

@@ -94,15 +94,6 @@ def run(folder: Path, module: str, *arguments: str) -> str:
     return done.stdout + done.stderr
 
 
-@pytest.mark.slow
-def test_a_design_and_a_tracker_in_new_files_are_found(folder: Path) -> None:
-    design = "search={design: last_cells, cells: 1}"
-
-    assert "1 cells × 2 arms" in run(
-        folder, "scaling.sweep", "--space", "tiny.yaml", "--dry-run", "--track", "lines", "--set", design
-    )
-
-
 def test_a_stopping_rule_in_a_new_file_is_rehearsed(folder: Path) -> None:
     said = run(folder, "scaling.rehearse", str(EXAMPLE))
 

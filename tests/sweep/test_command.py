@@ -1,7 +1,6 @@
-"""The sweep end to end, as a user runs it, with real commands, Ray and kills."""
+"""The sweep end to end, as a user runs it, with real commands and Ray."""
 
 import re
-import signal
 from pathlib import Path
 
 import pytest
@@ -9,39 +8,11 @@ import pytest
 from scaling import load_study
 from scaling.study.records import read_records
 from scaling.sweep import main
-from tests.support.sweeps import end, start, tiny_space, wait_for_files
+from tests.support.sweeps import end, listening, processes, start, tiny_space, wait_for_files
 
 SPACE = tiny_space(repetitions=2, train_limit=300, epochs=2, batch_size=50)
 TRIALS = 8
 RECORDS = "results/tiny*/records/*.json"
-# Building one model fails in every worker
-BUG = """\
-import importlib.util, sys
-
-class Bug:
-    def find_spec(self, name, path, target=None):
-        if name != "scaling.trial":
-            return None
-        sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(name)
-        whole = spec.loader.exec_module
-
-        def exec_module(module):
-            whole(module)
-            build = module.build
-
-            def leaking(trial, data):
-                if trial.cell == {"depth": 2} and trial.arm == "attention" and trial.repetition == 0:
-                    raise RuntimeError("the roof\\nleaks")
-                return build(trial, data)
-
-            module.build = leaking
-
-        spec.loader.exec_module = exec_module
-        return spec
-
-sys.meta_path.insert(0, Bug())
-"""
 
 
 @pytest.fixture
@@ -50,16 +21,17 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def sweep(folder: Path, *arguments: str, hook: str = "") -> tuple[int, str]:
-    return end(start(folder, *arguments, hook=hook))
-
-
 @pytest.mark.slow
 @pytest.mark.xdist_group("ray")
-def test_a_sweep_runs_every_trial_exactly_once(folder: Path) -> None:
-    code, output = sweep(folder)
+def test_a_sweep_runs_every_trial_once_and_listens_here_alone(folder: Path) -> None:
+    process = start(folder)
+    wait_for_files(folder, RECORDS, process)
+    addresses = listening(processes(process.pid))
+    code, output = end(process)
 
     assert code == 0, output
+    assert addresses
+    assert addresses <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
     assert re.search(r"dashboard +http://127\.0\.0\.1:\d+", output)
     assert f"{TRIALS} of {TRIALS} trials finished" in output
     table = load_study(folder / "results" / "tiny")
@@ -71,51 +43,10 @@ def test_a_sweep_runs_every_trial_exactly_once(folder: Path) -> None:
     assert not list((folder / "results" / "tiny").glob("checkpoints/*"))
 
     before = read_records(folder / "results" / "tiny")
-    code, output = sweep(folder)
+    code, output = end(start(folder))
     assert code == 0
     assert "starting Ray" not in output
     assert read_records(folder / "results" / "tiny") == before
-
-
-@pytest.mark.slow
-@pytest.mark.xdist_group("ray")
-def test_a_killed_sweep_continues_where_it_was(folder: Path) -> None:
-    process = start(folder)
-    wait_for_files(folder, RECORDS, process, number=3)
-    process.kill()
-    process.communicate()
-    before = {r.key: r for r in read_records(folder / "results" / "tiny")}
-    assert len(before) < TRIALS
-
-    code, output = sweep(folder)
-
-    assert code == 0, output
-    after = read_records(folder / "results" / "tiny")
-    assert len({r.key for r in after}) == len(after) == TRIALS
-    assert {r.key: r for r in after if r.key in before} == before
-
-
-@pytest.mark.slow
-@pytest.mark.xdist_group("ray")
-def test_ctrl_c_and_a_failed_trial_leave_the_others_whole(folder: Path) -> None:
-    process = start(folder, hook=BUG)
-    wait_for_files(folder, RECORDS, process)
-    process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=60)
-    assert process.returncode == 130, output
-    assert "run the same command again to continue" in output
-    assert "Traceback" not in output
-
-    code, output = sweep(folder, hook=BUG)
-
-    assert code == 1, output
-    assert "failed: depth=2 attention repetition 0: RuntimeError: the roof leaks" in output
-    assert "Traceback" not in output
-    table = load_study(folder / "results" / "tiny")
-    assert table.status.value_counts().to_dict() == {"finished": TRIALS - 1, "failed": 1}
-    code, output = sweep(folder)
-    assert code == 0, output
-    assert len(load_study(folder / "results" / "tiny")) == TRIALS
 
 
 @pytest.mark.parametrize(
@@ -163,7 +94,7 @@ def test_a_dry_run_shows_costs_and_writes_nothing(
     assert main(["--space", "tiny.yaml", "--dry-run", "--set", "axes.depth=[1, 2, 3]"]) == 0
 
     shown = capsys.readouterr().out
-    assert "3 cells × 2 arms × 2 repetitions = 12 trials" in shown
+    assert "3 cells × 2 arms × 2 seeds = 12 trials" in shown
     assert "MiB" in shown
     assert "device-hours" in shown
     assert not (folder / "results").exists()
@@ -175,7 +106,7 @@ def test_a_study_under_other_conditions_is_refused(
     monkeypatch.chdir(folder)
     monkeypatch.setattr("scaling.sweep.run.run_pending", lambda *arguments: None)
     assert main(["--space", "tiny.yaml", "--name", "mine"]) == 0
-    assert main(["--space", "tiny.yaml", "--name", "mine", "--set", "repetitions=5"]) == 0
+    assert main(["--space", "tiny.yaml", "--name", "mine", "--set", "seeds=5"]) == 0
 
     code = main(["--space", "tiny.yaml", "--name", "mine", "--set", "recipe.epochs=3"])
 

@@ -130,7 +130,7 @@ def test_limits_apply_to_computed_costs(space: Path) -> None:
             {"match": "training_compute", "axes__recipe.epochs": [5, 10]},
             r"axes.recipe.epochs: 'recipe.epochs' is what match sets for every arm but the baseline; keep one",
         ),
-        ({"match": "params", "axes__width": [48, 56], "axes__depth": [1]}, "are the same run"),
+        ({"match": "params", "axes__width": [48, 56], "axes__depth": [1]}, "train the same network"),
         (
             {"limits__training_memory": "1KiB"},
             "limits.training_memory: 1024 excludes all 4 cells; the cheapest, depth=1",

@@ -106,6 +106,11 @@ class CellRun:
     def is_over(self) -> bool:
         return self._phase is Phase.OVER
 
+    @property
+    def plans_more(self) -> bool:
+        """Whether the cell may have trials that are not among its segments yet."""
+        return self._phase in (Phase.RUNGS, Phase.LEADING) and bool(self._others)
+
     def ran(self, outcomes: Mapping[str, Outcome]) -> None:
         """Move on after the current segments; `outcomes` are those of their trials, by key."""
         self._outcomes = outcomes

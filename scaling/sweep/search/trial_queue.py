@@ -84,6 +84,17 @@ class TrialQueue:
         return self._ready.is_idle and (self._batches.is_exhausted or self.spent is not None)
 
     @property
+    def plans_more(self) -> bool:
+        """Whether further trials may be planned: by a design that looks at results, or when a cell has chosen a rate.
+
+        A study is complete only when it does not; until then all planned trials may have ended by chance.
+        """
+        search = self.feasibility.design.space.search
+        looks = DESIGNS[search.design].searches or search.until is not None
+        may_propose = not self._batches.is_exhausted and (looks or not self._batches.count)
+        return may_propose or any(run.plans_more for run in self._active.all())
+
+    @property
     def spent(self) -> str | None:
         """Which part of the budget is spent, in words; None while something is left."""
         return self.budget.spent
