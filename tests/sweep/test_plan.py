@@ -92,6 +92,7 @@ def test_arms_of_equal_training_compute_differ_in_epochs_alone(space: Path, reci
         assert of(attention) == pytest.approx(of(average), rel=0.6 / attention.recipe.epochs)  # half an epoch
         assert attention.recipe.model_copy(update={"epochs": 40}) == average.recipe
         assert attention.arch == {**average.arch, "pooling": "attention"}
+        assert attention.seed == average.seed
 
 
 def test_a_plan_shows_matched_epochs_and_petaflops(space: Path) -> None:
