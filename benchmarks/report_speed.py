@@ -19,11 +19,11 @@ import tempfile
 import time
 from pathlib import Path
 
-SEEDS = 5
+REPETITIONS = 5
 
 
 def generate(folder: Path, records: int, epochs: int) -> None:
-    """Write a study of two arms and five seeds, without a simulation's statistics: plain files, as a sweep leaves."""
+    """Write a study of two arms and five repetitions, without a simulation's statistics: plain files, as a sweep leaves."""
     import numpy as np
 
     from scaling.study.config import TrialConfig
@@ -32,14 +32,14 @@ def generate(folder: Path, records: int, epochs: int) -> None:
     rng = np.random.default_rng(0)
     inner = folder / "records"
     inner.mkdir(parents=True)
-    cells = -(-records // (2 * SEEDS))
+    cells = -(-records // (2 * REPETITIONS))
     keys = []
     for place in range(records):
-        cell_place, rest = divmod(place, 2 * SEEDS)
-        arm, seed = ("average", "attention")[rest % 2], rest // 2
+        cell_place, rest = divmod(place, 2 * REPETITIONS)
+        arm, repetition = ("average", "attention")[rest % 2], rest // 2
         width, depth = 8 * (1 + cell_place % 400), 1 + cell_place // 400
         cell = {"depth": depth, "width": width}
-        config = TrialConfig(family="patchconvnet", arch={"patch_size": 2, "pooling": arm, **cell}, seed=seed)
+        config = TrialConfig(family="patchconvnet", arch={"patch_size": 2, "pooling": arm, **cell}, seed=repetition)
         macs = depth * 8 * width**2 * 16
         accuracy = 60 + 2 * math.log2(macs / 8192) / 2 + 0.3 * float(rng.normal()) + 0.3 * (arm == "attention")
         curve = [
@@ -49,7 +49,7 @@ def generate(folder: Path, records: int, epochs: int) -> None:
             for e in range(epochs)
         ]  # fmt: skip
         record = Record(
-            key=config.key, study="large", cell=cell, arm=arm, seed=seed, status="finished",
+            key=config.key, study="large", cell=cell, arm=arm, repetition=repetition, seed=repetition, status="finished",
             config=config.model_dump(mode="json"),
             cost=Cost(params=depth * 8 * width**2, macs=macs, fvcore_flops=macs, activations=depth * width * 160,
                       training_memory_bytes=64 * depth * width**2, inference_memory_bytes=8 * depth * width**2,
@@ -66,7 +66,7 @@ def generate(folder: Path, records: int, epochs: int) -> None:
     write_study(
         folder,
         Study(name="large", question="How large?", factor="pooling", arms=["average", "attention"],
-              axes=["depth", "width"], seeds=SEEDS, conditions={}, space={}, planned=keys),
+              axes=["depth", "width"], repetitions=REPETITIONS, seeding="own", conditions={}, space={}, planned=keys),
     )  # fmt: skip
     print(f"generated {records:,} records of {cells:,} cells", file=sys.stderr)
 

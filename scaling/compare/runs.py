@@ -13,7 +13,7 @@ from scaling.compare.settings import column_of
 from scaling.statistics.comparison import Comparison, VerdictSettings
 from scaling.statistics.contrast import Contrast
 from scaling.statistics.judge import judge
-from scaling.statistics.sentences import Words
+from scaling.statistics.words import Words
 from scaling.study.metrics import METRICS
 from scaling.wording import first_few, plural
 

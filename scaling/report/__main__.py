@@ -51,6 +51,11 @@ def parser() -> argparse.ArgumentParser:
         metavar="POINTS",
         help=f"differences within ± this many percentage points count as none; set it beforehand (default: {MARGIN})",
     )
+    add(
+        "--verdict-now",
+        action="store_true",
+        help="give a verdict although trials of the plan are missing; it counts as a look, and the next is stricter",
+    )
     add("--baseline", metavar="STUDY", help="an earlier study; the report shows what changed since")
     add(
         "--reference",
@@ -98,7 +103,10 @@ def main(argv: list[str] | None = None) -> int:
         raise RecordError("--name, --arm and --arms need --import KIND:PATH; a study is named by its folder")
     folders = find_studies(options.studies, options.results) if options.studies or options.imported is None else []
     settings = ReportOptions(
-        options.margin, _baseline(options.baseline, options.results), _references(options.reference)
+        options.margin,
+        _baseline(options.baseline, options.results),
+        _references(options.reference),
+        options.verdict_now,
     )
     if options.imported is not None:
         folders = [*folders, _import(options)]

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from scaling.report.analysis.scaling_fits import ExponentDifference, ScalingFits
-from scaling.statistics.fits import HeldOutPrediction, ScalingFit
-from scaling.statistics.intervals import MeanInterval
+from scaling.report.analysis.scaling_fits import ArmFit, ExponentDifference, ScalingFits
+from scaling.statistics.estimates import Interval
+from scaling.statistics.held_out import HeldOut
 from scaling.statistics.missing import Missing
 from scaling.study.metrics import METRICS
 
@@ -12,50 +12,51 @@ from scaling.study.metrics import METRICS
 def scaling_part(fits: ScalingFits) -> dict[str, Any]:
     """The keys `scaling` and `exponents`; the caller converts numbers that are not finite."""
     return {
-        "scaling": [
-            {"cost": cost, "unit": METRICS[cost].unit, "arm": arm, **_fit(fit)}
-            for cost, arms in fits.fits.items()
-            for arm, fit in arms.items()
-        ],
+        "scaling": [_fit(fit) for fit in fits.fits],
         "exponents": [_exponents(difference) for difference in fits.differences],
     }
 
 
-def _fit(fit: ScalingFit | Missing) -> dict[str, Any]:
-    if isinstance(fit, Missing):
-        return {"missing": _missing(fit)}
-    prediction = fit.held_out_prediction
-    names = ("law", "costs", "until", "within", "cost", "measured", "predicted", "low", "high")
+def interval_part(interval: Interval | None) -> dict[str, Any] | None:
+    """An interval with its degrees of freedom."""
+    if interval is None:
+        return None
+    return {name: getattr(interval, name) for name in ("estimate", "low", "high", "level", "df")}
+
+
+def missing_part(missing: Missing) -> dict[str, str]:
+    """Why there is no result."""
+    return {"why": missing.why, "said": missing.said}
+
+
+def _fit(fit: ArmFit) -> dict[str, Any]:
+    head = {"cost": fit.cost, "unit": METRICS[fit.cost].unit, "arm": fit.arm, "sentence": fit.sentence}
+    law, held_out = fit.law, fit.held_out
+    if isinstance(law, Missing):
+        return {**head, "missing": missing_part(law)}
+    names = ("costs", "until", "within", "cost", "measured", "predicted", "low", "high")
+    predicted: dict[str, Any] = {"missing": None}
+    if isinstance(held_out, HeldOut):
+        predicted |= {name: getattr(held_out, name) for name in names}
+    else:
+        predicted["missing"] = missing_part(held_out)
     return {
+        **head,
         "missing": None,
-        "alpha": _interval(fit.alpha),
-        "floor": _interval(fit.floor) if fit.floor else None,
-        "amplitude": _interval(fit.amplitude),
-        "alpha_without_floor": _interval(fit.plain_alpha),
-        **{name: getattr(fit, name) for name in ("law", "reference", "floor_is_known", "slopes", "held_out", "spread")},
-        "costs": fit.costs,
+        "alpha": interval_part(law.alpha),
+        "floor": interval_part(law.floor),
+        **{name: getattr(law, name) for name in ("floor_is_known", "hinge_gain", "rho", "amplitude", "reference")},
+        "range": [law.low_cost, law.high_cost],
         "cells": fit.cells,
-        "predicted": {"missing": None, **{name: getattr(prediction, name) for name in names}}
-        if isinstance(prediction, HeldOutPrediction)
-        else {"missing": _missing(prediction)},
+        "predicted": predicted,
     }
 
 
 def _exponents(one: ExponentDifference) -> dict[str, Any]:
-    missing = next((found for found in (one.alpha, one.plain_alpha) if isinstance(found, Missing)), None)
     return {
         "cost": one.cost,
         "baseline": one.baseline,
         "arm": one.arm,
-        "difference": _interval(one.alpha) if isinstance(one.alpha, MeanInterval) else None,
-        "without_floor": _interval(one.plain_alpha) if isinstance(one.plain_alpha, MeanInterval) else None,
-        "missing": None if missing is None else _missing(missing),
+        "difference": None if isinstance(one.alpha, Missing) else interval_part(one.alpha),
+        "missing": missing_part(one.alpha) if isinstance(one.alpha, Missing) else None,
     }
-
-
-def _interval(interval: MeanInterval) -> dict[str, Any]:
-    return {name: getattr(interval, name) for name in ("estimate", "low", "high", "level", "n")}
-
-
-def _missing(missing: Missing) -> dict[str, str]:
-    return {"why": missing.why, "said": missing.said}

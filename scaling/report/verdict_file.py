@@ -4,42 +4,51 @@ The document of `verdict_document` holds only strings, finite numbers, booleans,
 null. Accuracies are in percent, differences in percentage points, costs in the unit given with them.
 
 ```
-schema            1; increased if readers of older documents would misread newer ones
+schema            2; increased if readers of older documents would misread newer ones. Schema 1 is that of an earlier
+                  verdict, whose intervals were over cells and whose bands at equal cost are gone
 scaling           version of this package
 study, question   name of the study; its question
 factor, arms      the compared factor; its values, the baseline first
-complete          whether all planned trials have ended
+complete          whether every planned trial has a record
 trials            {planned, finished, failed, diverged, stopped, missing}
 test_examples     images of the test set, or null
-headline          the verdicts' sentences, one per line
-verdicts          one per arm other than the baseline, in paired cells: {baseline, arm, kind, sentence, margin,
-                  difference: INTERVAL, unit: "cell" | "seed" | "none", cells, pairs, seed_sd, cell_sd, images, plan}
-                  kind: "better" | "worse" | "practically equal" | "inconclusive" | "unknown"
-                  images: {difference: INTERVAL, half_width, images} including the choice of test images, or null
-                  plan: {effect, more_seeds, seed_runs, more_cells, cell_runs} if inconclusive, else null
-equal_cost        one per arm and cost: {cost, unit, baseline, arm, kind, sentence, missing, mean: INTERVAL, cells,
-                  images_included, range: [low, high], better: [[low, high], …], worse: …, more_cells, runs,
-                  band: {cost, baseline, arm, difference, low, high: lists}, others: {cost: percent more}}
+look              {number, level, rule, verdict, kept: [{number, time, trials, planned, level, kinds}, …]}; number is
+                  null where no looks are kept; verdict: whether one was given
+headline          the verdicts' sentences, a comparison a line
+verdicts          one per arm other than the baseline: {baseline, arm, kind, reason, sentence, remarks, changes,
+                  margin, here: INTERVAL, beyond: INTERVAL or null, other_levels: INTERVAL or null, parts: [PART, …],
+                  models, pairs, lost: {arm, arm_trials, baseline, baseline_trials, never, if_arm_bad, if_baseline_bad},
+                  images: {difference: INTERVAL, images} or null, further: {detect, repetitions, runs, settle,
+                  settle_runs, cells, cell_runs} or null}
+                  kind: "better" | "worse" | "practically equal" | "depends on size" | "mixed" | "inconclusive" |
+                  "unknown"; reason: why unknown, such as "incomplete"; else null
+equal_cost        one per arm and cost: {cost, unit, baseline, arm, kind, sentence, missing, mean: INTERVAL,
+                  range: [low, high], parts: [PART, …], margin, curve: {cost, difference: lists},
+                  others: {cost: percent more}}
 fronts            one per cost: {cost, unit, missing, reference: {cost, accuracy}, images_included, arms: {ARM: {stable,
                   agreement, hypervolume: INTERVAL (points × decades), points_per_decade: INTERVAL,
                   against_baseline: INTERVAL}},
                   configurations: [{cell, arm, cost, accuracy, observed, on_own_front, on_joint_front}, …]}
-scaling           one per cost and arm: {cost, unit, arm, missing, law: "no floor" | "floor" | "broken",
-                  alpha: INTERVAL, floor: INTERVAL or null, amplitude: INTERVAL (points at `reference`), reference,
-                  alpha_without_floor: INTERVAL, floor_is_known, slopes (before and after a break) or null,
-                  held_out: {law: points}, spread, costs, cells, predicted (largest costs, held out): {missing, law,
-                  costs, until, within, cost, measured, predicted, low, high}}
+scaling           one per cost and arm: {cost, unit, arm, sentence, missing, alpha: INTERVAL, floor: INTERVAL,
+                  floor_is_known, hinge_gain, rho, amplitude (points at `reference`), reference, range: [low, high],
+                  cells, predicted (largest costs, held out): {missing, costs, until, within, cost, measured,
+                  predicted, low, high}}
                   error = floor + amplitude · (cost / reference)^−alpha, percent; an open end of an interval is null
 exponents         one per arm other than the baseline and cost: {cost, baseline, arm, difference: INTERVAL or null,
-                  without_floor: INTERVAL or null, missing}
-control           {cause, sentence, parts: [{baseline, arm, meaning, pairs, difference: INTERVAL}, …]}, or null
+                  missing}
+control           {cause, mostly, sentence, margin, models, gain, attention, capacity, difference, interaction:
+                  INTERVAL or null}, or null
 caveats           [sentence, …]
-INTERVAL          {estimate, low, high, level, n}; level is that of this interval
+INTERVAL          {estimate, low, high, level, df} (fronts: n in place of df); level is that of this interval
+PART              {low_cost, high_cost, models, interval: INTERVAL, wide: INTERVAL}; wide alone decides whether a
+                  difference depends on size
 missing           {why, said} if there is no result, else null
 ```
 """
 
 import math
+from collections.abc import Sequence
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -47,15 +56,19 @@ import numpy as np
 
 from scaling.report.analysis.analysis import Analysis
 from scaling.report.analysis.equal_costs import EqualCostAnswer
+from scaling.report.analysis.verdicts import ArmVerdict
+from scaling.report.analysis.what_if import what_would_change
 from scaling.report.caveats import caveats
-from scaling.report.fits_file import scaling_part
+from scaling.report.fits_file import interval_part, missing_part, scaling_part
+from scaling.statistics.comparison import VerdictSettings
 from scaling.statistics.front_noise import FrontOdds
 from scaling.statistics.intervals import MeanInterval
 from scaling.statistics.missing import Missing
-from scaling.statistics.verdict import Verdict
+from scaling.statistics.other_sentences import shares_sentence
+from scaling.statistics.parts import Part
 from scaling.study.metrics import METRICS
 
-VERSION = 1
+VERSION = 2
 MOST_CONFIGURATIONS = 2000  # per cost; of more, those on a front in any draw, most probable first
 
 
@@ -75,8 +88,15 @@ def verdict_document(analysis: Analysis) -> dict[str, Any]:
             for name in ("planned", "finished", "failed", "diverged", "stopped", "missing")
         },
         "test_examples": analysis.test_examples,
+        "look": {
+            "number": analysis.look.number,
+            "level": analysis.settings.level,
+            "rule": analysis.look.rule,
+            "verdict": analysis.look.is_verdict,
+            "kept": [{**asdict(one)} for one in analysis.context.looks],
+        },
         "headline": analysis.headline,
-        "verdicts": [_verdict(verdict) for verdict in analysis.verdicts],
+        "verdicts": [_verdict(verdict, analysis.settings) for verdict in analysis.verdicts],
         "equal_cost": [_equal_cost(answer) for answer in analysis.equal_cost],
         "fronts": [_fronts(analysis, cost, odds) for cost, odds in analysis.front_odds.items()],
         **scaling_part(analysis.scaling_fits),
@@ -97,32 +117,49 @@ def _interval(interval: MeanInterval) -> dict[str, Any]:
     return {name: getattr(interval, name) for name in ("estimate", "low", "high", "level", "n")}
 
 
-def _missing(missing: Missing) -> dict[str, str]:
-    return {"why": missing.why, "said": missing.said}
-
-
-def _verdict(verdict: Verdict) -> dict[str, Any]:
-    comparison, noise, plan = verdict.comparison, verdict.noise, verdict.plan
+def _verdict(verdict: ArmVerdict, settings: VerdictSettings) -> dict[str, Any]:
+    found, losses = verdict.found, verdict.found.assessment.losses
+    images = found.assessment.other_images
     return {
-        "baseline": comparison.baseline,
-        "arm": comparison.arm,
-        "kind": verdict.kind,
-        "sentence": verdict.sentence,
-        "margin": verdict.margin,
-        "difference": _interval(comparison.difference),
-        "unit": comparison.unit,
-        "cells": len(comparison.cells),
-        "pairs": len(comparison.pairs),
-        "seed_sd": comparison.seed_sd,
-        "cell_sd": comparison.cell_sd,
-        "images": noise and {**_images(noise.both), "half_width": noise.half_width, "images": noise.images},
-        "plan": plan
-        and {name: getattr(plan, name) for name in ("effect", "more_seeds", "seed_runs", "more_cells", "cell_runs")},
+        "baseline": verdict.baseline,
+        "arm": verdict.arm,
+        "kind": str(found.kind),
+        "reason": found.reason,
+        "sentence": found.sentence,
+        "remarks": found.remarks,
+        "changes": what_would_change(verdict, settings),
+        "margin": found.margin,
+        "here": interval_part(found.here),
+        "beyond": interval_part(found.beyond),
+        "other_levels": interval_part(found.assessment.other_levels),
+        "parts": _parts(found.parts),
+        "models": len(verdict.cells),
+        "pairs": verdict.pairs,
+        "lost": {
+            "arm": losses.arm,
+            "arm_trials": losses.arm_trials,
+            "baseline": losses.baseline,
+            "baseline_trials": losses.baseline_trials,
+            "never": losses.never,
+            "if_arm_bad": interval_part(losses.if_arm_bad),
+            "if_baseline_bad": interval_part(losses.if_baseline_bad),
+        },
+        "images": images and {"difference": interval_part(images.both), "images": images.images},
+        "further": found.further and asdict(found.further),
     }
 
 
-def _images(both: MeanInterval) -> dict[str, Any]:
-    return {"difference": _interval(both)}
+def _parts(parts: Sequence[Part]) -> list[dict[str, Any]]:
+    return [
+        {
+            "low_cost": part.low_cost,
+            "high_cost": part.high_cost,
+            "models": part.cells,
+            "interval": interval_part(part.interval),
+            "wide": interval_part(part.wide),
+        }
+        for part in parts
+    ]
 
 
 def _equal_cost(answer: EqualCostAnswer) -> dict[str, Any]:
@@ -131,24 +168,20 @@ def _equal_cost(answer: EqualCostAnswer) -> dict[str, Any]:
         "unit": METRICS[answer.cost].unit,
         "baseline": answer.baseline,
         "arm": answer.arm,
-        "kind": answer.kind,
+        "kind": str(answer.kind),
         "sentence": answer.sentence,
     }
     result = answer.result
     if isinstance(result, Missing):
-        return {**head, "missing": _missing(result)}
+        return {**head, "missing": missing_part(result)}
     return {
         **head,
         "missing": None,
-        "mean": _interval(result.mean),
-        "cells": result.cells,
-        "images_included": result.images_included,
-        "range": [result.cost[0], result.cost[-1]],
-        "better": result.above,
-        "worse": result.below,
-        "more_cells": answer.more_cells,
-        "runs": answer.runs,
-        "band": {name: getattr(result, name) for name in ("cost", "baseline", "arm", "difference", "low", "high")},
+        "mean": interval_part(result.mean),
+        "range": [result.low_cost, result.high_cost],
+        "parts": _parts(result.parts),
+        "margin": result.margin,
+        "curve": {"cost": result.cost, "difference": result.difference},
         "others": answer.others,
     }
 
@@ -156,7 +189,7 @@ def _equal_cost(answer: EqualCostAnswer) -> dict[str, Any]:
 def _fronts(analysis: Analysis, cost: str, odds: FrontOdds | Missing) -> dict[str, Any]:
     head = {"cost": cost, "unit": METRICS[cost].unit}
     if isinstance(odds, Missing):
-        return {**head, "missing": _missing(odds)}
+        return {**head, "missing": missing_part(odds)}
     cells = analysis.cells
     arms = {
         arm: {
@@ -187,20 +220,15 @@ def _fronts(analysis: Analysis, cost: str, odds: FrontOdds | Missing) -> dict[st
 
 
 def _control(analysis: Analysis) -> dict[str, Any] | None:
-    control = analysis.control
-    if control is None:
+    shares = analysis.shares
+    if shares is None:
         return None
-    parts = [
-        {
-            "baseline": part.baseline,
-            "arm": part.arm,
-            "meaning": part.meaning,
-            "pairs": part.pairs,
-            "difference": _interval(part.difference),
-        }
-        for part in control.parts
-    ]
-    return {"cause": control.cause, "sentence": control.sentence, "parts": parts}
+    intervals = {
+        name: interval_part(getattr(shares, name))
+        for name in ("gain", "attention", "capacity", "difference", "interaction")
+    }
+    head = {"cause": shares.cause, "mostly": shares.mostly, "sentence": shares_sentence(shares)}
+    return {**head, "margin": shares.margin, "models": shares.cells, **intervals}
 
 
 def _plain(value: Any) -> Any:

@@ -29,6 +29,7 @@ class ReportOptions:
     margin: float = MARGIN
     baseline: Where | None = None  # an earlier study, to show changes
     references: Sequence["References"] = ()
+    verdict_now: bool = False  # although trials of the plan are missing; it counts as a look
 
 
 def find_studies(names: list[str], results: Where) -> list[Where]:
@@ -57,7 +58,9 @@ def find_studies(names: list[str], results: Where) -> list[Where]:
     return list(found.values())
 
 
-def write_report(study_folder: str | Where, out_folder: str | Path = "reports", *, margin: float = MARGIN) -> Report:
+def write_report(
+    study_folder: str | Where, out_folder: str | Path = "reports", *, margin: float = MARGIN, verdict_now: bool = False
+) -> Report:
     """Write the report of the study at `study_folder` into a folder of the same name in `out_folder`.
 
     Every file is written under a temporary name and renamed, the page last; equal records give equal files. Records
@@ -65,23 +68,25 @@ def write_report(study_folder: str | Where, out_folder: str | Path = "reports", 
 
     Args:
         margin: percentage points within which a difference counts as none.
+        verdict_now: give a verdict although trials of the plan are missing; it counts as a look at the study.
 
     Raises:
         RecordError: the study cannot be read.
     """
-    return write_one(place(study_folder), Path(out_folder), ReportOptions(margin))
+    return write_one(place(study_folder), Path(out_folder), ReportOptions(margin, verdict_now=verdict_now))
 
 
 def write_one(folder: Where, out: Path, options: ReportOptions) -> Report:
     """Write the report of the study at `folder` into a folder of the same name in `out`."""
     # Imported here: the drawing libraries take two seconds to load, which would delay error messages and --help.
-    from scaling.report.analysis.analysis import analyse_study
     from scaling.report.analysis.changes import find_changes
+    from scaling.report.looks_file import analyse_study, keep_look, read_looks
     from scaling.report.publish import given_space, publish, study_commands
 
     target = out / folder.resolve().name
-    analysis = analyse_study(folder, options.margin)
-    context = replace(analysis.context, references=options.references)
+    analysis = analyse_study(folder, options.margin, options.verdict_now)
+    notes = [*analysis.context.notes, *filter(None, [keep_look(folder, analysis)])]
+    context = replace(analysis.context, references=options.references, notes=notes, looks=read_looks(folder))
     if options.baseline is not None and options.baseline.resolve() != folder.resolve():
         earlier = analyse_study(options.baseline, options.margin)
         lines = [f"{earlier.study.name}: {line}" for line in earlier.context.left_out]
@@ -102,14 +107,18 @@ def compare_studies(folders: Sequence[Where], out: Path, options: ReportOptions 
     from scaling.report.analysis.analysis import analyse
     from scaling.report.analysis.context import Context
     from scaling.report.analysis.joint import Member, join
+    from scaling.report.analysis.trial_table import count
+    from scaling.report.analysis.verdicts import Look
     from scaling.report.publish import joint_commands, publish
     from scaling.study.reading import read_what_can_be
     from scaling.study.records import read_study
 
     options = options or ReportOptions()
     joint = join([Member(read_study(folder), read_what_can_be(folder)) for folder in folders])
-    context = Context(joint.left_out, joint.notes, options.references)
-    analysis = analyse(joint.study, joint.records, options.margin, context)
+    context = Context(joint.left_out, joint.notes, references=options.references)
+    is_complete = count(joint.study, joint.records).is_complete
+    look = Look(None, is_verdict=is_complete or options.verdict_now)
+    analysis = analyse(joint.study, joint.records, options.margin, context, look)
     target = out / "+".join(folder.resolve().name for folder in folders)
     page = publish(analysis, target, None, joint_commands(folders, target))
     return Report(analysis.headline, page, tuple(joint.left_out))

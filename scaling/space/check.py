@@ -16,6 +16,8 @@ from scaling.space.yaml_source import KeyPath, SpaceFile
 from scaling.study.config import DataConfig, Recipe
 from scaling.study.errors import ModelError, unknown
 from scaling.study.recipe_registries import unknown_in_recipe
+from scaling.study.training_compute import EPOCHS, TRAINING_COMPUTE
+from scaling.wording import plural
 
 SECTIONS: dict[str, type[BaseModel]] = {"recipe": Recipe, "data": DataConfig}  # what an axis may vary besides arch
 GIVEN = {"num_classes", "in_chans", "image_size", "seed"}  # arch parameters that the data and the trial decide
@@ -48,7 +50,10 @@ def _clashes(space: Space) -> Iterator[Mistake]:
     if space.match and space.match.vary in space.arms:
         yield ("match", "vary"), f"'{space.match.vary}' is what the arms differ in; vary another parameter"
     yield from _set_and_matched(space)
+    yield from _epochs_and_matched(space)
     yield from _same_networks(space)
+    if space.looks is not None and space.search.until is not None:
+        yield ("looks",), "looks: 1 fixes the plan, and search.until adds to it; keep one of the two"
     if space.tune and "recipe.learning_rate" in varied:
         yield ("tune",), "learning rates are an axis or the arms already; keep one of the two"
     for name in space.arms:
@@ -74,6 +79,26 @@ def _set_and_matched(space: Space) -> Iterator[Mistake]:
                         f"arm '{arm}' sets '{space.match.vary}', which match varies; leave {option} out of the arm"
                     )
                     yield ("match", "vary"), f"{problem}, or vary another parameter"
+
+
+def _epochs_and_matched(space: Space) -> Iterator[Mistake]:
+    """Training compute is matched by epochs, other costs by a parameter of the family, and nothing else sets either."""
+    if space.match is None:
+        return
+    cost, vary = space.match.cost, space.match.vary
+    if vary != EPOCHS:
+        if cost == TRAINING_COMPUTE:
+            advice = f"leave out vary, or match training_macs by '{vary}'"
+            yield ("match", "vary"), f"{cost} is matched by {EPOCHS}, not by '{vary}'; {advice}"
+        return
+    if cost != TRAINING_COMPUTE:
+        advice = f"match {TRAINING_COMPUTE}, or vary a parameter of the family, such as width"
+        yield ("match", "vary"), f"'{cost}' does not depend on {EPOCHS}; {advice}"
+        return
+    for section, names in (("axes", space.axes), ("arms", space.arms)):
+        if f"recipe.{EPOCHS}" in names:
+            problem = f"'recipe.{EPOCHS}' is what match sets for every arm but the baseline; keep one of the two"
+            yield (section, f"recipe.{EPOCHS}"), problem
 
 
 def _same_networks(space: Space) -> Iterator[Mistake]:
@@ -107,7 +132,7 @@ def _names(space: Space, file: SpaceFile) -> Iterator[Mistake]:
     if space.family not in FAMILIES:
         if space.family:  # else it is missing, or its form is wrong
             yield ("family",), unknown("family", space.family, FAMILIES)
-    elif space.match and space.match.vary not in parameters(space.family):
+    elif space.match and space.match.vary != EPOCHS and space.match.vary not in parameters(space.family):
         yield ("match", "vary"), unknown("parameter", space.match.vary, parameters(space.family))
     if search.design not in DESIGNS:
         yield ("search", "design"), unknown(DESIGNS.kind, search.design, DESIGNS)
@@ -138,6 +163,13 @@ def _needs(space: Space) -> Iterator[Mistake]:
         yield (
             ("search", "stop", "first"),
             f"epoch {search.stop.first} is not below recipe.epochs, {space.recipe.epochs}; nothing could be stopped",
+        )
+    if space.tune and space.repetitions <= space.tune.choose_by:
+        needed = space.tune.choose_by + 1
+        yield (
+            ("tune",),
+            f"the {plural(space.tune.choose_by, 'repetition')} that choose a learning rate are not scored, so"
+            f" {needed} repetitions are needed, not {space.repetitions}; set repetitions: {needed}, or more",
         )
 
 

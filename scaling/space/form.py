@@ -61,7 +61,8 @@ class FormReader:
         twice = model.given_twice(content)
         for name, value in model.in_current_words(content).items():
             if name in model.model_fields:
-                values[name] = self._value(_annotation(model, name), value, (*path, name))
+                written = (*path, model.written_name(name, content))
+                values[name] = self._value(_annotation(model, name), value, written)
             elif name in twice:
                 self._add((*path, name), self.file.place(path) + twice[name], is_whole=True)
             else:

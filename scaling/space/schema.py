@@ -1,7 +1,7 @@
 """The schema of a space: a question, typed and checked.
 
-A space names a family, its free parameters (axes), the one factor that is compared (arms), the number of repetitions
-(seeds), the upper bounds of a model's cost (limits), and the data and recipe that all trials share.
+A space names a family, its free parameters (axes), the one factor that is compared (arms), the number of
+repetitions, the upper bounds of a model's cost (limits), and the data and recipe that all trials share.
 """
 
 from collections.abc import Mapping
@@ -24,11 +24,13 @@ from pydantic import (
 
 from scaling.space.pooling_setting import PoolingSetting, Scalar, as_arch, read_pooling
 from scaling.space.search_settings import Budget, Search, Tune
+from scaling.study.aliases import present_value
 from scaling.study.config import DataConfig, Recipe, Resources, Settings, flat_pooling
+from scaling.study.training_compute import EPOCHS, TRAINING_COMPUTE
 
 Value = Annotated[bool | int | float | str | PoolingSetting, BeforeValidator(read_pooling)]
 MOST_VALUES = 100_000  # of an axis
-MOST_SEEDS = 10_000
+MOST_REPETITIONS = 10_000
 
 
 class Range(Settings):
@@ -118,18 +120,40 @@ def is_number(text: str) -> bool:
     return True
 
 
+def _is_one(looks: int) -> int:
+    if looks != 1:
+        raise ValueError(f"is {looks}; give 1, which fixes the plan, or leave it out, so that the study may grow")
+    return looks
+
+
+OneLook = Annotated[int, AfterValidator(_is_one)]
+KeepWeights = Annotated[
+    Literal["none", "first_repetition", "all"], BeforeValidator(lambda value: present_value("keep_weights", value))
+]
 Limits = dict[str, Annotated[PositiveFloat, BeforeValidator(_in_bytes)] | None]
 
 
 class Match(Settings):
     """Arms of equal cost: every arm but the baseline gets the value at which it costs what the baseline costs."""
 
-    cost: str = Field(default="macs", description="the cost to equalise")
-    vary: str = Field(default="width", description="parameter of the family that is adjusted")
+    cost: str = Field(default="macs", description="the cost to equalise; training_compute takes epochs into account")
+    vary: str = Field(
+        default="width", description="parameter of the family that is adjusted; of training_compute it is epochs"
+    )
+
+    @classmethod
+    def in_current_words(cls, content: Mapping[str, Any]) -> dict[str, Any]:
+        """Also fill in what training compute varies: epochs, which may be called by their setting, recipe.epochs."""
+        content = super().in_current_words(content)
+        if content.get("vary") == f"recipe.{EPOCHS}" or (
+            content.get("cost") == TRAINING_COMPUTE and "vary" not in content
+        ):
+            return {**content, "vary": EPOCHS}
+        return content
 
 
 class Space(Settings):
-    """A question: axes × arms × seeds under one recipe, on one data set."""
+    """A question: axes × arms × repetitions under one recipe, on one data set."""
 
     question: str = Field(default="", description="what the study answers, in one sentence; the title of the report")
     family: str = Field(description="a parametrised set of architectures, such as patchconvnet")
@@ -143,8 +167,22 @@ class Space(Settings):
         description="the one compared factor and its values, the baseline first; a pooling with options is"
         " {name: attention, heads: 4}"
     )
-    seeds: PositiveInt = Field(
-        default=3, le=MOST_SEEDS, description="repetitions of every cell and arm: seeds 0 to N - 1"
+    repetitions: PositiveInt = Field(
+        default=3,
+        le=MOST_REPETITIONS,
+        description="runs of every cell and arm; each repetition of a cell has a seed of its own, which its arms share",
+    )
+    seed: int = Field(
+        default=0, ge=0, lt=2**63, description="from which the seeds of all trials follow; another makes another study"
+    )
+    looks: OneLook | None = Field(
+        default=None,
+        description="1 fixes the plan: its one verdict is at the full 95 %, and further runs are a new study; none: a"
+        " study may grow, and the verdict on each further plan is at a stricter level",
+    )
+    detect: PositiveFloat | None = Field(
+        default=None,
+        description="difference in percentage points for which further runs are planned; none: twice search.margin",
     )
     match: Match | None = Field(default=None, description="give the arms of a cell equal cost")
     search: Search = Search()
@@ -158,8 +196,9 @@ class Space(Settings):
     data: DataConfig = DataConfig()
     recipe: Recipe = Recipe()
     resources: Resources = Resources()
-    keep_weights: Literal["none", "first_seed", "all"] = Field(
-        default="first_seed", description="trials whose final weights are kept, with a gallery of their attention maps"
+    keep_weights: KeepWeights = Field(
+        default="first_repetition",
+        description="trials whose final weights are kept, with a gallery of their attention maps",
     )
 
     @field_validator("axes")
@@ -219,7 +258,8 @@ class Space(Settings):
             "factor": self.factor,
             "axes": list(self.axes),
             **({"match": self.match.model_dump()} if self.match else {}),
-            **({"tune": self.tune.model_dump()} if self.tune else {}),
+            **({"tune": self.tune.conditions()} if self.tune else {}),
+            **({"seed": self.seed} if self.seed else {}),
             "arch": flat_pooling({name: as_arch(value) for name, value in self.arch.items()}),
             "data": self.data.model_dump(mode="json", exclude_defaults=True),
             "recipe": self.recipe.model_dump(mode="json", exclude_defaults=True),

@@ -42,7 +42,7 @@ class Stop(Settings):
 
 
 class Search(Settings):
-    """Which cells are run. Every cell has all its arms and seeds, whatever the design."""
+    """Which cells are run. Every cell has all its arms and repetitions, whatever the design."""
 
     design: str = Field(default="grid", description="a registered design, such as grid, random or tpe")
     cells: PositiveInt | None = Field(default=None, description="how many to run; a grid runs all by default")
@@ -57,7 +57,7 @@ class Search(Settings):
     seed: int = Field(default=0, ge=0, lt=2**32, description="seed of the proposals")
     stop: Stop | None = Field(default=None, description="stop whole cells early")
     until: Literal["decided"] | None = Field(
-        default=None, description="decided: add cells and seeds until the verdict is no longer inconclusive"
+        default=None, description="decided: add cells and repetitions until the verdict is no longer inconclusive"
     )
 
     margin: PositiveFloat = Field(
@@ -72,10 +72,18 @@ class Search(Settings):
 
 
 class Tune(Settings):
-    """A learning-rate grid for every cell and arm; the rate with the best validation accuracy represents it."""
+    """A learning-rate grid for every cell and arm; the rate with the best validation accuracy represents it.
+
+    The runs that choose the rate are not scored, so that no arm profits from the luck of its best run.
+    """
 
     lr: PositiveInt = Field(default=3, description="number of rates; odd, so that the recipe's is the middle one")
     factor: float = Field(default=2.0, ge=1.01, le=1000, description="ratio of neighbouring rates")
+    choose_by: PositiveInt = Field(
+        default=1,
+        description="first repetitions, which run with every rate, choose by their mean and are not scored; the others"
+        " run with the chosen rate",
+    )
 
     @model_validator(mode="after")
     def _has_a_middle(self) -> "Tune":
@@ -87,6 +95,10 @@ class Tune(Settings):
         """Return the grid around `base`, ascending; six digits, so that keys do not depend on the last bit."""
         reach = self.lr // 2
         return [float(f"{base * self.factor**step:.6g}") for step in range(-reach, reach + 1)]
+
+    def conditions(self) -> dict[str, Any]:
+        """Return what makes another study; a default that is younger than some studies is left out."""
+        return {"lr": self.lr, "factor": self.factor, **({"choose_by": self.choose_by} if self.choose_by != 1 else {})}
 
 
 class Budget(Settings):

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from scaling.study.aliases import EARLIER_NAMES, present_name
 from scaling.study.errors import SpaceError
 
 KeyPath = tuple[str | int, ...]
@@ -86,6 +87,9 @@ class SpaceFile:
                 if not isinstance(inner, dict):
                     raise SpaceError(f"--set {key}: '{'.'.join(parents[: i + 1])}' is {inner!r} and has no parts")
                 node[parent] = node = inner
+            for other in names_of(last) - {last}:
+                if ".".join([*parents, other]) not in settings:  # else it is given twice, which is a mistake
+                    node.pop(other, None)
             node[last] = value
         return replace(self, content=content, overrides=(*self.overrides, *settings))
 
@@ -104,6 +108,12 @@ class SpaceFile:
         line = next((self.lines[within[:n]] for n in range(len(within), 0, -1) if within[:n] in self.lines), None)
         where = f"{self.path}:{line}: " if line else f"{self.path}: "
         return f"{where}{name}: " if name else where
+
+
+def names_of(name: str) -> set[str]:
+    """Return all names, the present and the earlier ones, of the setting that has this name."""
+    present = present_name(name)
+    return {present, *EARLIER_NAMES.get(present, ())}
 
 
 def _number_lines(node: Any, place: KeyPath, lines: dict[KeyPath, int]) -> list[tuple[KeyPath, int]]:

@@ -4,3 +4,4 @@ Everything here maps tables and arrays to results. Accuracies are in percent, di
 """
 
 MARGIN = 0.2  # percentage points; a difference whose whole interval lies within ± this counts as none
+LEVEL = 0.95  # of all intervals of a question together

@@ -39,6 +39,16 @@ class TestBits:
             total += bits.astype(np.float32).T @ weights[start : start + CHUNK].astype(np.float32)
         return total
 
+    def gained(self, ahead: np.ndarray, behind: np.ndarray) -> np.ndarray:
+        """For pairs of trials: 1 where the first alone was right on an image, −1 the second alone: (pairs, kept)"
+        " int8."""
+        found = np.empty((len(ahead), self.kept), dtype=np.int8)
+        for start in range(0, len(ahead), CHUNK):
+            part = slice(start, start + CHUNK)
+            one, other = (np.unpackbits(self.packed[of[part]], axis=1)[:, : self.kept] for of in (ahead, behind))
+            found[part] = one.astype(np.int8) - other.astype(np.int8)
+        return found
+
     def count(self, groups: np.ndarray, size: int) -> np.ndarray:
         """How many trials of each group got an image right: groups (trials,) → (size, kept) uint16."""
         counts = np.zeros((size, self.kept), dtype=np.uint16)

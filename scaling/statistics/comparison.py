@@ -94,6 +94,7 @@ class Comparison:
     sentence: str  # the verdict, one sentence or a few
     further: FurtherRuns | None  # where it is inconclusive
     assessment: Assessment
+    reason: str | None = None  # why the kind is unknown; see `unknown.Reason`
 
 
 def estimate_here(differences: Differences, settings: VerdictSettings, level: float) -> HereEstimate:
@@ -112,7 +113,7 @@ def assess(contrast: Contrast, settings: VerdictSettings, cells: np.ndarray | No
     losses = count_losses(contrast)
     chosen = contrast.paired() if cells is None else cells
     if len(chosen) == 0:
-        return _nothing(settings, losses)
+        return no_assessment(settings, losses)
     level = settings.level
     found = estimate_here(contrast.differences(chosen), settings, level)
     here = found.mean.interval(level)
@@ -142,7 +143,8 @@ def assess(contrast: Contrast, settings: VerdictSettings, cells: np.ndarray | No
     )
 
 
-def _nothing(settings: VerdictSettings, losses: Losses) -> Assessment:
+def no_assessment(settings: VerdictSettings, losses: Losses) -> Assessment:
+    """What is known without a pair: nothing but the losses."""
     unknown = Interval(math.nan, math.nan, math.nan, settings.level, math.nan)
     return Assessment(Kind.UNKNOWN, unknown, None, None, [], settings.margin, losses, None, False, None, None)
 

@@ -29,9 +29,16 @@ class Polyline:
     p: np.ndarray  # accuracy as a share, clipped
     accuracy: np.ndarray  # percent
     names: tuple[frozenset[str], ...]  # of the cells that are averaged into each
+    cells: np.ndarray  # places of the cells in the arrays that the line was made from
+    group: np.ndarray  # which point of the line each of them went into
 
     def __len__(self) -> int:
         return len(self.x)
+
+    def averaged(self, values: np.ndarray) -> np.ndarray:
+        """Another number of the cells, averaged as their accuracies are: (cells of the arrays,) to (cells,)."""
+        count = np.bincount(self.group, minlength=len(self))
+        return np.bincount(self.group, values[self.cells], len(self)) / count
 
     @property
     def slope(self) -> np.ndarray:
@@ -104,7 +111,7 @@ def polyline(cost: np.ndarray, accuracy: np.ndarray, names: Sequence[str]) -> Po
     means = np.bincount(place, accuracy[known], len(levels)) / np.bincount(place, minlength=len(levels))
     members = np.split(known[np.argsort(place, kind="stable")], np.cumsum(np.bincount(place, minlength=1))[:-1])
     groups = tuple(frozenset(str(names[i]) for i in cells) for cells in members[: len(levels)])
-    return Polyline(np.log(levels), np.clip(means / 100, LOWEST, HIGHEST), means, groups)
+    return Polyline(np.log(levels), np.clip(means / 100, LOWEST, HIGHEST), means, groups, known, place)
 
 
 def compare_at_equal_cost(baseline: Polyline, arm: Polyline, margin: float, level: float) -> EqualCostParts | Missing:

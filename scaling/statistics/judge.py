@@ -1,11 +1,19 @@
 """The whole verdict of one arm against the baseline: numbers, kind, remarks and sentence."""
 
-from scaling.statistics.comparison import Assessment, Comparison, VerdictSettings, assess, plan_of
+import math
+from dataclasses import replace
+
+import numpy as np
+
+from scaling.statistics.comparison import Assessment, Comparison, VerdictSettings, assess, no_assessment, plan_of
 from scaling.statistics.contrast import Contrast
-from scaling.statistics.estimates import Interval
+from scaling.statistics.estimates import Interval, around
 from scaling.statistics.kinds import Kind
+from scaling.statistics.lost import count_losses
 from scaling.statistics.remarks import deciding_cell, growth, odd_cells
-from scaling.statistics.sentences import Words, bare, decimals, ends, level_text, lost_text, verdict_sentence
+from scaling.statistics.sentences import bare, decimals, ends, level_text, lost_text, verdict_sentence
+from scaling.statistics.unknown import Reason, incomplete_sentence, reason_of
+from scaling.statistics.words import Words
 from scaling.wording import first_few, plural, points
 
 MOST_NAMED = 6
@@ -27,6 +35,33 @@ def judge(contrast: Contrast, settings: VerdictSettings | None = None, words: Wo
         sentence=verdict_sentence(found, settings, words, further),
         further=further,
         assessment=found,
+        reason=reason_of(found, settings),
+    )
+
+
+def so_far(contrast: Contrast, settings: VerdictSettings, words: Words, planned: int) -> Comparison:
+    """The difference so far of a plan that is incomplete: the kind is unknown, and nothing has an interval.
+
+    Args:
+        planned: pairs of the whole plan.
+    """
+    values = contrast.differences().values
+    pairs = int(np.isfinite(values).sum())
+    planned = max(planned, pairs)
+    difference = float(np.nanmean(values, axis=1).mean()) if len(values) else math.nan
+    here = around(difference, math.nan, settings.level, math.nan)
+    found = replace(no_assessment(settings, count_losses(contrast)), here=here)
+    return Comparison(
+        kind=Kind.UNKNOWN,
+        here=here,
+        beyond=None,
+        parts=[],
+        margin=settings.margin,
+        remarks=[],
+        sentence=incomplete_sentence(difference, pairs, planned, words),
+        further=None,
+        assessment=found,
+        reason=Reason.INCOMPLETE,
     )
 
 
@@ -55,7 +90,7 @@ def remarks_on(contrast: Contrast, settings: VerdictSettings, found: Assessment,
 
 
 def _growth(slope: Interval) -> str:
-    verb = "grows" if slope.low > 0 else "falls"
+    verb = "rises" if slope.low > 0 else "falls"
     shown = slope if slope.low > 0 else slope.mirrored()
     by = points(shown.estimate, decimals=decimals(shown))
     return f"With size the difference {verb} by {by} points per doubling of the cost ({ends(shown)})."

@@ -13,6 +13,7 @@ Why = Literal[
     "too few costs",  # distinct, for a law through them
     "narrow range",  # of costs, for a law along it
     "one seed",  # the effect of luck on a score is unknown
+    "incomplete",  # trials of the plan are missing
 ]
 
 

@@ -6,9 +6,10 @@ from scaling.statistics.equal_cost_parts import EqualCostParts
 from scaling.statistics.estimates import Interval
 from scaling.statistics.kinds import Kind
 from scaling.statistics.missing import Missing
-from scaling.statistics.sentences import Words, bare, ends
+from scaling.statistics.sentences import bare, ends
 from scaling.statistics.shares import Shares
 from scaling.statistics.weighted_law import LawFit
+from scaling.statistics.words import Words
 from scaling.wording import points
 
 SHORT_PARTS = {
@@ -19,7 +20,7 @@ SHORT_PARTS = {
 
 def equal_cost_sentence(found: EqualCostParts | Missing, words: Words) -> str:
     """`At equal MACs attention is ahead by 0.31 (0.10 to 0.52) on average over …; in the cheapest third …`."""
-    at = f"At equal {words.cost or 'cost'}"
+    at = f"At equal {words.cost_title or words.cost or 'cost'}"
     if isinstance(found, Missing):
         return f"{at} there is no answer: {found.said}."
     over = f"on average over {words.span(found.low_cost, found.high_cost, 'to')}"
@@ -36,6 +37,8 @@ def law_sentence(found: LawFit | Missing, words: Words) -> str:
     if isinstance(found, Missing):
         return f"No law of {words.arm}: {found.said}."
     alpha, over = found.alpha, words.span(found.low_cost, found.high_cost, "to")
+    if not found.tells_alpha:
+        return f"No exponent of {words.arm}: any α fits {over}."
     high = points(alpha.high) if math.isfinite(alpha.high) else "open"
     start = f"α {points(alpha.estimate)} ({points(alpha.low)} to {high}) over {over}"
     if found.floor_is_known:

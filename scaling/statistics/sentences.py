@@ -1,8 +1,6 @@
 """Sentences: a comparison in plain English."""
 
-import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -12,6 +10,8 @@ from scaling.statistics.estimates import Interval
 from scaling.statistics.further_runs import MOST, FurtherRuns
 from scaling.statistics.kinds import Kind
 from scaling.statistics.parts import Part
+from scaling.statistics.unknown import unknown_sentence
+from scaling.statistics.words import Words
 from scaling.wording import listing, plural, points
 
 SMALL_NUMBERS = (
@@ -33,30 +33,6 @@ PART_NAMES = {
     2: "the cheaper and the more expensive half",
     3: "the cheapest, middle and most expensive third",
 }
-
-
-def short_cost(value: float) -> str:
-    """A cost of unknown unit: `0.3 M`, `5.1 M`, `120`."""
-    for least, size, letter in ((1e12, 1e12, "T"), (1e9, 1e9, "G"), (1e5, 1e6, "M"), (1e3, 1e3, "k")):
-        if value >= least:
-            return f"{value / size:.3g} {letter}"
-    return f"{value:.3g}"
-
-
-@dataclass(frozen=True)
-class Words:
-    """How a sentence calls things."""
-
-    baseline: str = "the baseline"
-    arm: str = "the arm"
-    cost: str = ""  # unit behind a cost, such as MACs
-    cost_number: Callable[[float], str] = short_cost  # a cost without its unit
-
-    def costs(self, value: float) -> str:
-        return f"{self.cost_number(value)} {self.cost}".rstrip()
-
-    def span(self, low: float, high: float, joint: str = "and") -> str:
-        return f"{self.cost_number(low)} {joint} {self.costs(high)}"
 
 
 def bare(interval: Interval, signed: bool = False) -> str:
@@ -84,7 +60,7 @@ def verdict_sentence(found: Assessment, settings: VerdictSettings, words: Words,
     """The verdict in one sentence or a few, with full stops."""
     own = found.estimate
     if own is None or found.kind is Kind.UNKNOWN:
-        return _unknown(found, settings, words)
+        return unknown_sentence(found, settings, words)
     said = {
         Kind.BETTER: lambda: _one_side(found, own, words, "beats", found.here),
         Kind.WORSE: lambda: _one_side(found, own, words, "loses to", found.here.mirrored()),
@@ -99,8 +75,10 @@ def verdict_sentence(found: Assessment, settings: VerdictSettings, words: Words,
     return " ".join(part for part in (said, _beyond(found, own, words), _few_levels(own)) if part)
 
 
-def _models(count: int) -> str:
-    return "In the only model that was run" if count == 1 else f"In the {count} models that were run"
+def _models(count: int, words: Words) -> str:
+    if count == 1:
+        return f"In the only model {words.ran.replace('were', 'was')}"
+    return f"In the {count} models {words.ran}"
 
 
 def _runs(own: HereEstimate) -> str:
@@ -114,7 +92,7 @@ def _runs(own: HereEstimate) -> str:
 def _one_side(found: Assessment, own: HereEstimate, words: Words, verb: str, interval: Interval) -> str:
     by = points(interval.estimate, decimals=decimals(interval))
     evidence = f"({level_text(interval.level)} {ends(interval)}: {_runs(own)})"
-    return f"{_models(len(own.differences))}, {words.arm} {verb} {words.baseline} by {by} points {evidence}."
+    return f"{_models(len(own.differences), words)}, {words.arm} {verb} {words.baseline} by {by} points {evidence}."
 
 
 def _equal(found: Assessment, own: HereEstimate, settings: VerdictSettings, words: Words) -> str:
@@ -269,30 +247,3 @@ def _plural_of(name: str) -> str:
 
 def _in_words(count: int) -> str:
     return SMALL_NUMBERS[count] if count < len(SMALL_NUMBERS) else str(count)
-
-
-def _unknown(found: Assessment, settings: VerdictSettings, words: Words) -> str:
-    """No verdict, and why."""
-    own, pair = found.estimate, f"{words.arm} and {words.baseline}"
-    if own is None:
-        losses = found.losses
-        for name, lost, trials in (
-            (words.baseline, losses.baseline, losses.baseline_trials),
-            (words.arm, losses.arm, losses.arm_trials),
-        ):
-            if lost == trials:
-                return f"No verdict: no run of {name} has finished with a score."
-        return f"No verdict: no model has a run in which both {pair} have finished."
-    cells = own.cells
-    difference = points(float(cells.mean.mean()), signed=True)
-    if len(cells.mean) == 1 and cells.count[0] == 1:
-        return f"No verdict: a single pair of runs gives {difference} points; nothing tells it from chance."
-    if settings.shared_seeds and own.mean.is_known is False and math.isnan(own.mean.variance):
-        return (
-            f"No verdict: {difference} points, but all models were trained with the same seed, so that its luck cannot"
-            " be told from the difference."
-        )
-    return (
-        f"No verdict: {difference} points on average, but the pairs of each model differ by the same, so that nothing"
-        " shows how much luck moves a score."
-    )

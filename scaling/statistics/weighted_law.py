@@ -35,14 +35,28 @@ class LawFit:
 
     alpha: Interval  # an end that the data leave open is 0 or infinite
     floor: Interval  # E, percent
-    floor_is_known: bool  # E = 0 is rejected, and a hinge is not the better law
-    hinge_gain: float  # by which the hinge's −2 log-likelihood is smaller
     rho: float  # the likeliest
     amplitude: float  # points above the floor at `reference`
     reference: float
     low_cost: float
     high_cost: float
     likelihood: "_Likelihood"
+
+    @property
+    def tells_alpha(self) -> bool:
+        """Whether the costs rule out any exponent at all."""
+        return self.alpha.low > 0 or math.isfinite(self.alpha.high)
+
+    @property
+    def hinge_gain(self) -> float:
+        """By how much a hinge's −2 log-likelihood is smaller."""
+        return self.likelihood.hinge_gain
+
+    @property
+    def floor_is_known(self) -> bool:
+        """Whether E = 0 is rejected, and a hinge is not the better law."""
+        without = self.likelihood.without_floor - self.likelihood.least
+        return without > self.likelihood.room(self.alpha.level) and self.hinge_gain <= HINGE_WINS
 
     def at(self, cost: np.ndarray) -> np.ndarray:
         """Error by the law: (costs,)."""
@@ -81,13 +95,10 @@ def fit_law(cost: np.ndarray, error: np.ndarray, level: float = 0.95) -> LawFit 
     reference = math.exp(float(np.log(cost).mean()))
     found = _Likelihood(np.log(cost / reference), error)
     row, column = found.best
-    room = found.room(level)
     alpha = found.alphas[column]
     return LawFit(
         alpha=found.alpha_interval(level),
         floor=found.floor_interval(level),
-        floor_is_known=bool(found.without_floor - found.least > room and found.hinge_gain <= HINGE_WINS),
-        hinge_gain=found.hinge_gain,
         rho=float(RHOS[row]),
         amplitude=float(found.law[1][row, column] * math.exp(alpha * found.x.min())),
         reference=reference,
@@ -95,6 +106,24 @@ def fit_law(cost: np.ndarray, error: np.ndarray, level: float = 0.95) -> LawFit 
         high_cost=float(cost.max()),
         likelihood=found,
     )
+
+
+def exponent_difference(baseline: LawFit | Missing, arm: LawFit | Missing, level: float) -> Interval | Missing:
+    """The exponent of an arm minus that of the baseline.
+
+    The ends lie √(l² + u²) from the estimate, l and u the distances of the two exponents to the ends of their own
+    intervals (MOVER; Zou and Donner 2008). Cells that both arms share make the interval wider than it need be.
+    """
+    for law in (baseline, arm):
+        if isinstance(law, Missing):
+            return law
+    assert isinstance(baseline, LawFit)
+    assert isinstance(arm, LawFit)
+    one, other = (law.likelihood.alpha_interval(level) for law in (arm, baseline))
+    difference = one.estimate - other.estimate
+    low = difference - math.hypot(one.estimate - one.low, other.high - other.estimate)
+    high = difference + math.hypot(one.high - one.estimate, other.estimate - other.low)
+    return Interval(difference, low, high, level, min(one.df, other.df))
 
 
 class _Likelihood:
@@ -199,7 +228,8 @@ class _Likelihood:
         theta = _solve(design, w * np.exp(2 * np.polyval(self.curve, self.x)), log_y)
         least = np.full(theta.shape[:2], np.inf)
         for _ in range(STEPS):
-            fitted = np.exp(np.clip(np.einsum("dcp,rdp->rdc", design, theta), -50, 50))
+            logs = (design @ theta.transpose(1, 2, 0)).transpose(2, 0, 1)
+            fitted = np.exp(np.clip(logs, -50, 50))
             residual = self.y - fitted
             least = np.minimum(least, (w * residual**2).sum(axis=2))
             theta = theta + _solve(design, w * fitted**2, residual / np.maximum(fitted, LEAST_ERROR))
@@ -241,10 +271,12 @@ def _root(function: Callable[[float], float], low: float, high: float) -> float:
 
 def _solve(design: np.ndarray, weight: np.ndarray, target: np.ndarray) -> np.ndarray:
     """Weighted least squares for each ρ and hinge: design (d, C, p), weight (rhos, d or 1, C), target (…, C)."""
-    weight = np.broadcast_to(weight, (weight.shape[0], *design.shape[:2]))
-    weighted = weight[..., None] * design
-    gram = np.einsum("rdcp,dcq->rdpq", weighted, design)
-    right = np.einsum("rdcp,rdc->rdp", weighted, np.broadcast_to(target, weight.shape))
+    hinges, cells, size = design.shape
+    weight = np.broadcast_to(weight, (weight.shape[0], hinges, cells)).swapaxes(0, 1)  # (d, rhos, C), for matmul
+    target = np.broadcast_to(target, (weight.shape[1], hinges, cells)).swapaxes(0, 1)
+    products = (design[..., :, None] * design[..., None, :]).reshape(hinges, cells, size**2)
+    gram = (weight @ products).swapaxes(0, 1).reshape(-1, hinges, size, size)
+    right = ((weight * target) @ design).swapaxes(0, 1)
     scale = np.sqrt(np.maximum(np.einsum("rdpp->rdp", gram), 1e-300))
     gram = gram / (scale[..., :, None] * scale[..., None, :]) + 1e-12 * np.eye(design.shape[2])
     return np.linalg.solve(gram, (right / scale)[..., None])[..., 0] / scale

@@ -37,6 +37,11 @@ class Settings(BaseModel):
         return {new.get(name, name): value for name, value in content.items()}
 
     @classmethod
+    def written_name(cls, name: str, content: Mapping[str, Any]) -> str:
+        """Return the name under which `content` gives the setting `name`: an earlier one where it has that."""
+        return next((one for one in (name, *EARLIER_NAMES.get(name, ())) if one in content), name)
+
+    @classmethod
     def given_twice(cls, content: Mapping[str, Any]) -> dict[str, str]:
         """Return a message for each earlier name of a setting that `content` also gives by its present name."""
         return {
@@ -80,6 +85,11 @@ class DataConfig(Settings):
     split_seed: int = Field(
         default=0, ge=0, description="seed of the held-out part, the same for all trials of a study"
     )
+    split: Literal["fixed", "per_repetition"] = Field(
+        default="fixed",
+        description="per_repetition: draw the held-out validation part anew for every cell and repetition, the same for"
+        " its arms",
+    )
     train_limit: PositiveInt | None = Field(
         default=None, description="use only this many training images (a seeded subset)"
     )
@@ -121,7 +131,14 @@ class Recipe(Settings):
         default=0.05, ge=0, description="not applied to norms, biases, tokens, LayerScale; decoupled, except in sgd"
     )
     warmup_epochs: float = Field(
-        default=1.0, ge=0, description="linear warm-up before the cosine; at most a fifth of all epochs"
+        default=1.0, ge=0, description="linear warm-up to the peak learning rate; at most a fifth of all epochs"
+    )
+    schedule: Literal["cosine", "constant_then_decay"] = Field(
+        default="cosine",
+        description="learning rate after the warm-up: half a cosine, or constant and then linear, both to zero",
+    )
+    decay_fraction: float = Field(
+        default=0.2, gt=0, le=1, description="last part of all steps, in which constant_then_decay falls"
     )
     label_smoothing: float = Field(default=0.1, ge=0, lt=1)
     clip_grad_norm: PositiveFloat | None = Field(default=None, description="largest global gradient norm")
@@ -216,12 +233,13 @@ class TrialConfig(Settings):
 
 
 class Trial(Settings):
-    """One training run in its place in a study: cell × arm × seed."""
+    """One training run in its place in a study: cell × arm × repetition."""
 
     study: str
     cell: dict[str, Any] = Field(description="value of each axis")
     arm: str = Field(description="value of the compared factor")
     config: TrialConfig
+    repetition: int = Field(default=0, ge=0, description="of the cell and arm; the arms of a repetition share its seed")
     keeps_weights: bool = False
     compiles: bool | None = Field(default=None, description="as in Resources")
     activation_checkpointing: bool = Field(default=False, description="as in Resources")
@@ -240,9 +258,9 @@ class Trial(Settings):
 
     @property
     def label(self) -> str:
-        """Short name for displays and messages: `depth=4 width=64 attention seed 1`."""
+        """Short name for displays and messages: `depth=4 width=64 attention repetition 1`."""
         rate = f" lr {self.config.recipe.learning_rate:g}" if self.learning_rate_grid else ""
-        return f"{self.cell_and_arm} seed {self.config.seed}{rate}"
+        return f"{self.cell_and_arm} repetition {self.repetition}{rate}"
 
 
 def cell_label(cell: dict[str, Any]) -> str:

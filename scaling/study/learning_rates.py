@@ -1,13 +1,18 @@
-"""Learning-rate grids: each cell and arm tries several learning rates and is compared by the best on validation.
+"""Learning-rate grids: each cell and arm tries several learning rates and is compared at the best on validation.
 
-Trials with the other rates stay in the study but enter no comparison.
+The first repetitions of a cell and arm run with every rate and choose one; the others run with the chosen rate. A run
+that chose is not scored: the best of several is better by luck too (the winner's curse), and more so for an arm to
+which the rate does not matter. All runs stay in the study.
 """
 
 import math
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from scaling.study.config import cell_label
 from scaling.study.records import Record
+
+CellAndArm = tuple[str, str]  # label of the cell, and the arm
 
 
 def rate_of(record: Record) -> float:
@@ -15,37 +20,60 @@ def rate_of(record: Record) -> float:
     return float(record.config["recipe"]["learning_rate"])
 
 
-def chosen_rates(records: Iterable[Record]) -> dict[tuple[str, str], float]:
-    """Return the chosen learning rate of each (cell, arm) with a grid: the best on validation with the first seed.
+def chooses(record: Record, choose_by: int) -> bool:
+    """Return whether a run only helps to choose a learning rate.
 
-    Every rate runs with the first seed and only the chosen one with the others, so the others cannot change the choice.
-    Ties go to the smaller rate; a rate whose run diverged or failed is never chosen.
+    Args:
+        choose_by: how many repetitions of a cell and arm choose; see `Study.choose_by`.
     """
-    best: dict[tuple[str, str], tuple[float, float]] = {}
+    return record.learning_rate_grid is not None and record.repetition < choose_by
+
+
+def chosen_rates(records: Iterable[Record], choose_by: int = 1) -> dict[CellAndArm, float]:
+    """Return the chosen learning rate of each (cell, arm) with a grid, as far as one can be chosen yet.
+
+    It has the best mean validation accuracy over the repetitions that choose. Ties go to the smaller rate. A rate is
+    never chosen if one of these runs diverged, failed or is missing.
+    """
+    accuracies: dict[CellAndArm, dict[float, dict[int, float]]] = defaultdict(lambda: defaultdict(dict))
     for record in records:
-        if (
-            record.learning_rate_grid is None
-            or record.seed != 0
-            or record.status != "finished"
-            or record.scores is None
-        ):
-            continue
-        accuracy = record.scores.val_accuracy
-        if math.isnan(accuracy):
-            continue
-        cell_and_arm, candidate = (cell_label(record.cell), record.arm), (accuracy, -rate_of(record))
-        best[cell_and_arm] = max(best.get(cell_and_arm, candidate), candidate)
-    return {cell_and_arm: -rate for cell_and_arm, (_, rate) in best.items()}
+        if chooses(record, choose_by):
+            finished = record.status == "finished" and record.scores is not None
+            accuracy = record.scores.val_accuracy if finished and record.scores else math.nan
+            accuracies[cell_label(record.cell), record.arm][rate_of(record)][record.repetition] = accuracy
+    chosen: dict[CellAndArm, float] = {}
+    for cell_and_arm, of_rates in accuracies.items():
+        means = {rate: math.fsum(of_rate.values()) for rate, of_rate in of_rates.items() if len(of_rate) == choose_by}
+        known = [(mean, -rate) for rate, mean in means.items() if not math.isnan(mean)]
+        if known:
+            chosen[cell_and_arm] = -max(known)[1]
+    return chosen
 
 
-def without_rejected(records: Sequence[Record]) -> list[Record]:
+def without_rejected(records: Sequence[Record], choose_by: int = 1) -> list[Record]:
     """Leave out trials of rates that were not chosen; if none is chosen yet, leave out the whole grid."""
-    chosen = chosen_rates(records)
-    return [
-        record
+    rejected = rejected_keys(records, choose_by)
+    return [record for record in records if record.key not in rejected]
+
+
+def rejected_keys(records: Sequence[Record], choose_by: int = 1) -> set[str]:
+    """Return the keys of the trials whose learning rate was not chosen."""
+    chosen = chosen_rates(records, choose_by)
+    return {
+        record.key
         for record in records
-        if record.learning_rate_grid is None or chosen.get((cell_label(record.cell), record.arm)) == rate_of(record)
-    ]
+        if record.learning_rate_grid is not None
+        and chosen.get((cell_label(record.cell), record.arm)) != rate_of(record)
+    }
+
+
+def scored(records: Sequence[Record], choose_by: int) -> list[Record]:
+    """Return the trials on which a verdict rests: without the rejected ones and without those that chose.
+
+    Args:
+        choose_by: how many repetitions of a cell and arm choose; see `Study.choose_by`.
+    """
+    return [record for record in without_rejected(records, choose_by) if not chooses(record, choose_by)]
 
 
 def at_edge(learning_rate_grid: Sequence[float], rate: float) -> bool:

@@ -20,7 +20,7 @@ from scaling.study.storage import Where, read_all
 class StudyRecords:
     """The readable records of a study."""
 
-    records: list[Record]  # sorted by cell, arm and seed
+    records: list[Record]  # sorted by cell, arm and repetition
     left_out: list[str]  # one line for each file that could not be read
 
 

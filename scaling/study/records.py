@@ -12,14 +12,16 @@ from typing import Any, Literal, Self, TypeVar
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
 from scaling.study.aliases import either_name
 from scaling.study.config import Trial, cell_label
 from scaling.study.errors import RecordError, StorageError
 from scaling.study.storage import Where, cause, place, read_all
 from scaling.study.storage import write_atomically as write_atomically
+from scaling.study.training_compute import derived_compute, derived_images
 
+Seeding = Literal["own", "shared"]  # of the cells of a study; see `Study`
 SCHEMA = 1  # of records and of study.json; raise it when an older reader would misread a newer file
 
 
@@ -74,6 +76,8 @@ class Epoch(Entry):
     train_seconds: float  # forward, backward and optimiser, without validation
     data_seconds: float | None = None  # part of train_seconds that was spent waiting for batches
     evaluation_seconds: float | None = None
+    images: int | None = None  # that passed through training steps, each copy counted; missing in earlier records
+    training_compute: int | None = None  # multiply-accumulates of these steps, at the size of the training images
 
 
 class Scores(Entry):
@@ -119,7 +123,9 @@ class Record(Entry):
     study: str
     cell: dict[str, Any]  # value of each axis
     arm: str
-    seed: int
+    # place among the runs of its cell and arm, from 0; records older than the field have their seed there
+    repetition: int = Field(validation_alias=AliasChoices("repetition", "seed"))
+    seed: int  # shared by the arms of a cell and repetition; see `Study.seeding`
     status: Literal["finished", "failed", "diverged", "stopped"]  # stopped: early, with its whole cell; no scores
     reason: str | None = None  # why it failed or was stopped, in one line
     traceback: str | None = None  # of the failure, for debugging
@@ -132,6 +138,9 @@ class Record(Entry):
     scores: Scores | None = None
     train_seconds: float | None = None  # over all epochs, without validation
     wall_seconds: float | None = None  # from building to scoring, over all its runs
+    # What training really took, also of a trial that ended early; missing in earlier records, see `spent`.
+    images_seen: int | None = None  # that passed through training steps
+    training_compute: int | None = None  # multiply-accumulates of all training steps; FLOPs are twice that
     seconds: dict[str, float] | None = None  # wall_seconds, divided by activity
     environment: dict[str, Any] = {}  # versions, device, host, cores, commit
     started: str | None = None  # ISO 8601, UTC
@@ -147,6 +156,7 @@ class Record(Entry):
             study=trial.study,
             cell=trial.cell,
             arm=trial.arm,
+            repetition=trial.repetition,
             seed=trial.config.seed,
             learning_rate_grid=trial.learning_rate_grid,
             config=trial.config.model_dump(mode="json"),
@@ -163,20 +173,42 @@ class Study(Entry):
     factor: str  # the compared factor, such as "pooling"
     arms: list[str]  # values of the factor; the first is the baseline of all comparisons
     axes: list[str]
-    seeds: int
+    repetitions: int = Field(validation_alias=either_name("repetitions"))
     conditions: dict[str, Any]  # common to all trials: family, fixed arch, data, recipe
     space: dict[str, Any]  # the space as read, with overrides applied
     planned: list[str]  # keys of all trials of the study
+    plans_more: bool = False  # whether the search may still plan trials; false in studies older than the field
+    ended_by: str | None = None  # the part of its budget with which it ended before all planned trials had run
     plugins: dict[str, str] = {}  # name → digest of those that it needs to go on
     imported: list[str] | None = None  # for imported results: their origin, assumptions, and what was left out
+    # own: every cell and repetition has a seed of its own. shared: repetition r of every cell has the seed r, as in all
+    # studies older than the field
+    seeding: Seeding = Field(default_factory=lambda read: "shared" if read.get("imported") is None else "own")
 
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+    @property
+    def looks(self) -> int | None:
+        """Number of verdicts that the study allows: 1 fixes its plan; None allows further runs, at stricter levels."""
+        return self.space.get("looks")
+
+    @property
+    def detect(self) -> float | None:
+        """Difference in percentage points for which further runs are planned; None: twice the margin."""
+        return self.space.get("detect")
+
+    @property
+    def choose_by(self) -> int:
+        """How many repetitions of each cell and arm only choose a learning rate; 0 where none is tuned."""
+        tune = self.space.get("tune")
+        return tune.get("choose_by", 1) if isinstance(tune, dict) else 0
 
 
 LARGEST_SEED = 2**63 - 1  # largest value of an integer column
 Stored = TypeVar("Stored", Record, Study)
 SCORES = [name for name in Scores.model_fields if name != "test_correct"]  # columns of the table of trials
-NUMBERS = [*Cost.model_fields, *SCORES, "train_seconds", "wall_seconds"]  # columns that hold a result of a trial
+AMOUNTS = ["train_seconds", "wall_seconds", "images_seen", "training_compute"]
+NUMBERS = [*Cost.model_fields, *SCORES, *AMOUNTS]  # columns that hold a result of a trial
 PERCENTAGES = [name for name in Scores.model_fields if name.endswith(("accuracy", "top5", "calibration_error"))]
 
 
@@ -192,8 +224,9 @@ def write_record(folder: Where, record: Record) -> Where:
         write_atomically(path, record.model_dump_json(by_alias=True, indent=1).encode())
     except StorageError as error:
         raise StorageError(
-            f"the record of {cell_label(record.cell)} {record.arm} seed {record.seed} was not saved: {error}; fix that"
-            " and run the same command again to resume this trial from its checkpoint and run the missing ones"
+            f"the record of {cell_label(record.cell)} {record.arm} repetition {record.repetition} was not saved:"
+            f" {error}; fix that and run the same command again to resume this trial from its checkpoint and run the"
+            " missing ones"
         ) from None
     return path
 
@@ -219,23 +252,23 @@ def read_study(folder: Where) -> Study:
 
 
 def read_records(folder: Where) -> list[Record]:
-    """Read every record of the study at `folder`, sorted by cell, arm and seed."""
+    """Read every record of the study at `folder`, sorted by cell, arm and repetition."""
     files = sorted((folder / "records").glob("*.json"), key=str)
     records = [parsed(path, content, Record) for path, content in read_all(files)]
     return in_order(records)
 
 
 def in_order(records: Iterable[Record]) -> list[Record]:
-    """Sort records by cell, arm and seed; numbers sort by value."""
-    return sorted(records, key=lambda r: (list(map(_sortable, r.cell.values())), r.arm, r.seed))
+    """Sort records by cell, arm and repetition; numbers sort by value."""
+    return sorted(records, key=lambda r: (list(map(_sortable, r.cell.values())), r.arm, r.repetition))
 
 
 def load_study(path: str | Where) -> pd.DataFrame:
     """Read a study into a table with one row per trial.
 
-    Columns: `key, study, cell, arm, seed, status, reason, epochs`, one per axis, then every cost (`params`, `macs`, …),
-    every score in percent (`val_accuracy`, `test_accuracy`, …), `train_seconds`, `wall_seconds` and `device`.
-    Values that a trial did not reach are missing (NaN), never zero.
+    Columns: `key, study, cell, arm, repetition, seed, status, reason, epochs`, one per axis, then every cost (`params`,
+    `macs`, …), every score in percent (`val_accuracy`, `test_accuracy`, …), `train_seconds`, `wall_seconds`,
+    `images_seen`, `training_compute` and `device`. Values that a trial did not reach are missing (NaN), never zero.
     """
     folder = place(path)
     return frame(read_records(folder), read_study(folder).axes)
@@ -244,14 +277,15 @@ def load_study(path: str | Where) -> pd.DataFrame:
 def frame(records: Iterable[Record], axes: Iterable[str]) -> pd.DataFrame:
     """Return a table of records with one row per trial; see `load_study`."""
     axes = list(axes)
-    columns = ["key", "study", "cell", "arm", "seed", "status", "reason", "epochs", *axes, *NUMBERS, "device"]
+    named = ("key", "study", "cell", "arm", "repetition", "seed", "status", "reason", "epochs")
+    columns = [*named, *axes, *NUMBERS, "device"]
     records = list(records)
     values: dict[str, Any] = {
         "cell": [cell_label(record.cell) for record in records],
         "epochs": [len(record.curve) for record in records],
         "device": [record.environment.get("device") for record in records],
     }
-    for name in ("key", "study", "arm", "seed", "status", "reason"):
+    for name in ("key", "study", "arm", "repetition", "seed", "status", "reason"):
         values[name] = [getattr(record, name) for record in records]
     for axis in axes:
         values[axis] = [record.cell.get(axis) for record in records]
@@ -261,9 +295,24 @@ def frame(records: Iterable[Record], axes: Iterable[str]) -> pd.DataFrame:
             values[name] = [getattr(entry, name, None) for entry in entries]
     for name in ("train_seconds", "wall_seconds"):
         values[name] = [getattr(record, name) for record in records]
+    values["images_seen"], values["training_compute"] = zip(*map(spent, records), strict=True) if records else ((), ())
     for name in NUMBERS:
         values[name] = np.array(values[name], dtype=float)  # None becomes NaN
     return pd.DataFrame({name: values[name] for name in columns}, columns=pd.Index(columns))
+
+
+def spent(record: Record) -> tuple[int | None, int | None]:
+    """Images that a trial was trained on, and its training compute in MACs, derived where an earlier record lacks them.
+
+    Derived amounts are those of its whole epochs.
+    """
+    images = record.images_seen
+    if images is None:
+        images = derived_images(record.config, len(record.curve))
+    compute = record.training_compute
+    if compute is None:
+        compute = derived_compute(record.config, images, record.cost.training_macs if record.cost else None)
+    return images, compute
 
 
 def _sortable(value: object) -> tuple[bool, float, str]:
@@ -312,13 +361,14 @@ def impossible(record: Record) -> str | None:
     for name, value in accuracies.items():
         if value is not None and (value < 0 or value > 100):
             return f"{name} {value:g} is not a percentage"
-    amounts = {"train_seconds": record.train_seconds, "wall_seconds": record.wall_seconds}
+    amounts = {name: getattr(record, name) for name in AMOUNTS}
     if cost := record.cost:
         amounts |= {name: getattr(cost, name) for name in Cost.model_fields}
     for name, value in amounts.items():
         if value is not None and (value < 0 or value == math.inf):
             return f"{name} is {value:g}"
-    return f"seed {record.seed}" if abs(record.seed) > LARGEST_SEED else None
+    labels = {"seed": record.seed, "repetition": record.repetition}
+    return next((f"{name} {value}" for name, value in labels.items() if abs(value) > LARGEST_SEED), None)
 
 
 def _nan_for_null(content: Any) -> Any:

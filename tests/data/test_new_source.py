@@ -34,7 +34,7 @@ family: patchconvnet
 arch: {patch_size: 2, width: 16}
 axes: {depth: [1, 2]}
 arms: {pooling: [average, attention]}
-seeds: 1
+repetitions: 1
 data: {source: digits}
 recipe: {epochs: 1, batch_size: 20}
 """

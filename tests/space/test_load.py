@@ -79,7 +79,7 @@ def test_overrides_reach_every_part(tmp_path: Path) -> None:
 
     space = load_space(str(path), overrides)
 
-    assert (space.recipe.epochs, space.data.train_limit, space.seeds) == (5, 100, 7)
+    assert (space.recipe.epochs, space.data.train_limit, space.repetitions) == (5, 100, 7)
     assert space.data.source == "digits"
     assert space.axes["depth"] == [8]
     assert space.axes["recipe.learning_rate"] == [0.1, 0.2]

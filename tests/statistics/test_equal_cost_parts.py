@@ -16,7 +16,7 @@ from scaling.statistics.equal_cost_parts import (
 )
 from scaling.statistics.missing import Missing
 from scaling.statistics.other_sentences import equal_cost_sentence
-from scaling.statistics.sentences import Words
+from scaling.statistics.words import Words
 
 NAMES = [f"c{i}" for i in range(40)]
 

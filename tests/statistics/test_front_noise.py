@@ -7,7 +7,7 @@ from scaling.report.analysis.analysis import analyse
 from scaling.statistics.front_noise import FrontOdds, draw_means, fronts_under_noise, image_factors, pooled_noise
 from scaling.statistics.missing import Missing
 from scaling.statistics.pareto import on_front
-from tests.support.known_truth import front_shares
+from tests.support.known_fronts import front_shares
 from tests.support.studies import Truth, describe, simulated_records
 
 ARMS = ["a", "b"]

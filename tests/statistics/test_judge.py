@@ -12,7 +12,7 @@ from scaling.statistics.further_runs import LookRule
 from scaling.statistics.judge import judge
 from scaling.statistics.kinds import Kind
 from scaling.statistics.other_images import image_variance
-from scaling.statistics.sentences import Words, short_cost
+from scaling.statistics.words import Words, short_cost
 
 WORDS = Words("average", "attention", "MACs")
 NAN = math.nan
@@ -112,7 +112,7 @@ def test_it_depends_on_size() -> None:
     assert "MACs attention loses by 0." in found.sentence
     assert " MACs on it wins by 0." in found.sentence
     assert found.sentence.endswith("each a mean over a third of the models.")
-    assert any("With size the difference grows by" in remark for remark in found.remarks)
+    assert any("With size the difference rises by" in remark for remark in found.remarks)
 
 
 def test_mixed() -> None:

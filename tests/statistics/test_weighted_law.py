@@ -7,8 +7,8 @@ import pytest
 
 from scaling.statistics.missing import Missing
 from scaling.statistics.other_sentences import law_sentence
-from scaling.statistics.sentences import Words
 from scaling.statistics.weighted_law import LawFit, fit_law
+from scaling.statistics.words import Words
 
 COST = np.geomspace(1e6, 3e8, 9)
 

@@ -8,6 +8,7 @@ import pytest
 
 from scaling import load_study
 from scaling.study.errors import RecordError
+from scaling.study.reading import read_what_can_be
 from scaling.study.records import (
     SCHEMA,
     Cost,
@@ -22,7 +23,7 @@ from scaling.study.records import (
 )
 
 STUDY = Study(
-    name="s", question="?", factor="pooling", arms=["average", "attention"], axes=["depth"], seeds=1,
+    name="s", question="?", factor="pooling", arms=["average", "attention"], axes=["depth"], repetitions=1,
     conditions={}, space={}, planned=["a", "b"],
 )  # fmt: skip
 
@@ -32,7 +33,8 @@ def record(key: str, **changes: object) -> Record:
     scores = Scores(val_accuracy=90, val_loss=1, test_accuracy=80, test_loss=1, val_examples=10, test_examples=20)
     return Record(
         **{
-            "key": key, "study": "s", "cell": {"depth": 2}, "arm": "average", "seed": 0, "status": "finished",
+            "key": key, "study": "s", "cell": {"depth": 2}, "arm": "average", "repetition": 0, "seed": 0,
+            "status": "finished",
             "config": {"family": "f"}, "cost": Cost(params=1, macs=2, fvcore_flops=3, activations=4),
             "curve": curve, "scores": scores, "train_seconds": 2.0, "wall_seconds": 3.0,
             "environment": {"device": "cpu"}, **changes,
@@ -62,7 +64,7 @@ def test_a_study_is_a_table_with_one_row_a_trial(tmp_path: Path) -> None:
 
     table = load_study(tmp_path)
 
-    wanted = "key study cell arm seed status epochs params macs activations val_accuracy test_accuracy train_seconds"
+    wanted = "key study cell arm repetition seed status epochs params macs val_accuracy test_accuracy train_seconds"
     assert set(wanted.split()) <= set(table.columns)
     finished, failed = table.sort_values("key").to_dict("records")
     assert (finished["cell"], finished["depth"], finished["epochs"], finished["test_accuracy"]) == ("depth=2", 2, 1, 80)
@@ -112,3 +114,55 @@ def test_fields_of_a_later_version_are_ignored(tmp_path: Path) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), "added_later": 1}))
 
     assert read_records(tmp_path) == [record("a")]
+
+
+def test_records_are_sorted_by_repetition(tmp_path: Path) -> None:
+    for repetition, seed in ((0, 900), (1, 5), (2, 70)):
+        write_record(tmp_path, record(f"k{seed}", repetition=repetition, seed=seed))
+
+    assert [(r.repetition, r.seed) for r in read_records(tmp_path)] == [(0, 900), (1, 5), (2, 70)]
+
+
+def test_a_record_without_a_repetition_has_its_seed_there(tmp_path: Path) -> None:
+    path = Path(str(write_record(tmp_path, record("a", repetition=0, seed=3))))
+    stored = json.loads(path.read_text())
+    del stored["repetition"]
+    path.write_text(json.dumps(stored))
+
+    (read,) = read_records(tmp_path)
+
+    assert (read.repetition, read.seed) == (3, 3)
+    assert read_what_can_be(tmp_path).records == [read]
+
+
+@pytest.mark.parametrize(
+    ("changes", "seeding"),
+    [
+        ({}, "shared"),
+        ({"imported": ["a table"]}, "own"),
+        ({"seeding": "own"}, "own"),
+        ({"seeding": "shared"}, "shared"),
+    ],
+)
+def test_a_study_says_whether_its_cells_share_seeds(tmp_path: Path, changes: dict, seeding: str) -> None:
+    write_study(tmp_path, STUDY)
+    path = tmp_path / "study.json"
+    stored = {**json.loads(path.read_text()), "imported": None, **changes}
+    path.write_text(json.dumps({name: value for name, value in stored.items() if name != "seeding" or name in changes}))
+
+    assert read_study(tmp_path).seeding == seeding
+
+
+@pytest.mark.parametrize(
+    ("space", "settings"),
+    [
+        ({}, (None, None, 0)),
+        ({"looks": 1, "detect": 0.5, "tune": {"lr": 3, "choose_by": 2}}, (1, 0.5, 2)),
+        ({"tune": {"lr": 3, "factor": 2.0}}, (None, None, 1)),  # older than `choose_by`
+        ({"tune": None, "looks": None, "detect": None}, (None, None, 0)),
+    ],
+)
+def test_a_study_knows_the_settings_of_its_verdict(space: dict, settings: tuple) -> None:
+    study = STUDY.model_copy(update={"space": space})
+
+    assert (study.looks, study.detect, study.choose_by) == settings

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from scaling.report.analysis.analysis import analyse_study
+from scaling.report.looks_file import analyse_study
 from scaling.report.verdict_file import verdict_document
 from scaling.space.schema import Space
 from scaling.study.aliases import EARLIER_NAMES

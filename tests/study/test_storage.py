@@ -226,7 +226,7 @@ def test_a_record_too_large_for_disk_leaves_the_old_one(tmp_path: Path, form: st
     said = fill(form.format(tmp_path), "limit")
 
     assert len(said.splitlines()) == 1
-    assert said.startswith("the record of depth=2 average seed 0 was not saved: ")
+    assert said.startswith("the record of depth=2 average repetition 0 was not saved: ")
     assert "File too large; fix that and run the same command again" in said
     assert read_records(tmp_path) == [record("a")]
     assert [path.name for path in (tmp_path / "records").iterdir()] == ["a.json"]

@@ -67,7 +67,7 @@ def space(**parts: object) -> Space:
 
 
 def all_cells(asked: Space, cells: Sequence[Cell]) -> Proposals:
-    yield [Wanted(cell, asked.seeds) for cell in cells]
+    yield [Wanted(cell, asked.repetitions) for cell in cells]
 
 
 def queue(
@@ -97,6 +97,7 @@ def finished(trial: Trial, accuracy: float) -> Record:
         study=trial.study,
         cell=trial.cell,
         arm=trial.arm,
+        repetition=trial.repetition,
         seed=trial.config.seed,
         status="finished",
         learning_rate_grid=trial.learning_rate_grid,

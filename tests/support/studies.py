@@ -120,6 +120,7 @@ def _record(
         study=study,
         cell=cell,
         arm=arm,
+        repetition=seed,
         seed=seed,
         status="finished",
         config=config.model_dump(mode="json"),
@@ -165,7 +166,7 @@ def describe(records: list[Record], truth: Truth = Truth(), study: str = "simula
         factor="pooling",
         arms=list(truth.arms),
         axes=["depth", "width"],
-        seeds=truth.seeds,
+        repetitions=truth.seeds,
         conditions={"family": "patchconvnet", "factor": "pooling", "arch": {"patch_size": 2}, "data": {}, "recipe": {}},
         space={
             "question": "Does attention-based pooling beat average pooling as a PatchConvNet gets deeper and wider?",

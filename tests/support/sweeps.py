@@ -10,7 +10,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 
-def tiny_space(*, seeds: int, train_limit: int, epochs: int, batch_size: int) -> str:
+def tiny_space(*, repetitions: int, train_limit: int, epochs: int, batch_size: int) -> str:
     """Return the text of a space of two cells and two arms."""
     return f"""\
 question: Does it run?
@@ -20,7 +20,7 @@ axes:
   depth: [1, 2]
 arms:
   pooling: [average, attention]
-seeds: {seeds}
+repetitions: {repetitions}
 data: {{source: digits, train_limit: {train_limit}}}
 recipe: {{epochs: {epochs}, batch_size: {batch_size}}}
 """

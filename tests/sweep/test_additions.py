@@ -18,7 +18,7 @@ family: patchconvnet
 arch: {patch_size: 2}
 axes: {depth: [1, 2, 3], width: [16, 32]}
 arms: {pooling: [average, attention]}
-seeds: 1
+repetitions: 1
 data: {source: digits, train_limit: 300}
 recipe: {epochs: 4, batch_size: 50}
 """
@@ -30,7 +30,7 @@ from scaling.sweep.search.proposals import Wanted, design
 @design(samples=True)
 def last_cells(space, feasibility):
     """The last `search.cells` cells of the grid."""
-    yield [Wanted(cell, space.seeds) for cell in feasibility.admit(cells(space)[-space.search.cells :])]
+    yield [Wanted(cell, space.repetitions) for cell in feasibility.admit(cells(space)[-space.search.cells :])]
 '''
 RULE = '''\
 from scaling.sweep.search.decisions import CONTINUE, Decision, stopping

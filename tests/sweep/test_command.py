@@ -10,7 +10,7 @@ from scaling.study.records import read_records
 from scaling.sweep import main
 from tests.support.sweeps import end, listening, processes, start, tiny_space, wait_for_files
 
-SPACE = tiny_space(seeds=2, train_limit=300, epochs=2, batch_size=50)
+SPACE = tiny_space(repetitions=2, train_limit=300, epochs=2, batch_size=50)
 TRIALS = 8
 RECORDS = "results/tiny*/records/*.json"
 
@@ -39,7 +39,7 @@ def test_a_sweep_runs_every_trial_once_and_listens_here_alone(folder: Path) -> N
     assert set(table.status) == {"finished"}
     numbers = ["params", "macs", "activations", "val_accuracy", "test_accuracy", "train_seconds"]
     assert not table[numbers].isna().to_numpy().any()
-    assert table.groupby(["cell", "arm"]).seed.apply(sorted).map(tuple).unique().tolist() == [(0, 1)]
+    assert table.groupby(["cell", "arm"]).repetition.apply(sorted).map(tuple).unique().tolist() == [(0, 1)]
     assert not list((folder / "results" / "tiny").glob("checkpoints/*"))
 
     before = read_records(folder / "results" / "tiny")
@@ -56,7 +56,7 @@ def test_a_sweep_runs_every_trial_once_and_listens_here_alone(folder: Path) -> N
         (["--space", "missing.yaml"], "unknown space file 'missing.yaml'; did you mean 'tiny.yaml'"),
         (["--space", "tiny.yaml", "--set", "recipe.epoch=3"], "did you mean 'epochs'"),
         (["--space", "tiny.yaml", "--set", "recipe.epochs"], "write KEY=VALUE"),
-        (["--space", "tiny.yaml", "--set", "seeds=[1"], "not valid YAML"),
+        (["--space", "tiny.yaml", "--set", "repetitions=[1"], "not valid YAML"),
         (["--space", "tiny.yaml", "--data", "digit"], "did you mean 'digits'"),
         (["--space", "tiny.yaml", "--data", "parquet:nowhere"], "nowhere"),
         (["--space", "tiny.yaml", "--data", "folder:nowhere"], "nowhere"),

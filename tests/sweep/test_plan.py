@@ -1,15 +1,18 @@
 """A plan settles everything before anything runs: matched arms, limits on computed costs, no run twice."""
 
+import io
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from rich.console import Console
 
 from scaling.data import load_data
 from scaling.study.config import TrialConfig
 from scaling.study.errors import ScalingError
+from scaling.study.metrics import si
 from scaling.study.notes import Notes
-from scaling.sweep.plan import StudyPlan, make_plan
+from scaling.sweep.plan import StudyPlan, make_plan, shown
 from scaling.trial import build, costs
 
 SPACE = """\
@@ -20,7 +23,7 @@ axes:
   width: [48, 80]
 arms:
   pooling: [average, attention]
-seeds: 1
+repetitions: 1
 recipe: {batch_size: 16}
 """
 
@@ -73,6 +76,34 @@ def test_matched_arms_cost_what_the_baseline_costs(space: Path, cost: str) -> No
     assert made.study == f"space-match={cost}"
 
 
+@pytest.mark.parametrize("recipe", [{}, {"recipe__train_resolution": [4, 8]}])
+def test_arms_of_equal_training_compute_differ_in_epochs_alone(space: Path, recipe: dict[str, Any]) -> None:
+    made = plan(space, match="training_compute", recipe__epochs=40, **recipe)
+
+    for average, attention in by_arm(made):
+        assert average.recipe.epochs == 40
+        assert attention.recipe.epochs < 40
+        of = made.cost_table.training_compute
+        assert of(attention) == pytest.approx(of(average), rel=0.6 / attention.recipe.epochs)  # half an epoch
+        assert attention.recipe.model_copy(update={"epochs": 40}) == average.recipe
+        assert attention.arch == {**average.arch, "pooling": "attention"}
+
+
+def test_a_plan_shows_matched_epochs_and_petaflops(space: Path) -> None:
+    made = plan(space, match="training_compute", recipe__epochs=40, axes__depth=[1], axes__width=[48])
+    console = Console(width=250, file=io.StringIO(), force_terminal=False)
+
+    for part in shown(made):
+        console.print(part)
+
+    text = cast(io.StringIO, console.file).getvalue()
+    average, attention = by_arm(made)[0]
+    baseline, own = map(made.cost_table.training_compute, (average, attention))
+    assert "epochs at equal training_compute" in text
+    assert f"{attention.recipe.epochs} ({100 * (own / baseline - 1):+.1f} %)".replace("-", "−") in text
+    assert f"{si(2 * (baseline + own) / 1e15)} PFLOPs" in text
+
+
 def test_limits_apply_to_computed_costs(space: Path) -> None:
     whole = plan(space)
     largest = max(whole.cost_table.memory(trial.config) for trial in whole.trials)
@@ -89,7 +120,16 @@ def test_limits_apply_to_computed_costs(space: Path) -> None:
         ({"match": "mac"}, "unknown cost 'mac'; did you mean 'macs'"),
         ({"match": {"vary": "widht"}}, "unknown parameter 'widht'; did you mean 'width'"),
         ({"match": {"vary": "pooling"}}, "'pooling' is what the arms differ in"),
-        ({"match": "params", "axes__width": [48, 56], "axes__depth": [1]}, "are the same run"),
+        ({"match": {"vary": "epochs"}}, "'macs' does not depend on epochs; match training_compute"),
+        (
+            {"match": {"cost": "training_compute", "vary": "width"}},
+            "training_compute is matched by epochs, not by 'width'; leave out vary, or match training_macs",
+        ),
+        (
+            {"match": "training_compute", "axes__recipe.epochs": [5, 10]},
+            r"axes.recipe.epochs: 'recipe.epochs' is what match sets for every arm but the baseline; keep one",
+        ),
+        ({"match": "params", "axes__width": [48, 56], "axes__depth": [1]}, "train the same network"),
         (
             {"limits__training_memory": "1KiB"},
             "limits.training_memory: 1024 excludes all 4 cells; the cheapest, depth=1",

@@ -97,7 +97,7 @@ def test_the_display_shows_counts_best_trials_and_failures(
         "1 failed",
         "because",
         "61.50 %",
-        "n=0 attention seed 0",
+        "n=0 attention repetition 0",
         "1/4",
         "127.0.0.1",
     ):

@@ -14,7 +14,7 @@ from scaling.study.storage import place
 from tests.support.sweeps import end, start, tiny_space, wait_for_files
 
 EPOCHS = 16  # long enough to be disturbed in the middle
-SPACE = tiny_space(seeds=1, train_limit=300, epochs=EPOCHS, batch_size=50) + "keep_weights: none\n"
+SPACE = tiny_space(repetitions=1, train_limit=300, epochs=EPOCHS, batch_size=50) + "keep_weights: none\n"
 CHECKPOINTS = "checkpoints/*/epoch-*"
 # In the sweep's own process: the disk is full when one record is written, once
 FULL = """\
@@ -26,7 +26,8 @@ if "scaling.sweep" in " ".join(sys.orig_argv):
     def write_record(folder, record):
         calls.append(record.key)
         if len(calls) == 2:
-            raise StorageError(f"the record of {record.arm} seed {record.seed} was not saved: No space left on device")
+            where = f"the record of {record.arm} repetition {record.repetition}"
+            raise StorageError(f"{where} was not saved: No space left on device")
         return whole(folder, record)
     recorder.write_record = write_record
 """
@@ -85,7 +86,7 @@ def assert_whole(records: list[Record], trials: int = 4) -> None:
     """Check that every trial finished once, and every cell in both arms."""
     assert len({record.key for record in records}) == len(records) == trials
     assert {record.status for record in records} == {"finished"}
-    assert set(Counter((str(r.cell), r.seed) for r in records).values()) == {2}
+    assert set(Counter((str(r.cell), r.repetition) for r in records).values()) == {2}
     assert all(len(record.curve) == EPOCHS for record in records)
 
 
@@ -164,7 +165,7 @@ def test_signals_a_full_disk_and_failures_leave_the_others_whole(folder: Path) -
 
     code, output = end(start(folder, *arguments, hook=BUG))
     assert code == 1, output
-    assert "failed: depth=2 attention seed 0: RuntimeError: the roof leaks" in output
+    assert "failed: depth=2 attention repetition 0: RuntimeError: the roof leaks" in output
     assert "Traceback" not in output
     assert Counter(record.status for record in read_records(study)) == {"finished": 3, "failed": 1}
     assert unchanged(before, read_records(study))

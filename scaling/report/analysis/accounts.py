@@ -28,7 +28,7 @@ PREDICTIONS = (("training_memory", "measured_memory"),)
 
 @dataclass(frozen=True)
 class MemoryCheck:
-    """Memory of a training step in bytes: one entry per cell and arm that has both numbers (means over seeds)."""
+    """Memory of a training step in bytes: one entry per cell and arm that has both numbers (means over repetitions)."""
 
     cells: list[str]
     arms: list[str]

@@ -1,7 +1,7 @@
 """Changes since an earlier study: scores of trials that moved beyond noise, and verdicts that changed.
 
-Trials match by cell, arm and seed. Training again, with other code or on another machine, moves a score as much as
-another seed does, so a change counts if it exceeds the difference between two seeds.
+Trials match by cell, arm and repetition. Training again, with other code or on another machine, moves a score as much
+as another repetition does, so a change counts if it exceeds the difference between two of them.
 """
 
 import math
@@ -12,13 +12,13 @@ from scipy import stats
 
 from scaling.report.analysis.analysis import Analysis
 from scaling.report.analysis.context import Changes, MovedTrial, MovedVerdict
-from scaling.statistics.intervals import MeanInterval
+from scaling.statistics.intervals import Bounded
 from scaling.study.config import cell_label
 from scaling.study.records import Record
 from scaling.wording import points
 
 LEVEL = 0.95  # of all trials together: of twenty reports on repeated studies, one shows a moved trial
-TrialId = tuple[str, str, int]  # cell, arm, seed
+TrialId = tuple[str, str, int]  # cell, arm, repetition
 
 
 def find_changes(now: Analysis, before: Analysis) -> Changes:
@@ -51,7 +51,7 @@ def find_changes(now: Analysis, before: Analysis) -> Changes:
 def _by_id(analysis: Analysis) -> Mapping[TrialId, Record]:
     rejected = analysis.table["rejected"]
     return {
-        (cell_label(record.cell), record.arm, record.seed): record
+        (cell_label(record.cell), record.arm, record.repetition): record
         for record, out in zip(analysis.records, rejected, strict=True)
         if not out
     }
@@ -66,9 +66,9 @@ def _score(record: Record) -> float | None:
 def _noise(now: Analysis, before: Analysis, compared: int) -> tuple[float | None, str]:
     """Points beyond which a trial's score has moved, and how they were computed.
 
-    The spread over seeds within cells and arms of both studies is s with f degrees of freedom: two runs differ by up to
-    √2 s times Student's quantile for f, at 95 % over all compared trials (Bonferroni). Without repetitions, use the
-    noise of the test images.
+    The spread over repetitions within cells and arms of both studies is s with f degrees of freedom: two runs differ
+    by up to √2 s times Student's quantile for f, at 95 % over all compared trials (Bonferroni). Without repetitions,
+    use the noise of the test images.
     """
     if not compared:
         return None, "no trial has a score in both studies"
@@ -76,7 +76,7 @@ def _noise(now: Analysis, before: Analysis, compared: int) -> tuple[float | None
     squares, freedom = 0.0, 0
     for analysis in (now, before):
         cells = analysis.cells
-        sizes, sds = cells["n"].to_numpy(dtype=int), cells["test_sd"].to_numpy(dtype=float)  # NaN with one seed
+        sizes, sds = cells["n"].to_numpy(dtype=int), cells["test_sd"].to_numpy(dtype=float)  # NaN with one
         squares += float(np.nansum(sds**2 * (sizes - 1)))
         freedom += int((sizes - 1).sum())
     if freedom > 0 and squares > 0:
@@ -84,36 +84,36 @@ def _noise(now: Analysis, before: Analysis, compared: int) -> tuple[float | None
         reach = float(stats.t.isf(tail, freedom)) * math.sqrt(2) * spread
         return (
             reach,
-            f"seeds of a cell and arm differ with an SD of {points(spread)} points ({freedom} degrees of freedom)",
+            f"repetitions of a cell and arm have an SD of {points(spread)} points ({freedom} degrees of freedom)",
         )
     examples = now.test_examples
     if not examples:
-        return None, "there is one seed per cell and the size of the test set is unknown"
+        return None, "there is one repetition per cell and the size of the test set is unknown"
     share = float(np.clip(now.finished["test_accuracy"].mean() / 100, 0.01, 0.99))
     reach = float(stats.norm.isf(tail)) * math.sqrt(2 * share * (1 - share) / examples) * 100
     return (
         reach,
-        f"there is one seed per cell, so this is the noise of {examples:,} test images only, a lower bound",
+        f"there is one repetition per cell, so this is the noise of {examples:,} test images only, a lower bound",
     )
 
 
 def _verdicts(now: Analysis, before: Analysis) -> list[MovedVerdict]:
-    old = {verdict.comparison.arm: verdict for verdict in before.verdicts if before.arms[:1] == now.arms[:1]}
+    old = {verdict.arm: verdict for verdict in before.verdicts if before.arms[:1] == now.arms[:1]}
     moved = []
     for verdict in now.verdicts:
-        then = old.get(verdict.comparison.arm)
+        then = old.get(verdict.arm)
         moved.append(
             MovedVerdict(
-                arm=verdict.comparison.arm,
-                before=_summary(then.kind, then.comparison.difference) if then else "not compared",
-                after=_summary(verdict.kind, verdict.comparison.difference),
+                arm=verdict.arm,
+                before=_summary(then.kind, then.difference) if then else "not compared",
+                after=_summary(verdict.kind, verdict.difference),
                 has_changed=then is None or then.kind != verdict.kind,
             )
         )
     return moved
 
 
-def _summary(kind: str, difference: MeanInterval) -> str:
+def _summary(kind: str, difference: Bounded) -> str:
     if not difference.is_known:
         return kind
     estimate, low, high = (

@@ -34,7 +34,7 @@ class MovedTrial:
 
     cell: str
     arm: str
-    seed: int
+    repetition: int
     before: float | None  # test accuracy in percent; None if it had none
     after: float | None
     is_beyond_noise: bool
@@ -65,10 +65,24 @@ class Changes:
 
 
 @dataclass(frozen=True)
+class KeptLook:
+    """One verdict on a study, of all its arms; kept in `looks.json`."""
+
+    number: int  # from 1 on
+    time: str  # ISO 8601, UTC
+    trials: int  # that had ended
+    planned: int
+    records: str  # digest of what the verdict rested on
+    level: float  # of each comparison's interval
+    kinds: dict[str, str]  # arm → kind
+
+
+@dataclass(frozen=True)
 class Context:
     """Everything beside the study; empty for a study that is reported on its own."""
 
     left_out: Sequence[str] = ()  # files that could not be read, one line each
-    notes: Sequence[str] = ()  # caveats of a joint study, one or two sentences each
+    notes: Sequence[str] = ()  # caveats of a joint study and of the look, one or two sentences each
+    looks: Sequence[KeptLook] = ()  # at the study, this one included
     references: Sequence[References] = ()
     changes: Changes | None = None

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from scaling.statistics import LEVEL
 from scaling.statistics.distributions import Distribution, Separation, complexity_weights, distribution, separation
 from scaling.statistics.intervals import MeanInterval
 from scaling.statistics.missing import Missing
-from scaling.statistics.paired import LEVEL
 from scaling.statistics.ranks import Mover, agreement, movers
 from scaling.study.metrics import analysed_costs
 

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 
 from scaling.report.analysis.trial_scores import TrialScores, places
+from scaling.statistics import LEVEL
 from scaling.statistics.bits import CellBits
 from scaling.statistics.front_noise import FrontOdds, draw_means, fronts_under_noise, image_factors, pooled_noise
 from scaling.statistics.missing import Missing
-from scaling.statistics.paired import LEVEL
 from scaling.study.metrics import METRICS
 
 SEED = 0  # of all draws, so that equal records give equal reports
@@ -21,7 +21,7 @@ def front_odds(
     """Fronts with their uncertainty, by cost; arrays have the rows of `cells`. All costs share the same draws."""
     if len(trials.accuracy) == 0:
         return dict.fromkeys(costs, Missing("no trials", "no trial has finished with a score"))
-    noise = pooled_noise(trials.cell, trials.arm, trials.seed, trials.accuracy, len(trials.arms))
+    noise = pooled_noise(trials.cell, trials.arm, trials.repetition, trials.accuracy, len(trials.arms))
     if isinstance(noise, Missing):
         return dict.fromkeys(costs, noise)
     cell, arm = places(trials.cells, cells["cell"]), places(trials.arms, cells["arm"])

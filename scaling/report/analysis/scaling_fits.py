@@ -8,43 +8,60 @@ import numpy as np
 import pandas as pd
 
 from scaling.report.analysis.trial_scores import places
-from scaling.statistics.fits import ScalingFit, correlation_of, difference_of, fit_scaling
-from scaling.statistics.intervals import MeanInterval
+from scaling.report.analysis.verdicts import words_of
+from scaling.statistics import LEVEL
+from scaling.statistics.estimates import Interval
+from scaling.statistics.held_out import HeldOut, predict_largest
 from scaling.statistics.missing import Missing
-from scaling.statistics.paired import LEVEL
+from scaling.statistics.other_sentences import law_sentence
+from scaling.statistics.weighted_law import LawFit, exponent_difference, fit_law
 from scaling.study.metrics import METRICS, analysed_costs
+
+
+@dataclass(frozen=True)
+class ArmFit:
+    """One arm along one cost."""
+
+    cost: str  # name of the metric
+    arm: str
+    cells: int
+    law: LawFit | Missing
+    held_out: HeldOut | Missing  # the largest costs, predicted from the smaller ones
+    sentence: str  # with a full stop
 
 
 @dataclass(frozen=True)
 class ExponentDifference:
     """The exponent of one arm minus that of the baseline."""
 
-    cost: str  # name of the metric
+    cost: str
     baseline: str
     arm: str
-    alpha: MeanInterval | Missing  # of the laws with a floor, if the costs allow one
-    plain_alpha: MeanInterval | Missing  # of the laws without
+    alpha: Interval | Missing
 
 
 @dataclass(frozen=True)
 class ScalingFits:
     """All fits of a study."""
 
-    fits: dict[str, dict[str, ScalingFit | Missing]]  # cost → arm
+    fits: list[ArmFit]  # of costs that are known, cost by cost
     differences: list[ExponentDifference]
     cells: list[str]  # names of the cells that the fits index
 
     @property
     def any_known(self) -> bool:
-        return any(isinstance(fit, ScalingFit) for of_cost in self.fits.values() for fit in of_cost.values())
+        return any(isinstance(fit.law, LawFit) for fit in self.fits)
+
+    def along(self, cost: str) -> list[ArmFit]:
+        """Fits of all arms along one cost."""
+        return [fit for fit in self.fits if fit.cost == cost]
 
 
-def fit_study(cells: pd.DataFrame, arms: Sequence[str], resolution: float) -> ScalingFits:
+def fit_study(cells: pd.DataFrame, arms: Sequence[str], factor: str) -> ScalingFits:
     """Fit every arm along every cost.
 
     Args:
         cells: a row per cell and arm, from `analysis.summarise`.
-        resolution: smallest step of the accuracy, 100 / test images; 0 if unknown.
     """
     names = [str(name) for name in dict.fromkeys(cells["cell"])]
     row, column = places(names, cells["cell"]), places(arms, cells["arm"])
@@ -54,77 +71,35 @@ def fit_study(cells: pd.DataFrame, arms: Sequence[str], resolution: float) -> Sc
         values[row, column] = cells[name].to_numpy(dtype=float)
         return values
 
-    accuracy, n, sd = wide("test_accuracy"), wide("n"), wide("test_sd")
+    error = 100 - wide("test_accuracy")
     level = 1 - (1 - LEVEL) / max(1, len(arms) - 1)  # of each arm's difference, divided among arms (Bonferroni)
-    smallest = resolution**2 / 12 / max(1.0, float(np.nanmean(n))) if np.isfinite(n).any() else 0.0
-    fits: dict[str, dict[str, ScalingFit | Missing]] = {}
-    differences = []
+    fits, differences = [], []
     for cost in analysed_costs():
         values = wide(cost)
-        of_cost = fits[cost] = {}
-        wider = {}
+        if not (np.isfinite(values) & np.isfinite(error)).any():
+            continue
+        laws = []
         for place, arm in enumerate(arms):
-            weight = _weights(accuracy[:, place], n[:, place], sd[:, place])
-            sample = (values[:, place], 100 - accuracy[:, place], weight)
-            of_cost[arm] = fit_scaling(*sample, LEVEL, smallest)
-            is_same = level == LEVEL or isinstance(of_cost[arm], Missing)
-            wider[arm] = of_cost[arm] if is_same else fit_scaling(*sample, level, smallest, with_rest=False)
-        differences += [_difference(cost, arms[0], arm, wider[arms[0]], wider[arm]) for arm in arms[1:]]
+            law = fit_law(values[:, place], error[:, place], LEVEL)
+            held_out = predict_largest(values[:, place], error[:, place], LEVEL)
+            metric = METRICS[cost]
+            words = words_of(factor, arms[0], arm).along(metric.unit, metric.number)
+            count = int((np.isfinite(values[:, place]) & np.isfinite(error[:, place])).sum())
+            fits.append(ArmFit(cost, arm, count, law, held_out, law_sentence(law, words)))
+            laws.append(law)
+        differences += [
+            ExponentDifference(cost, arms[0], arm, exponent_difference(laws[0], law, level))
+            for arm, law in zip(arms[1:], laws[1:], strict=True)
+        ]
     return ScalingFits(fits, differences, names)
 
 
-def _weights(accuracy: np.ndarray, n: np.ndarray, sd: np.ndarray) -> np.ndarray:
-    """Inverse variances of the cells' means, about 1 on average: (cells,); unequal only where seeds are missing.
-
-    A cell's mean varies by the effect of its shape, which more seeds do not reduce, and by σ²/n. The former's share is
-    taken to be half, so that no cell weighs more than twice the typical one.
-    """
-    known = np.isfinite(accuracy) & (n > 0)
-    if not known.any():
-        return np.ones(len(n))
-    freedom = np.where(known & np.isfinite(sd), n - 1, 0)
-    variance = float(np.nansum(freedom * np.nan_to_num(sd) ** 2) / freedom.sum()) if freedom.sum() > 0 else 1.0
-    share = np.where(known, (variance or 1.0) / np.where(known, n, 1), 1.0)
-    typical = float(share[known].mean())
-    return 2 * typical / (typical + share)
-
-
-def _difference(
-    cost: str, baseline: str, arm: str, one: ScalingFit | Missing, other: ScalingFit | Missing
-) -> ExponentDifference:
-    for fit in (one, other):
-        if isinstance(fit, Missing):
-            return ExponentDifference(cost, baseline, arm, fit, fit)
-    assert isinstance(one, ScalingFit)
-    assert isinstance(other, ScalingFit)
-    together = correlation_of((other.residual, one.residual), (other.influence, one.influence))
-    alpha: MeanInterval | Missing = Missing("too few costs", f"a floor cannot be estimated along {METRICS[cost].title}")
-    if one.floor is not None and other.floor is not None:
-        alpha = difference_of(other.alpha, one.alpha, together)
-    return ExponentDifference(cost, baseline, arm, alpha, difference_of(other.plain_alpha, one.plain_alpha, together))
-
-
-def exponent_text(fit: ScalingFit, *, brief: bool = False) -> str:
-    """An exponent as text: `α = 0.31 (0.25 to 0.38), E = 4.1 (3.0 to 5.0) %`, or with its reservation.
-
-    Args:
-        brief: of the chosen law only, for a legend.
-    """
-    if brief and fit.slopes:
-        return f"α = {number(fit.slopes[0], 2)}, then {number(fit.slopes[1], 2)}"
-    if brief and (fit.law == "no floor" or fit.floor is None):
-        return f"α = {span_text(fit.plain_alpha, digits=2)}, no floor"
-    if brief and fit.floor is not None:
-        floor = span_text(fit.floor, digits=2) if fit.floor_is_known else f"≤ {number(fit.floor.high, 2)}"
-        return f"α = {span_text(fit.alpha, digits=2)}, E {'= ' if fit.floor_is_known else ''}{floor} %"
-    if fit.floor is not None and fit.floor_is_known:
-        return f"α = {span_text(fit.alpha)}, E = {span_text(fit.floor)} %"
-    if fit.floor is None:
-        return f"α = {span_text(fit.plain_alpha)} without a floor, which so few costs cannot identify"
-    return (
-        f"α = {span_text(fit.plain_alpha)} if there is no floor; none is distinguishable from 0"
-        f" (E up to {number(fit.floor.high)} %), and with one α could be {span_text(fit.alpha, False)}"
-    )
+def law_text(law: LawFit, digits: int = 2) -> str:
+    """A law in a legend: `α = 0.31 (0.25 to 0.38), E = 4.1 (3.0 to 5.0) %`."""
+    if not law.tells_alpha:
+        return "any α fits"
+    alpha = f"α = {span_text(law.alpha, digits)}"
+    return f"{alpha}, E = {span_text(law.floor, digits)} %" if law.floor_is_known else f"{alpha}, floor or bend open"
 
 
 def number(value: float, digits: int = 3) -> str:
@@ -135,7 +110,7 @@ def number(value: float, digits: int = 3) -> str:
     return (f"{float(text):.0f}" if "e" in text else text).replace("-", "−")
 
 
-def span_text(interval: MeanInterval, estimate: bool = True, digits: int = 3) -> str:
-    """`0.31 (0.25 to 0.38)`, or the ends alone."""
-    low, high = number(interval.low, digits), number(interval.high, digits)
-    return f"{number(interval.estimate, digits)} ({low} to {high})" if estimate else f"{low} to {high}"
+def span_text(interval: Interval, digits: int = 3) -> str:
+    """`0.31 (0.25 to 0.38)`."""
+    ends = f"{number(interval.low, digits)} to {number(interval.high, digits)}"
+    return f"{number(interval.estimate, digits)} ({ends})"

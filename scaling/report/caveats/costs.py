@@ -3,8 +3,8 @@
 import numpy as np
 
 from scaling.report.analysis.analysis import Analysis, overheads
+from scaling.report.analysis.arm_names import arm_name
 from scaling.report.caveats.caveat import WORTH_SAYING, caveat
-from scaling.statistics.verdict import arm_name
 from scaling.study.metrics import METRICS, Role
 from scaling.wording import listing, points
 
@@ -21,7 +21,7 @@ def unequal_cost(analysis: Analysis) -> str | None:
         ]
         if more:
             costs = listing([f"{points(o.mean, signed=True, decimals=1)} % {METRICS[o.cost].title}" for o in more])
-            texts.append(f"{arm_name(analysis.study.factor, verdict.comparison.arm)} has {costs}")
+            texts.append(f"{arm_name(analysis.study.factor, verdict.arm)} has {costs}")
     if not texts:
         return None
     equal = [

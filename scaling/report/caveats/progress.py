@@ -1,10 +1,12 @@
-"""Caveats about the progress of a study: what has not ended, was lost, or was stopped."""
+"""Caveats about the progress of a study: what has not ended, was looked at often, was lost, or was stopped."""
 
 from collections import Counter
 
-from scaling.report.analysis.analysis import Analysis, goes_on_until_decided, incomplete
+from scaling.report.analysis.analysis import Analysis
+from scaling.report.analysis.trial_table import lost_trials
+from scaling.report.analysis.verdicts import goes_on_until_decided
 from scaling.report.caveats.caveat import AT_MOST, caveat
-from scaling.statistics.looks import LOOK_LEVEL, MOST_LOOKS
+from scaling.statistics.looks import MOST_LOOKS
 from scaling.wording import first_few, plural
 
 
@@ -12,39 +14,50 @@ from scaling.wording import first_few, plural
 def under_way(analysis: Analysis) -> str | None:
     """Some trials have not ended."""
     missing = analysis.progress.missing
-    if not missing:
+    if analysis.progress.is_complete and not missing:
         return None
+    if not missing:
+        return "The search may plan more trials, so that the verdict is given when it has ended."
     planned = plural(analysis.progress.planned, "trial")
+    if analysis.study.ended_by:
+        return f"The sweep ended with {analysis.study.ended_by}: {missing} of {planned} were not run."
     text = f"{missing} of {planned} have not ended: they are running or have not started."
-    if not any(verdict.comparison.difference.is_known for verdict in analysis.verdicts):
-        return text
-    return f"{text} Checking the verdict repeatedly and stopping once it looks right voids its 95 % confidence."
+    if not analysis.look.is_verdict:
+        return f"{text} The verdict is given when the plan is complete; what is shown until then is no look at it."
+    return f"{text} The verdict was asked for before the plan was complete, and counts as a look."
 
 
 @caveat(order=20)
 def looked_at_often(analysis: Analysis) -> str | None:
-    """The verdict itself decided when the study was long enough."""
-    if not goes_on_until_decided(analysis.study):
-        return None
-    return (
-        f"The study continued until its verdict was decided, with up to {MOST_LOOKS} looks. The verdict's interval"
-        f" therefore has the level {100 * LOOK_LEVEL:.2f} %, so that all looks together hold with 95 %; the results at"
-        " equal cost and the intervals of single cells are not corrected."
+    """This is not the first look, or the verdict itself decided when the study was long enough."""
+    level, look = f"{100 * analysis.settings.level:.4g} %", analysis.look
+    if goes_on_until_decided(analysis.study):
+        return (
+            f"The study continued until its verdict was decided, with up to {MOST_LOOKS} looks. Intervals of the"
+            f" verdict therefore have the level {level}, so that all looks together hold with 95 %; those of single"
+            " cells are not corrected."
+        )
+    if look.number is None or look.number == 1 or not look.is_verdict:
+        return look.note or None
+    said = (
+        f"This is look {look.number} at the study, as its plan was extended after an earlier verdict. Its intervals"
+        f" therefore have the level {level}, so that all looks together hold with 95 %."
     )
+    return f"{look.note} {said}".strip()
 
 
 @caveat(order=30)
 def lost_pairs(analysis: Analysis) -> str | None:
     """Trials that failed or diverged removed pairs."""
-    lost = incomplete(analysis)
+    lost = lost_trials(analysis.table, analysis.records)
     if not lost:
         return None
     by_arm = Counter(record.arm for record in analysis.records if record.status in ("failed", "diverged"))
     counts = ", ".join(f"{arm} {by_arm[arm]}" for arm in analysis.arms)
     named = first_few([f"{cell}: {what}" for cell, what in lost], AT_MOST)
     return (
-        f"Trials that failed or diverged leave no pair ({counts}). If one arm fails more often than the other, the"
-        f" difference over the remaining pairs favours it. Pairs are missing in {named}."
+        f"Trials that failed or diverged leave no pair ({counts}); the verdict says what it would be if they had been"
+        f" the worst seen. Pairs are missing in {named}."
     )
 
 

@@ -1,59 +1,60 @@
-"""Caveats about the sample: cells, seeds and test images."""
+"""Caveats about the sample: test images, seeds that cells share, and runs that only chose."""
 
-import math
+import numpy as np
 
 from scaling.report.analysis.analysis import Analysis
+from scaling.report.analysis.trial_table import is_left_out
 from scaling.report.caveats.caveat import caveat
-from scaling.statistics.verdict import arm_name, judge
-from scaling.wording import points
+from scaling.wording import plural
 
 FEWEST_EXAMPLES = 2000  # test images below which one image weighs more than 0.05 points
 
 
 @caveat(order=40)
-def few_cells(analysis: Analysis) -> str | None:
-    """Three paired cells or fewer."""
-    paired = max((len(verdict.comparison.cells) for verdict in analysis.verdicts), default=0)
-    if paired == 1:
-        return "One cell is paired: the interval covers its seeds only and does not extend to other sizes."
-    if 1 < paired <= 3:
-        return f"Only {paired} cells are paired: the variation between cells is poorly known, so the interval is wide."
-    return None
+def shared_seeds(analysis: Analysis) -> str | None:
+    """The cells of an earlier study share their seeds."""
+    if not analysis.settings.shared_seeds or not analysis.verdicts:
+        return None
+    return (
+        "The repetitions of this study have the same seed in every cell, as earlier versions had it, so that their luck"
+        " may be common to all cells. Intervals are the wider of those over cells' repetitions and over seeds."
+    )
+
+
+@caveat(order=45)
+def choosing_runs(analysis: Analysis) -> str | None:
+    """Runs that chose a learning rate are not scored."""
+    left_out = int(np.count_nonzero(analysis.table["chooses"]))
+    if not left_out:
+        return None
+    return (
+        f"{plural(left_out, 'trial')} of the first repetitions chose the learning rates and are left out of the"
+        " comparison: the run that was chosen for being the best looks better than it is."
+    )
 
 
 @caveat(order=50)
-def one_seed(analysis: Analysis) -> str | None:
-    """No repetition within cells."""
-    comparisons = [verdict.comparison for verdict in analysis.verdicts if len(verdict.comparison.cells)]
-    if not comparisons or any(math.isfinite(comparison.seed_sd) for comparison in comparisons):
+def repeated_records(analysis: Analysis) -> str | None:
+    """Two records have the same cell, arm and repetition."""
+    table = analysis.table.take(np.flatnonzero(~is_left_out(analysis.table)))
+    twice = int(np.count_nonzero(table.duplicated(["cell", "arm", "repetition"])))
+    if not twice:
         return None
     return (
-        "There is one seed per cell: seed noise cannot be separated from true differences between cells, and single"
-        " cells have no interval."
+        f"{plural(twice, 'record')} repeat the cell, arm and repetition of another one, with other settings; one of"
+        " them enters the comparison. Remove those that do not belong to this study."
     )
 
 
 @caveat(order=130)
 def other_test_images(analysis: Analysis) -> str | None:
-    """Other test images could move the difference."""
+    """Few test images, and nothing shows how far others would move the difference."""
     examples = analysis.test_examples
-    with_noise = [verdict for verdict in analysis.verdicts if verdict.noise]
-    if examples is None or not analysis.verdicts or (not with_noise and examples >= FEWEST_EXAMPLES):
+    if examples is None or examples >= FEWEST_EXAMPLES or not analysis.verdicts:
         return None
-    if not with_noise:
-        return (
-            f"The test set has {examples:,} images, so one image is {100 / examples:.2f} points. The interval covers"
-            " other seeds and cells, not other test images; with so few, other images could move a small difference."
-        )
-    texts = [f"The interval covers other cells and seeds, not test images other than these {examples:,}."]
-    for verdict in with_noise:
-        assert verdict.noise
-        both, name = verdict.noise.both, arm_name(analysis.study.factor, verdict.comparison.arm)
-        changed = judge(both, verdict.margin)
-        then = "" if changed == verdict.kind else f"; the verdict would then be “{changed}”"
-        texts.append(
-            f"For {name}, other images of the same kind would move the difference by about"
-            f" ±{points(verdict.noise.half_width)} points, and the interval would be {points(both.low)} to"
-            f" {points(both.high)}{then}."
-        )
-    return " ".join(texts)
+    if any(verdict.contrast.image_variance for verdict in analysis.verdicts):
+        return None
+    return (
+        f"The test set has {examples:,} images, so one image is {100 / examples:.2f} points. The interval covers the"
+        " luck of training, not other test images; with so few, other images could move a small difference."
+    )

@@ -48,7 +48,7 @@ def laws_of_untuned_models(analysis: Analysis) -> str | None:
 @caveat(order=90)
 def rates_at_edge(analysis: Analysis) -> str | None:
     """The best learning rate is the smallest or the largest that was tried."""
-    chosen = chosen_rates(analysis.records)
+    chosen = chosen_rates(analysis.records, max(1, analysis.study.choose_by))
     grids = {
         (str(cell), record.arm): record.learning_rate_grid or []
         for cell, record in zip(analysis.table["cell"], analysis.records, strict=True)

@@ -30,8 +30,8 @@ class ArmAccuracy:
     colour: int  # index of the arm in the study
     label: str  # with its n
     cost: np.ndarray  # (cells,)
-    accuracy: np.ndarray  # (cells,) percent, mean over seeds
-    sd: np.ndarray  # (cells,) points, over seeds; NaN with one seed
+    accuracy: np.ndarray  # (cells,) percent, mean over repetitions
+    sd: np.ndarray  # (cells,) points, over repetitions; NaN with one
     front: np.ndarray  # (cells,) boolean: on the front of the arm
     trial_cost: np.ndarray  # (trials,)
     trial_accuracy: np.ndarray  # (trials,) percent

@@ -1,4 +1,4 @@
-"""The difference at equal cost along each cost, with its simultaneous band."""
+"""The difference at equal cost along each cost, with its mean over the parts of the range as boxes."""
 
 from dataclasses import dataclass
 
@@ -6,12 +6,12 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from scaling.report.analysis.analysis import Analysis
+from scaling.report.figures.boxes import Box, boxes_of, draw_boxes
 from scaling.report.figures.canvas import legend, log_axis
 from scaling.report.figures.drawing import Drawing, drawn
 from scaling.report.figures.figure import Section, figure
 from scaling.report.figures.text import Text
 from scaling.report.figures.theme import INK, MUTED, WIDTH, look
-from scaling.statistics.equal_cost import EqualCost
 from scaling.statistics.missing import Missing
 from scaling.study.metrics import METRICS, Metric
 from scaling.wording import plural, points
@@ -26,9 +26,8 @@ class ArmAtEqualCost:
     arm: str
     colour: int
     cost: np.ndarray
-    difference: np.ndarray  # points
-    low: np.ndarray  # of the simultaneous band
-    high: np.ndarray
+    difference: np.ndarray  # points, between the two polylines
+    boxes: list[Box]
 
 
 @dataclass(frozen=True)
@@ -58,10 +57,11 @@ def cost_panels(analysis: Analysis) -> DifferenceAtEqualCost | None:
         result = answer.result
         if isinstance(result, Missing):
             continue
-        colour = analysis.arms.index(answer.arm)
-        line = ArmAtEqualCost(answer.arm, colour, result.cost, result.difference, result.low, result.high)
+        place = analysis.arms.index(answer.arm)
+        boxes = boxes_of(result.parts)
+        line = ArmAtEqualCost(answer.arm, place, result.cost, result.difference, boxes)
         panels.setdefault(answer.cost, []).append(line)
-        cells[answer.arm] = max(result.cells, cells.get(answer.arm, 0))
+        cells[answer.arm] = max(len(result.arm), cells.get(answer.arm, 0))
         mean = points(result.mean.estimate, signed=True)
         words.append(f"{answer.arm} at equal {METRICS[answer.cost].title}: {mean} points on average")
     if not panels:
@@ -72,24 +72,23 @@ def cost_panels(analysis: Analysis) -> DifferenceAtEqualCost | None:
         for place, arm in enumerate(analysis.arms)
         if arm in cells
     ]
-    included = any(isinstance(a.result, EqualCost) and a.result.images_included for a in analysis.equal_cost)
     caption = (
-        f"Test accuracy minus that of {baseline} at equal cost: the distance between two curves through the cells, over"
-        " the range that both arms cover, with its simultaneous 95 % band (cells are the units"
-        f"{'; the choice of test images is included' if included else ''}). Where a band excludes zero, the difference"
-        f" is significant. Shaded: ±{analysis.verdicts[0].margin:g} points, which count as no difference."
+        f"Test accuracy minus that of {baseline} at equal cost, over the range that both arms cover. Dotted: the"
+        " distance between straight lines through the cells of each arm. Boxes: its mean over a half or third of the"
+        " range with its interval; those of one arm and cost hold together with 95 %. Nothing is claimed between the"
+        f" ends of a box. Shaded: ±{analysis.settings.margin:g} points, which count as no difference."
     )
     return DifferenceAtEqualCost(
-        Text("Difference at equal cost", caption, f"Lines with bands, a panel per cost. {'; '.join(words)}."),
+        Text("Difference at equal cost", caption, f"Lines and boxes, a panel per cost. {'; '.join(words)}."),
         [CostPanel(METRICS[cost], found) for cost, found in panels.items()],
         labels,
-        analysis.verdicts[0].margin,
+        analysis.settings.margin,
     )
 
 
 @figure(section=Section.DIFFERENCE, order=1)
 def difference_at_equal_cost(analysis: Analysis) -> Drawing | None:
-    """The difference at equal cost along each cost, with its simultaneous band."""
+    """The difference at equal cost along each cost, with its mean over parts of the range."""
     return drawn(cost_panels(analysis), draw_panels)
 
 
@@ -98,7 +97,9 @@ def draw_panels(info: DifferenceAtEqualCost) -> Figure:
     top = 0.14 + 0.22 * len(info.labels)
     whole = top + len(info.panels) * (PANEL + BELOW)
     paper = Figure(figsize=(WIDTH, whole))
-    ends = np.concatenate([end for panel in info.panels for arm in panel.arms for end in _middle(arm.low, arm.high)])
+    shown = [arm for panel in info.panels for arm in panel.arms]
+    ends = np.array([end for arm in shown for box in arm.boxes for end in (box.low, box.high)])
+    ends = np.concatenate([ends, *(arm.difference for arm in shown)])
     low, high = min(ends.min(), -2 * info.margin), max(ends.max(), 2 * info.margin)
     room = 0.06 * (high - low)
     first = None
@@ -112,17 +113,11 @@ def draw_panels(info: DifferenceAtEqualCost) -> Figure:
         axes.axhline(0, color=INK, linewidth=0.9, zorder=2)
         for arm in panel.arms:
             colour, _ = look(arm.colour)
-            axes.fill_between(arm.cost, arm.low, arm.high, color=colour, alpha=0.18, linewidth=0, zorder=1)
-            axes.plot(arm.cost, arm.difference, color=colour, linewidth=1.4, zorder=3)
+            draw_boxes(axes, arm.boxes, colour)
+            axes.plot(arm.cost, arm.difference, color=colour, linewidth=1.0, linestyle=":", zorder=3)
         log_axis(axes, np.concatenate([arm.cost for arm in panel.arms]), panel.cost)
         axes.set(xlabel=panel.cost.label, ylim=(low - room, high + room))
         axes.set_ylabel("Points")
     if first is not None:
         legend(first, info.labels)
     return paper
-
-
-def _middle(low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """A band without its outermost tenths, where few cells make it wide; the scale is chosen from the rest."""
-    cut = len(low) // 10
-    return low[cut:-cut], high[cut:-cut]

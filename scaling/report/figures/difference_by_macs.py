@@ -1,4 +1,4 @@
-"""The paired difference over the cost, with its trend."""
+"""The paired difference over the cost, with its mean over the parts by size as boxes."""
 
 from dataclasses import dataclass
 
@@ -6,27 +6,26 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from scaling.report.analysis.analysis import Analysis, costs_of
+from scaling.report.figures.boxes import Box, boxes_of, draw_boxes
 from scaling.report.figures.canvas import canvas, legend, log_axis
 from scaling.report.figures.drawing import Drawing, drawn
 from scaling.report.figures.figure import Section, figure
 from scaling.report.figures.text import Text
 from scaling.report.figures.theme import INK, PAPER, look
-from scaling.study.metrics import METRICS, Metric
+from scaling.study.metrics import METRICS, Metric, main_cost
 from scaling.wording import plural, points
 
 
 @dataclass(frozen=True)
-class ArmTrend:
-    """Difference of one arm to the baseline over a cost: a point per cell, and the line through them."""
+class ArmBySize:
+    """Difference of one arm to the baseline over a cost: a point per cell, and a box per part."""
 
     arm: str
     colour: int
     label: str  # with its n
     cost: np.ndarray  # (cells,)
     difference: np.ndarray  # (cells,) points
-    at: np.ndarray  # (grid,) costs
-    line: np.ndarray  # (grid,) points
-    half_width: np.ndarray  # (grid,) of the confidence band
+    boxes: list[Box]
 
 
 @dataclass(frozen=True)
@@ -35,64 +34,58 @@ class DifferenceByCost:
 
     text: Text
     cost: Metric
-    arms: list[ArmTrend]
+    arms: list[ArmBySize]
 
 
-def arm_trends(analysis: Analysis, cost_name: str = "macs") -> DifferenceByCost | None:
-    """Difference over a cost with its least squares line; None if there are too few cells for a line."""
-    lines, words = [], []
+def arms_by_size(analysis: Analysis) -> DifferenceByCost | None:
+    """Difference over the main cost; None where no arm has two cells of different, known cost."""
+    cost = METRICS[main_cost()]
+    shown, words = [], []
     for verdict in analysis.verdicts:
-        if verdict.trend is None:
+        costs = costs_of(analysis.cells, verdict.baseline, cost.name, verdict.cells.index)
+        known = np.isfinite(costs) & (costs > 0)
+        if len(np.unique(costs[known])) < 2:
             continue
-        comparison = verdict.comparison
-        costs = costs_of(analysis.cells, comparison.baseline, cost_name, comparison.cells.index)
-        known = np.isfinite(costs)
-        grid = np.geomspace(costs[known].min(), costs[known].max(), 50)
-        line, half = verdict.trend.at(grid)
-        lines.append(
-            ArmTrend(
-                arm=comparison.arm,
-                colour=analysis.arms.index(comparison.arm),
-                label=f"{comparison.arm} − {comparison.baseline} ({plural(int(known.sum()), 'cell')})",
+        parts = verdict.found.parts
+        shown.append(
+            ArmBySize(
+                arm=verdict.arm,
+                colour=analysis.arms.index(verdict.arm),
+                label=f"{verdict.arm} − {verdict.baseline} ({plural(int(known.sum()), 'cell')})",
                 cost=costs[known],
-                difference=comparison.cells["difference"].to_numpy(dtype=float)[known],
-                at=grid,
-                line=line,
-                half_width=half,
+                difference=verdict.cells["difference"].to_numpy(dtype=float)[known],
+                boxes=boxes_of(parts) if len(parts) > 1 else [],
             )
         )
-        words.append(
-            f"{comparison.arm}: {points(verdict.trend.slope.estimate, signed=True)} points per doubling of MACs"
-        )
-    if not lines:
+        means = ", ".join(points(part.interval.estimate, signed=True) for part in parts)
+        words.append(f"{verdict.arm}: {means} points, from the cheapest part on")
+    if not shown:
         return None
     caption = (
-        "Mean paired difference of each cell over the baseline's MACs, with the least squares line over log MACs and"
-        " its pointwise 95 % confidence band (cells are the units)."
+        f"Mean paired difference of each cell over the baseline's {cost.title}. Boxes: the mean over a half or third of"
+        " the cells with its interval; those of one arm hold together with 95 %."
     )
-    description = f"Scatter plot of the difference over MACs with a line. {'; '.join(words)}."
-    text = Text("Does the difference grow with size?", caption, description)
-    return DifferenceByCost(text, METRICS[cost_name], lines)
+    text = Text("Does the difference change with size?", caption, f"Points and boxes over cost. {'; '.join(words)}.")
+    return DifferenceByCost(text, cost, shown)
 
 
 @figure(section=Section.DIFFERENCE)
 def difference_by_macs(analysis: Analysis) -> Drawing | None:
-    """The paired difference of each cell over MACs, with its trend."""
-    return drawn(arm_trends(analysis), draw_trends)
+    """The paired difference of each cell over MACs, with its mean by parts."""
+    return drawn(arms_by_size(analysis), draw_by_size)
 
 
-def draw_trends(info: DifferenceByCost) -> Figure:
-    """Draw differences over a cost with their least squares lines."""
-    paper, axes = canvas(3.2, [line.label for line in info.arms])
+def draw_by_size(info: DifferenceByCost) -> Figure:
+    """Draw differences over a cost with the boxes of the parts."""
+    paper, axes = canvas(3.2, [arm.label for arm in info.arms])
     axes.axhline(0, color=INK, linewidth=0.9, zorder=2)
-    for line in info.arms:
-        colour, marker = look(line.colour)
-        axes.fill_between(line.at, line.line - line.half_width, line.line + line.half_width, color=colour, alpha=0.15,
-                          linewidth=0, zorder=1)  # fmt: skip
-        axes.plot(line.at, line.line, color=colour, linewidth=1.4, zorder=3)
-        axes.scatter(line.cost, line.difference, s=30, marker=marker, color=colour, edgecolors=PAPER, linewidths=0.6,
+    for arm in info.arms:
+        colour, marker = look(arm.colour)
+        draw_boxes(axes, arm.boxes, colour)
+        axes.scatter(arm.cost, arm.difference, s=30, marker=marker, color=colour, edgecolors=PAPER, linewidths=0.6,
                      zorder=4)  # fmt: skip
-    log_axis(axes, np.concatenate([line.cost for line in info.arms]), info.cost)
+    log_axis(axes, np.concatenate([arm.cost for arm in info.arms]), info.cost)
     axes.set(xlabel=info.cost.label, ylabel="Difference in test accuracy (points)")
-    legend(axes, [(line.label, line.colour) for line in info.arms])
+    axes.margins(y=0.08)
+    legend(axes, [(arm.label, arm.colour) for arm in info.arms])
     return paper

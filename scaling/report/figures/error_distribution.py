@@ -62,8 +62,8 @@ def arm_errors(analysis: Analysis, cost: str) -> ErrorDistributions | None:
         weighted = f" Cells are weighted so that all arms have the same distribution of {name}."
         title = f"{title}, normalised for {name}"
     caption = (
-        "Share of cells whose test error (mean over seeds) is at most the value on the axis. The bands hold for all"
-        f" errors and arms simultaneously with 95 % (Dvoretzky–Kiefer–Wolfowitz).{weighted}"
+        "Share of cells whose test error (mean over repetitions) is at most the value on the axis. The bands hold for"
+        f" all errors and arms simultaneously with 95 % (Dvoretzky–Kiefer–Wolfowitz).{weighted}"
     )
     halves = [(arm.label, arm.error[min(np.searchsorted(arm.share, 50), len(arm.error) - 1)]) for arm in arms]
     medians = "; ".join(f"{label}: half of the cells below {error:.2f} %" for label, error in halves)

@@ -60,7 +60,7 @@ def figure(draw: Draw | None = None, /, *, section: Section = Section.DESIGN_SPA
 
     The function receives an `Analysis` and returns a `Drawing`: a matplotlib figure and its `Text`. It must
 
-    - return None where the study has nothing to draw, be it empty, of one arm, one cell or one seed;
+    - return None where the study has nothing to draw, be it empty, of one arm, one cell or one repetition;
     - give a title, a caption of whole sentences that ends with a full stop, and a description for screen readers;
     - write into the picture how many cells, trials, models or pairs it shows, such as `average (6 cells)`;
     - draw equal records to equal bytes: draw no random numbers without a fixed seed, and no dates;

@@ -57,14 +57,14 @@ def arm_fronts(analysis: Analysis, cost_name: str) -> FrontProbability | None:
         count = len(rows)
         rows = rows[np.argsort(-odds.own[rows], kind="stable")[:MOST]]
         rows = rows[np.argsort(costs[rows], kind="stable")]
-        stable = "stable" if odds.stable[arm] else "not stable under seeds"
+        stable = "stable" if odds.stable[arm] else "not stable under repetitions"
         label = f"{arm} ({plural(count, 'cell')}; front {stable})"
         arms.append(ArmFront(arm, colour, label, costs[rows], accuracy[rows], odds.own[rows], odds.observed[rows]))
         sure = int((odds.own[rows] >= 0.95).sum())
         words.append(f"{arm}: {int(odds.observed[rows].sum())} on the front, {sure} of them with 95 % or more")
     if not arms:
         return None
-    noise = "seeds and of test images" if odds.images_included else "seeds"
+    noise = "repetitions and of test images" if odds.images_included else "repetitions"
     caption = (
         "Points are cells. The fuller a point, the more probable it is on the front of its arm when scores are redrawn"
         f" with the noise of {noise}. The line joins the cells on the front by mean test accuracy."

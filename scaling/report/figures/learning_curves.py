@@ -29,7 +29,7 @@ class ArmCurves:
     label: str  # with its n
     epochs: np.ndarray  # (epochs,) counted from 1
     mean: np.ndarray  # (epochs,) percent, over cells
-    cells: list[np.ndarray]  # per cell that is drawn, (epochs of the cell,), mean over its seeds
+    cells: list[np.ndarray]  # per cell that is drawn, (epochs of the cell,), mean over its repetitions
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,8 @@ def arm_curves(analysis: Analysis) -> LearningCurves | None:
         f"{c.arm}: from {c.mean[0]:.1f} to {c.mean[-1]:.1f} % in {plural(len(c.mean), 'epoch')}" for c in found
     )
     caption = (
-        "Validation accuracy after each epoch. Faint lines are cells (means over their seeds), bold lines means over"
-        " cells up to the last epoch that all of them reached. Finished trials only."
+        "Validation accuracy after each epoch. Faint lines are cells (means over their repetitions), bold lines means"
+        " over cells up to the last epoch that all of them reached. Finished trials only."
         f"{f' At most {MOST_CELLS} cells of an arm are drawn; the means include all of them.' if thinned else ''}"
     )
     description = f"Line plot of validation accuracy by epoch. {ends}."

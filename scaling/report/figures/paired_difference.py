@@ -12,8 +12,8 @@ from scaling.report.figures.drawing import Drawing, drawn
 from scaling.report.figures.figure import Section, figure
 from scaling.report.figures.text import Text
 from scaling.report.figures.theme import INK, LINE, MUTED, PAPER, look
-from scaling.statistics.intervals import MeanInterval
-from scaling.statistics.verdict import interval_text
+from scaling.statistics.estimates import Interval
+from scaling.statistics.sentences import bare, level_text
 from scaling.wording import plural, points
 
 MEAN = 0.34  # inches of the row of a mean
@@ -29,7 +29,7 @@ class ArmDifference:
     estimate: np.ndarray
     low: np.ndarray  # NaN with one pair
     high: np.ndarray
-    mean: MeanInterval
+    mean: Interval
     label: str  # of the mean, with its n
 
 
@@ -49,37 +49,30 @@ def arm_differences(analysis: Analysis) -> PairedDifference | None:
     """Paired difference in each cell and over cells; None if nothing is paired."""
     arms = []
     for verdict in analysis.verdicts:
-        comparison = verdict.comparison
-        if len(comparison.cells) == 0:
+        if len(verdict.cells) == 0:
             continue
-        cells, pairs = len(comparison.cells), len(comparison.pairs)
-        over = f"mean of {plural(cells, 'cell')}" if comparison.unit == "cell" else "mean over seeds"
+        over = f"mean of {plural(len(verdict.cells), 'model')}, {plural(verdict.pairs, 'pair')}"
         arms.append(
             ArmDifference(
-                arm=comparison.arm,
-                colour=analysis.arms.index(comparison.arm),
-                cells=[str(cell) for cell in comparison.cells.index],
-                estimate=comparison.cells["difference"].to_numpy(dtype=float),
-                low=comparison.cells["low"].to_numpy(dtype=float),
-                high=comparison.cells["high"].to_numpy(dtype=float),
-                mean=comparison.difference,
-                label=f"{over}, {plural(pairs, 'pair')}",
+                arm=verdict.arm,
+                colour=analysis.arms.index(verdict.arm),
+                cells=[str(cell) for cell in verdict.cells.index],
+                estimate=verdict.cells["difference"].to_numpy(dtype=float),
+                low=verdict.cells["low"].to_numpy(dtype=float),
+                high=verdict.cells["high"].to_numpy(dtype=float),
+                mean=verdict.difference,
+                label=over if analysis.look.is_verdict else f"{over} so far",
             )
         )
     if not arms:
         return None
-    verdict = analysis.verdicts[0]
-    comparisons = len(analysis.verdicts)
-    means = "; ".join(
-        f"{one.arm}: {points(one.mean.estimate, signed=True)} points ({interval_text(one.mean, comparisons)},"
-        f" {one.label})"
-        for one in arms
-    )
+    means = "; ".join(f"{one.arm}: {_mean_text(one.mean)} ({one.label})" for one in arms)
     caption = (
-        f"Test accuracy minus that of {analysis.arms[0]} in the same cell and seed, in percentage points. Bars are 95 %"
-        " intervals over the seeds of that cell alone (Student's t; about one in twenty misses the true value); an"
-        " arrow marks one that leaves the picture. The diamond is the mean over cells with its interval. Shaded:"
-        f" ±{verdict.margin:g} points, which count as no difference."
+        f"Test accuracy minus that of {analysis.arms[0]} in the same cell and repetition, in percentage points. Bars"
+        " are 95 % intervals over the repetitions of that cell alone (Student's t; about one in twenty misses the"
+        " true value); an arrow marks one that leaves the picture. The diamond is the mean over cells with the"
+        f" interval of the luck of training. Shaded: ±{analysis.settings.margin:g} points, which count as no"
+        " difference."
     )
     counts = _pairs(analysis)
     names = list(counts)
@@ -91,16 +84,21 @@ def arm_differences(analysis: Analysis) -> PairedDifference | None:
         cells=names,
         labels=[f"{cell} ({counts[cell]})" for cell in names] if len({*counts.values()}) > 1 else names,
         arms=arms,
-        margin=verdict.margin,
+        margin=analysis.settings.margin,
     )
+
+
+def _mean_text(mean: Interval) -> str:
+    if not mean.is_known:
+        return f"{points(mean.estimate, signed=True)} points"
+    return f"{bare(mean, signed=True)} points, {level_text(mean.level)}"
 
 
 def _pairs(analysis: Analysis) -> dict[str, int]:
     """The largest number of pairs that any comparison has in each cell."""
     counts: dict[str, int] = {}
     for verdict in analysis.verdicts:
-        cells = verdict.comparison.cells
-        for cell, pairs in zip(cells.index, cells["pairs"].tolist(), strict=True):
+        for cell, pairs in zip(verdict.cells.index, verdict.cells["pairs"].tolist(), strict=True):
             counts[str(cell)] = max(pairs, counts.get(str(cell), 0))
     return counts
 
@@ -152,7 +150,7 @@ def draw_differences(info: PairedDifference) -> Figure:
 
 
 def _limits(info: PairedDifference) -> tuple[float, float]:
-    """Ends of the axis of differences: fit all means and most intervals; those of two seeds may be huge."""
+    """Ends of the axis of differences: fit all means and most intervals; those of two repetitions may be huge."""
     estimates = np.concatenate([one.estimate for one in info.arms])
     lows = np.concatenate([one.low[np.isfinite(one.low)] for one in info.arms])
     highs = np.concatenate([one.high[np.isfinite(one.high)] for one in info.arms])

@@ -7,19 +7,20 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from scaling.report.analysis.analysis import Analysis
-from scaling.report.analysis.scaling_fits import exponent_text
+from scaling.report.analysis.scaling_fits import law_text
 from scaling.report.figures.canvas import canvas, legend, log_axis
 from scaling.report.figures.drawing import Drawing, drawn
 from scaling.report.figures.figure import figure
 from scaling.report.figures.text import Text
 from scaling.report.figures.theme import PAPER, look
-from scaling.statistics.fits import HeldOutPrediction, ScalingFit
-from scaling.statistics.intervals import t_quantile
-from scaling.statistics.missing import Missing
+from scaling.statistics.estimates import t_quantile
+from scaling.statistics.held_out import HeldOut
+from scaling.statistics.weighted_law import LawFit
 from scaling.study.metrics import METRICS, Metric
 from scaling.wording import plural
 
 LEAST_SHOWN = 0.02  # percent; smaller values are left off the logarithmic axis
+GRID = 60  # costs at which a law is drawn
 MANY = 150  # cells above which marks are small and without bars
 
 
@@ -32,10 +33,10 @@ class ArmLaw:
     label: str  # with its n
     cost: np.ndarray  # (cells,)
     error: np.ndarray
-    half_width: np.ndarray  # of the 95 % interval over the cell's seeds; NaN with one
+    half_width: np.ndarray  # of the 95 % interval over repetitions; NaN with one
     is_held_out: np.ndarray  # (cells,) boolean
-    fit: ScalingFit | None
-    held_out: HeldOutPrediction | None
+    law: LawFit | None
+    held_out: HeldOut | None
 
 
 @dataclass(frozen=True)
@@ -49,46 +50,35 @@ class ScalingLaw:
 
 def arm_laws(analysis: Analysis, cost: str) -> ScalingLaw | None:
     """Errors over a cost with their laws; None if no arm has one."""
-    fits = analysis.scaling_fits.fits.get(cost, {})
-    if not any(isinstance(fit, ScalingFit) for fit in fits.values()):
+    fits = analysis.scaling_fits.along(cost)
+    if not any(isinstance(fit.law, LawFit) for fit in fits):
         return None
-    shown, words = [], []
-    for place, arm in enumerate(analysis.arms):
-        rows = analysis.cells.take(np.flatnonzero(analysis.cells["arm"] == arm))
+    shown = []
+    for place, fit in enumerate(fits):
+        rows = analysis.cells.take(np.flatnonzero(analysis.cells["arm"] == fit.arm))
         costs, error = rows[cost].to_numpy(dtype=float), 100 - rows["test_accuracy"].to_numpy(dtype=float)
         known = np.isfinite(costs) & (costs > 0) & np.isfinite(error)
         if not known.any():
             continue
-        found = fits[arm]
-        fit = found if isinstance(found, ScalingFit) else None
-        prediction = fit.held_out_prediction if fit else None
-        held_out = prediction if isinstance(prediction, HeldOutPrediction) else None
+        law = fit.law if isinstance(fit.law, LawFit) else None
+        held_out = fit.held_out if isinstance(fit.held_out, HeldOut) else None
         n, sd = rows["n"].to_numpy(dtype=int), rows["test_sd"].to_numpy(dtype=float)
         half = np.array([t_quantile(0.95, k - 1) * s / k**0.5 if k > 1 else np.nan for k, s in zip(n, sd, strict=True)])
         names = {analysis.scaling_fits.cells[one] for one in held_out.cell} if held_out else set()
         is_held_out = rows["cell"].isin(list(names)).to_numpy()
-        law = exponent_text(fit, brief=True) if fit else "no law"
+        label = f"{fit.arm} ({plural(fit.cells, 'cell')}): {law_text(law) if law else 'no law'}"
         shown.append(
-            ArmLaw(arm, place, f"{arm} ({plural(int(known.sum()), 'cell')}): {law}", costs[known], error[known],
-                   half[known], is_held_out[known], fit, held_out)
-        )  # fmt: skip
-        if fit:
-            words.append(f"{arm}: {exponent_text(fit)}; the chosen law has {_named(fit)}")
-        elif isinstance(found, Missing):
-            words.append(f"{arm}: no law, because {found.said}")
+            ArmLaw(fit.arm, place, label, costs[known], error[known], half[known], is_held_out[known], law, held_out)
+        )
     caption = (
-        "Test error of each cell (mean over seeds; bars: 95 % t interval over its seeds) over cost, both"
-        " logarithmic, with the law chosen by held-out error and its pointwise 95 % band (profile likelihood; cells are"
-        " the units). Open marks: the largest costs, held out and predicted from the smaller ones; dashed: that"
-        " prediction with its 95 % prediction intervals. The laws hold for tuned models only: at one fixed learning"
-        " rate they mislead."
+        "Test error of each cell (mean over repetitions; bars: 95 % t interval over them) over cost, both logarithmic,"
+        " with the law of each arm and the 95 % interval for a new cell (profile likelihood; cells are the units). Open"
+        " marks: the largest costs, held out and predicted from the smaller ones; dashed: that prediction with its"
+        " intervals. The laws hold for tuned models only: at one fixed learning rate they mislead."
     )
     title = f"Scaling: test error over {METRICS[cost].title}"
-    return ScalingLaw(Text(title, caption, f"Scatter plot in log-log. {'. '.join(words)}."), METRICS[cost], shown)
-
-
-def _named(fit: ScalingFit) -> str:
-    return {"no floor": "no floor", "floor": "a floor", "broken": "a break"}[fit.law]
+    said = " ".join(fit.sentence for fit in fits)
+    return ScalingLaw(Text(title, caption, f"Scatter plot in log-log. {said}"), METRICS[cost], shown)
 
 
 @figure()
@@ -126,12 +116,13 @@ def _draw_arm(axes: Axes, arm: ArmLaw) -> None:
     colour, marker = look(arm.colour)
     few = len(arm.cost) <= MANY
     size = 30 if few else 7
-    if arm.fit is not None:
-        fit = arm.fit
-        if np.isfinite(fit.low).any():
-            low = np.maximum(fit.low, LEAST_SHOWN / 10)
-            axes.fill_between(fit.grid, low, fit.high, color=colour, alpha=0.15, linewidth=0, zorder=1)
-        axes.plot(fit.grid, fit.error, color=colour, linewidth=1.5, zorder=3)
+    if arm.law is not None:
+        grid = np.geomspace(arm.law.low_cost, arm.law.high_cost, GRID)
+        low, high = arm.law.predict(grid)
+        if np.isfinite(high).all():
+            axes.fill_between(grid, np.maximum(low, LEAST_SHOWN / 10), high, color=colour, alpha=0.15, linewidth=0,
+                              zorder=1)  # fmt: skip
+        axes.plot(grid, arm.law.at(grid), color=colour, linewidth=1.5, zorder=3)
     if (held := arm.held_out) is not None:
         order = np.argsort(held.cost, kind="stable")
         axes.plot(held.cost[order], held.predicted[order], color=colour, linewidth=1.2, linestyle=(0, (4, 2)), zorder=4)

@@ -52,7 +52,8 @@ def import_study(request: ImportRequest, results: Where, name: str | None = None
         factor=imported.factor,
         arms=imported.arms,
         axes=imported.axes,
-        seeds=_seeds(imported.rows),
+        repetitions=_repetitions(imported.rows),
+        seeding="own",
         conditions={},
         space={},
         planned=[record.key for record in records],
@@ -62,8 +63,8 @@ def import_study(request: ImportRequest, results: Where, name: str | None = None
     return folder, [f"{plural(len(records), 'row')} from {imported.source}", *notes]
 
 
-def _seeds(rows: Sequence[Row]) -> int:
-    """Number of seeds of the cell and arm that has most; seeds such as 1337 are not counts."""
+def _repetitions(rows: Sequence[Row]) -> int:
+    """Number of repetitions of the cell and arm that has most; seeds such as 1337 are not counts."""
     different = {(str(row.cell), row.arm, row.seed) for row in rows}
     return max(Counter((cell, arm) for cell, arm, _ in different).values(), default=1)
 
@@ -113,6 +114,7 @@ def _record(row: Row, study: str) -> Record:
         cell=dict(row.cell),
         arm=row.arm,
         seed=row.seed,
+        repetition=row.seed,
         status=row.status,
         reason=row.reason,
         # The page looks for `depth=4` among the settings, where studies that were run here have it.

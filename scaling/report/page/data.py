@@ -10,7 +10,7 @@ import pandas as pd
 from scaling.report.analysis.accounts import PREDICTIONS
 from scaling.report.analysis.analysis import Analysis, find_fronts
 from scaling.report.page.packing import codes, numbers
-from scaling.report.page.words import sentence_case
+from scaling.statistics.estimates import Interval
 from scaling.statistics.missing import Missing
 from scaling.study.metrics import METRICS, Role, Use, analysed_costs, costs
 from scaling.study.records import Record
@@ -52,8 +52,9 @@ def page_data(analysis: Analysis) -> tuple[dict[str, Any], dict[str, np.ndarray]
     for name, frame in (("trial", table), ("model", cells)):
         arrays[f"{name}.cell"] = codes(np.array([place[label] for label in frame["cell"]], dtype=np.int64))
         arrays[f"{name}.arm"] = codes(np.array([arm[label] for label in frame["arm"]], dtype=np.int64))
-    seeds = table["seed"].to_numpy(dtype=np.int64)
-    arrays["trial.seed"] = seeds.astype(np.int32 if np.abs(seeds).max(initial=0) < 2**31 else np.float64)
+    repetitions = table["repetition"].to_numpy(dtype=np.int64)
+    small = np.abs(repetitions).max(initial=0) < 2**31
+    arrays["trial.repetition"] = repetitions.astype(np.int32 if small else np.float64)
     arrays["trial.epochs"] = codes(table["epochs"].to_numpy(dtype=np.int64))
     arrays["trial.status"] = codes(table["status"].map(STATUSES.index).to_numpy(dtype=np.int64))
     for name in ("reason", "device"):
@@ -106,7 +107,7 @@ def _add_metrics(analysis: Analysis, header: dict[str, Any], arrays: dict[str, n
 
 
 def _add_models(analysis: Analysis, arrays: dict[str, np.ndarray]) -> None:
-    """Spread over seeds, number of seeds, and one trial of each model, which has its settings except the seed."""
+    """Spread over repetitions, their number, and one trial of each model, which has its settings except the seed."""
     cells = analysis.cells
     arrays["model.n"] = codes(cells["n"].to_numpy(dtype=np.int64))
     arrays["model.test_sd"] = numbers(cells["test_sd"].to_numpy(dtype=float))
@@ -123,8 +124,8 @@ def _add_models(analysis: Analysis, arrays: dict[str, np.ndarray]) -> None:
 
 
 def _add_results(analysis: Analysis, header: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
-    """Differences at equal cost with their bands, and probabilities of models to be on their arm's front."""
-    header["margin"] = analysis.verdicts[0].margin if analysis.verdicts else 0.0
+    """Differences at equal cost with their parts, and probabilities of models to be on their arm's front."""
+    header["margin"] = analysis.settings.margin if analysis.verdicts else 0.0
     header["published"] = [
         {
             "series": one.series,
@@ -138,15 +139,28 @@ def _add_results(analysis: Analysis, header: dict[str, Any], arrays: dict[str, n
     ]  # fmt: skip
     header["equal"] = []
     for answer in analysis.equal_cost:
-        one = {"cost": answer.cost, "arm": analysis.arms.index(answer.arm), "sentence": sentence_case(answer.sentence)}
+        one = {"cost": answer.cost, "arm": analysis.arms.index(answer.arm), "sentence": answer.sentence}
         if not isinstance(answer.result, Missing):
             result = answer.result
-            columns = {"x": result.cost, "difference": result.difference, "low": result.low, "high": result.high}
-            one |= {name: [float(f"{value:.5g}") for value in values] for name, values in columns.items()}
+            columns = {"x": result.cost, "difference": result.difference}
+            one |= {name: [_short(value) for value in values] for name, values in columns.items()}
+            one["parts"] = [
+                [_short(value) for value in (part.low_cost or 0.0, part.high_cost or 0.0, *_ends(part.interval))]
+                for part in result.parts
+                if part.interval.is_known
+            ]
         header["equal"].append(one)
     for name, odds in analysis.front_odds.items():
         if name in header["costs"] and not isinstance(odds, Missing):
             arrays[f"odds.{name}"] = numbers(np.round(odds.own, 3))
+
+
+def _ends(interval: Interval) -> tuple[float, float, float]:
+    return interval.estimate, interval.low, interval.high
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.5g}")
 
 
 def _add_configs(records: Sequence[Record], header: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
@@ -198,7 +212,7 @@ def _add_curves(analysis: Analysis, header: dict[str, Any], arrays: dict[str, np
 
 
 def _mean_curve(values: np.ndarray, starts: np.ndarray, lengths: np.ndarray, cells: np.ndarray) -> np.ndarray:
-    """Mean over cells of the means over seeds, up to the last epoch that all trials reached: (epochs,)."""
+    """Mean over cells of the means over repetitions, up to the last epoch that all trials reached: (epochs,)."""
     shortest = lengths.min(initial=lengths[0] if len(lengths) else 0)
     if shortest == 0:
         return np.zeros(0)

@@ -67,7 +67,7 @@ def _first(folder: Where, trials: Iterable[Record], why: str) -> tuple[Record, G
 
 def _gallery(trial: Record, image: bytes, why: str) -> Gallery:
     assert trial.scores
-    name = f"{trial.arm}, {cell_label(trial.cell)}, seed {trial.seed}"
+    name = f"{trial.arm}, {cell_label(trial.cell)}, repetition {trial.repetition}"
     images = plural(min(IMAGES, trial.scores.test_examples), "test image")
     width, height = struct.unpack(">II", image[16:24])  # PNG, third edition, section 11.2.1
     return Gallery(

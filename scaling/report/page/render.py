@@ -10,16 +10,17 @@ import numpy as np
 from markupsafe import Markup
 
 from scaling.report.analysis.accounts import memory_note, time_note
-from scaling.report.analysis.analysis import Analysis, cells_and_seeds
+from scaling.report.analysis.analysis import Analysis, size_of
 from scaling.report.caveats import caveats
 from scaling.report.figures import Section, Text
-from scaling.report.page import words
+from scaling.report.page import facts, words
 from scaling.report.page.data import page_data
 from scaling.report.page.galleries import Gallery
 from scaling.report.page.packing import fingerprint, pack, plotly
 from scaling.report.page.vector import coded, tied
 from scaling.report.tables import Table
-from scaling.wording import plural, points
+from scaling.statistics.other_sentences import shares_sentence
+from scaling.wording import plural
 
 HERE = Path(__file__).parent
 MOST_ROWS = 400  # of a table on the page; the files have all rows
@@ -37,8 +38,8 @@ SCRIPTS = (
 )  # in this order
 EARLY = 'if (window.DecompressionStream) document.documentElement.classList.add("live");'  # before the first paint
 TABLES_IN_SECTIONS = {  # that page.html places; other tables are in the section of the design space
-    "verdicts", "costs", "differences", "best", "cells", "trials", "failures", "time_spent", "equal_cost", "control",
-    "fronts", "front_odds",
+    "verdicts", "parts", "looks", "costs", "differences", "best", "cells", "trials", "failures", "time_spent",
+    "equal_cost", "equal_cost_parts", "control", "fronts", "front_odds",
 }  # fmt: skip
 
 
@@ -144,15 +145,16 @@ def _texts(analysis: Analysis) -> dict[str, Any]:
         "analysis": analysis,
         "study": analysis.study,
         "progress": analysis.progress,
-        "extent": cells_and_seeds(analysis),
+        "extent": size_of(analysis),
         "verdicts": words.verdict_cards(analysis),
-        "control": words.sentence_case(analysis.control.sentence) if analysis.control else None,
+        "control": shares_sentence(analysis.shares) if analysis.shares else None,
+        "settings": analysis.settings,
+        "look": analysis.look,
         "front_note": words.front_note(analysis),
-        "asked": words.settings(analysis),
-        "environment": words.environments(analysis),
-        "until": words.until(analysis),
-        "level": points(100 * (1 - (1 - 0.95) / max(1, len(analysis.verdicts))), decimals=1),
-        "margin": analysis.verdicts[0].margin if analysis.verdicts else None,
+        "asked": facts.settings(analysis),
+        "environment": facts.environments(analysis),
+        "until": facts.until(analysis),
+        "level": f"{100 * analysis.settings.level:.4g}",
     }
 
 

@@ -28,7 +28,7 @@ def changed_trials(analysis: Analysis) -> Table:
     columns = [
         Column("cell", "cell"),
         Column("arm", "arm"),
-        Column("seed", "seed", str),
+        Column("repetition", "repetition", str),
         Column("before", "before (%)", percent),
         Column("after", "now (%)", percent),
         Column("change", "change (points)", difference),
@@ -39,7 +39,7 @@ def changed_trials(analysis: Analysis) -> Table:
         return Table("Trials then and now", "No earlier study was given.", columns, [])
     rows: list[list[Any]] = [
         [
-            trial.cell, trial.arm, trial.seed, trial.before, trial.after,
+            trial.cell, trial.arm, trial.repetition, trial.before, trial.after,
             None if trial.before is None or trial.after is None else trial.after - trial.before,
             "beyond noise" if trial.is_beyond_noise else "within noise",
         ]

@@ -17,7 +17,7 @@ def best(analysis: Analysis) -> Table:
         Column("trials", "trials", whole),
         Column("val_accuracy", "validation accuracy (%)", percent),
         Column("test_accuracy", "test accuracy (%)", percent),
-        Column("test_sd", "SD over seeds (points)", percent),
+        Column("test_sd", "SD over repetitions (points)", percent),
         *cost_columns(costs),
     ]
     everything = analysis.cells.to_dict("records")
@@ -42,7 +42,7 @@ def cells(analysis: Analysis) -> Table:
         Column("trials", "trials", whole),
         Column("val_accuracy", "validation accuracy (%)", percent),
         Column("test_accuracy", "test accuracy (%)", percent),
-        Column("test_sd", "SD over seeds (points)", percent),
+        Column("test_sd", "SD over repetitions (points)", percent),
         *cost_columns([*column_scores(), *costs]),
         *(
             Column(f"front_{cost}", f"front: {METRICS[cost].title}", lambda on_it: "●" if on_it else "")
@@ -53,7 +53,7 @@ def cells(analysis: Analysis) -> Table:
     columns_of = [*(analysis.cells[name] for name in names), *(analysis.fronts[cost]["own"] for cost in costs)]
     rows = [plain(values) for values in zip(*columns_of, strict=True)]
     caption = (
-        "Means over the finished seeds of each cell and arm; costs of one image, batch size 1, forward pass. ●: on the"
-        " Pareto front of its arm for that cost, by validation accuracy."
+        "Means over the finished repetitions of each cell and arm; costs of one image, batch size 1, forward pass. ●:"
+        " on the Pareto front of its arm for that cost, by validation accuracy."
     )
     return Table("All cells", caption, columns, rows)

@@ -1,9 +1,9 @@
-"""Comparisons of the arms: the verdict, the extra cost, and the difference in each cell."""
+"""Comparisons of the arms: the verdict, its parts, the looks, the extra cost, and the difference in each cell."""
 
 from scaling.report.analysis.analysis import Analysis, overheads
+from scaling.report.analysis.arm_names import arm_name
 from scaling.report.tables.table import Column, Table, difference, ends, extra, interval_columns, percent, table, whole
-from scaling.statistics.verdict import arm_name
-from scaling.study.metrics import METRICS
+from scaling.study.metrics import METRICS, main_cost
 
 
 @table
@@ -15,37 +15,104 @@ def verdicts(analysis: Analysis) -> Table:
         Column("verdict", "verdict"),
         Column("difference", "difference (points)", difference),
         *interval_columns(difference),
+        Column("level", "level (%)", percent),
+        Column("df", "degrees of freedom", lambda value: f"{value:.1f}"),
+        Column("other_low", "other models: from", difference),
+        Column("other_high", "to", difference),
         Column("cells", "cells", whole),
         Column("pairs", "pairs", whole),
-        Column("seed_sd", "SD over seeds (points)", percent),
-        Column("cell_sd", "SD over cells (points)", percent),
-        Column("slope", "per doubling of MACs (points)", difference),
-        *interval_columns(difference, "slope_low", "slope_high"),
+        Column("lost_arm", "lost, arm", whole),
+        Column("lost_baseline", "lost, baseline", whole),
+        Column("margin", "margin (points)", percent),
+        Column("reason", "why no verdict"),
     ]
-    rows, level = [], 0.95
+    rows = []
     for verdict in analysis.verdicts:
-        level = verdict.comparison.difference.level
-        comparison, interval, trend = verdict.comparison, verdict.comparison.difference, verdict.trend
+        here, beyond, losses = verdict.difference, verdict.found.beyond, verdict.found.assessment.losses
         rows.append(
             [
-                comparison.arm,
-                comparison.baseline,
-                verdict.kind,
-                *ends(interval),
-                len(comparison.cells),
-                len(comparison.pairs),
-                comparison.seed_sd,
-                comparison.cell_sd,
-                *ends(trend.slope if trend else None),
+                verdict.arm,
+                verdict.baseline,
+                str(verdict.kind),
+                *ends(here),
+                100 * here.level,
+                here.df,
+                *(ends(beyond)[1:]),
+                len(verdict.cells),
+                verdict.pairs,
+                losses.arm,
+                losses.baseline,
+                verdict.margin,
+                verdict.found.reason,
             ]
         )
-    together = ", 95 % together" if len(rows) > 1 else ""
     caption = (
-        "Test accuracy of each arm minus that of the baseline, mean over paired cells, with its interval"
-        f" ({100 * level:.4g} %{together}). SD over seeds: of a pair's difference within a cell; over cells: of the"
-        " true difference among cells."
+        "Test accuracy of each arm minus that of the baseline, mean over the models that were run, with the interval of"
+        " the luck of training; and the interval of the same mean for other models between these sizes. Intervals of"
+        " all arms and looks hold together with 95 %."
     )
     return Table("Comparisons", caption, columns, rows)
+
+
+@table
+def parts(analysis: Analysis) -> Table:
+    """One row per comparison and part of the models by size."""
+    columns = [
+        Column("arm", "arm"),
+        Column("baseline", "against"),
+        Column("part", "part, the cheapest first", whole),
+        Column("from_cost", "from"),
+        Column("to_cost", "to"),
+        Column("models", "models", whole),
+        Column("difference", "difference (points)", difference),
+        *interval_columns(difference),
+        Column("wide_low", "with scatter: from", difference),
+        Column("wide_high", "to", difference),
+    ]
+    cost = METRICS[main_cost()]
+    rows = [
+        [
+            verdict.arm,
+            verdict.baseline,
+            place,
+            None if part.low_cost is None else cost.text(part.low_cost),
+            None if part.high_cost is None else cost.text(part.high_cost),
+            len(part.cells),
+            *ends(part.interval),
+            *(ends(part.wide)[1:]),
+        ]
+        for verdict in analysis.verdicts
+        for place, part in enumerate(verdict.found.parts, start=1)
+    ]
+    caption = (
+        "The models by their cost in the baseline, in halves or thirds, with the mean difference of each. The intervals"
+        " of the parts of an arm hold together; those with scatter also allow for single models that are off a smooth"
+        " course, and alone decide whether the difference depends on size."
+    )
+    return Table("Difference by size", caption, columns, rows)
+
+
+@table
+def looks(analysis: Analysis) -> Table:
+    """One row per verdict that was given on this study."""
+    columns = [
+        Column("look", "look", whole),
+        Column("time", "time"),
+        Column("trials", "trials", whole),
+        Column("planned", "planned", whole),
+        Column("level", "level (%)", percent),
+        *(Column(f"verdict_{arm}", arm) for arm in analysis.arms[1:]),
+    ]
+    rows = [
+        [one.number, one.time, one.trials, one.planned, 100 * one.level]
+        + [one.kinds.get(arm) for arm in analysis.arms[1:]]
+        for one in analysis.context.looks
+    ]
+    caption = (
+        "Every verdict on a complete plan, or one that was asked for before, is a look. Each has its own level, so that"
+        " all of them together are wrong in at most 5 % of studies."
+    )
+    return Table("Looks at this study", caption, columns, rows)
 
 
 @table
@@ -60,7 +127,7 @@ def costs(analysis: Analysis) -> Table:
         Column("high", "most (%)", extra),
     ]
     rows = [
-        [verdict.comparison.arm, verdict.comparison.baseline, METRICS[o.cost].title, o.mean, o.low, o.high]
+        [verdict.arm, verdict.baseline, METRICS[o.cost].title, o.mean, o.low, o.high]
         for verdict in analysis.verdicts
         for o in overheads(analysis, verdict)
     ]
@@ -79,18 +146,18 @@ def differences(analysis: Analysis) -> Table:
         Column("arm_accuracy", f"{_arm(analysis)} (%)", percent),
         Column("difference", "difference (points)", difference),
         *interval_columns(difference),
-        Column("seed_sd", "SD over seeds (points)", percent),
+        Column("sd", "SD over repetitions (points)", percent),
     ]
     rows = [
-        [cell, verdict.comparison.arm, int(pairs), *numbers]
+        [cell, verdict.arm, int(pairs), *numbers]
         for verdict in analysis.verdicts
         for cell, (pairs, *numbers) in zip(
-            verdict.comparison.cells.index, verdict.comparison.cells.to_numpy(dtype=float).tolist(), strict=True
+            verdict.cells.index, verdict.cells.to_numpy(dtype=float).tolist(), strict=True
         )
     ]
     caption = (
-        "Mean test accuracy of paired seeds, and their difference with its 95 % interval over the seeds of the cell"
-        " alone; one pair gives no interval."
+        "Mean test accuracy of paired repetitions, and their difference with its 95 % interval over the repetitions of"
+        " the cell alone; one pair gives no interval."
     )
     return Table("Paired difference in each cell", caption, columns, rows)
 

@@ -2,14 +2,15 @@
 
 from scaling.report.analysis.analysis import Analysis
 from scaling.report.tables.table import Column, Table, difference, ends, extra, interval_columns, table, whole
-from scaling.statistics.equal_cost import EqualCost
 from scaling.statistics.missing import Missing
-from scaling.study.metrics import METRICS
+from scaling.statistics.other_sentences import shares_sentence
+from scaling.study.metrics import METRICS, column_costs
 
 
 @table
 def equal_cost(analysis: Analysis) -> Table:
-    """One row per comparison and cost: the difference at equal cost over the range that both arms cover."""
+    """One row per comparison and cost: the mean difference over the range of cost that both arms cover."""
+    others = column_costs()
     columns = [
         Column("arm", "arm"),
         Column("baseline", "against"),
@@ -19,69 +20,77 @@ def equal_cost(analysis: Analysis) -> Table:
         Column("verdict", "verdict"),
         Column("difference", "mean difference (points)", difference),
         *interval_columns(difference),
-        Column("sure_better", "band above zero"),
-        Column("sure_worse", "band below zero"),
-        Column("cells", "cells", whole),
-        Column("params_more", "parameters more (%)", extra),
-        Column("macs_more", "MACs more (%)", extra),
-        Column("more_cells", "cells still needed (about)", whole),
+        *(Column(f"{name}_more", f"{METRICS[name].title} more (%)", extra) for name in others),
         Column("missing", "why not"),
     ]
-    rows, level = [], 0.95
+    rows = []
     for answer in analysis.equal_cost:
         metric, result = METRICS[answer.cost], answer.result
         head = [answer.arm, answer.baseline, metric.title]
+        more = [answer.others.get(name) for name in others]
         if isinstance(result, Missing):
-            rows.append([*head, None, None, answer.kind, *[None] * 9, result.said])
+            rows.append([*head, None, None, str(answer.kind), None, None, None, *more, result.said])
             continue
-        level = result.mean.level
-        rows.append(
-            [
-                *head,
-                metric.text(float(result.cost[0])),
-                metric.text(float(result.cost[-1])),
-                answer.kind,
-                *ends(result.mean),
-                _ranges(result, answer.cost, result.above),
-                _ranges(result, answer.cost, result.below),
-                result.cells,
-                answer.others.get("params"),
-                answer.others.get("macs"),
-                answer.more_cells,
-                None,
-            ]
-        )
+        span = [metric.text(result.low_cost), metric.text(result.high_cost)]
+        rows.append([*head, *span, str(answer.kind), *ends(result.mean), *more, None])
     caption = (
         "Distance between the arms' curves of test accuracy over log cost, mean over the range that both cover, with"
-        f" its {100 * level:.4g} % interval. The band (simultaneous along the range, separate for each cost) shows"
-        " where a difference is significant. More: how much more of the other cost the arm has at equal cost, mean"
-        " over the range."
+        " its interval. Nothing is claimed about single costs. More: how much more of another cost the arm has at equal"
+        " cost, mean over the range."
     )
     return Table("Difference at equal cost", caption, columns, rows)
 
 
-def _ranges(result: EqualCost, cost: str, ranges: list[tuple[float, float]]) -> str | None:
-    text = METRICS[cost].text
-    return "; ".join(f"{text(low)} to {text(high)}" for low, high in ranges) or None
+@table
+def equal_cost_parts(analysis: Analysis) -> Table:
+    """One row per comparison, cost and part of the range."""
+    columns = [
+        Column("arm", "arm"),
+        Column("baseline", "against"),
+        Column("cost", "at equal"),
+        Column("part", "part, the cheapest first", whole),
+        Column("from_cost", "from"),
+        Column("to_cost", "to"),
+        Column("difference", "mean difference (points)", difference),
+        *interval_columns(difference),
+    ]
+    rows = []
+    for answer in analysis.equal_cost:
+        if isinstance(answer.result, Missing):
+            continue
+        metric = METRICS[answer.cost]
+        for place, part in enumerate(answer.result.parts, start=1):
+            span = [metric.text(end) for end in (part.low_cost or 0.0, part.high_cost or 0.0)]
+            rows.append([answer.arm, answer.baseline, metric.title, place, *span, *ends(part.interval)])
+    caption = (
+        "The same over the halves or thirds of the range in log cost. The intervals of the parts of one row of"
+        " “Difference at equal cost” hold together."
+    )
+    return Table("Difference at equal cost, by parts of the range", caption, columns, rows)
 
 
 @table
 def control(analysis: Analysis) -> Table:
-    """One row per contrast among attention, average and the two controls; empty if no control is an arm."""
+    """The gain of attention pooling and its two shares; empty where the controls are no arms."""
     columns = [
-        Column("meaning", "what it shows"),
-        Column("arm", "arm"),
-        Column("baseline", "against"),
-        Column("difference", "difference (points)", difference),
+        Column("share", "share"),
+        Column("difference", "points", difference),
         *interval_columns(difference),
-        Column("pairs", "pairs", whole),
+        Column("level", "level (%)", extra),
     ]
-    found = analysis.control
-    rows = [
-        [part.meaning, part.arm, part.baseline, *ends(part.difference), part.pairs]
-        for part in (found.parts if found else [])
-    ]  # fmt: skip
-    caption = "Paired differences in the same cells, with simultaneous 95 % intervals."
-    if found:
-        caption = f"{found.sentence[:1].upper()}{found.sentence[1:].split(':')[0]}. {caption}"
+    found = analysis.shares
+    if found is None:
+        return Table("Attention or capacity", "No control is an arm.", columns, [])
+    named = {
+        "the whole gain": found.gain,
+        "attention": found.attention,
+        "capacity": found.capacity,
+        "attention − capacity": found.difference,
+        "more together than each by itself": found.interaction,
+    }
+    rows = [[name, *ends(one), 100 * one.level] for name, one in named.items() if one is not None]
+    caption = (
+        f"{shares_sentence(found)} Attention and capacity add up to the gain, over the {found.cells} models in which"
+        " all these arms have finished; a share is a cause alone only if the other is within the margin."
+    )
     return Table("Attention or capacity", caption, columns, rows)

@@ -11,11 +11,11 @@ from scaling.study.metrics import METRICS, main_cost
 
 @table
 def fronts(analysis: Analysis) -> Table:
-    """One row per cost and arm: the hypervolume of its front, and whether the front is stable under seeds."""
+    """One row per cost and arm: the hypervolume of its front, and whether the front is stable under repetitions."""
     columns = [
         Column("cost", "cost"),
         Column("arm", "arm"),
-        Column("stable", "stable under seeds"),
+        Column("stable", "stable under repetitions"),
         Column("agreement", "agreement of draws", percent),
         Column("volume", "hypervolume (points × decades)", percent),
         *interval_columns(percent),
@@ -49,9 +49,10 @@ def fronts(analysis: Analysis) -> Table:
                 )
             )
     caption = (
-        "Fronts of mean test accuracy, redrawn with the noise of seeds and, where trials record it, of test images."
-        " Agreement: mean of |both| / |either| of a drawn and the observed front. Stable: every cell on the front is on"
-        f" it in at least {100 * SURE:.0f} % of the draws, and every other one in at most {100 * (1 - SURE):.0f} %."
+        "Fronts of mean test accuracy, redrawn with the noise of repetitions and, where trials record it, of test"
+        " images. Agreement: mean of |both| / |either| of a drawn and the observed front. Stable: every cell on the"
+        f" front is on it in at least {100 * SURE:.0f} % of the draws, and every other one in at most"
+        f" {100 * (1 - SURE):.0f} %."
     )
     return Table("Fronts", caption, columns, rows)
 

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, overload
 
 from scaling.report.tables.latex import escape
-from scaling.statistics.intervals import MeanInterval
+from scaling.statistics.intervals import Bounded
 from scaling.study.metrics import METRICS
 from scaling.study.registry import Registry
 from scaling.wording import points
@@ -148,7 +148,7 @@ def interval_columns(text: Callable[[Any], str], low: str = "low", high: str = "
     return [Column(low, "from", text), Column(high, "to", text)]
 
 
-def ends(interval: MeanInterval | None) -> list[float | None]:
+def ends(interval: Bounded | None) -> list[float | None]:
     """Estimate and ends of an interval, for an estimate's column and `interval_columns`."""
     return [interval.estimate, interval.low, interval.high] if interval else [None] * 3
 

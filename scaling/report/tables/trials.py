@@ -14,6 +14,7 @@ def trials(analysis: Analysis) -> Table:
         Column("key", "key"),
         Column("cell", "cell"),
         Column("arm", "arm"),
+        Column("repetition", "repetition", str),
         Column("seed", "seed", str),
         Column("status", "status"),
         Column("reason", "reason"),
@@ -32,11 +33,13 @@ def trials(analysis: Analysis) -> Table:
             Column("learning_rate", "peak learning rate", _rate),
             Column("learning_rate_grid", "learning rates tried"),
             Column("rejected", "learning rate rejected"),
+            Column("chooses", "chose the rate"),
         ]
-        caption += " Trials of rejected learning rates are not compared."
-        for row, record, rejected in zip(rows, analysis.records, analysis.table["rejected"], strict=True):
+        caption += " Trials of rejected learning rates, and those that chose one, are not compared."
+        marks = zip(analysis.table["rejected"], analysis.table["chooses"], strict=True)
+        for row, record, (rejected, chooses) in zip(rows, analysis.records, marks, strict=True):
             tried = " ".join(map(_rate, record.learning_rate_grid)) if record.learning_rate_grid is not None else None
-            row += [rate_of(record), tried, "yes" if rejected else "no"]
+            row += [rate_of(record), tried, *("yes" if mark else "no" for mark in (rejected, chooses))]
     return Table("All trials", caption, columns, rows)
 
 
@@ -47,7 +50,7 @@ def _rate(rate: float) -> str:
 @table
 def failures(analysis: Analysis) -> Table:
     """One row per trial that did not finish."""
-    columns = [Column(name, name) for name in ("cell", "arm", "seed", "status", "reason")]
+    columns = [Column(name, name) for name in ("cell", "arm", "repetition", "status", "reason")]
     bad = analysis.table[analysis.table["status"] != "finished"]
     rows = [plain(values) for values in zip(*(bad[column.name] for column in columns), strict=True)]
     return Table("Trials that did not finish", "Run the same command again to repeat the failed ones.", columns, rows)

@@ -18,7 +18,7 @@ Values = Callable[[Columns], np.ndarray]
 COUNTED = tuple(CountedCost.__annotations__)  # fields of a record's cost that the counters give
 TRAINING_MEMORY = "training_memory_bytes"
 PREDICTED = (*COUNTED, TRAINING_MEMORY, "inference_memory_bytes")  # fields that are known before training
-READABLE = (*NUMBERS, "seed", "epochs")  # numeric columns of the table of trials, whatever its axes
+READABLE = (*NUMBERS, "repetition", "seed", "epochs")  # numeric columns of the table of trials, whatever its axes
 UNPREFIXED = {"s", "ms"}  # kiloseconds are not in use
 PREFIXED = {"B"}  # the prefix belongs to the unit: MB
 PREFIXES = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
@@ -127,8 +127,8 @@ def metric(  # nine settings, all but the title by keyword
         direction: which end is better.
         role: `score`, or one of the costs: `cost`, `memory`, `time`. Costs can be the horizontal axis of every figure
             on the page, scores the vertical one.
-        fields: columns of `load_study` that it reads: costs, scores, seconds, `seed` or `epochs`; by default the one
-            of its own name. A cost that reads nothing but `PREDICTED` fields is known before training.
+        fields: columns of `load_study` that it reads: costs, scores, seconds, `repetition`, `seed` or `epochs`; by
+            default the one of its own name. A cost that reads nothing but `PREDICTED` fields is known before training.
         scale: of an axis; by default linear for scores and logarithmic for costs.
         use: how widely it is shown; by default also as a column of the tables of cells and trials.
         order: among costs, the lowest first; the main cost is always a built-in one.

@@ -169,7 +169,7 @@ def test_a_table_of_trials_is_paired_by_cell_and_seed(tmp_path: Path) -> None:
     folder, _ = import_study(parse(f"csv:{path}?arm=pool&cell=depth"), tmp_path / "results", "mine")
 
     study, trials = read_study(folder), load_study(folder)
-    assert (study.factor, study.arms, study.axes, study.seeds) == ("pool", ["average", "attention"], ["depth"], 3)
+    assert (study.factor, study.arms, study.axes, study.repetitions) == ("pool", ["average", "attention"], ["depth"], 3)
     assert len(trials) == 24
     means = [trials.loc[trials["arm"] == arm, "test_accuracy"].mean() for arm in study.arms]
     assert means[1] - means[0] == pytest.approx(2)
@@ -182,7 +182,7 @@ def test_seeds_are_counted_whatever_their_numbers(tmp_path: Path) -> None:
 
     folder, _ = import_study(parse(f"csv:{path}?cell=depth"), tmp_path / "results")
 
-    assert read_study(folder).seeds == 3
+    assert read_study(folder).repetitions == 3
 
 
 def test_the_page_filters_by_the_axes_of_an_import(tmp_path: Path) -> None:

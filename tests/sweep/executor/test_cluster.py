@@ -15,7 +15,7 @@ import pytest
 from scaling.study.records import read_records, read_study
 from tests.support.sweeps import processes, tiny_space
 
-SPACE = tiny_space(seeds=1, train_limit=400, epochs=6, batch_size=20)
+SPACE = tiny_space(repetitions=1, train_limit=400, epochs=6, batch_size=20)
 
 NODE = """
 import sys, time

@@ -150,22 +150,22 @@ def assert_whole(asked: Space, records: Mapping[str, Record]) -> None:
     arms = [str(arm) for arm in asked.arm_values]
     pairs: dict[tuple[str, int], list[Record]] = {}
     for one in records.values():
-        pairs.setdefault((cell_label(one.cell), one.seed), []).append(one)
-    for (cell, seed), found in pairs.items():
+        pairs.setdefault((cell_label(one.cell), one.repetition), []).append(one)
+    for (cell, repetition), found in pairs.items():
         over = {arm: [one.status for one in found if one.arm == arm] for arm in arms}
         speaks = [arm for arm in arms if "finished" in over[arm]]
-        if seed == 0 or asked.tune is None:
-            rates = asked.tune.lr if asked.tune and seed == 0 else 1
+        if repetition == 0 or asked.tune is None:
+            rates = asked.tune.lr if asked.tune and repetition == 0 else 1
             is_over = any(len(over[arm]) == rates for arm in arms)
             if speaks or is_over:
-                assert all(len(over[arm]) == rates for arm in arms), f"half a pair: {cell} seed {seed} {over}"
+                assert all(len(over[arm]) == rates for arm in arms), f"half a pair: {cell} {repetition} {over}"
         else:
             first = pairs[cell, 0]
             with_rate = [a for a in arms if any(r.arm == a and r.status == "finished" for r in first)]
-            assert len(with_rate) >= 2, f"a lone arm: {cell} seed {seed}"
-            assert all(over[arm] for arm in with_rate), f"half a pair: {cell} seed {seed} {over}"
+            assert len(with_rate) >= 2, f"a lone arm: {cell} {repetition}"
+            assert all(over[arm] for arm in with_rate), f"half a pair: {cell} {repetition} {over}"
         if any(one.status == "stopped" for one in found):
-            assert seed == 0
+            assert repetition == 0
             assert (cell, 1) not in pairs
             assert not speaks, f"stopped in part: {cell} {over}"
             assert all("stopped" in over[arm] for arm in arms), f"stopped in part: {cell} {over}"
@@ -197,7 +197,7 @@ def spaces(draw: st.DrawFn, rules: list[str | None], designs: list[dict[str, Any
     return space_of(
         axes=axes,
         arms={"pooling": arms[: 2 if parts else 3]},
-        seeds=draw(st.integers(1, 3)),
+        repetitions=draw(st.integers(1, 3)),
         recipe={"epochs": EPOCHS},
         search=search,
         **parts,

@@ -31,7 +31,9 @@ from tests.support.queues import finished, space
 
 
 def new_study(folder: Path, **parts: object) -> tuple[StudyInfo, list[Trial]]:
-    asked = space(**{"seeds": 1, "recipe": {"epochs": 3}, "axes": {"depth": [2, 4], "stem": ["hard", "soft"]}, **parts})
+    asked = space(
+        **{"repetitions": 1, "recipe": {"epochs": 3}, "axes": {"depth": [2, 4], "stem": ["hard", "soft"]}, **parts}
+    )
     design = Design(asked)
     trials = [design.trial("s", cell, arm, 0) for cell in cells(asked) for arm in asked.arm_values]
     return StudyInfo("s", folder, asked, {}), trials
@@ -75,7 +77,7 @@ def test_the_journal_keeps_states_and_curves(tmp_path: Path) -> None:
     assert seen[0].value == 61.5
     assert seen[2].value is None
     assert all(trial.intermediate_values == {1: 31.0} for trial in seen)
-    assert seen[0].params == {"depth": 2, "stem": "hard", "arm": "average", "seed": 0}
+    assert seen[0].params == {"depth": 2, "stem": "hard", "arm": "average", "repetition": 0}
     assert seen[2].user_attrs["reason"] == "the roof leaks"
 
 
@@ -200,7 +202,7 @@ def test_tensorboard_gets_the_curve_and_the_final_scores(tmp_path: Path) -> None
             writer.epoch_ended(trials[0], epoch)
         writer.ended(trials[0], finished(trials[0], 61.5))
 
-    (file,) = (tmp_path / "tensorboard" / "depth=2_stem=hard_average_seed_0").iterdir()
+    (file,) = (tmp_path / "tensorboard" / "depth=2_stem=hard_average_repetition_0").iterdir()
     values = [(v.tag, e.step, round(v.simple_value, 4)) for e in events(file) for v in e.summary.value]
     assert [v for v in values if v[0] == "val_accuracy"] == [("val_accuracy", n, 30.0 + n) for n in (1, 2, 3)]
     assert ("final/test_accuracy", 3, 61.5) in values

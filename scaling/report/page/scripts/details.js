@@ -12,7 +12,7 @@ function headline(data, { model, trial }) {
   const place = trial >= 0 ? trial : model;
   const arm = data.arms[data.arrays[`${of}.arm`][place]];
   const cell = data.cells[data.arrays[`${of}.cell`][place]];
-  return trial >= 0 ? [arm, `${cell}, seed ${data.arrays["trial.seed"][trial]}`] : [arm, cell];
+  return trial >= 0 ? [arm, `${cell}, repetition ${data.arrays["trial.repetition"][trial]}`] : [arm, cell];
 }
 
 // The scores of a trial or model, or its costs.
@@ -25,7 +25,7 @@ function numbersOf(data, { model, trial }, isScore) {
     const spread = of === "model" && { test_accuracy: "model.test_sd", val_accuracy: "model.val_sd" }[name];
     const sd = spread ? data.arrays[spread][place] : NaN;
     const written = text(metric, data.arrays[`${of}.${name}`][place]);
-    return [metric.title, kept(sd) ? `${written} ± ${sd.toFixed(2)} over seeds` : written];
+    return [metric.title, kept(sd) ? `${written} ± ${sd.toFixed(2)} over repetitions` : written];
   });
 }
 
@@ -42,7 +42,7 @@ function details(data, place, showRow) {
       const reason = data.reasons[arrays["trial.reason"][trial]];
       if (reason) known.push(["reason", reason]);
     } else {
-      known.push(["mean over", plural(arrays["model.n"][focus.model], "seed")]);
+      known.push(["mean over", plural(arrays["model.n"][focus.model], "repetition")]);
       const on = data.costs.filter((name) => arrays[`front.${name}`][focus.model] & 1);
       known.push(["on the front of its arm", on.map((name) => data.metrics[name].title).join(", ") || "for no cost"]);
       const odds = data.costs.filter((name) => arrays[`odds.${name}`]).map((name) => [name, arrays[`odds.${name}`][focus.model]])

@@ -1,4 +1,4 @@
-// Accuracy against any cost: models (means over seeds) with the fronts of their arms, and single trials behind them.
+// Accuracy against any cost: models (means over repetitions) with the fronts of their arms, and single trials behind them.
 
 const MODELS_DRAWN = 2500;
 const TRIALS_DRAWN = 1500;

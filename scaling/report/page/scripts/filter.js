@@ -15,7 +15,7 @@ function columnsOf(data) {
     key: { label: "key", words: null, value: (trial) => data.keys[trial] },
     cell: coded("cell", data.cells, arrays["trial.cell"]),
     arm: coded("arm", data.arms, arrays["trial.arm"]),
-    seed: { label: "seed", value: (trial) => arrays["trial.seed"][trial] },
+    repetition: { label: "repetition", value: (trial) => arrays["trial.repetition"][trial] },
     status: coded("status", data.statuses, arrays["trial.status"]),
     epochs: { label: "epochs", value: (trial) => arrays["trial.epochs"][trial] },
   };
@@ -25,7 +25,7 @@ function columnsOf(data) {
   columns.reason = coded("reason", data.reasons, arrays["trial.reason"]);
   columns.device = coded("device", data.devices, arrays["trial.device"]);
   data.settings.forEach(({ name, values }, order) => {
-    if (name !== "seed") columns[name] = coded(name, values, arrays[`setting.${order}`]);
+    columns[name] = coded(name, values, arrays[`setting.${order}`]);
   });
   return columns;
 }

@@ -7,7 +7,7 @@ const RATE = "recipe.learning_rate"; // a column if trials differ in it: rates w
 function table(data) {
   const columns = columnsOf(data);
   const inTable = (name) => data.metrics[name].in_table; // others are shown in the details only
-  const shown = ["cell", "arm", "seed", "status", ...data.scores.filter(inTable),
+  const shown = ["cell", "arm", "repetition", "status", ...data.scores.filter(inTable),
     ...[RATE].filter((name) => columns[name]), ...data.costs.filter(inTable), "epochs", ...(data.reasons.some(Boolean) ? ["reason"] : []), "key"];
   const [query, arm, status, said, body, head] =
     ["trials-query", "trials-arm", "trials-status", "trials-said", "trials-body", "trials-head"].map(byId);
