@@ -47,6 +47,7 @@ def test_a_report_is_a_page_with_figures_and_tables(reported: Path) -> None:
     assert files == {"index.html", "space.yaml", "verdict.json", *figures, *tables}
 
 
+@pytest.mark.slow
 def test_the_command_prints_the_verdict_and_the_page(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -94,6 +94,7 @@ def test_each_arm_with_attention_has_galleries_in_order(tmp_path: Path) -> None:
     assert [name.split(",")[0] for name in names(found)] == ["b", "a"]
 
 
+@pytest.mark.slow
 def test_the_page_shows_galleries_only_if_there_are_any(tmp_path: Path) -> None:
     records = simulated_records(TRUTH)
     study = write_simulation(tmp_path / "results" / "pools", records, describe(records, TRUTH))
