@@ -43,7 +43,10 @@ def joined(records: list[Record], others: list[Record]) -> Joint:
     study = describe(EVERYTHING, TRUTH, "first")
     members = [
         Member(study, StudyRecords(records, [])),
-        Member(study.model_copy(update={"name": "second"}), StudyRecords(others, [])),
+        Member(
+            study.model_copy(update={"name": "second", "planned": [other.key for other in others]}),
+            StudyRecords(others, []),
+        ),
     ]
     return join(members)
 

@@ -112,4 +112,6 @@ def test_a_clean_study_has_none() -> None:
         record.model_copy(update={"learning_rate_grid": [1e-3, 2e-3, 4e-3]}) for record in simulated_records(clean)
     ]
 
-    assert caveats(of(clean, [r for r in tuned if r.repetition], space={"tune": {"lr": 3}})) == []
+    scored = [record for record in tuned if record.repetition > 0]
+    planned = [record.key for record in scored]
+    assert caveats(of(clean, scored, space={"tune": {"lr": 3}}, planned=planned)) == []
