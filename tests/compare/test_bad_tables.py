@@ -175,13 +175,14 @@ def damaged(rng: np.random.Generator) -> pd.DataFrame:
     """A small table in which rows are missing, runs lost, costs useless and scores at their ends."""
     start, spread = rng.choice([0.0, 50.0, 99.9, 100.0]), rng.choice([0.0, 0.01, 0.3, 5.0])
     rows = []
-    for cell, arm, seed in np.ndindex(*rng.integers(1, [13, 5, 5])):
+    shape = [int(rng.integers(1, most)) for most in (13, 5, 5)]
+    for cell, arm, seed in np.ndindex(*shape):
         score = float(np.clip(start + rng.normal(0, spread) + arm * rng.choice([0, 1]), 0, 100))
         score = rng.choice([math.nan, math.inf, 0.0, 100.0]) if rng.random() < 0.1 else score
         cost = rng.choice([1e6 * (cell + 1)] * 9 + [math.nan, 0.0, -1.0, math.inf])
         rows.append({"arm": arm, "x": cell % 4, "y": cell // 4, "seed": seed, "macs": cost, "score": score})
     frame = pd.DataFrame(rows)
-    frame = frame[rng.random(len(frame)) < 0.9]
+    frame = frame.loc[rng.random(len(frame)) < 0.9]
     return pd.concat([frame, frame.iloc[:1]]) if rng.random() < 0.3 else frame
 
 
@@ -189,9 +190,10 @@ def damaged(rng: np.random.Generator) -> pd.DataFrame:
 def test_any_damaged_table_has_a_verdict_in_words(number: int) -> None:
     rng = np.random.default_rng(number)
     frame = damaged(rng)
-    if (frame["score"].replace(math.inf, math.nan).max() or 0) <= 1:
+    scores = frame["score"].to_numpy(dtype=float)
+    if len(scores) and scores[np.isfinite(scores)].max(initial=0.0) <= 1:
         frame["score"] += 60  # which are not shares
-    found = compare(frame, cell=["x", "y"], images=rng.choice([None, 1, 10_000]), shared_seeds=bool(rng.integers(2)))
+    found = compare(frame, cell=["x", "y"], images=[None, 1, 10_000][number % 3], shared_seeds=bool(rng.integers(2)))
 
     assert bool(found) == (frame["arm"].nunique() > 1)
     texts = [text for one in found.values() for text in [one.sentence, *one.remarks]]
