@@ -15,7 +15,8 @@ from torch import nn
 from scaling.costs.complexity import measure
 from scaling.costs.live_tensors import Step, measured_training_memory
 from scaling.costs.memory import inference_memory, training_memory
-from scaling.data import Dataset
+from scaling.costs.training_compute import ImageMacs
+from scaling.data import Dataset, for_repetition
 from scaling.models import build_model
 from scaling.models.activation_checkpointing import enable_activation_checkpointing
 from scaling.study.config import Trial
@@ -24,6 +25,7 @@ from scaling.study.plugins import require
 from scaling.study.recipe_registries import refuse_unknown
 from scaling.study.records import CountedCost, Epoch, Record, Scores
 from scaling.study.storage import Where
+from scaling.study.training_compute import total
 from scaling.tasks import TASKS
 from scaling.training.artifacts import keep
 from scaling.training.divergence import Diverged, not_finite
@@ -47,11 +49,29 @@ class TrialResult:
     reason: str | None = None
     traceback: str | None = None
     cost: CountedCost | None = None
+    image_macs: list[int] | None = None  # multiply-accumulates of one image's training step in each epoch
     curve: list[Epoch] = field(default_factory=list)
     scores: Scores | None = None
 
+    def add(self, epoch: Epoch) -> Epoch:
+        """Add an epoch to the curve; return it with its training compute."""
+        if self.image_macs and epoch.images is not None:
+            compute = epoch.images * self.image_macs[epoch.epoch - 1]
+            epoch = epoch.model_copy(update={"training_compute": compute})
+        self.curve.append(epoch)
+        return epoch
+
+    def spent(self, under_way: int) -> tuple[int | None, int | None]:
+        """Images seen and training compute in MACs, those of an epoch that broke off after `under_way` images too."""
+        images = total([*(epoch.images for epoch in self.curve), under_way])
+        compute = total(epoch.training_compute for epoch in self.curve)
+        if under_way and compute is not None:
+            compute = compute + under_way * self.image_macs[len(self.curve)] if self.image_macs else None
+        return images, compute
+
     def record(self, trial: Trial, run: TrainingRun) -> Record:
         """Return the record of `trial`, with the times and notes of its `run`."""
+        images, compute = self.spent(run.under_way.images)
         return Record.of(
             trial,
             status=self.status,
@@ -64,6 +84,8 @@ class TrialResult:
             train_seconds=sum(epoch.train_seconds for epoch in self.curve) if self.curve else None,
             wall_seconds=sum(run.watch.seconds.values()),
             seconds=run.watch.seconds,
+            images_seen=images,
+            training_compute=compute,
             environment=self.environment,
             started=self.started,
             ended=_now(),
@@ -96,6 +118,7 @@ def run_trial(
     try:
         require(trial.config.plugins)
         refuse_unknown(recipe)
+        data = for_repetition(data, trial.config.data, trial.config.seed)
         model = build(trial, data)
         scales = follow_width(model, trial.config.family, _complete(trial, data), recipe, trial.config.seed)
         model.to(device)
@@ -103,10 +126,10 @@ def run_trial(
             run.notes.add(f"trained by {run.workers.count} workers together; memory is that of one of them")
         if run.workers.is_first:  # the others wait
             result.cost = costs(model, trial, data, device, run.notes, run.workers.count)
+            result.image_macs = ImageMacs.of(trial.config, data, result.cost).of_epochs(recipe, data.image_size)
         task, average = TASKS[TASK](data, recipe, run), moving_average(model, recipe)
         for epoch in fit(model, task, data, recipe, run, seed=trial.config.seed, average=average, scales=scales):
-            result.curve.append(epoch)
-            yield epoch
+            yield (epoch := result.add(epoch))
             if until is not None and epoch.epoch >= until:
                 return
         scores = task.score(model, average.module if average else None)
@@ -129,7 +152,7 @@ def run_trial(
 
 
 def build(trial: Trial, data: Dataset) -> nn.Module:
-    """Build the trial's network for its data; trunk and head start equal in all arms of a cell and seed."""
+    """Build the trial's network for its data; trunk and head start equal in all arms of a cell and repetition."""
     return build_model(trial.config.family, **_complete(trial, data), seed=trial.config.seed)
 
 
@@ -163,7 +186,7 @@ def costs(
     )
 
 
-@functools.lru_cache(maxsize=256)  # a worker trains the same model with every seed, and a prediction takes a second
+@functools.lru_cache(maxsize=256)  # a worker trains the same model in every repetition, and a prediction takes a second
 def predicted_memory(
     family: str, arch: str, image_size: tuple[int, int], in_chans: int, num_classes: int, step: Step
 ) -> tuple[int, int]:

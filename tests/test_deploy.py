@@ -18,7 +18,7 @@ from tests.support.sweeps import tiny_space
 
 CHECKOUT = ROOT
 DEPLOY = CHECKOUT / "deploy"
-SPACE = tiny_space(seeds=3, train_limit=200, epochs=8, batch_size=20)
+SPACE = tiny_space(repetitions=3, train_limit=200, epochs=8, batch_size=20)
 
 
 def loaded(name: str) -> dict[str, Any]:

@@ -75,3 +75,52 @@ def test_lower_bounds_and_constraints_agree() -> None:
     names = {name.lower().replace("_", "-") for name, _ in listed}
     assert {"torch", "torchvision", "timm", "optuna", "ray", "fvcore", "pandas", "seaborn", "pydantic"} <= names
     assert names <= pinned
+
+
+# Ways to come by the packages that are functions too, one after another in a fresh interpreter each
+ORDERS = [
+    "first = scaling.{name}; import scaling.{name}",
+    "import scaling.{name}; first = scaling.{name}",
+    "from scaling import {name} as first; import scaling.{name}.__main__",
+    "first = importlib.import_module('scaling.{name}'); from scaling import {name}",
+]
+CALLS = {
+    "compare": "assert {function}(FRAME)['b'].kind == 'better'",
+    "measure": "assert {function}(MODEL, image_size=16).params == {function}(MODEL, 16).params > 0",
+}
+SETUP = """
+import importlib, os, sys, traceback
+import pandas as pd
+import scaling, scaling.costs.complexity, scaling.statistics.judge
+FRAME = pd.DataFrame({"arm": [*"aaabbb"], "score": [70, 70.1, 69.9, 80, 80.1, 80.2], "seed": [0, 1, 2] * 2})
+MODEL = scaling.build_model("patchconvnet", width=16, depth=1, patch_size=4, num_classes=2, image_size=16)
+"""
+
+
+@pytest.mark.slow
+def test_compare_and_measure_can_be_called_before_and_after_imports(tmp_path: Path) -> None:
+    cases = [
+        f"{order.format(name=name)}\n"
+        + "\n".join(call.format(function=function) for function in ("first", f"scaling.{name}"))
+        + f"\nassert scaling.{name}.main is importlib.import_module('scaling.{name}.__main__').main"
+        for name, call in CALLS.items()
+        for order in ORDERS
+    ]
+    code = f"""{SETUP}
+assert not {{"scaling.compare", "scaling.measure"}} & set(sys.modules)
+for case in {cases!r}:
+    if (child := os.fork()) == 0:  # fresh as to these packages; what takes long to load is there
+        try:
+            exec(case)
+        except BaseException:
+            traceback.print_exc()
+            print(case, file=sys.stderr, flush=True)
+            os._exit(1)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0, case
+"""
+    ignored = ["ignore:`torch.jit:DeprecationWarning", "ignore:This process:DeprecationWarning"]  # of timm; of forks
+    warnings = [word for filter in ["error", *ignored] for word in ("-W", filter)]
+    done = subprocess.run([sys.executable, *warnings, "-c", code], cwd=tmp_path, text=True, capture_output=True)
+
+    assert (done.returncode, done.stderr) == (0, "")

@@ -77,6 +77,50 @@ def test_the_same_trial_twice_gives_equal_records_except_times(digits: Dataset) 
     assert timeless(last(trial(), digits)) == timeless(last(trial(), digits))
 
 
+def test_a_record_holds_what_training_spent(digits: Dataset) -> None:
+    record = last(trial(batch_size=64, repeats=2), digits)
+
+    assert record.cost is not None
+    assert record.images_seen == 2 * 3 * 64  # 200 images: three whole batches in each of two epochs
+    assert record.training_compute == record.images_seen * (record.cost.training_macs or 0)
+    assert [epoch.training_compute for epoch in record.curve] == [3 * 64 * (record.cost.training_macs or 0)] * 2
+
+
+def test_smaller_training_images_cost_less(digits: Dataset) -> None:
+    record = last(trial(train_resolution=[4, 8]), digits)
+
+    small, whole = (epoch.training_compute or 0 for epoch in record.curve)
+    assert record.cost is not None
+    assert whole == 200 * (record.cost.training_macs or 0)
+    assert 0.2 * whole < small < 0.5 * whole  # a quarter of the positions, and parts that do not depend on them
+    assert record.training_compute == small + whole
+
+
+def test_a_diverged_trial_counts_the_steps_it_took(digits: Dataset) -> None:
+    record = last(trial(learning_rate=1e18, warmup_epochs=0), digits)
+
+    assert record.cost is not None
+    assert record.curve == []
+    assert record.images_seen == 200  # found at the end of the first epoch, which is not in the curve
+    assert record.training_compute == 200 * (record.cost.training_macs or 0)
+
+
+def test_a_trial_that_cannot_start_spends_nothing(digits: Dataset) -> None:
+    record = last(trial(loss="unheard_of"), digits)
+
+    assert (record.status, record.images_seen, record.training_compute) == ("failed", 0, 0)
+
+
+def test_a_failure_between_epochs_counts_no_epoch_twice(digits: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*args: Any) -> Scores:
+        raise DataError("images/3.jpg is corrupt")
+
+    monkeypatch.setattr("scaling.tasks.classification.score", broken)
+    record = last(trial(), digits)
+
+    assert (record.status, record.images_seen) == ("failed", 400)
+
+
 def test_a_rested_trial_records_the_time_of_all_runs(digits: Dataset, tmp_path: Path) -> None:
     part = [*run_trial(trial(), digits, device=CPU, folder=tmp_path, until=1)]
     assert all(isinstance(event, Epoch) for event in part)

@@ -3,22 +3,22 @@
 The package can be called as the function of the same name: `scaling.compare(frame, cell=["depth", "width"])`.
 """
 
+import inspect
 import sys
 import types
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from scaling.compare.__main__ import main as main
-    from scaling.statistics.comparison import Comparison
+    from scaling.compare.frame import Comparisons
 
 
 class _CallableModule(types.ModuleType):
     """The package, which is also the function `scaling.compare`. Both load pandas at the first call only."""
 
-    def __call__(self, frame: "pd.DataFrame", **options: Any) -> "Mapping[str, Comparison]":
+    def __call__(self, frame: "pd.DataFrame", **options: Any) -> "Comparisons":
         from scaling.compare.frame import compare
 
         return compare(frame, **options)
@@ -28,6 +28,10 @@ class _CallableModule(types.ModuleType):
             from scaling.compare.__main__ import main
 
             return main
+        if name == "__signature__":  # what `inspect` and editors show
+            from scaling.compare.frame import compare
+
+            return inspect.signature(compare)
         raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
 
 

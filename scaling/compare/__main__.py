@@ -11,7 +11,8 @@ from typing import Any
 
 import pandas as pd
 
-from scaling.compare.frame import COST, SEED, CompareError, compare
+from scaling.compare.frame import compare
+from scaling.compare.options import COST, SEED, CompareError
 from scaling.statistics import MARGIN
 from scaling.statistics.comparison import Comparison
 from scaling.statistics.estimates import Interval
@@ -90,10 +91,10 @@ def main(argv: list[str] | None = None) -> int:
         shared_seeds=options.shared_seeds,
     )
     chosen = choose(found, options.compared)
+    if not chosen:
+        print(found.sentence, file=sys.stderr if options.json else sys.stdout)
     if options.json:
         print(json.dumps({arm: as_json(found[arm]) for arm in chosen}, indent=1, ensure_ascii=False))
-    elif not chosen:
-        print("No verdict: the table has one arm, and a comparison needs two.")
     else:
         for arm in chosen:
             print("\n".join([found[arm].sentence, *found[arm].remarks]))
@@ -101,8 +102,8 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def choose(found: Mapping[str, Comparison], compared: str | None) -> list[str]:
-    """The arm that was asked for, or the only one."""
-    if compared is not None:
+    """The arm that was asked for, or the only one; none where the table has no two arms."""
+    if compared is not None and found:
         if compared not in found:
             raise CompareError(unknown("arm", compared, found))
         return [compared]
@@ -120,8 +121,12 @@ def read(path: Path) -> pd.DataFrame:
             return pd.read_json(path, lines=True)
         if path.suffix == ".json":
             return pd.read_json(path)
-        separator = "\t" if path.suffix == ".tsv" else None
-        return pd.read_csv(path, sep=separator, engine="python", encoding="utf-8-sig")
+        with path.open(encoding="utf-8-sig") as file:
+            header = file.readline()
+        separator = max(",;\t", key=header.count)
+        return pd.read_csv(
+            path, sep=separator, encoding="utf-8-sig", decimal="," if separator == ";" else ".", low_memory=False
+        )
     except (OSError, ValueError) as problem:
         raise CompareError(f"{path}: {str(problem).splitlines()[0]}") from problem
 

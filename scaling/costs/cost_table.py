@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -10,12 +11,14 @@ from scaling.costs.counting.quick import OfData, cost_all
 from scaling.costs.live_tensors import Step
 from scaling.costs.matching import counted, match_arms
 from scaling.costs.memory import training_memory_all
+from scaling.costs.training_compute import match_epochs, training_compute
 from scaling.data import Dataset, load_data
 from scaling.space.design import Cell, Design
 from scaling.study.config import DataConfig, Resources, Trial, TrialConfig, cell_label
 from scaling.study.errors import CostError
 from scaling.study.metrics import METRICS, TRAINING_MEMORY
 from scaling.study.records import CountedCost
+from scaling.study.training_compute import EPOCHS, TRAINING_COMPUTE
 from scaling.training.resolution import refuse_resolutions
 from scaling.training.width import refuse_rule
 
@@ -34,6 +37,8 @@ def match_arms_of(design: Design, points: Sequence[Cell], datasets: Mapping[Data
     wanted = design.space.match
     if wanted is None:
         return design
+    if wanted.cost == TRAINING_COMPUTE:
+        return _match_epochs_of(design, points, datasets)
     matched: dict[tuple[str, str], Mapping[str, Any]] = {}
     for cell in points:
         if (cell_label(cell), str(design.space.arm_values[-1])) in design.matched:
@@ -48,7 +53,39 @@ def match_arms_of(design: Design, points: Sequence[Cell], datasets: Mapping[Data
             raise CostError([f"match: {cell_label(cell)}: {problem}" for problem in error.problems]) from None
         for arm in list(found)[1:]:
             matched[cell_label(cell), arm] = {wanted.vary: found[arm].arch[wanted.vary]}
-    return Design(design.space, {**design.matched, **matched})
+    return replace(design, matched={**design.matched, **matched})
+
+
+def _match_epochs_of(design: Design, points: Sequence[Cell], datasets: Mapping[DataConfig, Dataset]) -> Design:
+    """Give every other arm the epochs at which its training compute is nearest to the baseline's."""
+    baseline, *others = design.space.arm_values
+    new = [cell for cell in points if (cell_label(cell), str(others[-1])) not in design.matched]
+    configs = {
+        (cell_label(cell), str(arm)): design.config(cell, arm, 0) for cell in new for arm in design.space.arm_values
+    }
+    counts = _counts(configs, datasets)
+    matched: dict[tuple[str, str], Mapping[str, Any]] = {}
+    for cell in map(cell_label, new):
+        first = cell, str(baseline)
+        target = training_compute(configs[first], datasets[configs[first].data], counts[first])
+        for arm in map(str, others):
+            config = configs[cell, arm]
+            found = match_epochs(config, datasets[config.data], counts[cell, arm], target)
+            matched[cell, arm] = {f"recipe.{EPOCHS}": found.epochs}
+    return replace(design, matched={**design.matched, **matched})
+
+
+def _counts(
+    configs: Mapping[tuple[str, str], TrialConfig], datasets: Mapping[DataConfig, Dataset]
+) -> dict[tuple[str, str], CountedCost]:
+    """Count the networks of trials, all of one data set at once, which is faster."""
+    counts: dict[tuple[str, str], CountedCost] = {}
+    for data in dict.fromkeys(config.data for config in configs.values()):
+        places = [place for place, config in configs.items() if config.data == data]
+        archs = [configs[place].arch for place in places]
+        found = cost_all(configs[places[0]].family, archs, **_of_data(datasets[data]))
+        counts |= dict(zip(places, found, strict=True))
+    return counts
 
 
 class CostTable:
@@ -70,6 +107,7 @@ class CostTable:
         self._configs: dict[str, TrialConfig] = {}
         self._costs: dict[str, CountedCost] = {}
         self._memory: dict[tuple[str, str], int] = {}
+        self._training: dict[str, int] = {}
         self.add(configs)
 
     def add(self, configs: Iterable[TrialConfig]) -> None:
@@ -96,6 +134,13 @@ class CostTable:
             return counted(limit, self.of(config))
         memory = self.memory(config, "cuda" if torch.cuda.is_available() else "cpu")
         return METRICS[limit].of_whole({**self.of(config).model_dump(), TRAINING_MEMORY: memory})
+
+    def training_compute(self, config: TrialConfig) -> int:
+        """Return the multiply-accumulates of all training steps of a trial that runs to its end."""
+        name = self._name(config)
+        if name not in self._training:
+            self._training[name] = training_compute(config, self.datasets[config.data], self.of(config))
+        return self._training[name]
 
     def memory(self, config: TrialConfig, device: str = "cpu") -> int:
         """Return the predicted peak bytes of the trial's training step on a `device` of that type."""

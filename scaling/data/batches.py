@@ -44,14 +44,14 @@ def batches(
 
 def from_memory(split: Split, plan: Iterable[BatchIndices], device: torch.device) -> Iterator[Batch]:
     """Serve decoded images: copy all bytes to the device once if they fit, else copy one batch at a time."""
-    images, labels = _tensor(split.images), _tensor(split.labels).to(device)
-    resident = fits(split.images.nbytes, device)
-    if resident:
-        images = images.to(device)
+    images, rows, labels = _tensor(split.images), split.rows, _tensor(split.labels).to(device)
+    resident = fits(len(split) * images[:1].nbytes, device)
+    if resident and device.type != "cpu":
+        images, rows = _tensor(split.pixels).to(device), None
     for batch in plan:
-        indices = torch.from_numpy(batch.indices)
-        there = indices.to(device, non_blocking=True)
-        chosen = images[there] if resident else images[indices].pin_memory().to(device, non_blocking=True)
+        places = torch.from_numpy(batch.indices if rows is None else rows[batch.indices])
+        there = torch.from_numpy(batch.indices).to(device, non_blocking=True)
+        chosen = images[places.to(device)] if resident else images[places].pin_memory().to(device, non_blocking=True)
         yield chosen, labels[there]
 
 

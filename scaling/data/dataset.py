@@ -1,7 +1,7 @@
 """A data set as a study trains on it: three sets of images, their classes, and which augmentations make sense."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,8 +16,9 @@ class Split:
     there without a copy. They are read-only; nothing here writes to them.
     """
 
-    images: np.ndarray  # uint8 (N, H, W, C)
+    images: np.ndarray  # uint8 (N, H, W, C), or more where `rows` says which
     labels: np.ndarray  # int64 (N,), counted from 0
+    rows: np.ndarray | None = None  # int64 (N,): place of each image of this set in `images`; None: all, in order
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -27,6 +28,15 @@ class Split:
         """Height, width and channels of an image."""
         height, width, channels = self.images.shape[1:]
         return height, width, channels
+
+    @property
+    def pixels(self) -> np.ndarray:
+        """The images of this set alone, uint8 (N, H, W, C)."""
+        return self.images if self.rows is None else self.images[self.rows]
+
+    def take(self, indices: np.ndarray) -> "Split":
+        """Return a part of this set, which shares its images."""
+        return Split(self.images, self.labels[indices], indices if self.rows is None else self.rows[indices])
 
     def order(self, rng: np.random.Generator) -> np.ndarray:
         """Return the indices of all images in random order, int64 (N,)."""
@@ -45,6 +55,10 @@ class StreamSplit:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def take(self, indices: np.ndarray) -> "StreamSplit":
+        """Return a part of this set."""
+        return replace(self, images=self.images.take(indices), labels=self.labels[indices])
 
     def order(self, rng: np.random.Generator) -> np.ndarray:
         """Return the indices of all images in random order, int64 (N,).
@@ -81,6 +95,9 @@ class Dataset:
     std: tuple[float, ...]
     flip: bool  # whether an image and its mirror image belong to the same class
     crop_padding: int  # pixels by which random crops may shift an image
+    pool: AnySplit | None = (
+        None  # with `split: per_repetition`, the images from which a trial draws train and validation
+    )
 
     @property
     def num_classes(self) -> int:

@@ -32,6 +32,8 @@ def load_data(config: DataConfig) -> Dataset:
     own = first_form(train.images, rows, config.image_size)
     coloured = Form(own.height, own.width, "RGB", own.resize)
     limited = with_limit(parts, found, config)
+    if config.split == "per_repetition":
+        limited["pool"] = train, np.union1d(rows, parts["validation"][1])
     # Of the whole set: streamed images are cropped differently, and trials with different limits must be comparable.
     count = sum(len(indices) for _, indices in parts.values())
     for form in (own, coloured):
@@ -39,7 +41,7 @@ def load_data(config: DataConfig) -> Dataset:
             break
         with contextlib.suppress(NotGreyError):
             splits = _decoded(limited, form)
-            return _dataset(found, splits, *pixel_statistics(splits["train"].images), shift=found.shift)
+            return _dataset(found, splits, *pixel_statistics(splits["train"].pixels), shift=found.shift)
     return _streamed(found, limited, coloured, config)
 
 
@@ -61,16 +63,21 @@ def pixel_statistics(images: np.ndarray) -> tuple[tuple[float, ...], tuple[float
 
 
 def _decoded(parts: Mapping[str, Chosen], form: Form) -> dict[str, Split]:
-    """Decode all three sets; collect the problems of all before raising."""
+    """Decode all sets, those within a pool once; collect the problems of all before raising."""
     splits: dict[str, Split] = {}
     problems: list[str] = []
+    within = {"train", "validation"} if "pool" in parts else set()
     for name, (examples, indices) in parts.items():
+        if name in within:
+            continue
         try:
             splits[name] = Split(decode(examples.images, indices, form), examples.labels[indices])
         except DataError as error:
             problems += error.problems
     if problems:
         raise data_error(problems)
+    for name in within:
+        splits[name] = splits["pool"].take(np.searchsorted(parts["pool"][1], parts[name][1]))
     return splits
 
 
@@ -128,4 +135,5 @@ def _dataset(
         std=std,
         flip=found.flip,
         crop_padding=round(shift * min(splits["train"].shape[:2])),
+        pool=splits.get("pool"),
     )

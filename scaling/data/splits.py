@@ -1,6 +1,6 @@
 """Division of a source's sets into train, validation and test: seeded, stratified, with nested limits."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -39,12 +39,16 @@ def three_sets(found: SourceContent, config: DataConfig) -> dict[str, Chosen]:
         test = found.sets.get("test") or found.sets["validation"]
         parts["test"] = test, np.arange(len(test.labels))
     if len(found.sets) == 3:
+        if config.split == "per_repetition":
+            raise DataError(
+                f"{config.source} has a validation set of its own, so none can be drawn; leave out data.split"
+            )
         validation = found.sets["validation"]
         parts["validation"] = validation, np.arange(len(validation.labels))
     else:
         held, rest = hold_out(train.labels, rest, config.validation_fraction, config.split_seed)
         parts["validation"] = train, held
-    _check_classes(train.labels[rest], found, train.name)
+    check_classes(train.labels[rest], found.class_names, train.name)
     for name, part in parts.items():
         if not len(part[1]):
             raise DataError(f"{part[0].name}: too few images ({len(train.labels)}) to hold some out for {name}")
@@ -66,7 +70,7 @@ def with_limit(parts: Mapping[str, Chosen], found: SourceContent, config: DataCo
             " lower it, or leave it out"
         )
     rest = limited(train.labels, rest, config.train_limit, config.split_seed)
-    _check_classes(train.labels[rest], found, f"{train.name} with data.train_limit {config.train_limit}")
+    check_classes(train.labels[rest], found.class_names, f"{train.name} with data.train_limit {config.train_limit}")
     return {**parts, "train": (train, rest)}
 
 
@@ -97,10 +101,10 @@ def stratified_order(labels: np.ndarray, seed: int) -> np.ndarray:
     return shuffled[np.argsort(place[shuffled], kind="stable")]
 
 
-def _check_classes(train_labels: np.ndarray, found: SourceContent, name: str) -> None:
+def check_classes(train_labels: np.ndarray, class_names: Sequence[str], name: str) -> None:
     """Raise `DataError` for classes that cannot be learnt because train has no example of them."""
-    missing = np.setdiff1d(np.arange(len(found.class_names)), train_labels)
+    missing = np.setdiff1d(np.arange(len(class_names)), train_labels)
     if len(missing):
-        names = ", ".join(f"'{found.class_names[label]}' (label {label})" for label in missing[:5])
+        names = ", ".join(f"'{class_names[label]}' (label {label})" for label in missing[:5])
         more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
         raise DataError(f"{name}: no training image of class {names}{more}")

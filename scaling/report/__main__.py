@@ -76,6 +76,11 @@ def parser() -> argparse.ArgumentParser:
         metavar="COLUMN[=VALUE,…]",
         help="with --import: column of the arms, the first value the baseline; for timm also family, tag, architecture",
     )
+    add(
+        "--arms",
+        metavar="COLUMN,COLUMN",
+        help="with --import csv: columns of scores, one an arm, the first the baseline",
+    )
     plugins.add_option(parser)
     return parser
 
@@ -94,8 +99,8 @@ _positive.__name__ = "number above 0"  # shown by argparse as the expected type
 def main(argv: list[str] | None = None) -> int:
     options = parser().parse_args(argv)
     plugins.load(options.plugin)
-    if options.imported is None and (options.name or options.arm):
-        raise RecordError("--name and --arm need --import KIND:PATH; a study is named by its folder")
+    if options.imported is None and (options.name or options.arm or options.arms):
+        raise RecordError("--name, --arm and --arms need --import KIND:PATH; a study is named by its folder")
     folders = find_studies(options.studies, options.results) if options.studies or options.imported is None else []
     settings = ReportOptions(
         options.margin,
@@ -104,7 +109,7 @@ def main(argv: list[str] | None = None) -> int:
         options.verdict_now,
     )
     if options.imported is not None:
-        folders = [*folders, _import(options.imported, options.arm, options.results, options.name)]
+        folders = [*folders, _import(options)]
     problems = []
     read = []
     for folder in folders:
@@ -131,10 +136,11 @@ def _print(report: Report) -> None:
     print(f"{report.verdict}\n{report.page}")
 
 
-def _import(spec: str, arms: str | None, results: Where, name: str | None) -> Where:
+def _import(options: argparse.Namespace) -> Where:
     from scaling.report.imports import import_study, parse
 
-    folder, notes = import_study(parse(spec, arms), results, name)
+    request = parse(options.imported, options.arm, options.arms)
+    folder, notes = import_study(request, options.results, options.name)
     print("\n".join(notes))
     return folder
 

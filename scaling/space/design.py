@@ -1,4 +1,4 @@
-"""From a space to its trials: cells × arms × seeds, always paired and balanced."""
+"""From a space to its trials: cells × arms × repetitions, always paired and balanced."""
 
 import itertools
 import re
@@ -9,15 +9,21 @@ from typing import Any, TypeVar
 
 from scaling.space.pooling_setting import PoolingSetting, as_arch, read_pooling
 from scaling.space.schema import Range, Space
-from scaling.study.config import DataConfig, Settings, Trial, TrialConfig, cell_label, flat_pooling
+from scaling.space.seeding import seed_of
+from scaling.study.aliases import present_name
+from scaling.study.config import DataConfig, Settings, Trial, TrialConfig, as_whole, cell_label, flat_pooling
 from scaling.study.errors import SpaceError
 from scaling.study.plugins import used_by
+from scaling.study.records import Seeding
 
 Cell = dict[str, Any]
 Section = TypeVar("Section", bound=Settings)
 
 # sections whose changes extend a study rather than make another one
-EXTENDING = {"axes", "arms", "seeds", "limits", "resources", "question", "keep_weights", "search", "budget"}
+EXTENDING = {
+    *("axes", "arms", "repetitions", "looks", "detect"),
+    *("limits", "resources", "question", "keep_weights", "search", "budget"),
+}
 
 
 def cells(space: Space) -> list[Cell]:
@@ -40,39 +46,68 @@ class Design:
     """The settings of each arm in each cell of a space."""
 
     space: Space
-    matched: Mapping[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)  # (cell, arm) → its own arch
+    # (cell, arm) → values that match found: parameters of the family, and settings as `recipe.epochs`
+    matched: Mapping[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
+    seeding: Seeding = "own"  # of the study; see `scaling.study.records.Study`
 
-    def config(self, cell: Cell, arm: Any, seed: int) -> TrialConfig:
+    def config(self, cell: Cell, arm: Any, repetition: int) -> TrialConfig:
         """Combine the settings of space, cell and arm; poolings with options may be given by their text."""
         space = self.space
-        varied = {**cell, space.factor: arm}
+        matched = self.matched.get((cell_label(cell), str(arm)), {})
+        varied = {**cell, space.factor: arm, **{name: value for name, value in matched.items() if "." in name}}
         sections: dict[str, dict[str, Any]] = {"recipe": {}, "data": {}}
         arch = dict(space.arch)
         for name, value in varied.items():
             section, _, setting = name.rpartition(".")
             (sections[section] if section else arch)[setting] = space.pooling(value) if name == "pooling" else value
-        flat = flat_pooling({name: as_arch(value) for name, value in arch.items()})
+        # a matched or drawn value may be 4.0
+        flat = flat_pooling({name: as_whole(as_arch(value)) for name, value in arch.items()})
         config = TrialConfig(
             family=space.family,
-            arch={**flat, **self.matched.get((cell_label(cell), str(arm)), {})},
+            arch={**flat, **{name: as_whole(value) for name, value in matched.items() if "." not in name}},
             data=_changed(space.data, sections["data"]),
             recipe=_changed(space.recipe, sections["recipe"]),
-            seed=seed,
         )
-        used = used_by(config)
-        return config.model_copy(update={"plugins": used}) if used else config
+        changes: dict[str, Any] = {"seed": self._seed(cell, repetition)}
+        if used := used_by(config):
+            changes["plugins"] = used
+        return config.model_copy(update=changes)
+
+    def _seed(self, cell: Cell, repetition: int) -> int:
+        """Seed of a repetition of a cell, the same for all arms."""
+        space = self.space
+        if self.seeding == "shared":
+            return repetition
+        axes: dict[str, Any] = {}
+        settings: dict[str, dict[str, Any]] = {}
+        for name, value in cell.items():
+            section, _, setting = name.rpartition(".")
+            if section:
+                settings.setdefault(section, {})[setting] = value
+            else:
+                axes[name] = as_arch(space.pooling(value) if name == "pooling" else value)
+        for section, changes in settings.items():  # as they are read, so that 1e-3 and "0.001" are one value
+            read = _changed(space.recipe if section == "recipe" else space.data, changes).model_dump(mode="json")
+            axes |= {f"{section}.{setting}": read[setting] for setting in changes}
+        fixed = {name: as_arch(value) for name, value in space.arch.items() if not self._is_compared(name)}
+        return seed_of(space.family, axes, fixed, repetition, space.seed)
+
+    def _is_compared(self, name: str) -> bool:
+        """Whether a parameter is the compared factor, or an option of the compared poolings in flat form."""
+        factor = self.space.factor
+        return name == factor or (factor == "pooling" and name.startswith("pooling_"))
 
     def configs(self, points: Iterable[Cell]) -> list[TrialConfig]:
-        """List the settings of every cell and arm with the first seed."""
+        """List the settings of every cell and arm in the first repetition."""
         return [self.config(cell, arm, 0) for cell in points for arm in self.space.arm_values]
 
-    def trial(self, study: str, cell: Cell, arm: Any, seed: int, *, rate: float | None = None) -> Trial:
+    def trial(self, study: str, cell: Cell, arm: Any, repetition: int, *, rate: float | None = None) -> Trial:
         """Make one trial.
 
         Args:
             rate: learning rate in place of the recipe's, one of the space's learning-rate grid.
         """
-        config = self.config(cell, arm, seed)
+        config = self.config(cell, arm, repetition)
         rates = None
         if rate is not None and self.space.tune:
             rates = self.space.tune.rates(config.recipe.learning_rate)
@@ -83,8 +118,8 @@ class Design:
             cell={name: str(value) if isinstance(value, PoolingSetting) else value for name, value in cell.items()},
             arm=str(arm),
             config=config,
-            repetition=seed,
-            keeps_weights=keep == "all" or (keep == "first_seed" and seed == 0),
+            repetition=repetition,
+            keeps_weights=keep == "all" or (keep == "first_repetition" and repetition == 0),
             compiles=self.space.resources.compile,
             activation_checkpointing=self.space.resources.activation_checkpointing,
             learning_rate_grid=rates,
@@ -145,14 +180,14 @@ def data_configs(space: Space) -> list[DataConfig]:
 def study_name(space_name: str, asked: Space, original: Space, overrides: dict[str, Any]) -> str:
     """Name the study of a space with overrides.
 
-    A study that only grew (more cells, arms or seeds) keeps the name of its space; one under other conditions gets its
-    own, made from the overrides, such as `depth_width-cifar10-epochs=1`.
+    A study that only grew (more cells, arms or repetitions) keeps the name of its space; one under other conditions
+    gets its own, made from the overrides, such as `depth_width-cifar10-epochs=1`.
     """
     if asked.conditions() == original.conditions():
         return space_name
     parts = [space_name]
     for key, value in overrides.items():
-        if key.partition(".")[0] in EXTENDING:
+        if present_name(key.partition(".")[0]) in EXTENDING:
             continue
         text = _text(value)
         text = PurePath(text.partition(":")[2] or text).name

@@ -7,11 +7,12 @@ from scaling.space.search_settings import ACCURACY, DESIGNS, STOPPING_RULES
 from scaling.study.metrics import METRICS, Role, limited_costs, predicted_costs
 from scaling.study.recipe_registries import AUGMENTATIONS, LOSSES, WIDTH_RULES
 from scaling.study.registry import Registry
+from scaling.study.training_compute import TRAINING_COMPUTE
 
 
 def match_costs() -> list[str]:
-    """Costs that arms can be given equally: the counted ones, and the memory that is predicted before training."""
-    return predicted_costs()
+    """Costs that arms can be given equally: counted ones, predicted memory, and the compute of the whole training."""
+    return [*predicted_costs(), TRAINING_COMPUTE]
 
 
 def limit_names() -> list[str]:

@@ -26,6 +26,8 @@ class SearchDesign:
     searches: bool = False
 
 
+MOST_CELLS = 20_000  # of a study
+MOST_RATES = 99
 ACCURACY = "val_accuracy"  # the objective that is not a cost
 DESIGNS: Registry[SearchDesign] = Registry("design", "scaling.sweep.search.designs")
 STOPPING_RULES: Registry[Callable[..., Any]] = Registry("stopping rule", "scaling.sweep.search.stopping")
@@ -42,12 +44,16 @@ class Stop(Settings):
 
 
 class Search(Settings):
-    """Which cells are run. Every cell has all its arms and seeds, whatever the design."""
+    """Which cells are run. Every cell has all its arms and repetitions, whatever the design."""
 
     design: str = Field(default="grid", description="a registered design, such as grid, random or tpe")
-    cells: PositiveInt | None = Field(default=None, description="how many to run; a grid runs all by default")
+    cells: PositiveInt | None = Field(
+        default=None, le=MOST_CELLS, description="how many to run; a grid runs all by default"
+    )
     batch: PositiveInt = Field(
-        default=4, description="cells that a design such as tpe proposes at once; it sees results only between batches"
+        default=4,
+        le=MOST_CELLS,
+        description="cells that a design such as tpe proposes at once; it sees results only between batches",
     )
     objectives: list[str] = Field(
         default=["val_accuracy", "macs"],
@@ -57,7 +63,7 @@ class Search(Settings):
     seed: int = Field(default=0, ge=0, lt=2**32, description="seed of the proposals")
     stop: Stop | None = Field(default=None, description="stop whole cells early")
     until: Literal["decided"] | None = Field(
-        default=None, description="decided: add cells and seeds until the verdict is no longer inconclusive"
+        default=None, description="decided: add cells and repetitions until the verdict is no longer inconclusive"
     )
 
     margin: PositiveFloat = Field(
@@ -72,10 +78,20 @@ class Search(Settings):
 
 
 class Tune(Settings):
-    """A learning-rate grid for every cell and arm; the rate with the best validation accuracy represents it."""
+    """A learning-rate grid for every cell and arm; the rate with the best validation accuracy represents it.
 
-    lr: PositiveInt = Field(default=3, description="number of rates; odd, so that the recipe's is the middle one")
+    The runs that choose the rate are not scored, so that no arm profits from the luck of its best run.
+    """
+
+    lr: PositiveInt = Field(
+        default=3, le=MOST_RATES, description="number of rates; odd, so that the recipe's is the middle one"
+    )
     factor: float = Field(default=2.0, ge=1.01, le=1000, description="ratio of neighbouring rates")
+    choose_by: PositiveInt = Field(
+        default=1,
+        description="first repetitions, which run with every rate, choose by their mean and are not scored; the others"
+        " run with the chosen rate",
+    )
 
     @model_validator(mode="after")
     def _has_a_middle(self) -> "Tune":
@@ -87,6 +103,10 @@ class Tune(Settings):
         """Return the grid around `base`, ascending; six digits, so that keys do not depend on the last bit."""
         reach = self.lr // 2
         return [float(f"{base * self.factor**step:.6g}") for step in range(-reach, reach + 1)]
+
+    def conditions(self) -> dict[str, Any]:
+        """Return what makes another study; a default that is younger than some studies is left out."""
+        return {"lr": self.lr, "factor": self.factor, **({"choose_by": self.choose_by} if self.choose_by != 1 else {})}
 
 
 class Budget(Settings):

@@ -24,6 +24,11 @@ def either_name(name: str) -> AliasChoices:
     return AliasChoices(name, *EARLIER_NAMES[name])
 
 
+def present_name(name: str) -> str:
+    """Return the present name of a field or setting; a name that was not renamed as it is."""
+    return next((present for present, earlier in EARLIER_NAMES.items() if name in earlier), name)
+
+
 def present_value(name: str, value: Any) -> Any:
     """Return the present word for the value of a setting; any other value as it is."""
     renamed = EARLIER_VALUES[name]

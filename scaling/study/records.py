@@ -19,7 +19,9 @@ from scaling.study.config import Trial, cell_label
 from scaling.study.errors import RecordError, StorageError
 from scaling.study.storage import Where, cause, place, read_all
 from scaling.study.storage import write_atomically as write_atomically
+from scaling.study.training_compute import derived_compute, derived_images
 
+Seeding = Literal["own", "shared"]  # of the cells of a study; see `Study`
 SCHEMA = 1  # of records and of study.json; raise it when an older reader would misread a newer file
 
 
@@ -74,6 +76,8 @@ class Epoch(Entry):
     train_seconds: float  # forward, backward and optimiser, without validation
     data_seconds: float | None = None  # part of train_seconds that was spent waiting for batches
     evaluation_seconds: float | None = None
+    images: int | None = None  # that passed through training steps, each copy counted; missing in earlier records
+    training_compute: int | None = None  # multiply-accumulates of these steps, at the size of the training images
 
 
 class Scores(Entry):
@@ -134,6 +138,9 @@ class Record(Entry):
     scores: Scores | None = None
     train_seconds: float | None = None  # over all epochs, without validation
     wall_seconds: float | None = None  # from building to scoring, over all its runs
+    # What training really took, also of a trial that ended early; missing in earlier records, see `spent`.
+    images_seen: int | None = None  # that passed through training steps
+    training_compute: int | None = None  # multiply-accumulates of all training steps; FLOPs are twice that
     seconds: dict[str, float] | None = None  # wall_seconds, divided by activity
     environment: dict[str, Any] = {}  # versions, device, host, cores, commit
     started: str | None = None  # ISO 8601, UTC
@@ -170,13 +177,13 @@ class Study(Entry):
     conditions: dict[str, Any]  # common to all trials: family, fixed arch, data, recipe
     space: dict[str, Any]  # the space as read, with overrides applied
     planned: list[str]  # keys of all trials of the study
+    plans_more: bool = False  # whether the search may still plan trials; false in studies older than the field
+    ended_by: str | None = None  # the part of its budget with which it ended before all planned trials had run
     plugins: dict[str, str] = {}  # name → digest of those that it needs to go on
     imported: list[str] | None = None  # for imported results: their origin, assumptions, and what was left out
     # own: every cell and repetition has a seed of its own. shared: repetition r of every cell has the seed r, as in all
     # studies older than the field
-    seeding: Literal["own", "shared"] = Field(
-        default_factory=lambda read: "shared" if read.get("imported") is None else "own"
-    )
+    seeding: Seeding = Field(default_factory=lambda read: "shared" if read.get("imported") is None else "own")
 
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
@@ -200,7 +207,8 @@ class Study(Entry):
 LARGEST_SEED = 2**63 - 1  # largest value of an integer column
 Stored = TypeVar("Stored", Record, Study)
 SCORES = [name for name in Scores.model_fields if name != "test_correct"]  # columns of the table of trials
-NUMBERS = [*Cost.model_fields, *SCORES, "train_seconds", "wall_seconds"]  # columns that hold a result of a trial
+AMOUNTS = ["train_seconds", "wall_seconds", "images_seen", "training_compute"]
+NUMBERS = [*Cost.model_fields, *SCORES, *AMOUNTS]  # columns that hold a result of a trial
 PERCENTAGES = [name for name in Scores.model_fields if name.endswith(("accuracy", "top5", "calibration_error"))]
 
 
@@ -259,8 +267,8 @@ def load_study(path: str | Where) -> pd.DataFrame:
     """Read a study into a table with one row per trial.
 
     Columns: `key, study, cell, arm, repetition, seed, status, reason, epochs`, one per axis, then every cost (`params`,
-    `macs`, …), every score in percent (`val_accuracy`, `test_accuracy`, …), `train_seconds`, `wall_seconds` and
-    `device`. Values that a trial did not reach are missing (NaN), never zero.
+    `macs`, …), every score in percent (`val_accuracy`, `test_accuracy`, …), `train_seconds`, `wall_seconds`,
+    `images_seen`, `training_compute` and `device`. Values that a trial did not reach are missing (NaN), never zero.
     """
     folder = place(path)
     return frame(read_records(folder), read_study(folder).axes)
@@ -287,9 +295,24 @@ def frame(records: Iterable[Record], axes: Iterable[str]) -> pd.DataFrame:
             values[name] = [getattr(entry, name, None) for entry in entries]
     for name in ("train_seconds", "wall_seconds"):
         values[name] = [getattr(record, name) for record in records]
+    values["images_seen"], values["training_compute"] = zip(*map(spent, records), strict=True) if records else ((), ())
     for name in NUMBERS:
         values[name] = np.array(values[name], dtype=float)  # None becomes NaN
     return pd.DataFrame({name: values[name] for name in columns}, columns=pd.Index(columns))
+
+
+def spent(record: Record) -> tuple[int | None, int | None]:
+    """Images that a trial was trained on, and its training compute in MACs, derived where an earlier record lacks them.
+
+    Derived amounts are those of its whole epochs.
+    """
+    images = record.images_seen
+    if images is None:
+        images = derived_images(record.config, len(record.curve))
+    compute = record.training_compute
+    if compute is None:
+        compute = derived_compute(record.config, images, record.cost.training_macs if record.cost else None)
+    return images, compute
 
 
 def _sortable(value: object) -> tuple[bool, float, str]:
@@ -338,7 +361,7 @@ def impossible(record: Record) -> str | None:
     for name, value in accuracies.items():
         if value is not None and (value < 0 or value > 100):
             return f"{name} {value:g} is not a percentage"
-    amounts = {"train_seconds": record.train_seconds, "wall_seconds": record.wall_seconds}
+    amounts = {name: getattr(record, name) for name in AMOUNTS}
     if cost := record.cost:
         amounts |= {name: getattr(cost, name) for name in Cost.model_fields}
     for name, value in amounts.items():

@@ -26,7 +26,7 @@ from scaling.sweep.tracking import TRACKERS, check_names, usual_trackers
 EPILOG = """\
 example:
   python -m scaling.sweep --space depth_width
-  python -m scaling.sweep --space depth_width --data parquet:data/cifar10 --set recipe.epochs=20 --set seeds=5
+  python -m scaling.sweep --space depth_width --data parquet:data/cifar10 --set recipe.epochs=20 --set repetitions=5
 
 Run the same command again to continue: trials that have a record do not run again. Exit code: 0 all trials finished,
 1 some failed, 2 invalid input, 130 interrupted.
@@ -36,7 +36,7 @@ Run the same command again to continue: trials that have a record do not run aga
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m scaling.sweep",
-        description="Run a study: all cells, arms and seeds of a space.",
+        description="Run a study: all cells, arms and repetitions of a space.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

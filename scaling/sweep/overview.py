@@ -9,6 +9,7 @@ from rich.console import RenderableType
 from rich.table import Table
 
 from scaling.console import duration
+from scaling.study.config import cell_label
 from scaling.study.errors import RecordError, ScalingError
 from scaling.study.learning_rates import without_rejected
 from scaling.study.records import Record, Study, read_records, read_study
@@ -108,7 +109,8 @@ def status(folder: Where) -> Iterator[RenderableType]:
     yield arms(found)
     for record in found.records:
         if record.status in ("failed", "diverged"):
-            yield f"{record.status}: {record.arm} seed {record.seed}, {record.cell}: {record.reason}"
+            run = f"{cell_label(record.cell)} {record.arm} repetition {record.repetition} (seed {record.seed})"
+            yield f"{record.status}: {run}: {record.reason}"
 
 
 def arms(found: Overview) -> Table:
@@ -116,11 +118,11 @@ def arms(found: Overview) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for name in ("arm", "finished", "best validation", "where"):
         table.add_column(name, justify="right" if name in {"finished", "best validation"} else "left", no_wrap=True)
-    usable = [r for r in without_rejected(found.records) if r.status == "finished" and r.scores]
+    usable = [r for r in without_rejected(found.records, found.study.choose_by) if r.status == "finished" and r.scores]
     for arm in found.study.arms:
         of_arm = [record for record in usable if record.arm == arm]
         best = max(of_arm, key=lambda r: r.scores.val_accuracy if r.scores else 0.0, default=None)
         score = f"{best.scores.val_accuracy:.2f} %" if best and best.scores else "–"
-        where = f"{' '.join(f'{k}={v}' for k, v in best.cell.items())} seed {best.seed}" if best else "–"
+        where = f"{' '.join(f'{k}={v}' for k, v in best.cell.items())} repetition {best.repetition}" if best else "–"
         table.add_row(arm, str(len(of_arm)), score, where)
     return table

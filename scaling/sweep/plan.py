@@ -13,18 +13,22 @@ from scaling.costs.cost_table import CostTable, load_datasets
 from scaling.costs.memory import GIB
 from scaling.space.design import Cell, Design, data_configs, study_name
 from scaling.space.load import find_space, load_space, written_out
-from scaling.space.schema import Space
+from scaling.space.schema import Match, Space
 from scaling.space.search_settings import DESIGNS
 from scaling.space.yaml_source import SpaceFile
-from scaling.study.config import Trial, cell_label
+from scaling.study.config import Trial, TrialConfig, cell_label
 from scaling.study.errors import ScalingError, SpaceError
-from scaling.study.metrics import METRICS, Use, counted_costs
+from scaling.study.metrics import METRICS, Use, counted_costs, si
 from scaling.study.records import Record
 from scaling.study.storage import Where
+from scaling.study.training_compute import EPOCHS, TRAINING_COMPUTE, petaflops
 from scaling.sweep.estimate import estimate
+from scaling.sweep.search.cell_run import at_all_rates
 from scaling.sweep.search.feasibility import Feasibility
 from scaling.sweep.search.propose import propose
 from scaling.sweep.search.trial_queue import TrialQueue
+from scaling.sweep.study_folder import seeding_in
+from scaling.wording import plural, points
 
 HEADINGS = {"params": "params"}  # of the table of a plan, where a metric's title is too long
 
@@ -80,10 +84,11 @@ def make_plan(
     sampled = {"search.cells": samples} if samples is not None else {}
     space = load_space(space_name, {**overrides, **sampled})
     study = name or study_name(find_space(space_name).stem, space, load_space(space_name), dict(overrides))
-    feasibility = Feasibility(space, load_datasets(data_configs(space)))
+    folder = (results / study).resolve()
+    feasibility = Feasibility(space, load_datasets(data_configs(space)), seeding_in(folder))
     known = list(TrialQueue(study, feasibility, propose(space, feasibility), {}).planned.values())
     points = list({cell_label(trial.cell): trial.cell for trial in known}.values())
-    return StudyPlan(study, (results / study).resolve(), feasibility, points, known)
+    return StudyPlan(study, folder, feasibility, points, known)
 
 
 def intended_name(space_name: str, overrides: Mapping[str, Any]) -> str | None:
@@ -105,16 +110,19 @@ def in_binary(size: int) -> str:
 
 def extent(plan: StudyPlan) -> str:
     """Describe the size of a study in one line."""
-    space, trials = plan.space, len(plan.trials)
+    space = plan.space
     tune, stop = space.tune, space.search.stop
+    models = len(plan.cells) * len(space.arm_values)
     product = f"{len(plan.cells)} cells × {len(space.arm_values)} arms"
     if tune is not None:
-        later = len(plan.cells) * len(space.arm_values) * (space.seeds - 1)
-        text = f"{product} × {tune.lr} learning rates, then {space.seeds - 1} more seeds at the best"
-        text += f" = {trials + later} trials"
+        scored = space.repetitions - tune.choose_by
+        chosen_by = f" × {plural(tune.choose_by, 'repetition')}" if tune.choose_by > 1 else ""
+        text = (
+            f"{product} × {tune.lr} learning rates{chosen_by} to choose one, then {plural(scored, 'repetition')} at it"
+        )
+        text += f" = {models * (tune.lr * tune.choose_by + scored)} trials"
     else:
-        trials = len(plan.cells) * len(space.arm_values) * space.seeds
-        text = f"{product} × {space.seeds} seeds = {trials} trials"
+        text = f"{product} × {plural(space.repetitions, 'repetition')} = {models * space.repetitions} trials"
     if DESIGNS[space.search.design].searches:
         text = f"{text} at first; {space.search.design} proposes up to {space.search.cells} cells"
     if stop is not None:
@@ -122,6 +130,31 @@ def extent(plan: StudyPlan) -> str:
     if space.search.until is not None:
         text += ", then more until the verdict is decided"
     return text
+
+
+def expected(plan: StudyPlan) -> list[Trial]:
+    """Trials that the plan counts on: with a learning-rate grid also those that wait for its choice, at the middle."""
+    tune = plan.space.tune
+    if tune is None:
+        return plan.trials
+    design = plan.design
+    choosing, scored = range(tune.choose_by), range(tune.choose_by, plan.space.repetitions)
+    return [
+        trial
+        for cell in plan.cells
+        for arm in plan.space.arm_values
+        for trial in (
+            *(one for r in choosing for one in at_all_rates(design, plan.study, cell, arm, r)),
+            *(design.trial(plan.study, cell, arm, r) for r in scored),
+        )
+    ]
+
+
+def _matched(config: TrialConfig, match: Match, gap: float) -> str:
+    """The value that makes an arm cost what the baseline costs, of epochs with what remains of the difference."""
+    if match.vary != EPOCHS:
+        return str(config.arch[match.vary])
+    return f"{config.recipe.epochs} ({points(100 * gap, signed=True, decimals=1)} %)"
 
 
 def shown(plan: StudyPlan) -> Iterator[RenderableType]:
@@ -134,25 +167,36 @@ def shown(plan: StudyPlan) -> Iterator[RenderableType]:
     if space.match:
         table.add_column(f"{space.match.vary} at equal {space.match.cost}", justify="right")
     costs = [name for name in counted_costs() if METRICS[name].use >= Use.ANALYSIS]
-    for column in (*(HEADINGS.get(name, METRICS[name].title) for name in costs), "training memory"):
+    titles = [HEADINGS.get(name, METRICS[name].title) for name in (*costs, TRAINING_COMPUTE)]
+    for column in (*titles, "training memory"):
         table.add_column(column, justify="right")
     for cell in plan.cells:
+        target = cost_table.training_compute(plan.design.config(cell, space.arm_values[0], 0))
         for arm in space.arm_values:
             config = plan.design.config(cell, arm, 0)
             numbers = (f"{cost_table.limited(config, name):,}" for name in costs)
-            matched = [str(config.arch[space.match.vary])] if space.match else []
+            compute = cost_table.training_compute(config)
+            matched = [_matched(config, space.match, compute / target - 1)] if space.match else []
             varied = [*(str(value) for value in cell.values()), str(arm), *matched]
-            table.add_row(*varied, *numbers, in_binary(cost_table.memory(config)))
+            table.add_row(
+                *varied, *numbers, METRICS[TRAINING_COMPUTE].number(compute), in_binary(cost_table.memory(config))
+            )
     yield table
     yield (
         "per image: MACs (multiply-accumulates; FLOPs are twice that) and activations of the forward pass;"
         f" memory: predicted for a training step of {space.recipe.batch_size} images in {space.recipe.precision}"
     )
-    expected = estimate(plan.trials, cost_table)
-    if expected is None:
+    trials = expected(plan)
+    whole = sum(cost_table.training_compute(trial.config) for trial in trials)
+    yield (
+        f"training compute: MACs of all training steps of one trial; all {len(trials)} trials together"
+        f" {METRICS[TRAINING_COMPUTE].text(whole)}, {si(petaflops(whole))} PFLOPs"
+    )
+    estimated = estimate(trials, cost_table)
+    if estimated is None:
         yield "time: unknown; one step of the largest model takes too long to time on this machine"
     else:
         yield (
-            f"time: about {expected.seconds / 3600:.2g} device-hours ({duration(expected.seconds)} on one"
-            f" {expected.device}), estimated from training steps timed here"
+            f"time: about {estimated.seconds / 3600:.2g} device-hours ({duration(estimated.seconds)} on one"
+            f" {estimated.device}), estimated from training steps timed here"
         )

@@ -3,6 +3,7 @@
 import contextlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from scaling.study.config import Trial
 from scaling.study.errors import StorageError
@@ -44,6 +45,7 @@ class Recorder:
         self._reported: dict[str, int] = {}  # key of a trial that is not over → epochs that callbacks have received
         self._ended: set[str] = set()  # keys
         self._before = before
+        self._state: dict[str, Any] = {}  # of the plan, as study.json has it
 
     @property
     def pending(self) -> list[Trial]:
@@ -89,10 +91,13 @@ class Recorder:
                 self.progress.restored(trial, self.settled[trial.key])
             else:
                 self.progress.planned(trial, self.plan.cost_table.work(trial))
-        if new:
+        state = {"plans_more": self.queue.plans_more, "ended_by": self.queue.spent}
+        if new or state != self._state:
+            self._state = state
             planned = list(self.queue.planned.values())
+            study = describe(self.plan.study, self.plan.design, planned, self._before, **state)
             with self._stops_on_failure():
-                write_study(self.plan.folder, describe(self.plan.study, self.plan.space, planned, self._before))
+                write_study(self.plan.folder, study)
         for trial, record in self.queue.take_stopped():
             self._keep(trial, record)
         self._beat_when_due()

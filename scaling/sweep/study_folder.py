@@ -1,12 +1,14 @@
 """The folder of a study that is about to run: which study it holds and what it plans. For locks see `lease`."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
+from scaling.space.design import Design
 from scaling.space.schema import Space
 from scaling.study.config import Trial, flatten
 from scaling.study.errors import PluginError, RecordError
 from scaling.study.plugins import difference, loaded, used
-from scaling.study.records import Study, read_study
+from scaling.study.records import Seeding, Study, read_study
 from scaling.study.storage import Where
 
 
@@ -29,7 +31,50 @@ def previous(folder: Where, space: Space) -> Study | None:
     ]
     if differences:
         raise RecordError(f"{folder} holds another study ({'; '.join(differences)}); give this one a --name of its own")
+    refuse_further_looks(folder, study, space)
     return study
+
+
+def seeding_in(folder: Where) -> Seeding:
+    """Return how the study in `folder` gives seeds; a study that has not begun gives every cell its own.
+
+    Raises:
+        RecordError: its `study.json` cannot be read.
+    """
+    return read_study(folder).seeding if (folder / "study.json").exists() else "own"
+
+
+def refuse_further_looks(folder: Where, study: Study, space: Space) -> None:
+    """Refuse to extend the plan of a study in `folder` that allows one verdict, or to allow it fewer or more.
+
+    Raises:
+        RecordError: names what differs.
+    """
+    if study.looks is None and space.looks is None:
+        return
+    if study.looks is None:
+        raise RecordError(
+            f"{folder} was begun without looks: 1, which fixes a plan from its start; leave it out, or give this study"
+            " a --name of its own"
+        )
+    theirs, ours = planning(Space.model_validate(study.space)), planning(space)
+    differences = [
+        f"{key} is {there} there, {here} here"
+        for key in sorted({*theirs, *ours})
+        if (there := theirs.get(key, "not set")) != (here := ours.get(key, "not set"))
+    ]
+    if differences:
+        raise RecordError(
+            f"{folder}: looks: 1 fixed the plan; further runs are a new study, so give it a --name of its own"
+            f" ({'; '.join(differences)})"
+        )
+
+
+def planning(space: Space) -> dict[str, Any]:
+    """Return the settings that decide which trials a study plans and how often they are judged, by dotted name."""
+    content = space.model_dump(mode="json", include={"axes", "arms", "repetitions", "looks", "limits", "search"})
+    del content["search"]["margin"]
+    return {name: "not set" if value is None else value for name, value in flatten(content).items()}
 
 
 def require_plugins(folder: Where, study: Study) -> None:
@@ -49,8 +94,17 @@ def _deciding(space: Space) -> Iterator[tuple[str, str]]:
     yield from (("metric", metric) for metric in (*matched, *space.bounds, *space.search.objectives))
 
 
-def describe(name: str, space: Space, planned: Sequence[Trial], before: Study | None) -> Study:
+def describe(
+    name: str,
+    design: Design,
+    planned: Sequence[Trial],
+    before: Study | None,
+    *,
+    plans_more: bool = False,
+    ended_by: str | None = None,
+) -> Study:
     """Describe a study for the report. A study that continues in part keeps the trials that it had planned."""
+    space = design.space
     keys = [trial.key for trial in planned]
     ours = set(keys)
     earlier = [key for key in before.planned if key not in ours] if before else []
@@ -65,9 +119,12 @@ def describe(name: str, space: Space, planned: Sequence[Trial], before: Study | 
         factor=space.factor,
         arms=arms,
         axes=list(space.axes),
-        repetitions=max(space.seeds, before.repetitions if before else 0),
+        repetitions=max(space.repetitions, before.repetitions if before else 0),
         conditions=space.conditions(),
         space=space.model_dump(mode="json"),
         planned=keys + earlier,
+        plans_more=plans_more,
+        ended_by=ended_by,
         plugins={**(before.plugins if before else {}), **plugins},
+        seeding=design.seeding,
     )

@@ -152,9 +152,9 @@ class GuardedTracker:
 
 
 def settings_of(trial: Trial) -> dict[str, bool | int | float | str]:
-    """What distinguishes a trial in its study, flat: axes, arm, seed and, in a learning-rate grid, its rate."""
+    """What distinguishes a trial in its study, flat: axes, arm, repetition, seed and, in a grid, its learning rate."""
     rate = {"learning_rate": trial.config.recipe.learning_rate} if trial.learning_rate_grid else {}
-    return {**trial.cell, "arm": trial.arm, "seed": trial.config.seed, **rate}
+    return {**trial.cell, "arm": trial.arm, "repetition": trial.repetition, "seed": trial.config.seed, **rate}
 
 
 def final_scores(record: Record) -> dict[str, float]:

@@ -21,7 +21,7 @@ OPTIMIZERS: Mapping[str, Mapping[str, Any]] = {
     "lamb": {"opt": "lamb", "max_grad_norm": None},
     "sgd": {"opt": "sgd", "fused": True},  # with Nesterov's momentum
 }
-LONGEST_WARMUP = 0.2  # of all steps, so that a run of few epochs still reaches its cosine
+LONGEST_WARMUP = 0.2  # of all steps, so that a run of few epochs still reaches its peak and falls
 
 
 @dataclass(frozen=True)
@@ -89,11 +89,29 @@ def _groups(model: nn.Module, recipe: Recipe, scales: Mapping[str, Scale]) -> li
 
 
 def learning_rate(step: int, steps: int, recipe: Recipe) -> float:
-    """Return the learning rate at `step` (from 0) of `steps`: linear up to the peak, then half a cosine towards 0.
+    """Return the learning rate at `step` (from 0) of `steps`: linear up to the peak, then by `recipe.schedule` to 0.
 
-    Loshchilov and Hutter, "SGDR", arXiv 1608.03983, equation 5 without restarts.
+    `cosine`: half a cosine. Loshchilov and Hutter, "SGDR", arXiv 1608.03983, equation 5 without restarts.
+
+    `constant_then_decay`: the peak, and in the last `recipe.decay_fraction` of all steps a straight line. Until then
+    the rate does not depend on how long the run is. Hägele et al., "Scaling laws and compute-optimal training beyond
+    fixed training durations", arXiv 2405.18392, with a linear decay; Zhai et al., "Scaling vision transformers", arXiv
+    2106.04560.
     """
-    warmup = min(recipe.warmup_epochs / recipe.epochs, LONGEST_WARMUP) * steps
+    warmup = warmup_steps(steps, recipe)
     if step < warmup:
         return recipe.learning_rate * min(1.0, (step + 1) / warmup)
+    if recipe.schedule == "constant_then_decay":
+        start = decay_start(steps, recipe)
+        return recipe.learning_rate * min(1.0, (steps - step) / (steps - start))
     return recipe.learning_rate * (1 + math.cos(math.pi * (step - warmup) / (steps - warmup))) / 2
+
+
+def warmup_steps(steps: int, recipe: Recipe) -> float:
+    """Return the steps of the warm-up, of `steps` in all."""
+    return min(recipe.warmup_epochs / recipe.epochs, LONGEST_WARMUP) * steps
+
+
+def decay_start(steps: int, recipe: Recipe) -> float:
+    """Return the step of `steps` from which `constant_then_decay` falls, never before the end of the warm-up."""
+    return max(warmup_steps(steps, recipe), (1 - recipe.decay_fraction) * steps)

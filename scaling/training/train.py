@@ -95,6 +95,7 @@ def fit(  # eight parameters: what is trained, for what, on what, how, where; th
             raise Diverged(number * steps, number, "the loss on the validation set")
         rate = learning_rate(number * steps - 1, recipe.epochs * steps, recipe)
         state.curve.append(trained.with_validation(number, validation, rate, run.watch.book("evaluation")))
+        run.under_way.images = 0
         state.save_if_due()
         yield state.curve[-1]
 
@@ -148,6 +149,7 @@ class TrainedEpoch:
     """One pass over the training images."""
 
     loss: float  # mean over the steps
+    images: int  # that passed through them
     data_seconds: float  # spent waiting for batches
     seconds: float  # of all
 
@@ -167,6 +169,7 @@ class TrainedEpoch:
             train_seconds=self.seconds,
             data_seconds=self.data_seconds,
             evaluation_seconds=seconds,
+            images=self.images,
         )
 
 
@@ -185,6 +188,8 @@ class EpochLoop:
             size: height and width of the training images; None keeps them as they are.
         """
         stepper, steps, watch = self.stepper, self.steps, self.stepper.run.watch
+        under_way = stepper.run.under_way
+        under_way.images = 0
         device = stepper.run.device
         stepper.model.train()
         rng = np.random.default_rng((seed, epoch, AUGMENTATION))
@@ -203,12 +208,14 @@ class EpochLoop:
                 if len(images):
                     number, total = (epoch - 1) * steps + step, stepper.recipe.epochs * steps
                     losses[step] = stepper.step(images, labels, rng, number, total, size)
+                    under_way.images += len(images)
                 else:
                     missed += 1
                 if step % CHECK_EVERY == CHECK_EVERY - 1 or step == steps - 1:
                     _refuse_divergence(losses[: step + 1], epoch, steps)
                 worked += watch.book("training")
-        return TrainedEpoch(float(losses.double().sum() / max(1, steps - missed)), waited, waited + worked)
+        mean = float(losses.double().sum() / max(1, steps - missed))
+        return TrainedEpoch(mean, under_way.images, waited, waited + worked)
 
 
 def _refuse_divergence(losses: torch.Tensor, epoch: int, steps: int) -> None:

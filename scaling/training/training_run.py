@@ -11,6 +11,13 @@ from scaling.training.stopwatch import Stopwatch
 from scaling.training.workers import SingleWorker, Workers
 
 
+@dataclass
+class EpochUnderWay:
+    """What the steps of an epoch that has not ended have used."""
+
+    images: int = 0  # that passed through them
+
+
 @dataclass(frozen=True)
 class TrainingRun:
     """Where and how one network is trained. Nothing here changes the result, except for rounding.
@@ -23,6 +30,7 @@ class TrainingRun:
         workers: the processes that share each batch.
         watch: books set-up, data, training, evaluation, checkpointing, and waiting for the caller.
         notes: what a reader of the result should know, such as a micro-batch that was halved.
+        under_way: the epoch that has not ended, so that a run that breaks off says what it used.
     """
 
     device: torch.device
@@ -33,6 +41,7 @@ class TrainingRun:
     workers: Workers = field(default_factory=SingleWorker)
     watch: Stopwatch = field(default_factory=Stopwatch)
     notes: Notes = field(default_factory=Notes)
+    under_way: EpochUnderWay = field(default_factory=EpochUnderWay)
 
     @classmethod
     def of(

@@ -34,7 +34,7 @@ family: patchconvnet
 arch: {patch_size: 2, width: 16}
 axes: {depth: [1, 2]}
 arms: {pooling: [average, attention]}
-seeds: 1
+repetitions: 1
 data: {source: digits}
 recipe: {epochs: 1, batch_size: 20}
 """
@@ -54,24 +54,21 @@ def checkout(tmp_path: Path) -> Path:
 
 def run(checkout: Path, *command: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": str(checkout)}
-    return subprocess.run(
-        [sys.executable, "-m", *command], cwd=checkout, env=environment, text=True, capture_output=True
-    )
-
-
-def test_the_sweep_command_finds_a_new_source(checkout: Path) -> None:
-    done = run(checkout, "scaling.sweep", "--space", "tiny.yaml", "--data", "stripes:60", "--dry-run")
-
-    assert done.returncode == 0, done.stderr
-    assert "4 trials" in done.stdout
+    return subprocess.run([sys.executable, *command], cwd=checkout, env=environment, text=True, capture_output=True)
 
 
 @pytest.mark.slow
-def test_a_new_source_is_suggested_and_tested(checkout: Path) -> None:
-    wrong = run(checkout, "scaling.sweep", "--space", "tiny.yaml", "--data", "stripe:60", "--dry-run")
-    tests = run(checkout, "pytest", "-q", "tests/data/test_sources.py", "-k", "stripes", "-p", "no:cacheprovider")
+def test_a_new_source_is_found_suggested_and_tested(checkout: Path) -> None:
+    sweeps = "\n".join(
+        f"main(['--space', 'tiny.yaml', '--data', '{source}', '--dry-run'])" for source in ("stripes:60", "stripe:60")
+    )
+    swept = run(checkout, "-c", f"from scaling.sweep import main\n{sweeps}")
+    tests = run(
+        checkout, *["-m", "pytest", "-q", "tests/data/test_sources.py", "-k", "stripes", "-p", "no:cacheprovider"]
+    )
 
-    assert wrong.returncode == 2
-    assert "unknown data source 'stripe'; did you mean 'stripes'?" in wrong.stderr
+    assert "4 trials" in swept.stdout
+    assert swept.stderr.count("\n") == 1
+    assert "unknown data source 'stripe'; did you mean 'stripes'?" in swept.stderr
     assert tests.returncode == 0, tests.stdout
     assert "1 passed" in tests.stdout

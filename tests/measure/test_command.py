@@ -3,8 +3,6 @@
 import csv
 import io
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -137,30 +135,6 @@ def test_mistakes_are_one_clear_line(capsys: pytest.CaptureFixture[str], argv: l
     assert said in captured.err
     assert captured.err.count("\n") == 1
     assert captured.out == ""
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "order",
-    [
-        "import scaling; first = scaling.measure; import scaling.measure",
-        "import scaling.measure; first = scaling.measure",
-        "from scaling import measure as first; import scaling.measure",
-    ],
-)
-def test_measure_is_a_function_and_a_module_in_either_order(order: str):
-    code = f"""
-{order}
-model = scaling.build_model("patchconvnet", width=16, depth=1, patch_size=4, num_classes=2, image_size=16)
-assert first(model, image_size=16) == scaling.measure(model, image_size=16)
-assert scaling.measure(model, 16).params == sum(p.numel() for p in model.parameters())
-assert scaling.measure.main(["--model", "nothing"]) == 2
-"""
-    warnings = ["-W", "error", "-W", "ignore:`torch.jit:DeprecationWarning"]  # which older versions of timm call forth
-    done = subprocess.run([sys.executable, *warnings, "-c", code], capture_output=True, text=True, check=False)
-
-    assert done.returncode == 0, done.stderr
-    assert done.stderr.startswith("error: unknown family 'nothing'")
 
 
 def test_a_plugin_cost_is_a_column_and_a_target(capsys: pytest.CaptureFixture[str]):

@@ -127,7 +127,7 @@ def quarter_root(growth, optimizer, ratio):
 @design()
 def ends(space, feasibility):
     points = cells(space)
-    yield [Wanted(cell, space.seeds) for cell in feasibility.admit([points[0], points[-1]])]
+    yield [Wanted(cell, space.repetitions) for cell in feasibility.admit([points[0], points[-1]])]
 
 
 @stopping
@@ -168,7 +168,7 @@ axes:
   width: [4, 8, 12]
 arms:
   pooling: [average, peaks, highest]
-seeds: 1
+repetitions: 1
 search: {design: ends, stop: {rule: lenient, first: 1}}
 data: {source: "stripes:240"}
 recipe:
@@ -186,7 +186,7 @@ axes:
   recipe.weight_decay: [0.05]
 arms:
   pooling: [average, late]
-seeds: 1
+repetitions: 1
 data: {source: digits, train_limit: 200}
 recipe: {epochs: 1, batch_size: 50}
 """

@@ -1,4 +1,4 @@
-"""A design is paired and balanced: every cell has every arm at every seed, and they differ in the factor alone."""
+"""A design is paired and balanced: each cell has every arm in every repetition, and they differ in the factor alone."""
 
 from collections import Counter
 
@@ -17,32 +17,32 @@ def planned_of(asked: Space) -> list[Trial]:
     return [segment.trial for segment in segments]
 
 
-def test_every_cell_has_every_arm_at_every_seed_once() -> None:
-    asked = space(seeds=3)
+def test_every_cell_has_every_arm_in_every_repetition_once() -> None:
+    asked = space(repetitions=3)
 
     planned = planned_of(asked)
 
     assert len(planned) == 2 * 3 * 2 * 3
-    counts = Counter((*t.cell.values(), t.arm, t.config.seed) for t in planned)
+    counts = Counter((*t.cell.values(), t.arm, t.repetition) for t in planned)
     assert set(counts.values()) == {1}
     assert len({t.key for t in planned}) == len(planned)
 
 
-def test_arms_of_a_cell_and_seed_differ_only_in_factor() -> None:
-    asked = space(seeds=2)
+def test_arms_of_a_cell_and_repetition_differ_only_in_factor() -> None:
+    asked = space(repetitions=2)
 
     planned = planned_of(asked)
 
     for first, second in zip(planned[::2], planned[1::2], strict=True):
         a, b = first.config.model_dump(), second.config.model_dump()
-        assert (first.cell, first.config.seed) == (second.cell, second.config.seed)
+        assert (first.cell, first.repetition) == (second.cell, second.repetition)
         assert a["arch"].pop("pooling") == "attention"  # the more expensive one first
         assert b["arch"].pop("pooling") == "average"
         assert a == b
 
 
 def test_an_axis_may_be_a_setting_of_recipe_or_data() -> None:
-    asked = space(axes={"depth": [2], "recipe.learning_rate": [0.1, 0.2], "data.image_size": [16]}, seeds=1)
+    asked = space(axes={"depth": [2], "recipe.learning_rate": [0.1, 0.2], "data.image_size": [16]}, repetitions=1)
 
     planned = planned_of(asked)
 
@@ -86,7 +86,7 @@ def test_a_limit_that_excludes_everything_names_the_cheapest_cell() -> None:
 def test_a_grown_study_keeps_its_name_another_gets_its_own() -> None:
     before = space()
 
-    assert study_name("s", space(seeds=9), before, {"seeds": 9}) == "s"
+    assert study_name("s", space(repetitions=9), before, {"repetitions": 9}) == "s"
     assert study_name("s", space(axes={"depth": [8], "width": [32]}), before, {"axes.depth": [8]}) == "s"
     changed = space(recipe={"epochs": 1}, data={"source": "parquet:/data/cifar10"})
     overrides = {"recipe.epochs": 1, "data.source": "parquet:/data/cifar10"}

@@ -27,7 +27,8 @@ def asked(**parts: Any) -> Space:
 
 
 def keys(space: Space) -> list[str]:
-    return [config.key for config in Design(space).configs(cells(space))]
+    """Keys of all networks of a space with its data and recipe, whatever their seeds."""
+    return [config.model_copy(update={"seed": 0}).key for config in Design(space).configs(cells(space))]
 
 
 def key(**arch: Any) -> str:
@@ -106,7 +107,7 @@ def test_trials_carry_the_readable_name_as_arm_and_in_cells() -> None:
     of_arm = Design(arms).trial("s", {"depth": 2}, arms.arm_values[1], 0)
     of_axis = Design(axis).trial("s", cells(axis)[0], 2, 0)
 
-    assert of_arm.label == "depth=2 attention heads=4 seed 0"
+    assert of_arm.label == "depth=2 attention heads=4 repetition 0"
     assert of_axis.cell == {"pooling": "attention heads=4"}
 
 

@@ -18,7 +18,7 @@ family: patchconvnet
 arch: {patch_size: 2}
 axes: {depth: [1, 2, 3], width: [16, 32]}
 arms: {pooling: [average, attention]}
-seeds: 1
+repetitions: 1
 data: {source: digits, train_limit: 300}
 recipe: {epochs: 4, batch_size: 50}
 """
@@ -30,7 +30,7 @@ from scaling.sweep.search.proposals import Wanted, design
 @design(samples=True)
 def last_cells(space, feasibility):
     """The last `search.cells` cells of the grid."""
-    yield [Wanted(cell, space.seeds) for cell in feasibility.admit(cells(space)[-space.search.cells :])]
+    yield [Wanted(cell, space.repetitions) for cell in feasibility.admit(cells(space)[-space.search.cells :])]
 '''
 RULE = '''\
 from scaling.sweep.search.decisions import CONTINUE, Decision, stopping
@@ -92,15 +92,6 @@ def run(folder: Path, module: str, *arguments: str) -> str:
         text=True,
     )
     return done.stdout + done.stderr
-
-
-@pytest.mark.slow
-def test_a_design_and_a_tracker_in_new_files_are_found(folder: Path) -> None:
-    design = "search={design: last_cells, cells: 1}"
-
-    assert "1 cells × 2 arms" in run(
-        folder, "scaling.sweep", "--space", "tiny.yaml", "--dry-run", "--track", "lines", "--set", design
-    )
 
 
 def test_a_stopping_rule_in_a_new_file_is_rehearsed(folder: Path) -> None:

@@ -1,7 +1,6 @@
-"""The sweep end to end, as a user runs it, with real commands, Ray and kills."""
+"""The sweep end to end, as a user runs it, with real commands and Ray."""
 
 import re
-import signal
 from pathlib import Path
 
 import pytest
@@ -9,39 +8,11 @@ import pytest
 from scaling import load_study
 from scaling.study.records import read_records
 from scaling.sweep import main
-from tests.support.sweeps import end, start, tiny_space, wait_for_files
+from tests.support.sweeps import end, listening, processes, start, tiny_space, wait_for_files
 
-SPACE = tiny_space(seeds=2, train_limit=300, epochs=2, batch_size=50)
+SPACE = tiny_space(repetitions=2, train_limit=300, epochs=2, batch_size=50)
 TRIALS = 8
 RECORDS = "results/tiny*/records/*.json"
-# Building one model fails in every worker
-BUG = """\
-import importlib.util, sys
-
-class Bug:
-    def find_spec(self, name, path, target=None):
-        if name != "scaling.trial":
-            return None
-        sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(name)
-        whole = spec.loader.exec_module
-
-        def exec_module(module):
-            whole(module)
-            build = module.build
-
-            def leaking(trial, data):
-                if trial.cell == {"depth": 2} and trial.arm == "attention" and trial.config.seed == 0:
-                    raise RuntimeError("the roof\\nleaks")
-                return build(trial, data)
-
-            module.build = leaking
-
-        spec.loader.exec_module = exec_module
-        return spec
-
-sys.meta_path.insert(0, Bug())
-"""
 
 
 @pytest.fixture
@@ -50,16 +21,17 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def sweep(folder: Path, *arguments: str, hook: str = "") -> tuple[int, str]:
-    return end(start(folder, *arguments, hook=hook))
-
-
 @pytest.mark.slow
 @pytest.mark.xdist_group("ray")
-def test_a_sweep_runs_every_trial_exactly_once(folder: Path) -> None:
-    code, output = sweep(folder)
+def test_a_sweep_runs_every_trial_once_and_listens_here_alone(folder: Path) -> None:
+    process = start(folder)
+    wait_for_files(folder, RECORDS, process)
+    addresses = listening(processes(process.pid))
+    code, output = end(process)
 
     assert code == 0, output
+    assert addresses
+    assert addresses <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
     assert re.search(r"dashboard +http://127\.0\.0\.1:\d+", output)
     assert f"{TRIALS} of {TRIALS} trials finished" in output
     table = load_study(folder / "results" / "tiny")
@@ -67,55 +39,14 @@ def test_a_sweep_runs_every_trial_exactly_once(folder: Path) -> None:
     assert set(table.status) == {"finished"}
     numbers = ["params", "macs", "activations", "val_accuracy", "test_accuracy", "train_seconds"]
     assert not table[numbers].isna().to_numpy().any()
-    assert table.groupby(["cell", "arm"]).seed.apply(sorted).map(tuple).unique().tolist() == [(0, 1)]
+    assert table.groupby(["cell", "arm"]).repetition.apply(sorted).map(tuple).unique().tolist() == [(0, 1)]
     assert not list((folder / "results" / "tiny").glob("checkpoints/*"))
 
     before = read_records(folder / "results" / "tiny")
-    code, output = sweep(folder)
+    code, output = end(start(folder))
     assert code == 0
     assert "starting Ray" not in output
     assert read_records(folder / "results" / "tiny") == before
-
-
-@pytest.mark.slow
-@pytest.mark.xdist_group("ray")
-def test_a_killed_sweep_continues_where_it_was(folder: Path) -> None:
-    process = start(folder)
-    wait_for_files(folder, RECORDS, process, number=3)
-    process.kill()
-    process.communicate()
-    before = {r.key: r for r in read_records(folder / "results" / "tiny")}
-    assert len(before) < TRIALS
-
-    code, output = sweep(folder)
-
-    assert code == 0, output
-    after = read_records(folder / "results" / "tiny")
-    assert len({r.key for r in after}) == len(after) == TRIALS
-    assert {r.key: r for r in after if r.key in before} == before
-
-
-@pytest.mark.slow
-@pytest.mark.xdist_group("ray")
-def test_ctrl_c_and_a_failed_trial_leave_the_others_whole(folder: Path) -> None:
-    process = start(folder, hook=BUG)
-    wait_for_files(folder, RECORDS, process)
-    process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=60)
-    assert process.returncode == 130, output
-    assert "run the same command again to continue" in output
-    assert "Traceback" not in output
-
-    code, output = sweep(folder, hook=BUG)
-
-    assert code == 1, output
-    assert "failed: depth=2 attention seed 0: RuntimeError: the roof leaks" in output
-    assert "Traceback" not in output
-    table = load_study(folder / "results" / "tiny")
-    assert table.status.value_counts().to_dict() == {"finished": TRIALS - 1, "failed": 1}
-    code, output = sweep(folder)
-    assert code == 0, output
-    assert len(load_study(folder / "results" / "tiny")) == TRIALS
 
 
 @pytest.mark.parametrize(
@@ -125,7 +56,7 @@ def test_ctrl_c_and_a_failed_trial_leave_the_others_whole(folder: Path) -> None:
         (["--space", "missing.yaml"], "unknown space file 'missing.yaml'; did you mean 'tiny.yaml'"),
         (["--space", "tiny.yaml", "--set", "recipe.epoch=3"], "did you mean 'epochs'"),
         (["--space", "tiny.yaml", "--set", "recipe.epochs"], "write KEY=VALUE"),
-        (["--space", "tiny.yaml", "--set", "seeds=[1"], "not valid YAML"),
+        (["--space", "tiny.yaml", "--set", "repetitions=[1"], "not valid YAML"),
         (["--space", "tiny.yaml", "--data", "digit"], "did you mean 'digits'"),
         (["--space", "tiny.yaml", "--data", "parquet:nowhere"], "nowhere"),
         (["--space", "tiny.yaml", "--data", "folder:nowhere"], "nowhere"),

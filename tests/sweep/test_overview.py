@@ -18,11 +18,11 @@ from tests.support.queues import finished, space
 
 @pytest.fixture
 def results(tmp_path: Path) -> Path:
-    asked = space(seeds=2, question="Does it help?")
+    asked = space(repetitions=2, question="Does it help?")
     design = Design(asked)
     trials = [design.trial("s", c, arm, seed) for seed in (0, 1) for c in cells(asked) for arm in asked.arm_values]
     for name, ended in (("whole", 24), ("half", 12)):
-        write_study(tmp_path / name, describe(name, asked, trials, None))
+        write_study(tmp_path / name, describe(name, design, trials, None))
         for number, trial in enumerate(trials[:ended]):
             write_record(tmp_path / name, finished(trial, 50 + number))
     failed = trials[12]
@@ -86,11 +86,11 @@ def test_brackets_in_text_are_shown_unchanged(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("COLUMNS", raising=False)
-    asked = space(seeds=1, question="does [bold]x[/nope] help :smile:?")
+    asked = space(repetitions=1, question="does [bold]x[/nope] help :smile:?")
     design = Design(asked)
     trials = [design.trial("s", c, arm, 0) for c in cells(asked) for arm in asked.arm_values]
     folder = tmp_path / "r[b] ü" / "odd"
-    write_study(folder, describe("odd", asked, trials, None))
+    write_study(folder, describe("odd", design, trials, None))
     write_record(folder, Record.of(trials[0], status="failed", reason="KeyError: [/red] :boom:"))
 
     assert main(["--status", "odd", "--results", str(folder.parent)]) == 0

@@ -1,16 +1,24 @@
 """A plan settles everything before anything runs: matched arms, limits on computed costs, no run twice."""
 
+import io
+import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
+import yaml
+from rich.console import Console
 
 from scaling.data import load_data
 from scaling.study.config import TrialConfig
 from scaling.study.errors import ScalingError
+from scaling.study.metrics import si
 from scaling.study.notes import Notes
-from scaling.sweep.plan import StudyPlan, make_plan
+from scaling.study.records import read_records, read_study
+from scaling.sweep.plan import StudyPlan, expected, extent, make_plan, shown
+from scaling.sweep.study_folder import previous
 from scaling.trial import build, costs
+from tests.support import RECORDS_V1
 
 SPACE = """\
 family: patchconvnet
@@ -20,7 +28,7 @@ axes:
   width: [48, 80]
 arms:
   pooling: [average, attention]
-seeds: 1
+repetitions: 1
 recipe: {batch_size: 16}
 """
 
@@ -73,6 +81,35 @@ def test_matched_arms_cost_what_the_baseline_costs(space: Path, cost: str) -> No
     assert made.study == f"space-match={cost}"
 
 
+@pytest.mark.parametrize("recipe", [{}, {"recipe__train_resolution": [4, 8]}])
+def test_arms_of_equal_training_compute_differ_in_epochs_alone(space: Path, recipe: dict[str, Any]) -> None:
+    made = plan(space, match="training_compute", recipe__epochs=40, **recipe)
+
+    for average, attention in by_arm(made):
+        assert average.recipe.epochs == 40
+        assert attention.recipe.epochs < 40
+        of = made.cost_table.training_compute
+        assert of(attention) == pytest.approx(of(average), rel=0.6 / attention.recipe.epochs)  # half an epoch
+        assert attention.recipe.model_copy(update={"epochs": 40}) == average.recipe
+        assert attention.arch == {**average.arch, "pooling": "attention"}
+        assert attention.seed == average.seed
+
+
+def test_a_plan_shows_matched_epochs_and_petaflops(space: Path) -> None:
+    made = plan(space, match="training_compute", recipe__epochs=40, axes__depth=[1], axes__width=[48])
+    console = Console(width=250, file=io.StringIO(), force_terminal=False)
+
+    for part in shown(made):
+        console.print(part)
+
+    text = cast(io.StringIO, console.file).getvalue()
+    average, attention = by_arm(made)[0]
+    baseline, own = map(made.cost_table.training_compute, (average, attention))
+    assert "epochs at equal training_compute" in text
+    assert f"{attention.recipe.epochs} ({100 * (own / baseline - 1):+.1f} %)".replace("-", "−") in text
+    assert f"{si(2 * (baseline + own) / 1e15)} PFLOPs" in text
+
+
 def test_limits_apply_to_computed_costs(space: Path) -> None:
     whole = plan(space)
     largest = max(whole.cost_table.memory(trial.config) for trial in whole.trials)
@@ -84,18 +121,76 @@ def test_limits_apply_to_computed_costs(space: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("overrides", "expected"),
+    ("overrides", "said"),
     [
         ({"match": "mac"}, "unknown cost 'mac'; did you mean 'macs'"),
         ({"match": {"vary": "widht"}}, "unknown parameter 'widht'; did you mean 'width'"),
         ({"match": {"vary": "pooling"}}, "'pooling' is what the arms differ in"),
-        ({"match": "params", "axes__width": [48, 56], "axes__depth": [1]}, "are the same run"),
+        ({"match": {"vary": "epochs"}}, "'macs' does not depend on epochs; match training_compute"),
+        (
+            {"match": {"cost": "training_compute", "vary": "width"}},
+            "training_compute is matched by epochs, not by 'width'; leave out vary, or match training_macs",
+        ),
+        (
+            {"match": "training_compute", "axes__recipe.epochs": [5, 10]},
+            r"axes.recipe.epochs: 'recipe.epochs' is what match sets for every arm but the baseline; keep one",
+        ),
+        ({"match": "params", "axes__width": [48, 56], "axes__depth": [1]}, "train the same network"),
         (
             {"limits__training_memory": "1KiB"},
             "limits.training_memory: 1024 excludes all 4 cells; the cheapest, depth=1",
         ),
     ],
 )
-def test_an_impossible_plan_is_refused_with_the_reason(space: Path, overrides: dict[str, Any], expected: str) -> None:
-    with pytest.raises(ScalingError, match=expected):
+def test_an_impossible_plan_is_refused_with_the_reason(space: Path, overrides: dict[str, Any], said: str) -> None:
+    with pytest.raises(ScalingError, match=said):
         plan(space, **overrides)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "text"),
+    [
+        ({"repetitions": 3}, "4 cells × 2 arms × 3 repetitions = 24 trials"),
+        ({"seeds": 1}, "4 cells × 2 arms × 1 repetition = 8 trials"),
+        (
+            {"repetitions": 4, "tune": {"lr": 3}},
+            "4 cells × 2 arms × 3 learning rates to choose one, then 3 repetitions at it = 48 trials",
+        ),
+        (
+            {"repetitions": 3, "tune": {"lr": 3, "choose_by": 2}, "search__stop": {"rule": "asha"}},
+            "4 cells × 2 arms × 3 learning rates × 2 repetitions to choose one, then 1 repetition at it = 56 trials,"
+            " unless asha stops their cells",
+        ),
+    ],
+)
+def test_a_plan_counts_the_trials_that_will_run(space: Path, overrides: dict[str, Any], text: str) -> None:
+    made = plan(space, **overrides)
+
+    assert extent(made) == text
+    assert len(expected(made)) == len({trial.key for trial in expected(made)}) == int(text.split(" = ")[1].split()[0])
+
+
+def test_a_plan_keeps_the_shared_seeds_of_a_study(tmp_path: Path) -> None:
+    shutil.copytree(RECORDS_V1 / "example", tmp_path / "example")
+    before, records = read_study(tmp_path / "example"), read_records(tmp_path / "example")
+    (tmp_path / "example.yaml").write_text(yaml.safe_dump(before.space))
+
+    grown = make_plan(str(tmp_path / "example.yaml"), {"repetitions": 7}, results=tmp_path)
+    queue = grown.queue({record.key: record for record in records})
+
+    assert previous(grown.folder, grown.space) == before
+    assert {record.key for record in records} <= {trial.key for trial in grown.trials}
+    assert {trial.config.seed for trial in grown.trials} == set(range(7))
+    left = [trial for trial in queue.planned.values() if trial.key not in {record.key for record in records}]
+    assert len(left) == 6 * 2 * 2
+    assert {(trial.repetition, trial.config.seed) for trial in left} == {(5, 5), (6, 6)}
+
+
+def test_a_new_plan_of_that_space_has_own_seeds(tmp_path: Path) -> None:
+    before = read_study(RECORDS_V1 / "example")
+    (tmp_path / "example.yaml").write_text(yaml.safe_dump(before.space))
+
+    made = make_plan(str(tmp_path / "example.yaml"), {}, results=tmp_path)
+
+    assert len({trial.config.seed for trial in made.trials}) == 6 * 5  # cells × repetitions
+    assert not {trial.key for trial in made.trials} & set(before.planned)

@@ -4,7 +4,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from scaling.space.design import cells
+from scaling.space.design import Design, cells
 from scaling.study.config import Trial
 from scaling.study.records import Epoch, Record, read_records, read_study
 from scaling.sweep.progress import Progress
@@ -29,9 +29,9 @@ class Callback:
 
 def recording(folder: Path, **search: object) -> tuple[Recorder, Callback, Segment]:
     """A recorder of a study of one cell, its callback, and the first trial."""
-    asked = space(axes={"depth": [2], "width": [32]}, seeds=1, recipe={"epochs": 5}, search=search)
+    asked = space(axes={"depth": [2], "width": [32]}, repetitions=1, recipe={"epochs": 5}, search=search)
     plan = SimpleNamespace(
-        study="study", folder=folder, space=asked, cost_table=SimpleNamespace(work=lambda trial: 1.0)
+        study="study", folder=folder, design=Design(asked), cost_table=SimpleNamespace(work=lambda trial: 1.0)
     )
     made = queue(asked, all_cells(asked, cells(asked)))
     recorder = Recorder(plan, made, Progress(arms=["average", "attention"]), {}, None)  # pyright: ignore[reportArgumentType]

@@ -13,7 +13,9 @@ from scaling.study.records import Record, read_records
 from scaling.study.storage import place
 from tests.support.sweeps import end, start, tiny_space, wait_for_files
 
-SPACE = tiny_space(seeds=1, train_limit=300, epochs=40, batch_size=50) + "keep_weights: none\n"
+EPOCHS = 16  # long enough to be disturbed in the middle
+SPACE = tiny_space(repetitions=1, train_limit=300, epochs=EPOCHS, batch_size=50) + "keep_weights: none\n"
+CHECKPOINTS = "checkpoints/*/epoch-*"
 # In the sweep's own process: the disk is full when one record is written, once
 FULL = """\
 import sys
@@ -24,7 +26,8 @@ if "scaling.sweep" in " ".join(sys.orig_argv):
     def write_record(folder, record):
         calls.append(record.key)
         if len(calls) == 2:
-            raise StorageError(f"the record of {record.arm} seed {record.seed} was not saved: No space left on device")
+            where = f"the record of {record.arm} repetition {record.repetition}"
+            raise StorageError(f"{where} was not saved: No space left on device")
         return whole(folder, record)
     recorder.write_record = write_record
 """
@@ -41,6 +44,34 @@ if "scaling.sweep" in " ".join(sys.orig_argv):
         return before(source, target, **given)
     os.replace = replace
 """
+# In every worker: building one model fails
+BUG = """\
+import importlib.util, sys
+
+class Bug:
+    def find_spec(self, name, path, target=None):
+        if name != "scaling.trial":
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        whole = spec.loader.exec_module
+
+        def exec_module(module):
+            whole(module)
+            build = module.build
+
+            def leaking(trial, data):
+                if trial.cell == {"depth": 2} and trial.arm == "attention":
+                    raise RuntimeError("the roof\\nleaks")
+                return build(trial, data)
+
+            module.build = leaking
+
+        spec.loader.exec_module = exec_module
+        return spec
+
+sys.meta_path.insert(0, Bug())
+"""
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray")]
 
@@ -55,8 +86,8 @@ def assert_whole(records: list[Record], trials: int = 4) -> None:
     """Check that every trial finished once, and every cell in both arms."""
     assert len({record.key for record in records}) == len(records) == trials
     assert {record.status for record in records} == {"finished"}
-    assert set(Counter((str(r.cell), r.seed) for r in records).values()) == {2}
-    assert all(len(record.curve) == 40 for record in records)
+    assert set(Counter((str(r.cell), r.repetition) for r in records).values()) == {2}
+    assert all(len(record.curve) == EPOCHS for record in records)
 
 
 def workers_of(sweep: subprocess.Popen[str]) -> list[int]:
@@ -80,60 +111,65 @@ def workers_of(sweep: subprocess.Popen[str]) -> list[int]:
     return [pid for pid, name in names.items() if name.startswith("ray::") and ".train" in name and is_ours(pid)]
 
 
-def test_a_killed_worker_resumes_from_its_checkpoint(folder: Path) -> None:
-    process = start(folder, "--track", "")
-    wait_for_files(folder, "results/tiny/checkpoints/*/epoch-*", process)
+def unchanged(before: list[Record], after: list[Record]) -> bool:
+    """Whether the records of `before` are among `after` as they were."""
+    found = {record.key: record for record in after}
+    return all(found.get(record.key) == record for record in before)
+
+
+def test_a_killed_study_moves_grows_and_outlives_a_killed_worker(folder: Path) -> None:
+    code, _ = end(start(folder, "--track", "", hook=KILLED))
+    assert code == -signal.SIGKILL
+    (folder / "elsewhere").mkdir()
+    (folder / "results").rename(folder / "elsewhere" / "results")
+    study = folder / "elsewhere" / "results" / "tiny"
+    before = read_records(study)
+    assert len(before) == 1
+
+    earlier = set(study.glob(CHECKPOINTS))
+    process = start(folder, "--track", "", "--results", "elsewhere/results", "--set", "axes.depth=[1, 2, 3]")
+    wait_for_files(study, CHECKPOINTS, process, besides=earlier)
     workers = workers_of(process)
     assert workers
     os.kill(workers[0], signal.SIGKILL)
-
     code, output = end(process)
 
     assert code == 0, output
-    assert_whole(read_records(folder / "results" / "tiny"))
+    assert "1 of 6 trials are finished; 5 to run" in output
+    assert_whole(read_records(study), trials=6)
+    assert unchanged(before, read_records(study))
 
 
-def test_a_sweep_continues_after_a_full_disk(folder: Path) -> None:
-    code, output = end(start(folder, "--track", "", hook=FULL))
+def test_signals_a_full_disk_and_failures_leave_the_others_whole(folder: Path) -> None:
+    where = f"file://{folder}/store"
+    study = place(where) / "tiny"
+    arguments = ("--track", "", "--results", where)
 
+    for sent in (signal.SIGTERM, signal.SIGINT):
+        earlier = set(folder.glob(f"store/tiny/{CHECKPOINTS}"))
+        process = start(folder, *arguments)
+        wait_for_files(folder, f"store/tiny/{CHECKPOINTS}", process, besides=earlier)
+        process.send_signal(sent)
+        code, output = end(process)
+        assert code == 130, output
+        assert "run the same command again to continue" in output
+        assert "Traceback" not in output
+
+    code, output = end(start(folder, *arguments, hook=FULL))
     assert code == 2, output
     assert "Traceback" not in output
     assert "error: the record of" in output
     assert "No space left on device" in output
-    before = {record.key: record for record in read_records(folder / "results" / "tiny")}
+    before = read_records(study)
     assert 0 < len(before) < 4
 
-    code, output = end(start(folder, "--track", ""))
+    code, output = end(start(folder, *arguments, hook=BUG))
+    assert code == 1, output
+    assert "failed: depth=2 attention repetition 0: RuntimeError: the roof leaks" in output
+    assert "Traceback" not in output
+    assert Counter(record.status for record in read_records(study)) == {"finished": 3, "failed": 1}
+    assert unchanged(before, read_records(study))
+
+    code, output = end(start(folder, *arguments))
     assert code == 0, output
-    after = read_records(folder / "results" / "tiny")
-    assert_whole(after)
-    assert all(record == before[record.key] for record in after if record.key in before)
-
-
-def test_a_study_killed_while_writing_can_move_and_grow(folder: Path) -> None:
-    code, _ = end(start(folder, "--track", "", hook=KILLED))
-    assert code == -signal.SIGKILL
-    records = folder / "results" / "tiny" / "records"
-    assert len(list(records.glob("*.json"))) == 1
-    (folder / "elsewhere").mkdir()
-    (folder / "results").rename(folder / "elsewhere" / "results")
-
-    code, output = end(start(folder, "--track", "", "--results", "elsewhere/results", "--set", "axes.depth=[1, 2, 3]"))
-
-    assert code == 0, output
-    assert "1 of 6 trials are finished; 5 to run" in output
-    assert_whole(read_records(folder / "elsewhere" / "results" / "tiny"), trials=6)
-
-
-def test_sigterm_stops_cleanly_with_results_in_a_store(folder: Path) -> None:
-    where = f"file://{folder}/store"
-    process = start(folder, "--track", "", "--results", where)
-    wait_for_files(folder, "store/tiny/checkpoints/*/epoch-*", process)
-    process.terminate()
-    code, output = end(process)
-    assert code == 130, output
-    assert "run the same command again to continue" in output
-
-    code, output = end(start(folder, "--track", "", "--results", where))
-    assert code == 0, output
-    assert_whole(read_records(place(where) / "tiny"))
+    assert_whole(read_records(study))

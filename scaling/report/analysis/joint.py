@@ -10,6 +10,7 @@ from typing import Any
 
 from scaling.study.config import cell_label, flatten
 from scaling.study.errors import RecordError
+from scaling.study.learning_rates import scored
 from scaling.study.reading import StudyRecords
 from scaling.study.records import Record, Study, in_order
 from scaling.wording import first_few, plural
@@ -51,9 +52,7 @@ def join(members: Sequence[Member]) -> Joint:
     axes = list(dict.fromkeys(axis for member in members for axis in member.study.axes))
     factors = list(dict.fromkeys(member.study.factor for member in members if len(member.study.arms) > 1))
     inner = [factor for factor in factors if factor not in axes]
-    records = in_order(
-        _moved(record, member.study, axes, inner) for member in members for record in member.reading.records
-    )
+    records = in_order(_moved(record, member.study, axes, inner) for member in members for record in _scored(member))
     own = [{_where(record) for record in records if record.arm == name} for name in names]
     shared = set.intersection(*own) if own else set()
     notes = [_shared_note(names, own, len(shared)), *_different_conditions(members)]
@@ -67,10 +66,23 @@ def join(members: Sequence[Member]) -> Joint:
         seeding="shared" if any(member.study.seeding == "shared" for member in members) else "own",
         conditions={},
         space={},
-        planned=[_key(member.study.name, key) for member in members for key in member.study.planned],
+        planned=[_key(member.study.name, key) for member in members for key in _planned(member)],
+        plans_more=any(member.study.plans_more for member in members),
+        ended_by=next((member.study.ended_by for member in members if member.study.ended_by), None),
     )
     left_out = [f"{member.study.name}: {line}" for member in members for line in member.reading.left_out]
     return Joint(study, records, left_out, [note for note in notes if note])
+
+
+def _scored(member: Member) -> list[Record]:
+    """Records without those that served the choice of a learning rate."""
+    return scored(member.reading.records, member.study.choose_by)
+
+
+def _planned(member: Member) -> list[str]:
+    """Keys of the plan without those of such records."""
+    left_out = {record.key for record in member.reading.records} - {record.key for record in _scored(member)}
+    return [key for key in member.study.planned if key not in left_out]
 
 
 def _moved(record: Record, study: Study, axes: Sequence[str], inner: Sequence[str]) -> Record:

@@ -29,10 +29,7 @@ class TrialCounts:
     diverged: int
     missing: int  # not ended: running or not started
     stopped: int = 0  # early, with their whole cell: shown but not compared
-
-    @property
-    def is_complete(self) -> bool:
-        return self.missing == 0
+    is_complete: bool = True  # nothing of the plan is left to run
 
 
 def mark(table: pd.DataFrame, study: Study, records: Sequence[Record]) -> pd.DataFrame:
@@ -107,8 +104,15 @@ def count(study: Study, records: Sequence[Record]) -> TrialCounts:
     """Count trials by status."""
     of = Counter(record.status for record in records)
     planned = len({*study.planned, *(record.key for record in records)})
+    missing = max(0, planned - len({record.key for record in records}))
     return TrialCounts(
-        planned, of["finished"], of["failed"], of["diverged"], max(0, planned - len(records)), of["stopped"]
+        planned,
+        of["finished"],
+        of["failed"],
+        of["diverged"],
+        missing,
+        of["stopped"],
+        is_complete=study.ended_by is not None or (missing == 0 and not study.plans_more),
     )
 
 

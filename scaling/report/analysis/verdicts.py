@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -82,9 +82,9 @@ def goes_on_until_decided(study: Study) -> bool:
 
 def settings_of(study: Study, arms: Sequence[str], margin: float, look: Look, images: int | None) -> VerdictSettings:
     """What the study asks of its verdicts."""
-    number = None if look.rule is LookRule.UNTIL_DECIDED else look.number
-    return settings_at(
-        number,
+    is_until = look.rule is LookRule.UNTIL_DECIDED  # all of its looks have one level, and none is numbered
+    settings = settings_at(
+        1 if is_until else look.number,
         look.rule,
         margin=margin,
         contrasts=max(1, len(arms) - 1),
@@ -92,6 +92,7 @@ def settings_of(study: Study, arms: Sequence[str], margin: float, look: Look, im
         images=images,
         shared_seeds=study.seeding == "shared",
     )
+    return replace(settings, look=None) if is_until else settings
 
 
 def give_verdicts(

@@ -14,9 +14,13 @@ from scaling.wording import first_few, plural
 def under_way(analysis: Analysis) -> str | None:
     """Some trials have not ended."""
     missing = analysis.progress.missing
-    if not missing:
+    if analysis.progress.is_complete and not missing:
         return None
+    if not missing:
+        return "The search may plan more trials, so that the verdict is given when it has ended."
     planned = plural(analysis.progress.planned, "trial")
+    if analysis.study.ended_by:
+        return f"The sweep ended with {analysis.study.ended_by}: {missing} of {planned} were not run."
     text = f"{missing} of {planned} have not ended: they are running or have not started."
     if not analysis.look.is_verdict:
         return f"{text} The verdict is given when the plan is complete; what is shown until then is no look at it."

@@ -34,6 +34,10 @@ class ImportRequest:
             if name not in known:
                 raise RecordError(f"--import {self.kind}: {unknown('option', name, known)}")
 
+    def names(self, option: str) -> list[str]:
+        """The parts of an option that lists columns: `depth` and `width` of `cell=depth,width`."""
+        return list(dict.fromkeys(part.strip() for part in self.options.get(option, "").split(",") if part.strip()))
+
 
 Read = Callable[[ImportRequest], Imported]
 
@@ -68,8 +72,12 @@ def importer(name: str, *, argument: str) -> Callable[[Read], Read]:
     return register
 
 
-def parse(spec: str, arms: str | None = None) -> ImportRequest:
-    """Parse `KIND:PATH[,PATH][?NAME=VALUE&…]` and `COLUMN[=VALUE,VALUE…]`.
+def parse(spec: str, arm: str | None = None, arms: str | None = None) -> ImportRequest:
+    """Parse `KIND:PATH[,PATH][?NAME=VALUE&…]`, `COLUMN[=VALUE,VALUE…]` and `COLUMN,COLUMN…`.
+
+    Args:
+        arm: the column of the arms, and those to take.
+        arms: columns that hold the scores of one arm each; the same as the option `arms=` of `spec`.
 
     Raises:
         RecordError: the kind is unknown, its argument is missing, or a path does not exist.
@@ -89,7 +97,9 @@ def parse(spec: str, arms: str | None = None) -> ImportRequest:
     missing = [f"--import {kind}: {path} does not exist" for path in paths if not os.path.exists(path)]
     if missing:
         raise RecordError(missing)
-    return ImportRequest(kind, paths, options, _arms(arms) if arms else None)
+    if arms:
+        options = {**options, "arms": arms}
+    return ImportRequest(kind, paths, options, _arms(arm) if arm else None)
 
 
 def _split(argument: str) -> tuple[str, dict[str, str]]:

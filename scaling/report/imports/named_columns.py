@@ -3,18 +3,27 @@
 import math
 import re
 from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
+from scaling.compare.settings import differing_settings, sentence
 from scaling.report.imports.importer import ImportRequest, importer
 from scaling.report.imports.outcome import Imported, Row
 from scaling.report.imports.quantities import LABELS, QUANTITIES, number, plain_name
 from scaling.report.imports.study import study_name
-from scaling.report.imports.tables import Columns, read_table, split_arms, understand
+from scaling.report.imports.tables import Columns, RawTable, read_table, split_arms, understand
+from scaling.report.imports.wide import as_long
 from scaling.study.errors import RecordError, unknown
 from scaling.study.records import LARGEST_SEED
+from scaling.wording import listing
 
 MOST_ARMS = 8
-OPTIONS = (*QUANTITIES, *LABELS, "cell", "test_examples")
+ARM_OF_ROW = " arm"  # of a frame; no column of a table begins with a blank
+LISTS = ("cell", "arms", "repeats")  # options that name several columns
+OPTIONS = (*QUANTITIES, *LABELS, *LISTS, "test_examples")
 
 
 @importer("csv", argument="FILE[?accuracy=COLUMN&macs=COLUMN*1e9&arm=COLUMN&cell=COLUMN,COLUMN&seed=COLUMN]")
@@ -24,14 +33,8 @@ def read_csv(request: ImportRequest) -> Imported:
     if len(request.paths) != 1:
         raise RecordError("--import csv takes one file; join several first, or import them as separate studies")
     path = request.paths[0]
-    table = read_table(path)
-    cell_columns = [part.strip() for part in request.options.get("cell", "").split(",") if part.strip()]
-    for column in cell_columns:
-        if column not in table.columns:
-            raise RecordError(f"{path.name}: cell: {unknown('column', column, table.columns)}")
-    chosen = {name: value for name, value in request.options.items() if name not in {"cell", "test_examples"}}
-    if request.arms:
-        chosen["arm"] = request.arms.column
+    table, chosen = _table(request, path)
+    cell_columns = request.names("cell")
     read = understand(table, chosen)
     if "accuracy" not in read.numbers and "val_accuracy" not in read.numbers:
         raise RecordError(
@@ -40,6 +43,7 @@ def read_csv(request: ImportRequest) -> Imported:
         )
     notes = list(read.notes)
     cell_columns = cell_columns or _guess_cell(read, notes)
+    _refuse_settings(request, read, cell_columns)
     labels = read.labels
     arms, of = ["published"], [*map(str, ["published"] * len(table.rows))]
     maybe: list[str | None] = [*of]
@@ -70,6 +74,48 @@ def read_csv(request: ImportRequest) -> Imported:
         knows_seeds="seed" in labels or repeated,
         sets="both" if {"accuracy", "val_accuracy"} <= set(read.numbers) else "one",
     )
+
+
+def _table(request: ImportRequest, path: Path) -> tuple[RawTable, dict[str, str]]:
+    """The table with a row a run, and the columns that the request names, by quantity or label."""
+    table = read_table(path)
+    chosen = {name: value for name, value in request.options.items() if name not in {*LISTS, "test_examples"}}
+    if request.arms:
+        chosen["arm"] = request.arms.column
+    if wide := request.names("arms"):
+        if two := [name for name in ("arm", "accuracy", "val_accuracy") if name in chosen]:
+            raise RecordError(f"{path.name}: arms= names columns of accuracies, one an arm; leave out {listing(two)}")
+        table = as_long(table, wide)
+        chosen |= {"arm": table.columns[-2], "accuracy": table.columns[-1]}
+    for option in ("cell", "repeats"):
+        for column in request.names(option):
+            if column not in table.columns:
+                raise RecordError(f"{path.name}: {option}: {unknown('column', column, table.columns)}")
+    return table, chosen
+
+
+def _refuse_settings(request: ImportRequest, read: Columns, cell: Sequence[str]) -> None:
+    """Name the settings in which rows of the same cell and arm differ, unless repetitions may.
+
+    Raises:
+        RecordError: there are such columns.
+    """
+    if not cell:
+        return  # each row is a cell
+    others = [column for column in read.others if column not in {*cell, *request.names("repeats")}]
+    frame = pd.DataFrame({column: as_values(read.table.cells(column)) for column in [*cell, *others]})
+    arm = read.labels.get("arm")
+    frame[ARM_OF_ROW] = read.table.cells(arm) if arm else ""
+    if differing := differing_settings(frame, cell, ARM_OF_ROW, others):
+        raise RecordError(f"{read.table.path.name}: {sentence(differing)}")
+
+
+def as_values(cells: Sequence[str]) -> pd.Series:
+    """A column of text as numbers where all of it is, None for an empty cell."""
+    read = [number(cell) for cell in cells]
+    if all(one is not None for one in read):
+        return pd.Series([one.value for one in read if one is not None], dtype=float)
+    return pd.Series([cell.strip() or None for cell in cells], dtype=object)
 
 
 def _guess_cell(read: Columns, notes: list[str]) -> list[str]:

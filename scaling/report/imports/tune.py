@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from scaling.compare.settings import role, sentence
 from scaling.report.imports.importer import ImportRequest, importer
 from scaling.report.imports.outcome import Imported, Row
 from scaling.report.imports.quantities import QUANTITIES, number
@@ -24,7 +25,7 @@ from scaling.study.errors import RecordError, unknown
 from scaling.study.records import LARGEST_SEED, Epoch
 from scaling.wording import plural
 
-OPTIONS = ("accuracy", "val_accuracy", "params", "macs", "activations", "arm", "cell", "seed")
+OPTIONS = ("accuracy", "val_accuracy", "params", "macs", "activations", "arm", "cell", "seed", "repeats")
 MOST_ARMS = 8
 SEEDS = ("seed", "random_seed", "train_loop_config/seed")
 
@@ -56,6 +57,7 @@ def read_tune(request: ImportRequest) -> Imported:
     metrics = find_metrics(request, folder, names, notes)
     scale = _scale(trials, metrics, notes)
     arm_name, seed_name, axes = _roles(request, trials)
+    _refuse_settings(request, folder, trials, [name for name in (arm_name, seed_name) if name], axes)
     values = [_word(trial.config.get(arm_name)) if arm_name else "trials" for trial in trials]
     wanted = request.arms.values if request.arms else ()
     arms, of, said = split_arms(values, wanted, arm_name or "", MOST_ARMS)
@@ -189,6 +191,32 @@ def _roles(request: ImportRequest, trials: Sequence[TuneTrial]) -> tuple[str | N
         return arm, seed, [known("cell", part.strip()) for part in request.options["cell"].split(",") if part.strip()]
     varying = [name for name in names if len({_word(trial.config.get(name)) for trial in trials}) > 1]
     return arm, seed, [name for name in varying if name not in {arm, seed}]
+
+
+def _refuse_settings(
+    request: ImportRequest, folder: Path, trials: Sequence[TuneTrial], roles: Sequence[str], axes: Sequence[str]
+) -> None:
+    """Name the entries of the config in which trials of one cell and arm differ, unless repetitions may.
+
+    Raises:
+        RecordError: there are such entries, or `repeats=` names one that is not there.
+    """
+    names = list(dict.fromkeys(name for trial in trials for name in trial.config))
+    allowed = request.names("repeats")
+    if missing := [name for name in allowed if name not in names]:
+        raise RecordError(f"--import tune: repeats: {unknown('config entry', missing[0], names[:MOST_NAMED])}")
+    arm = request.arms.column if request.arms else request.options.get("arm")
+    seen: dict[tuple[str, ...], dict[str, str]] = {}
+    differing: dict[str, None] = {}
+    for trial in trials if axes else ():  # without axes each trial is a cell
+        where = tuple(_word(trial.config.get(name)) for name in (*axes, *([arm] if arm else []))) or (
+            trial.folder.name,
+        )
+        first = seen.setdefault(where, {name: _word(trial.config.get(name)) for name in names})
+        differing |= {name: None for name in names if _word(trial.config.get(name)) != first[name]}
+    found = [name for name in differing if name not in {*roles, *axes, *allowed} and role(name) is not False]
+    if found:
+        raise RecordError(f"{folder.name}: {sentence(found)}")
 
 
 def _word(value: Any) -> str:

@@ -1,7 +1,8 @@
 """The run of one cell: its trials in their order, and the decisions on the way.
 
-Without early stopping and a learning-rate grid, all trials of a cell can run at once. Otherwise the first seed goes
-ahead: it settles whether the cell continues and which learning rate the other seeds use.
+Without early stopping and a learning-rate grid, all trials of a cell can run at once. Otherwise the first repetition
+goes ahead: it settles whether the cell continues. With a grid, the repetitions that choose follow, at every rate, and
+settle which learning rate the others use.
 """
 
 from collections.abc import Container, Mapping, Sequence
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from scaling.space.design import Design
+from scaling.space.design import Cell, Design
 from scaling.study.config import Trial, cell_label
 from scaling.study.learning_rates import chosen_rates
 from scaling.sweep.search.decisions import CONTINUE, Action, Decision, RungResult, rung_epochs
@@ -36,9 +37,9 @@ class Stopped:
 class Phase(Enum):
     """Where a cell run is."""
 
-    RUNGS = "rungs"  # the first seed trains from rung to rung
-    FIRST_SEED = "first seed"  # the first seed trains to its end
-    REPETITIONS = "repetitions"  # the other seeds, or all seeds if nothing is decided on the way
+    RUNGS = "rungs"  # the first repetition trains from rung to rung
+    LEADING = "leading"  # the first repetition, or all that choose a learning rate, train to their end
+    REPETITIONS = "repetitions"  # the others, or all if nothing is decided on the way
     OVER = "over"
 
 
@@ -76,16 +77,26 @@ class CellRun:
         self._study = study
         self._wanted = wanted
         space = design.space
-        others = [
-            design.trial(study, wanted.cell, arm, seed) for seed in range(1, wanted.seeds) for arm in space.arm_values
+        leading = range(space.tune.choose_by if space.tune else 1)
+        self._leading = [
+            trial
+            for repetition in leading
+            for arm in space.arm_values
+            for trial in at_all_rates(design, study, wanted.cell, arm, repetition)
         ]
-        self._first = [t for arm in space.arm_values for t in learning_rate_grid(design, study, wanted, arm)]
+        self._first = [trial for trial in self._leading if trial.repetition == 0]
+        others = [
+            design.trial(study, wanted.cell, arm, repetition)
+            for repetition in range(len(leading), wanted.repetitions)
+            for arm in space.arm_values
+        ]
         self._others = others
-        self._has_continued = any(trial.key in known for trial in others)  # in an earlier command
+        later = [*self._leading[len(self._first) :], *others]
+        self._has_continued = any(trial.key in known for trial in later)  # in an earlier command
         self._outcomes: Mapping[str, Outcome] = {}
         stop = space.search.stop
         if stop is None and space.tune is None:
-            self._run(Phase.REPETITIONS, [Segment(trial) for trial in [*self._first, *others]])
+            self._run(Phase.REPETITIONS, [Segment(trial) for trial in [*self._leading, *others]])
             return
         epochs = min(trial.config.recipe.epochs for trial in self._first)
         self._rungs = list(enumerate(rung_epochs(stop, epochs))) if stop else []
@@ -95,12 +106,17 @@ class CellRun:
     def is_over(self) -> bool:
         return self._phase is Phase.OVER
 
+    @property
+    def plans_more(self) -> bool:
+        """Whether the cell may have trials that are not among its segments yet."""
+        return self._phase in (Phase.RUNGS, Phase.LEADING) and bool(self._others)
+
     def ran(self, outcomes: Mapping[str, Outcome]) -> None:
         """Move on after the current segments; `outcomes` are those of their trials, by key."""
         self._outcomes = outcomes
         if self._phase is Phase.RUNGS:
             self._reach_rung()
-        elif self._phase is Phase.FIRST_SEED:
+        elif self._phase is Phase.LEADING:
             self._start_repetitions()
         else:
             self._end()
@@ -116,7 +132,7 @@ class CellRun:
 
     def _start_next_rung(self) -> None:
         if not self._rungs:
-            self._finish_first_seed()
+            self._finish_leading()
             return
         _, epoch = self._rungs[0]
         self._run(Phase.RUNGS, [Segment(trial, epoch) for trial in self._first])
@@ -125,17 +141,17 @@ class CellRun:
         rung, epoch = self._rungs[0]
         accuracy = accuracy_at(epoch, self._first, self._outcomes)
         if set(accuracy) != set(map(str, self._design.space.arm_values)):
-            self._finish_first_seed()  # an arm failed or diverged, so that the cell cannot be judged
+            self._finish_leading()  # an arm failed or diverged, so that the cell cannot be judged
             return
         earlier = decided_at(epoch, self._outcomes) or (CONTINUE if self._has_continued else None)
         self.segments = []
         self.rung_result = RungResult(cell_label(self._wanted.cell), rung, epoch, accuracy, self.macs, earlier)
 
-    def _finish_first_seed(self) -> None:
+    def _finish_leading(self) -> None:
         if reason := stop_reason(self._outcomes):
             self._end(reason)
         else:
-            self._run(Phase.FIRST_SEED, [Segment(trial) for trial in self._first])
+            self._run(Phase.LEADING, [Segment(trial) for trial in self._leading])
 
     def _start_repetitions(self) -> None:
         if reason := stop_reason(self._outcomes):
@@ -149,13 +165,15 @@ class CellRun:
             self._end()
 
     def _at_chosen_rates(self) -> list[Trial]:
-        """Trials of the other seeds, each arm at its best learning rate."""
+        """Trials of the other repetitions, each arm at its chosen learning rate."""
         cell, arms = self._wanted.cell, self._design.space.arm_values
-        rates = chosen_rates(outcome.record for outcome in self._outcomes.values() if outcome.record)
+        choose_by = len({trial.repetition for trial in self._leading})
+        records = [outcome.record for outcome in self._outcomes.values() if outcome.record]
+        rates = chosen_rates(records, choose_by)
         with_rate = [arm for arm in arms if (cell_label(cell), str(arm)) in rates]
         return [
-            self._design.trial(self._study, cell, arm, seed, rate=rates[cell_label(cell), str(arm)])
-            for seed in range(1, self._wanted.seeds)
+            self._design.trial(self._study, cell, arm, repetition, rate=rates[cell_label(cell), str(arm)])
+            for repetition in range(choose_by, self._wanted.repetitions)
             for arm in comparable(with_rate, arms)
         ]
 
@@ -169,10 +187,10 @@ class CellRun:
 
 
 def comparable(arms: Sequence[Any], all_arms: Sequence[Any]) -> Sequence[Any]:
-    """Select the arms whose other seeds can be compared, among those that have a learning rate.
+    """Select the arms whose other repetitions can be compared, among those that have a learning rate.
 
     An arm of which all rates failed has nothing to repeat. Without the baseline, or alone, an arm has nothing to be
-    compared with, and its seeds would be spent on half pairs.
+    compared with, and its repetitions would be spent on half pairs.
     """
     return arms if len(all_arms) == 1 or (len(arms) > 1 and arms[0] == all_arms[0]) else []
 
@@ -190,13 +208,13 @@ def decided_at(epoch: int, outcomes: Mapping[str, Outcome]) -> Decision | None:
     return CONTINUE if any(len(one.curve) >= beyond[one.status] for one in ended) else None
 
 
-def learning_rate_grid(design: Design, study: str, wanted: Wanted, arm: object) -> list[Trial]:
-    """Trials of an arm with the first seed: one, or one for each learning rate of the grid."""
+def at_all_rates(design: Design, study: str, cell: Cell, arm: object, repetition: int) -> list[Trial]:
+    """Trials of an arm in a repetition: one, or one for each learning rate of the grid."""
     tune = design.space.tune
     if tune is None:
-        return [design.trial(study, wanted.cell, arm, 0)]
-    base = design.config(wanted.cell, arm, 0).recipe.learning_rate
-    return [design.trial(study, wanted.cell, arm, 0, rate=rate) for rate in tune.rates(base)]
+        return [design.trial(study, cell, arm, repetition)]
+    base = design.config(cell, arm, repetition).recipe.learning_rate
+    return [design.trial(study, cell, arm, repetition, rate=rate) for rate in tune.rates(base)]
 
 
 def accuracy_at(epoch: int, trials: Sequence[Trial], outcomes: Mapping[str, Outcome]) -> dict[str, float]:

@@ -1,6 +1,6 @@
 """What a stopping rule is: a function that decides about a cell at a rung.
 
-A cell reaches a rung when all its arms have trained up to the rung's epoch with the first seed, under the full
+A cell reaches a rung when all its arms have trained up to the rung's epoch in the first repetition, under the full
 schedule. A rule sees all cells that have reached the rung so far and all finished trials. It judges whole cells, never
 one arm of a cell.
 """

@@ -8,16 +8,20 @@ from scaling.space.design import Cell, Design
 from scaling.space.schema import Space
 from scaling.study.config import DataConfig
 from scaling.study.errors import SpaceError
+from scaling.study.records import Seeding
 
 
 class Feasibility:
     """Matches the arms of proposed cells, computes their costs and applies the limits.
 
     `design` and `cost_table` grow with the cells that were asked about.
+
+    Args:
+        seeding: of the study.
     """
 
-    def __init__(self, space: Space, datasets: dict[DataConfig, Dataset]) -> None:
-        self.design = Design(space)
+    def __init__(self, space: Space, datasets: dict[DataConfig, Dataset], seeding: Seeding = "own") -> None:
+        self.design = Design(space, seeding=seeding)
         self.cost_table = CostTable([], datasets, space.resources)
 
     def macs(self, cell: Cell) -> dict[str, int]:

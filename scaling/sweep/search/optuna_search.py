@@ -1,10 +1,10 @@
 """Cells proposed by an Optuna sampler, shared by the designs that use one.
 
-A sampler sees a cell as one trial whose accuracy is the mean over arms and seeds, so it cannot prefer an arm. A cell
-is reported as COMPLETE if all its arms finished, as PRUNED with its learning curve if it was stopped, as FAIL if an
-arm failed; a partial score is never reported as a final one. The sampler proposes in batches and receives the results
-of a whole batch in the order of its proposals. Proposals therefore depend on the records and the seed alone, and an
-interrupted study repeats them.
+A sampler sees a cell as one trial whose accuracy is the mean over arms and repetitions, so it cannot prefer an arm. A
+cell is reported as COMPLETE if all its arms finished, as PRUNED with its learning curve if it was stopped, as FAIL if
+an arm failed; a partial score is never reported as a final one. The sampler proposes in batches and receives the
+results of a whole batch in the order of its proposals. Proposals therefore depend on the records and the seed alone,
+and an interrupted study repeats them.
 """
 
 import math
@@ -19,7 +19,7 @@ from scaling.space.design import Cell
 from scaling.space.schema import Range, Space
 from scaling.space.search_settings import ACCURACY
 from scaling.study.config import cell_label
-from scaling.study.learning_rates import without_rejected
+from scaling.study.learning_rates import scored
 from scaling.study.records import Record
 from scaling.sweep.search.proposals import Proposals, Wanted
 from scaling.sweep.search.sampling import distribution, members_of, quiet_optuna, size_of
@@ -60,7 +60,7 @@ def sampled(
             if not drawn.cells:
                 feasibility.admit(drawn.refused)  # raises with the limit that excludes them all
             return
-        records = yield [Wanted(cell, space.seeds) for _, cell in batch]
+        records = yield [Wanted(cell, space.repetitions) for _, cell in batch]
         of_cells = _by_cell(records)
         with quiet_optuna():
             for trial, cell in batch:
@@ -161,7 +161,8 @@ def _report(
     Args:
         records: of the cell.
     """
-    finished = [record for record in without_rejected(records) if record.status == "finished" and record.scores]
+    judged = scored(records, space.tune.choose_by if space.tune else 0)
+    finished = [record for record in judged if record.status == "finished" and record.scores]
     if any(record.status == "stopped" for record in records):
         state = TrialState.PRUNED
     elif {record.arm for record in finished} == set(map(str, space.arm_values)):
@@ -195,8 +196,8 @@ def _objective(name: str, cell: Cell, space: Space, feasibility: "Feasibility", 
 
 
 def _mean_curve(records: Sequence[Record]) -> list[float]:
-    """Validation accuracy after each epoch, averaged over the trials with the first seed."""
-    curves = [[e.val_accuracy for e in r.curve] for r in records if r.seed == 0]
+    """Validation accuracy after each epoch, averaged over the trials of the first repetition."""
+    curves = [[e.val_accuracy for e in r.curve] for r in records if r.repetition == 0]
     if not curves:
         return []
     return [_mean([curve[epoch] for curve in curves]) for epoch in range(min(map(len, curves)))]

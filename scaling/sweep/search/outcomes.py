@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from scaling.study.config import Trial
 from scaling.study.errors import SpaceError
 from scaling.study.records import Epoch, Record
+from scaling.study.training_compute import total
 
 WHY = ": "  # in the reason of a stopped trial, before that of the rule
 
@@ -33,6 +34,7 @@ class Outcomes:
         self.unrecorded_seconds = 0.0  # taken by the epochs of trials that have no record yet
         self._of: dict[str, Outcome] = {key: self._outcome(record) for key, record in settled.items()}
         self._new: list[Trial] = []
+        self._networks: dict[str, Trial] = {}  # first trial of each network and recipe, by its key without the seed
 
     def __contains__(self, key: object) -> bool:
         return key in self._of
@@ -60,11 +62,14 @@ class Outcomes:
         """Plan a trial; return whether it is new.
 
         Raises:
-            SpaceError: another cell or arm has a trial that is the same run.
+            SpaceError: another cell or arm trains the same network.
         """
         if (before := self.planned.get(trial.key)) is not None:
             refuse_twin(before, trial)
             return False
+        if trial.repetition == 0:
+            without_seed = trial.config.model_copy(update={"seed": 0}).key
+            refuse_twin(self._networks.setdefault(without_seed, trial), trial)
         self.planned[trial.key] = trial
         self._new.append(trial)
         if (record := self.record(trial.key)) and record.status == "finished":
@@ -97,14 +102,15 @@ class Outcomes:
 
 
 def refuse_twin(one: Trial, other: Trial) -> None:
-    """Refuse two trials of a study that are the same run: only one record would be written for both.
+    """Refuse cells or arms of a study that are the same network under the same recipe: they differ in luck alone.
 
     Raises:
         SpaceError: names the two.
     """
     if one.cell != other.cell or one.arm != other.arm:
         raise SpaceError(
-            f"'{one.label}' and '{other.label}' are the same run; put the values of the axes further apart"
+            f"'{one.cell_and_arm}' and '{other.cell_and_arm}' train the same network; put the values of the axes"
+            " further apart"
         )
 
 
@@ -139,6 +145,8 @@ def stopped_record(trial: Trial, curve: list[Epoch], reason: str) -> Record:
         curve=curve,
         train_seconds=sum(epoch.train_seconds for epoch in curve),
         wall_seconds=seconds_of(curve),
+        images_seen=total(epoch.images for epoch in curve),
+        training_compute=total(epoch.training_compute for epoch in curve),
     )
 
 

@@ -1,8 +1,8 @@
 """What a design is: a generator that proposes the cells that a study runs.
 
-A design yields batches of cells, each with the number of seeds to run, and receives the records of the study when a
-batch is done. It sees whole cells only: every cell runs all its arms, so no design can unbalance the comparison. Equal
-records must give equal proposals, because an interrupted study repeats them.
+A design yields batches of cells, each with the number of repetitions to run, and receives the records of the study
+when a batch is done. It sees whole cells only: every cell runs all its arms, so no design can unbalance the comparison.
+Equal records must give equal proposals, because an interrupted study repeats them.
 """
 
 from collections.abc import Callable, Generator, Iterable, Sequence
@@ -21,10 +21,10 @@ if TYPE_CHECKING:  # a space is checked against the designs' names without loadi
 
 @dataclass(frozen=True)
 class Wanted:
-    """A cell to run with all its arms and seeds 0 to `seeds` - 1."""
+    """A cell to run with all its arms and repetitions 0 to `repetitions` - 1."""
 
     cell: Cell
-    seeds: int
+    repetitions: int
 
 
 Proposals = Generator[list[Wanted], Sequence[Record], None]

@@ -17,7 +17,7 @@ class _Ready:
 class ReadySegments:
     """Hands out segments in their turn and remembers which ones are out.
 
-    Seeds are slowest and arms fastest, so that a study stopped at any moment is nearly balanced.
+    Repetitions are slowest and arms fastest, so that a study stopped at any moment is nearly balanced.
 
     Args:
         cheap_first: cells are judged by cheaper ones. Otherwise expensive ones come first: at the end of a study slots
@@ -28,7 +28,9 @@ class ReadySegments:
         self.cheap_first = cheap_first
         self.out: dict[str, Segment] = {}  # handed out and not yet answered, by the trial's key
         self._ready: list[_Ready] = []
-        self._begun: set[tuple[int, int, int | None]] = set()  # (cell, seed, until) of which a segment was handed out
+        self._begun: set[tuple[int, int, int | None]] = (
+            set()
+        )  # (cell, repetition, until) of which a segment was handed out
 
     def __bool__(self) -> bool:
         return bool(self._ready)
@@ -57,13 +59,13 @@ class ReadySegments:
 
     @staticmethod
     def _pair(run: CellRun, segment: Segment) -> tuple[int, int, int | None]:
-        return run.number, segment.trial.config.seed, segment.until
+        return run.number, segment.trial.repetition, segment.until
 
     def _turn(self, run: CellRun, segment: Segment, place: int) -> tuple[int, ...]:
-        seed = segment.trial.config.seed
+        repetition = segment.trial.repetition
         if self.cheap_first:
-            return run.batch, seed, run.number, place
-        return run.batch, seed, -sum(run.macs.values()), run.number, -run.macs[segment.trial.arm], place
+            return run.batch, repetition, run.number, place
+        return run.batch, repetition, -sum(run.macs.values()), run.number, -run.macs[segment.trial.arm], place
 
 
 class ActiveRuns:

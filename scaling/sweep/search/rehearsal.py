@@ -17,7 +17,7 @@ from scaling.study.records import Record, Study
 from scaling.sweep.search.proposals import Proposals, Wanted
 from scaling.sweep.search.trial_queue import TrialQueue
 
-FirstSeed = Mapping[tuple[str, str], Record]  # (cell label, arm) → finished record of the first seed
+FirstRuns = Mapping[tuple[str, str], Record]  # (cell label, arm) → finished record of the first repetition
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Rehearsal:
     cells: int
     stopped: int
     wrong: int  # stopped cells that belong to a front
-    epochs: int  # of all cells with the first seed
+    epochs: int  # of all cells in the first repetition
     saved: int  # of these epochs, those that the rule would have saved
 
     def __str__(self) -> str:
@@ -37,7 +37,7 @@ class Rehearsal:
         return (
             f"{self.rule}: stops {self.stopped} of {self.cells} cells, {self.wrong} of them wrongly"
             f" ({100 * self.wrong / self.stopped:.0f} %), and saves {100 * self.saved / self.epochs:.0f} % of the"
-            " first seed's epochs"
+            " first repetition's epochs"
         )
 
 
@@ -49,8 +49,8 @@ def rehearse(study: Study, records: Sequence[Record], stop: Stop) -> Rehearsal:
     """
     first = {
         (cell_label(r.cell), r.arm): r
-        for r in without_rejected(records)
-        if r.seed == 0 and r.status == "finished" and r.scores and r.cost
+        for r in without_rejected(records, study.choose_by)
+        if r.repetition == 0 and r.status == "finished" and r.scores and r.cost
     }
     space = space_of(study, stop)
     arms = [str(arm) for arm in space.arm_values]
@@ -69,7 +69,7 @@ def rehearse(study: Study, records: Sequence[Record], stop: Stop) -> Rehearsal:
     return Rehearsal(stop.rule, len(whole), len(stopped), len(stopped & front), epochs, epochs - ran)
 
 
-def _play(queue: TrialQueue, first: FirstSeed) -> tuple[set[str], int]:
+def _play(queue: TrialQueue, first: FirstRuns) -> tuple[set[str], int]:
     """Run a queue on recorded curves; return the stopped cells and the number of epochs that ran."""
     ran = 0
     stopped: set[str] = set()
@@ -90,7 +90,7 @@ def _play(queue: TrialQueue, first: FirstSeed) -> tuple[set[str], int]:
     return stopped, ran
 
 
-def front_of(arm: str, cells: Mapping[str, object], first: FirstSeed) -> set[str]:
+def front_of(arm: str, cells: Mapping[str, object], first: FirstRuns) -> set[str]:
     """Cells of an arm that no other cell beats in validation accuracy at no more multiply-accumulates."""
     found: set[str] = set()
     best = float("-inf")
@@ -122,7 +122,7 @@ class RecordedCells:
     """Knows the recorded costs of cells."""
 
     design: Design
-    first: FirstSeed
+    first: FirstRuns
 
     def macs(self, cell: Cell) -> dict[str, int]:
         records = {str(arm): self.first[cell_label(cell), str(arm)] for arm in self.design.space.arm_values}

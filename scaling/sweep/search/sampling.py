@@ -1,7 +1,7 @@
 """Cells that cover a space evenly, drawn by Optuna.
 
-Only cells are sampled; arms and seeds are crossed with every cell afterwards. A sampler that may choose the arm biases
-the comparison: on a 60-cell grid, 120 TPE trials took one arm 94 times and the other 26 times.
+Only cells are sampled; arms and repetitions are crossed with every cell afterwards. A sampler that may choose the arm
+biases the comparison: on a 60-cell grid, 120 TPE trials took one arm 94 times and the other 26 times.
 """
 
 import contextlib

@@ -84,6 +84,17 @@ class TrialQueue:
         return self._ready.is_idle and (self._batches.is_exhausted or self.spent is not None)
 
     @property
+    def plans_more(self) -> bool:
+        """Whether further trials may be planned: by a design that looks at results, or when a cell has chosen a rate.
+
+        A study is complete only when it does not; until then all planned trials may have ended by chance.
+        """
+        search = self.feasibility.design.space.search
+        looks = DESIGNS[search.design].searches or search.until is not None
+        may_propose = not self._batches.is_exhausted and (looks or not self._batches.count)
+        return may_propose or any(run.plans_more for run in self._active.all())
+
+    @property
     def spent(self) -> str | None:
         """Which part of the budget is spent, in words; None while something is left."""
         return self.budget.spent
@@ -206,14 +217,14 @@ class TrialQueue:
             self.budget.starts(trial)
 
     def _may_begin(self, run: CellRun, segment: Segment) -> bool:
-        """Whether the trials of a cell and seed may begin, or continue to where they are judged next.
+        """Whether the trials of a cell and repetition may begin, or continue to where they are judged next.
 
         A pair begins whole or not at all. Once one of its arms is over, the others run whatever the budget, because
         half a pair is useless.
         """
         of_arms: dict[str, list[Record | None]] = {}
         for trial in (other.trial for other in run.segments):
-            if trial.config.seed == segment.trial.config.seed:
+            if trial.repetition == segment.trial.repetition:
                 of_arms.setdefault(trial.arm, []).append(self.outcomes.record(trial.key))
         for records in of_arms.values():
             if all(records) or any(record and record.status == "finished" for record in records):

@@ -1,7 +1,9 @@
-"""Continue a study until its verdict is decided, with the cells and seeds that shrink the interval most for their cost.
+"""Continue a study until its verdict is decided, with the runs that shrink its interval most for their cost.
 
-The variance of the mean difference over C cells with n_i seeds is τ²/C + Σ σ²/n_i / C² (see `statistics.paired`). Each
-step takes the addition that lowers it most per multiply-accumulate of training: one more seed of a cell, or a new cell.
+The variance of the mean difference HERE, over C cells with n_i repetitions, is σ² Σ 1/n_i / C² (`statistics.here`);
+where nothing is repeated, the scatter τ² of the cells stands beside it: τ²/C. Each step takes the addition that lowers
+the squared width of the interval most per multiply-accumulate of training: one more repetition of a cell, or a new
+cell.
 Every look at the verdict costs certainty, so looks are few and far between; see `statistics.looks`.
 """
 
@@ -12,18 +14,20 @@ from dataclasses import dataclass
 
 from scaling.space.design import Cell
 from scaling.space.schema import Space
+from scaling.statistics.comparison import Assessment, assess, settings_at
+from scaling.statistics.further_runs import LookRule
 from scaling.statistics.intervals import t_quantile
+from scaling.statistics.kinds import Kind
 from scaling.statistics.looks import GROWTH, LOOK_LEVEL, MOST_LOOKS
-from scaling.statistics.paired import PairedComparison, compare
-from scaling.statistics.verdict import judge
+from scaling.statistics.score_table import score_table
 from scaling.study.config import cell_label
-from scaling.study.learning_rates import without_rejected
-from scaling.study.records import Record, frame
+from scaling.study.learning_rates import scored
+from scaling.study.records import Record, Seeding, frame
 from scaling.sweep.search.feasibility import Feasibility
 from scaling.sweep.search.proposals import Proposals, Wanted
 from scaling.sweep.search.sampling import sample_cells, size_of
 
-OPEN = {"inconclusive", "unknown"}
+OPEN = {Kind.INCONCLUSIVE, Kind.UNKNOWN}
 MOST_NEW = 64  # cells considered as additions in one step
 
 
@@ -31,23 +35,23 @@ MOST_NEW = 64  # cells considered as additions in one step
 class Variances:
     """Variances of the arms' difference, in squared percentage points."""
 
-    cell: float  # τ², among cells
-    seed: float  # σ², among the seeds of a cell
+    cell: float  # τ², among cells; 0 where the repetitions alone make the interval
+    repetition: float  # σ², among the repetitions of a cell
 
 
 @dataclass
-class SeededCell:
-    """A cell with its number of seeds, and the cost of one seed in all its arms."""
+class RepeatedCell:
+    """A cell with its number of repetitions, and the cost of one repetition in all its arms."""
 
     cell: Cell
-    seeds: int
+    repetitions: int
     cost: float
 
 
 def until_decided(space: Space, feasibility: Feasibility, base: Proposals) -> Proposals:
     """Propose what `base` does, then more until every comparison is decided, or after `MOST_LOOKS` looks."""
     records: Sequence[Record] = []
-    known: dict[str, SeededCell] = {}
+    known: dict[str, RepeatedCell] = {}
     try:
         batch = next(base)
         while True:
@@ -56,15 +60,16 @@ def until_decided(space: Space, feasibility: Feasibility, base: Proposals) -> Pr
             batch = base.send(records)
     except StopIteration:
         pass
-    for _ in range(1, MOST_LOOKS):
-        undecided = [c for c in comparisons(space, records) if judge(c.difference, space.search.margin) in OPEN]
+    for look in range(1, MOST_LOOKS):
+        found = assessments(space, records, look, feasibility.design.seeding)
+        undecided = [one for one in found if one.kind in OPEN]
         if not undecided:
             return
-        complete = set.intersection(*(set(c.cells.index) for c in undecided))
+        complete = set.intersection(*map(paired_cells, undecided))
         more = allocate(
             [cell for label, cell in known.items() if label in complete],
             additions(space, feasibility, known),
-            max((variances_of(c) for c in undecided), key=lambda s: s.cell + s.seed),
+            max((variances_of(one) for one in undecided), key=lambda s: s.cell + s.repetition),
         )
         if not more:
             return
@@ -72,104 +77,124 @@ def until_decided(space: Space, feasibility: Feasibility, base: Proposals) -> Pr
         records = yield more
 
 
-def comparisons(space: Space, records: Sequence[Record]) -> list[PairedComparison]:
-    """Compare every arm with the baseline as the report does, at the level of one look."""
-    table = frame(without_rejected(records), space.axes)
-    arms = [str(arm) for arm in space.arm_values]
-    resolution = 100 / max((r.scores.test_examples for r in records if r.scores), default=1)
-    return [
-        compare(table, arms[0], arm, comparisons=len(arms) - 1, level=LOOK_LEVEL, resolution=resolution)
-        for arm in arms[1:]
-    ]
+def assessments(space: Space, records: Sequence[Record], look: int, seeding: Seeding) -> list[Assessment]:
+    """Compare every other arm with the baseline as the report does, at the level of this look."""
+    judged = scored(records, space.tune.choose_by if space.tune else 0)
+    ended = [record for record in judged if record.status != "stopped"]
+    arms, is_shared = [str(arm) for arm in space.arm_values], seeding == "shared"
+    table = score_table(frame(ended, space.axes), arms, axes=list(space.axes), shared_seeds=is_shared)
+    settings = settings_at(
+        look,
+        LookRule.UNTIL_DECIDED,
+        margin=space.search.margin,
+        contrasts=len(arms) - 1,
+        images=max((record.scores.test_examples for record in ended if record.scores), default=0) or None,
+        shared_seeds=is_shared,
+    )
+    return [assess(table.contrast(arms[0], arm), settings) for arm in arms[1:]]
 
 
-def variances_of(comparison: PairedComparison) -> Variances:
-    """Variances to plan with; if one seed or one cell cannot separate the two, each gets half."""
-    seed, cell = comparison.seed_sd**2, comparison.cell_sd**2
-    if math.isfinite(seed) and math.isfinite(cell):
-        return Variances(cell, seed)
-    if math.isfinite(seed):
-        return Variances(seed, seed)
-    differences = comparison.cells["difference"].to_numpy()
-    whole = float(differences.var(ddof=1)) if len(differences) > 1 else 1.0
+def paired_cells(found: Assessment) -> set[str]:
+    """Labels of the cells that have a pair."""
+    return set(found.estimate.differences.names) if found.estimate else set()
+
+
+def variances_of(found: Assessment) -> Variances:
+    """Variances to plan with; where one repetition a cell cannot separate the two, each gets half."""
+    if found.estimate is None:
+        return Variances(0.5, 0.5)
+    cells = found.estimate.cells
+    if cells.is_repeated:
+        return Variances(0.0, float((cells.freedom * cells.variance).sum() / cells.freedom.sum()))
+    whole = float(cells.mean.var(ddof=1)) if len(cells.mean) > 1 else 1.0
     return Variances(whole / 2, whole / 2)
 
 
-def additions(space: Space, feasibility: Feasibility, known: dict[str, SeededCell]) -> list[SeededCell]:
+def additions(space: Space, feasibility: Feasibility, known: dict[str, RepeatedCell]) -> list[RepeatedCell]:
     """Cells that could be added: the next points of the evenly spread sequence, within the limits."""
     count = int(min(size_of(space.axes), len(known) + MOST_NEW))
     points = [c for c in sample_cells(space.axes, count, space.search.seed) if cell_label(c) not in known]
     kept = feasibility.feasible(points) if points else []
-    return [SeededCell(cell, space.seeds, cost_of(cell, feasibility)) for cell in kept]
+    return [RepeatedCell(cell, space.repetitions, cost_of(cell, feasibility)) for cell in kept]
 
 
 def cost_of(cell: Cell, feasibility: Feasibility) -> float:
-    """Cost of one seed of a cell, up to a factor: multiply-accumulates of an image in all arms."""
+    """Cost of one repetition of a cell, up to a factor: multiply-accumulates of an image in all arms."""
     configs = feasibility.design.configs([cell])
     return float(sum(feasibility.cost_table.of(config).macs for config in configs))
 
 
-def allocate(known: Sequence[SeededCell], new: Sequence[SeededCell], variances: Variances) -> list[Wanted]:
-    """Choose seeds and cells, one after the other, until there are `GROWTH` times as many pairs.
+def allocate(known: Sequence[RepeatedCell], new: Sequence[RepeatedCell], variances: Variances) -> list[Wanted]:
+    """Choose repetitions and cells, one after the other, until there are `GROWTH` times as many pairs.
 
     Args:
         known: cells that have run in all arms.
         new: cells that could be added, in this order.
     """
-    chosen = [SeededCell(one.cell, one.seeds, one.cost) for one in known]
+    chosen = [RepeatedCell(one.cell, one.repetitions, one.cost) for one in known]
     waiting = list(new)
-    pairs = sum(one.seeds for one in chosen)
+    pairs = sum(one.repetitions for one in chosen)
     goal = math.ceil(GROWTH * max(1, pairs))
-    changed: dict[str, SeededCell] = {}
+    changed: dict[str, RepeatedCell] = {}
     while pairs < goal:
         best = _best_addition(chosen, waiting[0] if waiting else None, variances)
         if best is None:
             return []
         if waiting and best is waiting[0]:
             chosen.append(waiting.pop(0))
-            pairs += best.seeds
+            pairs += best.repetitions
         else:
-            best.seeds += 1
+            best.repetitions += 1
             pairs += 1
         changed[cell_label(best.cell)] = best
-    return [Wanted(one.cell, one.seeds) for one in changed.values()]
+    return [Wanted(one.cell, one.repetitions) for one in changed.values()]
 
 
-def _best_addition(chosen: Sequence[SeededCell], new: SeededCell | None, variances: Variances) -> SeededCell | None:
-    """The cell that gains most per cost: a chosen one with one more seed, or the new one with all its seeds."""
-    best: tuple[float, SeededCell] | None = None
-    inverse = sum(1 / one.seeds for one in chosen)
-    now = squared_width(len(chosen), inverse, variances)
+def _best_addition(
+    chosen: Sequence[RepeatedCell], new: RepeatedCell | None, variances: Variances
+) -> RepeatedCell | None:
+    """The cell that gains most per cost: a chosen one with one more repetition, or the new one with all of its own."""
+    best: tuple[float, RepeatedCell] | None = None
+    cells, pairs = len(chosen), sum(one.repetitions for one in chosen)
+    inverse = sum(1 / one.repetitions for one in chosen)
+    now = squared_width(cells, pairs, inverse, variances)
     for one in chosen:
-        more = inverse - 1 / one.seeds + 1 / (one.seeds + 1)
-        gain = (now - squared_width(len(chosen), more, variances)) / one.cost
+        more = inverse - 1 / one.repetitions + 1 / (one.repetitions + 1)
+        gain = (now - squared_width(cells, pairs + 1, more, variances)) / one.cost
         if best is None or gain > best[0]:
             best = gain, one
     if new is not None:
-        wider = squared_width(len(chosen) + 1, inverse + 1 / new.seeds, variances)
-        gain = (now - wider) / (new.cost * new.seeds)
+        wider = squared_width(cells + 1, pairs + new.repetitions, inverse + 1 / new.repetitions, variances)
+        gain = (now - wider) / (new.cost * new.repetitions)
         if best is None or gain > best[0]:
             best = gain, new
     return best[1] if best else None
 
 
-def squared_width(cells: int, inverse: float, variances: Variances) -> float:
+def squared_width(cells: int, pairs: int, inverse: float, variances: Variances) -> float:
     """Square of half the interval's expected width, in squared percentage points.
 
     Args:
-        inverse: sum over the cells of 1 / seeds.
+        pairs: of all cells together.
+        inverse: sum over the cells of 1 / repetitions.
     """
-    if cells < 2:  # one cell gives no interval; take that of two such cells
-        cells, inverse = 2, 2 * inverse or 2.0
-    return _squared_quantile(cells) * (variances.cell / cells + variances.seed * inverse / cells**2)
+    if cells < 1:  # there is no interval yet; take that of one such cell
+        cells, pairs, inverse = 1, 1, 1.0
+    freedom = pairs - cells
+    if variances.cell > 0:
+        if cells < 2:  # one cell tells nothing of the scatter of cells; take that of two such cells
+            cells, inverse = 2, 2 * inverse
+        freedom = cells - 1
+    spread = variances.cell / cells + variances.repetition * inverse / cells**2
+    return _squared_quantile(max(1, freedom)) * spread
 
 
 @functools.lru_cache(maxsize=4096)
-def _squared_quantile(cells: int) -> float:
-    return t_quantile(LOOK_LEVEL, cells - 1) ** 2
+def _squared_quantile(freedom: int) -> float:
+    return t_quantile(LOOK_LEVEL, freedom) ** 2
 
 
-def _note(known: dict[str, SeededCell], batch: Sequence[Wanted], feasibility: Feasibility) -> None:
+def _note(known: dict[str, RepeatedCell], batch: Sequence[Wanted], feasibility: Feasibility) -> None:
     for wanted in batch:
         label = cell_label(wanted.cell)
-        known[label] = SeededCell(wanted.cell, wanted.seeds, cost_of(wanted.cell, feasibility))
+        known[label] = RepeatedCell(wanted.cell, wanted.repetitions, cost_of(wanted.cell, feasibility))

@@ -22,7 +22,7 @@ from scaling.study.records import Epoch, Record
 from scaling.sweep.tracking import StudyInfo, settings_of, tracker
 
 FILE = "optuna.journal"
-MOST_SEEDS = 2**31 - 1
+MOST_REPETITIONS = 2**31 - 1
 STATES = {
     "finished": TrialState.COMPLETE,
     "stopped": TrialState.PRUNED,
@@ -70,7 +70,7 @@ class OptunaJournal:
         params = as_params(settings_of(trial), self.distributions)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            self.study.enqueue_trial(params, user_attrs={"key": trial.key, "label": trial.label})
+            self.study.enqueue_trial(params, user_attrs=names_of(trial))
             self.running[trial.key] = self.study.ask(fixed_distributions=self.distributions)
         self.reported[trial.key] = 0
 
@@ -102,6 +102,7 @@ class OptunaJournal:
             cell=record.cell,
             arm=record.arm,
             config=config,
+            repetition=record.repetition,
             learning_rate_grid=record.learning_rate_grid,
         )
         state = STATES[record.status]
@@ -112,7 +113,7 @@ class OptunaJournal:
                 params=as_params(settings_of(trial), self.distributions),
                 distributions=self.distributions,
                 intermediate_values={epoch.epoch: epoch.val_accuracy for epoch in record.curve},
-                user_attrs={"key": record.key, "label": trial.label, **attributes(record)},
+                user_attrs={**names_of(trial), **attributes(record)},
             )
         )
 
@@ -148,6 +149,11 @@ def created(path: Path, name: str) -> optuna.Study:
         return optuna.create_study(storage=storage, study_name=name, direction="maximize", load_if_exists=True)
 
 
+def names_of(trial: Trial) -> dict[str, Any]:
+    """Attributes by which a trial is found in the study's own files."""
+    return {"key": trial.key, "label": trial.label, "seed": trial.config.seed}
+
+
 def attributes(record: Record) -> dict[str, Any]:
     """What is worth seeing beside the score."""
     found: dict[str, Any] = {"status": record.status}
@@ -175,7 +181,7 @@ def distributions(space: Space, seen: Sequence[Mapping[str, Any]]) -> dict[str, 
         ends = [values.low, values.high] if isinstance(values, Range) else values
         found[name] = distribution(values_of(name, ends))
     found["arm"] = CategoricalDistribution(values_of("arm", [str(arm) for arm in space.arm_values]))
-    found["seed"] = IntDistribution(0, MOST_SEEDS)
+    found["repetition"] = IntDistribution(0, MOST_REPETITIONS)
     if space.tune is not None:
         found["learning_rate"] = FloatDistribution(0.0, 1e6)
     return found

@@ -11,7 +11,7 @@ from scaling.sweep.tracking import StudyInfo, curve_of, final_scores, tracker
 
 @tracker("tensorboard", writes_files=True, usual=True)
 class TensorBoard:
-    """Writes event files, one folder per trial, named by its cell, arm and seed."""
+    """Writes event files, one folder per trial, named by its cell, arm and repetition."""
 
     def __init__(self, study: StudyInfo) -> None:
         self.folder = study.folder / "tensorboard"

@@ -50,9 +50,10 @@ def test_every_metric_has_a_docstring_unit_and_label(name: str) -> None:
 
 def test_lists_of_costs_follow_from_the_metrics() -> None:
     assert main_cost() == "macs"
-    assert column_costs() == ["macs", "params", "activations", "train_seconds"]
+    assert column_costs() == ["macs", "params", "activations", "train_seconds", "training_compute"]
     assert analysed_costs() == [
         "macs", "params", "activations", "training_memory", "inference_memory", "latency", "train_seconds",
+        "training_compute",
     ]  # fmt: skip
     assert counted_costs() == ["params", "macs", "fvcore_flops", "activations", "training_macs"]
     assert predicted_costs() == [*counted_costs(), "training_memory", "inference_memory"]

@@ -1,8 +1,7 @@
-"""On several nodes a study survives the loss of one, and on one machine nobody else can reach the cluster."""
+"""On several nodes a study survives the loss of one."""
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from scaling.study.records import read_records, read_study
-from tests.support.sweeps import tiny_space
+from tests.support.sweeps import processes, tiny_space
 
-SPACE = tiny_space(seeds=1, train_limit=400, epochs=6, batch_size=20)
+SPACE = tiny_space(repetitions=1, train_limit=400, epochs=6, batch_size=20)
 
 NODE = """
 import sys, time
@@ -46,20 +45,6 @@ def two_nodes() -> Iterator[tuple[str, subprocess.Popen[str]]]:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         nodes.communicate()
-
-
-def processes(root: int) -> list[int]:
-    """A process and all that descend from it."""
-    parents = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
-        except OSError:  # it has ended
-            continue
-    found = [root]
-    for pid in found:
-        found += [child for child, parent in parents.items() if parent == pid]
-    return found
 
 
 @pytest.mark.slow
@@ -93,48 +78,3 @@ def test_after_a_lost_node_every_trial_ends_exactly_once(tmp_path: Path) -> None
     assert {r.status for r in records} == {"finished"}
     assert all([epoch.epoch for epoch in r.curve] == list(range(1, 7)) for r in records)
     assert not list(study.glob("checkpoints/*"))
-
-
-def listening(pids: list[int]) -> set[str]:
-    """Addresses on which these processes listen."""
-    sockets = {}
-    for table in ("tcp", "tcp6"):
-        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
-            fields = line.split()
-            if fields[3] == "0A":  # LISTEN, include/net/tcp_states.h
-                words = bytes.fromhex(fields[1].partition(":")[0])
-                address = b"".join(words[i : i + 4][::-1] for i in range(0, len(words), 4))  # each little-endian
-                sockets[f"socket:[{fields[9]}]"] = socket.inet_ntop(
-                    socket.AF_INET if len(address) == 4 else socket.AF_INET6, address
-                )
-    found = set()
-    for pid in pids:
-        for handle in Path(f"/proc/{pid}/fd").glob("*"):
-            try:
-                found.add(sockets.get(os.readlink(handle), ""))
-            except OSError:
-                continue
-    return found - {""}
-
-
-@pytest.mark.slow
-@pytest.mark.xdist_group("ray")
-@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="needs Linux, to see who listens")
-def test_a_sweep_on_this_machine_listens_on_no_other_address(tmp_path: Path) -> None:
-    (tmp_path / "tiny.yaml").write_text(SPACE)
-    sweep = subprocess.Popen(
-        [sys.executable, "-m", "scaling.sweep", "--space", "tiny.yaml"],
-        cwd=tmp_path, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    )  # fmt: skip
-    deadline = time.monotonic() + 120
-    while not list(tmp_path.glob("results/tiny/checkpoints/*/*")):
-        assert sweep.poll() is None, sweep.communicate()[0]
-        assert time.monotonic() < deadline, "no trial ran"
-        time.sleep(0.02)
-
-    addresses = listening(processes(sweep.pid))
-    sweep.send_signal(signal.SIGINT)
-    sweep.communicate(timeout=60)
-
-    assert addresses
-    assert addresses <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}

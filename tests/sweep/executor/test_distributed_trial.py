@@ -20,7 +20,7 @@ axes:
   layer_scale: [0.1]
 arms:
   pooling: [average, attention]
-seeds: 1
+repetitions: 1
 data: {source: digits, train_limit: 100}
 recipe: {epochs: 2, batch_size: 33, mixup: 0.2, cutmix: 0.5, ema_decay: 0.9}
 resources: {workers: 2, cpus: 2}

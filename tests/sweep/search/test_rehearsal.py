@@ -49,7 +49,7 @@ def study(asked: Space, quality: dict[int, tuple[float, float]]) -> tuple[Study,
         factor="pooling",
         arms=["average", "attention"],
         axes=["depth"],
-        seeds=1,
+        repetitions=1,
         conditions={},
         space=asked.model_dump(mode="json"),
         planned=[record.key for record in records],
@@ -58,7 +58,7 @@ def study(asked: Space, quality: dict[int, tuple[float, float]]) -> tuple[Study,
 
 
 def of_depths(*depths: int) -> Space:
-    return space(axes={"depth": list(depths)}, seeds=1, recipe={"epochs": EPOCHS})
+    return space(axes={"depth": list(depths)}, repetitions=1, recipe={"epochs": EPOCHS})
 
 
 def test_a_dominated_cell_is_stopped_rightly() -> None:

@@ -23,14 +23,15 @@ AXES = {"depth": {"low": 1, "high": 12}, "width": {"low": 8, "high": 128, "step"
 
 def asked(design: str, search: dict[str, object] | None = None, **parts: object) -> Space:
     return space(
-        **{"axes": AXES, "seeds": 2, **parts}, search={"design": design, "cells": 16, "batch": 4, **(search or {})}
+        **{"axes": AXES, "repetitions": 2, **parts},
+        search={"design": design, "cells": 16, "batch": 4, **(search or {})},
     )
 
 
 def skill(trial: Trial) -> float:
     """Best at depth 6 and width 64."""
     arch = trial.config.arch
-    return 90 - (arch["depth"] - 6) ** 2 / 2 - (arch["width"] / 16 - 4) ** 2 + trial.config.seed / 10
+    return 90 - (arch["depth"] - 6) ** 2 / 2 - (arch["width"] / 16 - 4) ** 2 + trial.repetition / 10
 
 
 class Limited(FakeFeasibility):
@@ -86,7 +87,7 @@ def test_a_search_for_accuracy_finds_better_cells_than_chance(design: str) -> No
 
     found, by_chance = (
         sorted(
-            (skill(segment.trial) for segment in play(made(w), skill)[0] if segment.trial.config.seed == 0),
+            (skill(segment.trial) for segment in play(made(w), skill)[0] if segment.trial.repetition == 0),
             reverse=True,
         )
         for w in (searched, blind)
@@ -96,7 +97,7 @@ def test_a_search_for_accuracy_finds_better_cells_than_chance(design: str) -> No
 
 
 def test_a_space_with_too_few_cells_is_used_up() -> None:
-    wanted = space(axes={"depth": [1, 2], "width": [8, 16]}, seeds=1, search={"design": "gp", "cells": 9})
+    wanted = space(axes={"depth": [1, 2], "width": [8, 16]}, repetitions=1, search={"design": "gp", "cells": 9})
 
     segments, _ = play(made(wanted), skill)
 
@@ -110,7 +111,9 @@ def test_limits_that_exclude_every_cell_are_an_error() -> None:
 
 def test_words_on_an_axis_are_categories() -> None:
     wanted = space(
-        axes={"width": [8, 16, 24], "stem": ["hard", "soft", "none"]}, seeds=1, search={"design": "tpe", "cells": 9}
+        axes={"width": [8, 16, 24], "stem": ["hard", "soft", "none"]},
+        repetitions=1,
+        search={"design": "tpe", "cells": 9},
     )
 
     segments, _ = play(made(wanted), lambda trial: 50.0)
@@ -124,7 +127,7 @@ def test_optuna_receives_the_result_of_each_cell(monkeypatch: pytest.MonkeyPatch
     create = optuna.create_study
     monkeypatch.setattr("optuna.create_study", lambda **given: studies.append(create(**given)) or studies[-1])
     search = {"cells": 12, "objectives": ["val_accuracy"], "stop": {"rule": "halving", "factor": 2}}
-    wanted = asked("tpe", search=search, recipe={"epochs": 4}, seeds=1)
+    wanted = asked("tpe", search=search, recipe={"epochs": 4}, repetitions=1)
 
     running = made(wanted)
     _, records = play(running, skill)

@@ -6,26 +6,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scaling.space.design import cells
+from scaling.space.design import Design, cells
 from scaling.space.search_settings import STOPPING_RULES, Budget, Tune
-from scaling.study.config import Trial
+from scaling.study.config import Trial, cell_label
 from scaling.study.errors import SpaceError
-from scaling.study.learning_rates import at_edge, chosen_rates, without_rejected
+from scaling.study.learning_rates import at_edge, chosen_rates, scored, without_rejected
 from scaling.sweep.search.cell_run import Segment
 from scaling.sweep.search.proposals import Wanted
-from tests.support.queues import FakeCostTable, all_cells, play, queue, space
+from tests.support.queues import FakeCostTable, all_cells, finished, play, queue, space
 
 
 def skill(trial: Trial) -> float:
     """Larger models are better, width 64 is bad, and a learning rate of 0.004 is best."""
     arch, rate = trial.config.arch, trial.config.recipe.learning_rate
     base = 50 + 3 * arch["depth"] + arch["width"] / 8 - (20 if arch["width"] == 64 else 0)
-    return base - (5 if rate != 0.004 else 0) + trial.config.seed / 10
+    return base - (5 if rate != 0.004 else 0) + trial.repetition / 10
 
 
 @given(st.integers(1, 36))
 def test_a_study_stopped_anywhere_is_nearly_balanced(stop: int) -> None:
-    asked = space(seeds=3)
+    asked = space(repetitions=3)
 
     done = [segment.trial for segment in play(queue(asked, all_cells(asked, cells(asked))), skill)[0]][:stop]
 
@@ -35,10 +35,10 @@ def test_a_study_stopped_anywhere_is_nearly_balanced(stop: int) -> None:
 
 
 def test_expensive_cells_and_arms_come_first_without_a_stopping_rule() -> None:
-    asked = space(seeds=2)
+    asked = space(repetitions=2)
     segments, _ = play(queue(asked, all_cells(asked, cells(asked))), skill)
 
-    rounds = [[segment.trial for segment in segments if segment.trial.config.seed == seed] for seed in (0, 1)]
+    rounds = [[segment.trial for segment in segments if segment.trial.repetition == seed] for seed in (0, 1)]
     assert [segment.trial for segment in segments] == [*rounds[0], *rounds[1]]
     for trials in rounds:
         assert [t.arm for t in trials] == ["attention", "average"] * 6  # attention costs a tenth more
@@ -46,7 +46,7 @@ def test_expensive_cells_and_arms_come_first_without_a_stopping_rule() -> None:
         costs = [FakeCostTable().of(t.config).macs for t in trials[::2]]
         assert costs == sorted(costs, reverse=True)
 
-    stopping = space(seeds=1, recipe={"epochs": 9}, search={"stop": {"rule": "dominance"}})
+    stopping = space(repetitions=1, recipe={"epochs": 9}, search={"stop": {"rule": "dominance"}})
     segments, _ = play(queue(stopping, all_cells(stopping, cells(stopping))), skill)
     first = list(dict.fromkeys(str(segment.trial.cell) for segment in segments))
     costs = [
@@ -58,14 +58,16 @@ def test_expensive_cells_and_arms_come_first_without_a_stopping_rule() -> None:
 
 
 def test_the_best_learning_rate_gets_the_other_seeds() -> None:
-    asked = space(seeds=3, tune={"lr": 3}, recipe={"learning_rate": 0.002})
+    asked = space(repetitions=3, tune={"lr": 3}, recipe={"learning_rate": 0.002})
 
     segments, records = play(queue(asked, all_cells(asked, cells(asked))), skill, workers=3)
 
-    first = Counter((t.arm, *t.cell.values(), t.config.recipe.learning_rate) for t, s in seeds(segments) if s == 0)
+    first = Counter(
+        (t.arm, *t.cell.values(), t.config.recipe.learning_rate) for t, s in repetitions(segments) if s == 0
+    )
     assert len(first) == 6 * 2 * 3
     assert set(first.values()) == {1}
-    assert {segment.trial.config.recipe.learning_rate for segment in segments if segment.trial.config.seed > 0} == {
+    assert {segment.trial.config.recipe.learning_rate for segment in segments if segment.trial.repetition > 0} == {
         0.004
     }
     assert set(chosen_rates(records.values()).values()) == {0.004}
@@ -74,14 +76,65 @@ def test_the_best_learning_rate_gets_the_other_seeds() -> None:
     assert not at_edge([0.001, 0.002, 0.004], 0.002)
 
 
-def seeds(segments: list[Segment]) -> list[tuple[Trial, int]]:
-    return [(segment.trial, segment.trial.config.seed) for segment in segments]
+def test_several_repetitions_choose_and_the_others_are_scored() -> None:
+    asked = space(repetitions=4, tune={"lr": 3, "choose_by": 2}, recipe={"learning_rate": 0.002})
+
+    def luck(trial: Trial) -> float:  # the first repetition alone would choose 0.001, both together 0.004
+        lucky = trial.repetition == 0 and trial.config.recipe.learning_rate == 0.001
+        return skill(trial) + (7 if lucky else 0)
+
+    segments, records = play(queue(asked, all_cells(asked, cells(asked))), luck, workers=3)
+
+    runs = Counter((t.repetition, t.config.recipe.learning_rate) for t in (segment.trial for segment in segments))
+    grid = {(repetition, rate): 6 * 2 for repetition in (0, 1) for rate in (0.001, 0.002, 0.004)}
+    assert runs == {**grid, (2, 0.004): 6 * 2, (3, 0.004): 6 * 2}
+    assert set(chosen_rates(records.values(), 1).values()) == {0.001}
+    assert {record.repetition for record in scored(list(records.values()), 2)} == {2, 3}
+    assert len(scored(list(records.values()), 2)) == 6 * 2 * 2
+
+
+def test_an_earlier_tuned_study_goes_on_from_its_first_repetition() -> None:
+    asked = space(repetitions=2, tune={"lr": 3}, recipe={"learning_rate": 0.002})
+    design = Design(asked, seeding="shared")
+    grid = (0.001, 0.002, 0.004)
+    ran = [
+        design.trial("study", c, arm, 0, rate=rate) for c in cells(asked) for arm in asked.arm_values for rate in grid
+    ]
+    settled = {trial.key: finished(trial, skill(trial)) for trial in ran}
+
+    made = queue(asked, all_cells(asked, cells(asked)), settled, seeding="shared")
+    segments, _ = play(made, skill)
+
+    assert {(s.trial.config.seed, s.trial.config.recipe.learning_rate) for s in segments} == {(1, 0.004)}
+    assert len(segments) == 6 * 2
+
+
+@pytest.mark.parametrize("rule", ["asha", "halving"])
+def test_a_stopping_rule_judges_before_other_repetitions_choose(rule: str) -> None:
+    asked = space(
+        repetitions=3,
+        tune={"lr": 3, "choose_by": 2},
+        recipe={"epochs": 9},
+        search={"stop": {"rule": rule, "factor": 2}},
+    )
+
+    _, records = play(queue(asked, all_cells(asked, cells(asked))), skill, workers=2)
+
+    for label in {cell_label(record.cell) for record in records.values()}:
+        of_cell = [record for record in records.values() if cell_label(record.cell) == label]
+        is_stopped = any(record.status == "stopped" for record in of_cell)
+        assert Counter(r.repetition for r in of_cell) == ({0: 6} if is_stopped else {0: 6, 1: 6, 2: 2})
+    assert any(record.status == "stopped" for record in records.values())
+
+
+def repetitions(segments: list[Segment]) -> list[tuple[Trial, int]]:
+    return [(segment.trial, segment.trial.repetition) for segment in segments]
 
 
 @pytest.mark.parametrize("rule", ["asha", "halving"])
 @pytest.mark.parametrize("workers", [1, 4])
 def test_cells_are_stopped_in_all_their_arms(rule: str, workers: int) -> None:
-    asked = space(seeds=2, recipe={"epochs": 9}, search={"stop": {"rule": rule, "first": 1, "factor": 2}})
+    asked = space(repetitions=2, recipe={"epochs": 9}, search={"stop": {"rule": rule, "first": 1, "factor": 2}})
 
     _, records = play(queue(asked, all_cells(asked, cells(asked))), skill, workers=workers)
 
@@ -93,7 +146,7 @@ def test_cells_are_stopped_in_all_their_arms(rule: str, workers: int) -> None:
     assert 0 < len(stopped) < len(status)
     assert not [cell for cell in status if cell not in stopped and cell[1] == 64]  # the bad width does not survive
     for record in records.values():
-        seeds_run = {r.seed for r in records.values() if r.cell == record.cell}
+        seeds_run = {r.repetition for r in records.values() if r.cell == record.cell}
         assert seeds_run == ({0} if record.status == "stopped" else {0, 1})
         if record.status == "stopped":
             assert record.reason
@@ -103,7 +156,7 @@ def test_cells_are_stopped_in_all_their_arms(rule: str, workers: int) -> None:
 
 
 def test_halving_does_not_depend_on_the_order_of_trials() -> None:
-    asked = space(seeds=1, recipe={"epochs": 9}, search={"stop": {"rule": "halving", "factor": 2}})
+    asked = space(repetitions=1, recipe={"epochs": 9}, search={"stop": {"rule": "halving", "factor": 2}})
 
     outcomes = [
         {
@@ -123,7 +176,7 @@ def test_a_killed_study_has_the_trials_of_an_undisturbed_one(
     rule: str | None, tune: dict[str, int] | None, killed_after: int
 ) -> None:
     search = {"stop": {"rule": rule, "factor": 2}} if rule else {}
-    asked = space(seeds=2, recipe={"epochs": 5}, search=search, **({"tune": tune} if tune else {}))
+    asked = space(repetitions=2, recipe={"epochs": 5}, search=search, **({"tune": tune} if tune else {}))
     _, whole = play(queue(asked, all_cells(asked, cells(asked))), skill, workers=2)
 
     _, before = play(queue(asked, all_cells(asked, cells(asked))), skill, workers=2, stop_after=killed_after)
@@ -135,7 +188,7 @@ def test_a_killed_study_has_the_trials_of_an_undisturbed_one(
 
 
 def test_a_design_receives_the_records_after_each_batch() -> None:
-    asked = space(seeds=1)
+    asked = space(repetitions=1)
     seen = []
 
     def two_batches(points):
@@ -151,7 +204,7 @@ def test_a_design_receives_the_records_after_each_batch() -> None:
 
 
 def test_a_budget_ends_between_whole_pairs() -> None:
-    asked = space(seeds=2)
+    asked = space(repetitions=2)
 
     made = queue(asked, all_cells(asked, cells(asked)), budget=Budget(trials=7))
     segments, _ = play(made, skill)
@@ -164,11 +217,11 @@ def test_a_budget_ends_between_whole_pairs() -> None:
     assert made.spent == "its budget of 0.0166667 device-hours"
 
 
-def test_two_trials_that_are_the_same_run_are_refused() -> None:
-    asked = space(axes={"depth": [2]}, seeds=1)
+def test_two_cells_of_the_same_network_are_refused() -> None:
+    asked = space(axes={"depth": [2]}, repetitions=1)
 
     twins = [{"depth": 2}, {"depth": 2, "recipe.epochs": asked.recipe.epochs}]
-    with pytest.raises(SpaceError, match="are the same run; put the values of the axes further apart"):
+    with pytest.raises(SpaceError, match="train the same network; put the values of the axes further apart"):
         queue(asked, all_cells(asked, twins))
 
 

@@ -25,11 +25,11 @@ ASHA = {"stop": {"rule": "asha", "factor": 2}}
 
 
 def skill(trial: Trial) -> float:
-    return 50 + 3 * trial.config.arch["depth"] - trial.config.arch["width"] / 8 + trial.config.seed / 10
+    return 50 + 3 * trial.config.arch["depth"] - trial.config.arch["width"] / 8 + trial.repetition / 10
 
 
 def six(**parts: object) -> Space:
-    return space(**{"seeds": 1, "recipe": {"epochs": 5}, **parts})
+    return space(**{"repetitions": 1, "recipe": {"epochs": 5}, **parts})
 
 
 def begun(asked: TrialQueue) -> list[Segment]:
@@ -98,16 +98,16 @@ def test_a_kill_between_records_of_a_stopped_cell_is_repaired() -> None:
 
 
 def test_a_cell_with_later_seeds_is_not_stopped() -> None:
-    asked = six(search=ASHA, seeds=3)
+    asked = six(search=ASHA, repetitions=3)
     worst = min(cells(asked), key=lambda cell: 3 * cell["depth"] - cell["width"] / 8)
     alone = queue(asked, all_cells(asked, [worst]))  # alone, it continues
     _, before = play(alone, skill)
-    half = {k: r for k, r in before.items() if (r.arm, r.seed) not in {("attention", 1), ("average", 2)}}
+    half = {k: r for k, r in before.items() if (r.arm, r.repetition) not in {("attention", 1), ("average", 2)}}
 
     _, after = play(queue(asked, all_cells(asked, cells(asked)), half), skill, workers=4)
 
     of_worst = [r for r in {**half, **after}.values() if r.cell == worst]
-    assert Counter((r.arm, r.seed) for r in of_worst) == Counter((r.arm, r.seed) for r in before.values())
+    assert Counter((r.arm, r.repetition) for r in of_worst) == Counter((r.arm, r.repetition) for r in before.values())
     assert {r.status for r in of_worst} == {"finished"}
 
 
@@ -130,7 +130,7 @@ def test_more_seeds_of_a_continued_cell_run_despite_the_rule() -> None:
     (["average", "attention", "token"], "average", set()),
 ])  # fmt: skip
 def test_other_seeds_go_to_comparable_arms_only(arms: list[str], without: str, expected: set[str]) -> None:
-    asked = six(axes={"depth": [2], "width": [32]}, arms={"pooling": arms}, seeds=2, tune={"lr": 3})
+    asked = six(axes={"depth": [2], "width": [32]}, arms={"pooling": arms}, repetitions=2, tune={"lr": 3})
     made = queue(asked, all_cells(asked, cells(asked)))
     for segment in begun(made):
         end = finished(segment.trial, 50)
@@ -155,7 +155,7 @@ def test_a_pair_halved_by_a_kill_completes_beyond_the_budget() -> None:
 
 
 def test_a_budget_does_not_split_a_later_seed_s_arms() -> None:
-    asked = six(axes={"depth": [2, 4], "width": [32]}, seeds=2, tune={"lr": 1})
+    asked = six(axes={"depth": [2, 4], "width": [32]}, repetitions=2, tune={"lr": 1})
     budget = Budget(trials=5)
     made = queue(asked, all_cells(asked, cells(asked)), budget=budget)
     first = begun(made)
@@ -170,7 +170,7 @@ def test_a_budget_does_not_split_a_later_seed_s_arms() -> None:
 
     after = begun(made)  # that of the first cell comes first, and exceeds the budget
 
-    assert [(segment.trial.cell, segment.trial.config.seed) for segment in after] == [(one.trial.cell, 1)]
+    assert [(segment.trial.cell, segment.trial.repetition) for segment in after] == [(one.trial.cell, 1)]
     assert after[0].trial.arm != one.trial.arm
 
 

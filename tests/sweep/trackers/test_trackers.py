@@ -31,7 +31,9 @@ from tests.support.queues import finished, space
 
 
 def new_study(folder: Path, **parts: object) -> tuple[StudyInfo, list[Trial]]:
-    asked = space(**{"seeds": 1, "recipe": {"epochs": 3}, "axes": {"depth": [2, 4], "stem": ["hard", "soft"]}, **parts})
+    asked = space(
+        **{"repetitions": 1, "recipe": {"epochs": 3}, "axes": {"depth": [2, 4], "stem": ["hard", "soft"]}, **parts}
+    )
     design = Design(asked)
     trials = [design.trial("s", cell, arm, 0) for cell in cells(asked) for arm in asked.arm_values]
     return StudyInfo("s", folder, asked, {}), trials
@@ -75,7 +77,7 @@ def test_the_journal_keeps_states_and_curves(tmp_path: Path) -> None:
     assert seen[0].value == 61.5
     assert seen[2].value is None
     assert all(trial.intermediate_values == {1: 31.0} for trial in seen)
-    assert seen[0].params == {"depth": 2, "stem": "hard", "arm": "average", "seed": 0}
+    assert seen[0].params == {"depth": 2, "stem": "hard", "arm": "average", "repetition": 0}
     assert seen[2].user_attrs["reason"] == "the roof leaks"
 
 

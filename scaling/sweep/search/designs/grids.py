@@ -20,7 +20,7 @@ MOST_DRAWS = 16  # times the wanted cells, to find as many within the limits
 def grid(space: Space, feasibility: "Feasibility") -> Proposals:
     """Propose all cells within the limits, or as many as `search.cells` or --samples ask for, spread evenly."""
     points = cells(space) if space.search.cells is None else sample_cells(space.axes, space.search.cells)
-    yield [Wanted(cell, space.seeds) for cell in feasibility.admit(points)]
+    yield [Wanted(cell, space.repetitions) for cell in feasibility.admit(points)]
 
 
 @design(samples=True)
@@ -35,7 +35,7 @@ def sobol(space: Space, feasibility: "Feasibility") -> Proposals:
         if len(kept) >= wanted or drawn >= min(size, MOST_DRAWS * wanted):
             break
         drawn *= 2
-    yield [Wanted(cell, space.seeds) for cell in kept[:wanted] or feasibility.admit(points)]
+    yield [Wanted(cell, space.repetitions) for cell in kept[:wanted] or feasibility.admit(points)]
 
 
 @design(samples=True)
