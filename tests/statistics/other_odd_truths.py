@@ -110,7 +110,8 @@ def uneven_curves(
             accuracy = accuracy + luck + (moved if moved is not None and is_paired else 0)
             names = [f"{'c' if is_paired else arm}{i}" for i in range(len(own))]
             lines.append(polyline(3e5 * np.exp(4.6 * own), accuracy, names))
-        return judged_at_equal_cost(*lines, lambda log_cost: gain((log_cost - math.log(3e5)) / 4.6))
+        baseline, arm = lines
+        return judged_at_equal_cost(baseline, arm, lambda log_cost: gain((log_cost - math.log(3e5)) / 4.6))
 
     return one
 
