@@ -137,8 +137,8 @@ def huber_law(cost: np.ndarray, error: np.ndarray, starts: Sequence[tuple[float,
 
     found = [optimize.minimize(loss, start, jac=True, method="L-BFGS-B") for start in starts]
     best = min(found, key=lambda result: result.fun)
-    e, upper, alpha = (float(value) for value in best.x)
-    return HuberLaw(e, upper, alpha, reference)
+    a, e, alpha = (float(value) for value in best.x)
+    return HuberLaw(a, e, alpha, reference)
 
 
 def huber_band(

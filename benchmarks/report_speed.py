@@ -23,7 +23,7 @@ REPETITIONS = 5
 
 
 def generate(folder: Path, records: int, epochs: int) -> None:
-    """Write a study of two arms and five repetitions, without a simulation's statistics: plain files, as a sweep leaves."""
+    """Write a study of two arms and five repetitions, as plain files that a sweep leaves."""
     import numpy as np
 
     from scaling.study.config import TrialConfig
