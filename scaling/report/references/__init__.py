@@ -61,11 +61,12 @@ def read_references(name: str) -> References:
     try:
         with path.open("rb") as file:
             read = read_yaml_text(file.read(MOST_BYTES + 1))  # more is refused, however much it is
-        series = Series.model_validate(read.content)
     except OSError as error:
         raise RecordError(f"--reference {name}: cannot be read: {error.strerror or error}") from None
     except YamlError as error:
         raise RecordError([finding.sentence(f"--reference {name}") for finding in error.findings]) from None
+    try:
+        series = Series.model_validate(read.content)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         line = read.line(first["loc"])
