@@ -148,6 +148,29 @@ def test_the_rehearsal_in_the_docs_prints_what_they_show(tmp_path: Path) -> None
     assert ran.stdout.split() == " ".join(shown).split()
 
 
+@pytest.mark.slow
+def test_the_gate_in_the_docs_lets_a_better_arm_pass(tmp_path: Path) -> None:
+    blocks = blocks_of(ROOT / "docs" / "compare.md")
+    code = "\n".join(block.source for block in blocks if block.language == PYTHON)
+    (step,) = [block.source for block in blocks if block.language == TEXT and "run: |" in block.source]
+    gate = step.partition("run: |\n")[2]
+    worse = gate.replace("--baseline average", "--baseline attention").replace(
+        "--compared attention", "--compared average"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+
+    def ran(*command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+
+    assert ran(sys.executable, "-c", code).returncode == 0
+    passed, stopped = ran("bash", "-e", "-c", gate), ran("bash", "-e", "-c", worse)
+
+    assert (passed.returncode, passed.stderr) == (0, "")
+    assert "attention beats average" in passed.stdout
+    assert "average loses to attention" in stopped.stdout
+    assert stopped.returncode == 1
+
+
 BROKEN = [
     ("python", "def broken(:"),
     ("python", "from scaling import nothing_of_this_name"),

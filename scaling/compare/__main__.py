@@ -91,10 +91,10 @@ def main(argv: list[str] | None = None) -> int:
         shared_seeds=options.shared_seeds,
     )
     chosen = choose(found, options.compared)
+    if not chosen:
+        print(found.sentence, file=sys.stderr if options.json else sys.stdout)
     if options.json:
         print(json.dumps({arm: as_json(found[arm]) for arm in chosen}, indent=1, ensure_ascii=False))
-    elif not chosen:
-        print(found.sentence)
     else:
         for arm in chosen:
             print("\n".join([found[arm].sentence, *found[arm].remarks]))

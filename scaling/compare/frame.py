@@ -7,7 +7,7 @@ import pandas as pd
 
 from scaling.compare.options import COST, SEED, CompareError, CompareOptions, name_of, refuse_settings, settled, several
 from scaling.compare.runs import Runs, scores_of
-from scaling.compare.settings import hashable
+from scaling.compare.settings import column_of, hashable
 from scaling.statistics import MARGIN
 from scaling.statistics.comparison import Comparison, VerdictSettings
 from scaling.study.errors import unknown
@@ -86,7 +86,7 @@ def _long(frame: pd.DataFrame, asked: CompareOptions) -> tuple[pd.DataFrame, Com
     """A wide table as one with a row a run, the runs of the baseline first."""
     kept = frame.drop(columns=list(asked.arms))
     arm, score = (_free(frame, name) for name in ("arm", "score"))
-    parts = [kept.assign(**{arm: name_of(name), score: frame[name].astype(object)}) for name in asked.arms]
+    parts = [kept.assign(**{arm: name_of(name), score: column_of(frame, name).astype(object)}) for name in asked.arms]
     return pd.concat(parts, ignore_index=True), replace(asked, arm=arm, score=score)
 
 
@@ -98,15 +98,15 @@ def _free(frame: pd.DataFrame, name: str) -> str:
 
 def _compared(frame: pd.DataFrame, asked: CompareOptions) -> Comparisons:
     found, notes = Comparisons(), []
-    named = frame[asked.arm].notna()
+    named = column_of(frame, asked.arm).notna()
     if not named.all():
         notes.append(f"{plural(int((~named).sum()), 'row')} without an arm left out.")
-        frame = frame[named].reset_index(drop=True)
-    arms = frame[asked.arm].astype(object).map(name_of)
+        frame = frame.loc[named.to_numpy()].reset_index(drop=True)
+    arms = column_of(frame, asked.arm).astype(object).map(name_of)
     frame = frame.copy(deep=False)
     frame[asked.arm] = arms
     for column in (*asked.cell, *([] if asked.seed is None else [asked.seed])):
-        frame[column] = hashable(frame[column])
+        frame[column] = hashable(column_of(frame, column))
     names = [str(name) for name in arms.unique()]
     baseline = None if asked.baseline is None else name_of(asked.baseline)
     if baseline is not None and names and baseline not in names:

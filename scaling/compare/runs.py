@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from scaling.compare.options import CompareError, CompareOptions, name_of
+from scaling.compare.settings import column_of
 from scaling.statistics.comparison import Comparison, VerdictSettings
 from scaling.statistics.contrast import Contrast
 from scaling.statistics.judge import judge
@@ -21,7 +22,7 @@ MOST_NAMED = 6
 
 def numbers_of(values: pd.Series) -> np.ndarray:
     """A column as floats, NaN where it holds no number."""
-    return pd.to_numeric(values, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+    return pd.Series(pd.to_numeric(values, errors="coerce")).astype("Float64").to_numpy(dtype=float, na_value=np.nan)
 
 
 def scores_of(frame: pd.DataFrame, column: Hashable) -> np.ndarray:
@@ -30,7 +31,7 @@ def scores_of(frame: pd.DataFrame, column: Hashable) -> np.ndarray:
     Raises:
         CompareError: a score is a word, or all are shares of 1.
     """
-    scores, given = numbers_of(frame[column]), frame[column]
+    scores, given = numbers_of(column_of(frame, column)), column_of(frame, column)
     words = [str(word) for word in given[np.isnan(scores) & given.notna().to_numpy()]]
     if wrong := [word for word in words if word.strip().lower() not in ("", "nan", "none", "null")]:
         raise CompareError(f"column '{column}': '{wrong[0]}' is no number; leave it empty for a lost run")
@@ -57,13 +58,15 @@ class Runs:
         self.ran.flat[place] = True
         self.notes = self._settle_doubles(place, scores, first)
         self.costs = self._costs(frame, cell, arm)
-        self.axes = {str(column): values for column in asked.cell if (values := _axis(cells[column])) is not None}
+        self.axes = {
+            str(column): values for column in asked.cell if (values := _axis(column_of(cells, column))) is not None
+        }
 
     def _repetitions(self, frame: pd.DataFrame, cell: np.ndarray, arm: np.ndarray) -> np.ndarray:
         """Place of each run among those of its cell: by its seed, or without seeds in the order of the rows."""
         if self.asked.seed is None:
             return pd.Series(0, index=range(len(frame))).groupby([cell, arm]).cumcount().to_numpy()
-        seeds = pd.factorize(frame[self.asked.seed].astype(object).map(name_of), use_na_sentinel=False)[0]
+        seeds = pd.factorize(column_of(frame, self.asked.seed).astype(object).map(name_of), use_na_sentinel=False)[0]
         if self.asked.shared_seeds:
             return seeds
         keys = np.unique(np.stack([cell, seeds], axis=1), axis=0)
@@ -96,7 +99,7 @@ class Runs:
         """Mean cost of each arm in each cell, (arms, cells); None where no column has it."""
         if self.asked.cost is None:
             return None
-        values = numbers_of(frame[self.asked.cost])
+        values = numbers_of(column_of(frame, self.asked.cost))
         known = np.isfinite(values)
         size = (len(self.arms), len(self.names))
         place = np.ravel_multi_index((arm[known], cell[known]), size)

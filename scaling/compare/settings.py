@@ -58,10 +58,10 @@ def differing_settings(
         if cell
         else np.zeros(len(frame), int)
     )
-    groups = _joined(cells, _codes(frame[arm]))
+    groups = _joined(cells, _codes(column_of(frame, arm)))
     differing = []
     for column in others:
-        values = hashable(pd.Series(frame[column]))
+        values = hashable(column_of(frame, column))
         codes = _codes(values)
         if len(np.unique(_joined(groups, codes))) > len(np.unique(groups)) and is_set(
             column, values, codes, cells, groups
@@ -119,6 +119,11 @@ def _are_shared(codes: np.ndarray, cells: np.ndarray, groups: np.ndarray) -> boo
     pairs = np.unique(np.stack([place, groups], axis=1), axis=0)
     arms = np.bincount(pairs[:, 0])
     return float((arms[place] > 1).mean()) >= 0.5
+
+
+def column_of(frame: pd.DataFrame, name: Hashable) -> pd.Series:
+    """A column of a table in which it is there once."""
+    return pd.Series(frame[name])
 
 
 def hashable(values: pd.Series) -> pd.Series:

@@ -193,6 +193,57 @@ def test_exit_codes_of_size_mistakes_and_several_arms(tmp_path: Path, capsys: py
     assert main([str(tmp_path / "none.csv")]) == 2
 
 
+@pytest.mark.parametrize("suffix", ["tsv", "csv", "jsonl", "json", "parquet"])
+def test_tables_are_read_by_the_ending_of_their_name(suffix: str, tmp_path: Path) -> None:
+    path, frame = tmp_path / f"runs.{suffix}", runs()
+    if suffix in ("csv", "tsv"):
+        frame.to_csv(path, index=False, sep=";" if suffix == "csv" else "\t", decimal="," if suffix == "csv" else ".")
+    elif suffix == "parquet":
+        frame.to_parquet(path)
+    else:
+        frame.to_json(path, orient="records", lines=suffix == "jsonl")
+
+    assert main([str(path), "--baseline", "average", "--cell", "depth,width"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("a.csv", b"", "No columns"),
+        ("a.csv", b"score\n1\n", "unknown column 'arm'"),
+        ("a.csv", b'arm,score\na,1,2,3\nb,1\n"', "a.csv: "),
+        ("a.csv", b"\xff\xfe\x00", "a.csv: "),
+        ("a.parquet", b"PAR1", "a.parquet: "),
+        ("a.json", b"{", "a.json: "),
+        ("a.jsonl", b"{\n", "a.jsonl: "),
+    ],
+)
+def test_files_that_are_no_tables_are_one_line(
+    name: str, content: bytes, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / name).write_bytes(content)
+
+    assert main([str(tmp_path / name)]) == 2
+
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+
+
+def test_a_table_without_rows_is_unknown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = [written(runs().iloc[:0], tmp_path), "--cell", "depth,width", "--compared", "attention", "--json"]
+
+    assert main(arguments) == 14
+    assert capsys.readouterr() == ("{}\n", "No verdict: the table has no rows.\n")
+
+
+def test_wide_tables_are_compared_by_the_command(tmp_path: Path) -> None:
+    wide = runs().pivot_table(index=[*CELL, "seed", "macs"], columns="arm", values="score").reset_index()
+
+    assert main([written(wide, tmp_path), "--arms", "average,attention", "--cell", "depth,width"]) == 0
+    assert main([written(wide, tmp_path), "--arms", "attention,average", "--cell", "depth,width"]) == 12
+
+
 def test_json_is_strict(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main([written(runs(), tmp_path), "--cell", "depth,width", "--json"])
     found = json.loads(capsys.readouterr().out, parse_constant=lambda text: pytest.fail(text))

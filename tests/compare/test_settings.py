@@ -23,7 +23,7 @@ EACH = len(ROWS)
 TRIED = RNG.uniform(1e-4, 1e-1, EACH // 2)  # a rate for each cell and seed, which the arms share
 
 
-def differing(name: str, values: Sequence[object] | pd.Series | np.ndarray) -> list[object]:
+def differing(name: str, values: Sequence[object] | pd.Series | np.ndarray) -> Sequence[object]:
     frame = ROWS.assign(**{name: list(values)})
     return differing_settings(frame, ["depth"], "arm", [name])
 

@@ -10,6 +10,8 @@ import pytest
 from tests.support.page_reader import Page, data_of
 from tests.support.studies import Truth, describe, simulated_records, write_simulation
 
+pytestmark = pytest.mark.slow  # one report of a fresh interpreter
+
 FILES = {
     "study.metrics": """
 from scaling.study.metrics import metric

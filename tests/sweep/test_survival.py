@@ -13,7 +13,8 @@ from scaling.study.records import Record, read_records
 from scaling.study.storage import place
 from tests.support.sweeps import end, start, tiny_space, wait_for_files
 
-SPACE = tiny_space(repetitions=1, train_limit=300, epochs=40, batch_size=50) + "keep_weights: none\n"
+EPOCHS = 16  # long enough to be disturbed in the middle
+SPACE = tiny_space(repetitions=1, train_limit=300, epochs=EPOCHS, batch_size=50) + "keep_weights: none\n"
 CHECKPOINTS = "checkpoints/*/epoch-*"
 # In the sweep's own process: the disk is full when one record is written, once
 FULL = """\
@@ -86,7 +87,7 @@ def assert_whole(records: list[Record], trials: int = 4) -> None:
     assert len({record.key for record in records}) == len(records) == trials
     assert {record.status for record in records} == {"finished"}
     assert set(Counter((str(r.cell), r.repetition) for r in records).values()) == {2}
-    assert all(len(record.curve) == 40 for record in records)
+    assert all(len(record.curve) == EPOCHS for record in records)
 
 
 def workers_of(sweep: subprocess.Popen[str]) -> list[int]:

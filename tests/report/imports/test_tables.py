@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from scaling.report import main
-from scaling.report.analysis.analysis import analyse_study
 from scaling.report.imports import IMPORTERS, Imported, import_study, parse
 from scaling.report.imports.quantities import QUANTITIES, number, plain_name
+from scaling.report.looks_file import analyse_study
 from scaling.report.page.data import page_data
 from scaling.study.errors import RecordError
 from scaling.study.reading import read_what_can_be
