@@ -1,10 +1,12 @@
 """Is the verdict right where the truth is known, and is not what its own model generates?
 
     python benchmarks/verdict_truths.py [--studies 2000] [--only WORDS] [--processes 2] [--out results.json]
+    python benchmarks/verdict_truths.py --table docs/statistics.md
 
-Simulates studies of every truth in `tests/statistics/truths.py` and `other_truths.py`, judges them as the report does,
-and writes one row a truth: how often the intervals HERE and BEYOND held, how often any wrong kind was said, and how
-often each kind was. All seeds are fixed by the names of the truths.
+Simulates studies of every truth in `tests/statistics/*truths.py`, judges them as the report does, and writes one row a
+truth: how often the intervals HERE and BEYOND held, how often any wrong kind was said, and how often each kind was. All
+seeds are fixed by the names of the truths. The second form simulates nothing: it writes the rows of the JSON into a
+document.
 """
 
 import argparse
@@ -14,15 +16,28 @@ import multiprocessing
 import sys
 import time
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+from benchmarks.generated import write_table
+from tests.statistics.odd_truths import ODD_TRUTHS
+from tests.statistics.other_odd_truths import OTHER_ODD_TRUTHS
 from tests.statistics.other_truths import OTHERS, OtherTruth, run_other
 from tests.statistics.truths import TRUTHS, Rates, Truth, run
 
 OUT = Path(__file__).parent / "verdict_truths.json"
-ALL: dict[str, Truth | OtherTruth] = {truth.name: truth for truth in [*TRUTHS, *OTHERS]}
+NAME = "verdict_truths"  # of the generated table
+GROUPS: dict[str, Sequence[Truth | OtherTruth]] = {
+    "Differences, noise, losses, test images": TRUTHS,
+    "Odd designs and odd luck": ODD_TRUTHS,
+    "Looks, several arms, tuned rates, images that prefer an arm, equal cost, shares, laws": OTHERS,
+    "Odd ones of these": OTHER_ODD_TRUTHS,
+}
+ALL: dict[str, Truth | OtherTruth] = {truth.name: truth for truths in GROUPS.values() for truth in truths}
+HEAD = ["| truth | here % | beyond % | false % | most frequent kinds, % |", "| :--- | ---: | ---: | ---: | :--- |"]
+MOST_KINDS = 3
 
 
 def rates_of(name: str, studies: int) -> Rates:
@@ -37,14 +52,13 @@ def row_of(rates: Rates) -> dict[str, Any]:
     def share(value: float) -> float | None:
         return None if math.isnan(value) else round(value, 4)
 
-    kinds = {kind: round(part, 4) for kind, part in rates.kinds.items()}
     return {
         "truth": rates.name,
         "studies": rates.studies,
         "here": share(rates.here),
         "beyond": share(rates.beyond),
         "false": share(rates.false),
-        "kinds": kinds,
+        "kinds": {kind: round(part, 4) for kind, part in rates.kinds.items()},
     }
 
 
@@ -58,8 +72,21 @@ def percent(value: float | None) -> str:
 
 def line_of(row: dict[str, Any]) -> str:
     """A row of the table in Markdown."""
-    kinds = ", ".join(f"{kind} {percent(part)}" for kind, part in sorted(row["kinds"].items(), key=lambda k: -k[1])[:3])
-    return f"| {row['truth']} | {percent(row['here'])} | {percent(row['beyond'])} | {percent(row['false'])} | {kinds} |"
+    most = sorted(row["kinds"].items(), key=lambda item: -item[1])[:MOST_KINDS]
+    kinds = ", ".join(f"{kind} {percent(part)}" for kind, part in most)
+    note = f" ({ALL[row['truth']].note})" if ALL[row["truth"]].note else ""
+    rates = " | ".join(percent(row[name]) for name in ("here", "beyond", "false"))
+    return f"| {row['truth']}{note} | {rates} | {kinds} |"
+
+
+def table_of(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """The lines of the document: a table a group."""
+    by_name = {row["truth"]: row for row in rows}
+    lines = []
+    for title, truths in GROUPS.items():
+        found = [by_name[truth.name] for truth in truths if truth.name in by_name]
+        lines += [f"**{title}**", "", *HEAD, *map(line_of, found), ""] if found else []
+    return lines[:-1]
 
 
 def main() -> None:
@@ -68,15 +95,19 @@ def main() -> None:
     parser.add_argument("--only", default="", metavar="WORDS", help="truths whose name contains this")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--out", type=Path, default=OUT)
+    parser.add_argument("--table", type=Path, metavar="DOCUMENT", help="write the rows of --out into this document")
     options = parser.parse_args()
+    if options.table:
+        write_table(options.table, NAME, table_of(json.loads(options.out.read_text(encoding="utf-8"))))
+        return
     names = [name for name in ALL if options.only in name]
     start, rows = time.monotonic(), []
-    print("| truth | here % | beyond % | false % | kinds % |\n| :--- | ---: | ---: | ---: | :--- |")
+    print("\n".join(HEAD))
     with multiprocessing.get_context("spawn").Pool(options.processes) as pool:
         for row in pool.imap(_work, [(name, options.studies) for name in names]):
             rows.append(row)
             print(line_of(row), flush=True)
-    options.out.write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n")
+    options.out.write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     print(f"{len(rows)} truths in {time.monotonic() - start:.0f} s, written to {options.out}")
 
 

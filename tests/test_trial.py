@@ -83,7 +83,7 @@ def test_a_record_holds_what_training_spent(digits: Dataset) -> None:
     assert record.cost is not None
     assert record.images_seen == 2 * 3 * 64  # 200 images: three whole batches in each of two epochs
     assert record.training_compute == record.images_seen * (record.cost.training_macs or 0)
-    assert [epoch.training_compute for epoch in record.curve] == [record.training_compute // 2] * 2
+    assert [epoch.training_compute for epoch in record.curve] == [3 * 64 * (record.cost.training_macs or 0)] * 2
 
 
 def test_smaller_training_images_cost_less(digits: Dataset) -> None:

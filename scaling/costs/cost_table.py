@@ -72,7 +72,7 @@ def _match_epochs_of(design: Design, points: Sequence[Cell], datasets: Mapping[D
             config = configs[cell, arm]
             found = match_epochs(config, datasets[config.data], counts[cell, arm], target)
             matched[cell, arm] = {f"recipe.{EPOCHS}": found.epochs}
-    return Design(design.space, {**design.matched, **matched})
+    return replace(design, matched={**design.matched, **matched})
 
 
 def _counts(

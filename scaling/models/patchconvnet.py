@@ -190,7 +190,7 @@ def _broken_rules(arch: Mapping[str, Any]) -> Iterator[str]:
 def patchconvnet(  # one parameter per setting of the family
     *,
     width: Annotated[int, Field(gt=0, multiple_of=8, description="embedding channels")],
-    depth: Annotated[int, Field(gt=0, description="blocks in the trunk")],
+    depth: Annotated[int, Field(gt=0, le=5000, description="blocks in the trunk")],
     patch_size: Annotated[Literal[2, 4, 8, 16], Field(description="side of a patch, in pixels")] = 16,
     pooling: PoolingChoice = PAPER_POOLING,
     num_classes: Positive = 1000,

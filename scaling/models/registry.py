@@ -14,7 +14,7 @@ from torch import nn
 
 from scaling.models.pooling import POOLINGS, PoolingChoice, option_owners, pooling_options, unknown_options
 from scaling.models.signature import arguments, check_argument, required
-from scaling.study.config import flat_pooling
+from scaling.study.config import Side, flat_pooling
 from scaling.study.errors import ModelError, unknown
 from scaling.study.registry import Registry
 
@@ -27,7 +27,7 @@ def _height_and_width(size: int | tuple[int, int]) -> tuple[int, int]:
 
 Positive = Annotated[int, Field(gt=0)]
 # One number is a square; stored as (height, width).
-ImageSize = Annotated[Positive | tuple[Positive, Positive], AfterValidator(_height_and_width)]
+ImageSize = Annotated[Side | tuple[Side, Side], AfterValidator(_height_and_width)]
 
 
 @dataclass(frozen=True)

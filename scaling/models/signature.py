@@ -8,6 +8,10 @@ from typing import Any, get_type_hints
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
+from scaling.wording import shown
+
+MOST_NUMBER = 1_000_000  # that a parameter may be, whatever its annotation says: no such network can be built
+
 # pydantic's error type -> the end of the sentence "NAME VALUE …"; types that are not listed keep pydantic's wording
 _SENTENCES: dict[str, str] = {
     "multiple_of": "is not a multiple of {multiple_of}",
@@ -55,7 +59,9 @@ def check_argument(function: Callable[..., Any], name: str, value: Any) -> tuple
     # a quoted number, or a boolean in place of a number, is a mistake: `true` is not a width
     strict = isinstance(value, bool | str)
     try:
-        return _adapter(function, name).validate_python(value, strict=strict), []
+        read = _adapter(function, name).validate_python(value, strict=strict)
+        is_large = isinstance(read, int | float) and abs(read) > MOST_NUMBER
+        return read, [f"{name} {shown(value)} is above {MOST_NUMBER:,}, which no parameter may be"] * is_large
     except ValidationError as error:
         return value, list(dict.fromkeys(_sentence(name, value, detail) for detail in _relevant(error)))
 
@@ -77,5 +83,4 @@ def _sentence(name: str, value: Any, detail: ErrorDetails) -> str:
         return str(detail.get("ctx", {}).get("error", detail["msg"]))
     template = _SENTENCES.get(detail["type"])
     said = template.format(**detail.get("ctx", {})) if template else detail["msg"][:1].lower() + detail["msg"][1:]
-    shown = value if isinstance(value, int | float) else repr(value)
-    return f"{name} {shown} {said}" if template else f"{name} {shown}: {said}"
+    return f"{name} {shown(value)} {said}" if template else f"{name} {shown(value)}: {said}"

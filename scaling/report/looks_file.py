@@ -110,8 +110,8 @@ def keep_look(folder: Where, analysis: Analysis) -> str | None:
         trials=len(analysis.records),
         planned=analysis.progress.planned,
         records=found,
-        level=analysis.settings.level,
-        kinds={verdict.arm: str(verdict.kind) for verdict in analysis.verdicts},
+        level=1 - analysis.settings.alpha,
+        kind={verdict.arm: str(verdict.kind) for verdict in analysis.verdicts},
     )
     content: list[dict[str, Any]] = [asdict(one) for one in (*kept, look)]
     try:

@@ -12,7 +12,7 @@ factor, arms      the compared factor; its values, the baseline first
 complete          whether every planned trial has a record
 trials            {planned, finished, failed, diverged, stopped, missing}
 test_examples     images of the test set, or null
-look              {number, level, rule, verdict, kept: [{number, time, trials, planned, level, kinds}, …]}; number is
+look              {number, level, rule, verdict, kept: [{number, time, trials, planned, level, kind}, …]}; number is
                   null where no looks are kept; verdict: whether one was given
 headline          the verdicts' sentences, a comparison a line
 verdicts          one per arm other than the baseline: {baseline, arm, kind, reason, sentence, remarks, changes,
@@ -90,7 +90,7 @@ def verdict_document(analysis: Analysis) -> dict[str, Any]:
         "test_examples": analysis.test_examples,
         "look": {
             "number": analysis.look.number,
-            "level": analysis.settings.level,
+            "level": 1 - analysis.settings.alpha,
             "rule": analysis.look.rule,
             "verdict": analysis.look.is_verdict,
             "kept": [{**asdict(one)} for one in analysis.context.looks],

@@ -1,6 +1,7 @@
 """Mistakes of a space beyond its form: unknown names, wrong parameters, settings that contradict each other."""
 
 import itertools
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -9,18 +10,20 @@ from pydantic import BaseModel, ValidationError
 from scaling.models.pooling import POOLINGS, options_of
 from scaling.models.registry import FAMILIES, check_arch, parameters
 from scaling.space.names import REGISTRIES, is_in_bytes, limit_names, match_costs, objective_names
-from scaling.space.pooling_setting import PoolingSetting, as_arch, read_pooling
+from scaling.space.pooling_setting import PoolingSetting, as_arch, read_value
 from scaling.space.schema import Range, Space, Value, is_number
-from scaling.space.search_settings import DESIGNS, STOPPING_RULES
-from scaling.space.yaml_source import KeyPath, SpaceFile
-from scaling.study.config import DataConfig, Recipe
+from scaling.space.search_settings import DESIGNS, MOST_CELLS, STOPPING_RULES
+from scaling.space.yaml_source import SpaceFile
+from scaling.study.config import DataConfig, Recipe, as_whole
 from scaling.study.errors import ModelError, unknown
+from scaling.study.plain_yaml import KeyPath
 from scaling.study.recipe_registries import unknown_in_recipe
 from scaling.study.training_compute import EPOCHS, TRAINING_COMPUTE
-from scaling.wording import plural
+from scaling.wording import plural, shown
 
 SECTIONS: dict[str, type[BaseModel]] = {"recipe": Recipe, "data": DataConfig}  # what an axis may vary besides arch
 GIVEN = {"num_classes", "in_chans", "image_size", "seed"}  # arch parameters that the data and the trial decide
+MOST_TRIALS = 1_000_000
 MOST_COMBINATIONS = 4096  # of parameters to check together before trials are planned; the rest is checked then
 OF_TRUNK = "layer_scale"  # option of poolings whose default is the trunk's where the family has it (`pooled_head`)
 Mistake = tuple[KeyPath, str]  # where it is in the file, and what is wrong
@@ -53,7 +56,7 @@ def _clashes(space: Space) -> Iterator[Mistake]:
     yield from _epochs_and_matched(space)
     yield from _same_networks(space)
     if space.looks is not None and space.search.until is not None:
-        yield ("looks",), "looks: 1 fixes the plan, and search.until adds to it; keep one of the two"
+        yield ("looks",), "1 fixes the plan, and search.until adds to it; keep one of the two"
     if space.tune and "recipe.learning_rate" in varied:
         yield ("tune",), "learning rates are an axis or the arms already; keep one of the two"
     for name in space.arms:
@@ -108,9 +111,12 @@ def _same_networks(space: Space) -> Iterator[Mistake]:
     for section, name, values in _varied(space):
         if name != "pooling":
             continue
-        for one, other in itertools.combinations(values, 2):
-            if one != other and _with_defaults(space, one) == _with_defaults(space, other):
-                yield (section, name), f"'{one}' and '{other}' are the same network; keep one of the two"
+        known: dict[tuple[str, str], Value] = {}
+        for value in values:
+            pooling, options = _with_defaults(space, value)
+            first = known.setdefault((pooling, repr(sorted((o, as_whole(v)) for o, v in options.items()))), value)
+            if first != value:
+                yield (section, name), f"'{first}' and '{value}' are the same network; keep one of the two"
 
 
 def _with_defaults(space: Space, value: Value) -> tuple[str, dict[str, Any]]:
@@ -149,7 +155,7 @@ def _names(space: Space, file: SpaceFile) -> Iterator[Mistake]:
         if name not in limit_names():
             yield ("limits",), unknown("setting", name, limit_names())
         elif isinstance(as_written, str) and not is_number(as_written) and not is_in_bytes(name):
-            yield ("limits", name), f"needs a number; it is {as_written!r}"
+            yield ("limits", name), f"needs a number; it is {shown(as_written)}"
     for setting, problem in unknown_in_recipe(space.recipe).items():
         yield ("recipe", *setting.split(".")), problem
 
@@ -164,13 +170,33 @@ def _needs(space: Space) -> Iterator[Mistake]:
             ("search", "stop", "first"),
             f"epoch {search.stop.first} is not below recipe.epochs, {space.recipe.epochs}; nothing could be stopped",
         )
+    yield from _too_many(space)
     if space.tune and space.repetitions <= space.tune.choose_by:
         needed = space.tune.choose_by + 1
+        verbs = "chooses a learning rate is" if space.tune.choose_by == 1 else "choose a learning rate are"
         yield (
             ("tune",),
-            f"the {plural(space.tune.choose_by, 'repetition')} that choose a learning rate are not scored, so"
+            f"the {plural(space.tune.choose_by, 'repetition')} that {verbs} not scored, so"
             f" {needed} repetitions are needed, not {space.repetitions}; set repetitions: {needed}, or more",
         )
+
+
+def _too_many(space: Space) -> Iterator[Mistake]:
+    """Numbers of cells and trials that nobody can run, and whose list would fill the memory."""
+    counts = [values.count if isinstance(values, Range) else len(values) for values in space.axes.values()]
+    cells = space.search.cells
+    if cells is None and None not in counts:
+        cells = math.prod(count for count in counts if count is not None)
+        if cells > MOST_CELLS:
+            yield (
+                ("axes",),
+                f"give {cells:,} cells, more than {MOST_CELLS:,}; take fewer values, or --samples N of them",
+            )
+            return
+    arms = [len(values) for values in space.arms.values()]
+    trials = (cells or 1) * math.prod(arms) * space.repetitions
+    if trials > MOST_TRIALS:
+        yield ("repetitions",), f"make {trials:,} trials, more than {MOST_TRIALS:,}; take fewer repetitions or cells"
 
 
 def _parameters(space: Space, file: SpaceFile) -> Iterator[str]:
@@ -179,9 +205,9 @@ def _parameters(space: Space, file: SpaceFile) -> Iterator[str]:
         for problem in _single(space, name, value):
             yield file.place(("arch", name)) + problem
     for section, name, values in _varied(space):
-        written = [_read(one) for one in _at(file.content, (section, name))]
+        written = {str(_read(one)): item for item, one in enumerate(_at(file.content, (section, name)))}
         for value in values:
-            item = written.index(value) if value in written else None
+            item = written.get(str(value))
             for problem in _single(space, name, value):
                 yield file.place((section, name), item=item) + problem
 
@@ -208,7 +234,7 @@ def _setting_mistakes(section: str, setting: str, value: Any, current: Any) -> l
     try:
         changed = model.model_validate({**current.model_dump(), setting: value})
     except ValidationError as error:
-        return [f"{value!r}: {e['msg'][:1].lower()}{e['msg'][1:]}" for e in error.errors()]
+        return [f"{shown(value)}: {e['msg'][:1].lower()}{e['msg'][1:]}" for e in error.errors()]
     if isinstance(changed, Recipe) and (model.__name__, setting) in REGISTRIES:
         return [problem for name, problem in unknown_in_recipe(changed).items() if name.split(".")[0] == setting]
     return []
@@ -252,7 +278,7 @@ def _members(values: list[Value] | Range) -> list[Value]:
 def _read(value: Any) -> Any:
     """A value of an axis or arm as the space has it; unchanged where its form is wrong."""
     try:
-        return read_pooling(value)
+        return read_value(value)
     except ValueError:
         return value
 

@@ -11,7 +11,7 @@ from scaling.space.pooling_setting import PoolingSetting, as_arch, read_pooling
 from scaling.space.schema import Range, Space
 from scaling.space.seeding import seed_of
 from scaling.study.aliases import present_name
-from scaling.study.config import DataConfig, Settings, Trial, TrialConfig, cell_label, flat_pooling
+from scaling.study.config import DataConfig, Settings, Trial, TrialConfig, as_whole, cell_label, flat_pooling
 from scaling.study.errors import SpaceError
 from scaling.study.plugins import used_by
 from scaling.study.records import Seeding
@@ -60,30 +60,35 @@ class Design:
         for name, value in varied.items():
             section, _, setting = name.rpartition(".")
             (sections[section] if section else arch)[setting] = space.pooling(value) if name == "pooling" else value
-        flat = flat_pooling({name: as_arch(value) for name, value in arch.items()})
+        # a matched or drawn value may be 4.0
+        flat = flat_pooling({name: as_whole(as_arch(value)) for name, value in arch.items()})
         config = TrialConfig(
             family=space.family,
-            arch={**flat, **{name: value for name, value in matched.items() if "." not in name}},
+            arch={**flat, **{name: as_whole(value) for name, value in matched.items() if "." not in name}},
             data=_changed(space.data, sections["data"]),
             recipe=_changed(space.recipe, sections["recipe"]),
         )
-        changes: dict[str, Any] = {"seed": self._seed(cell, config, repetition)}
+        changes: dict[str, Any] = {"seed": self._seed(cell, repetition)}
         if used := used_by(config):
             changes["plugins"] = used
         return config.model_copy(update=changes)
 
-    def _seed(self, cell: Cell, config: TrialConfig, repetition: int) -> int:
-        """Seed of a repetition of a cell; `config` has the axes of recipe and data as they were read."""
+    def _seed(self, cell: Cell, repetition: int) -> int:
+        """Seed of a repetition of a cell, the same for all arms."""
         space = self.space
         if self.seeding == "shared":
             return repetition
         axes: dict[str, Any] = {}
+        settings: dict[str, dict[str, Any]] = {}
         for name, value in cell.items():
             section, _, setting = name.rpartition(".")
             if section:
-                axes[name] = getattr(config, section).model_dump(mode="json")[setting]
+                settings.setdefault(section, {})[setting] = value
             else:
                 axes[name] = as_arch(space.pooling(value) if name == "pooling" else value)
+        for section, changes in settings.items():  # as they are read, so that 1e-3 and "0.001" are one value
+            read = _changed(space.recipe if section == "recipe" else space.data, changes).model_dump(mode="json")
+            axes |= {f"{section}.{setting}": read[setting] for setting in changes}
         fixed = {name: as_arch(value) for name, value in space.arch.items() if not self._is_compared(name)}
         return seed_of(space.family, axes, fixed, repetition, space.seed)
 

@@ -9,9 +9,11 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
-from scaling.space.yaml_source import KeyPath, SpaceFile
+from scaling.space.yaml_source import SpaceFile
 from scaling.study.config import Settings
 from scaling.study.errors import unknown
+from scaling.study.plain_yaml import KeyPath
+from scaling.wording import shown
 
 PHRASES = {  # pydantic's findings in the words of a YAML file
     "dict_type": "needs names and values, as in {depth: [2, 4]}",
@@ -52,7 +54,7 @@ class FormReader:
                 self._add(path, problem)
                 return None
             return self.whole(model, self.parts(model, content, path), path)
-        self._add(path, f"{PHRASES['model_type']}; it is {content!r}")
+        self._add(path, f"{PHRASES['model_type']}; it is {shown(content)}")
         return None
 
     def parts(self, model: type[Settings], content: Mapping[str, Any], path: KeyPath = ()) -> dict[str, Any]:
@@ -102,7 +104,7 @@ class FormReader:
         right: dict[str, Any] = {}
         for name, one in value.items():
             if not isinstance(name, str):
-                self._add((*path, name), f"{PHRASES['string_type']}; it is {name!r}")
+                self._add((*path, name), f"{PHRASES['string_type']}; it is {shown(name)}")
             elif (read := self._value(annotation, one, (*path, name))) is not WRONG:
                 right[name] = read
         return right if right or not value else WRONG
@@ -130,7 +132,7 @@ def _sentence(finding: ErrorDetails, path: KeyPath) -> str:
         name = next((step for step in reversed(path) if isinstance(step, str)), "value")
         return unknown(name, finding["input"], known)
     message = PHRASES.get(kind, finding["msg"][:1].lower() + finding["msg"][1:])
-    return f"{message}; it is {finding['input']!r}"
+    return f"{message}; it is {shown(finding['input'])}"
 
 
 def _steps_in(value: Any, loc: Sequence[int | str]) -> KeyPath:

@@ -5,7 +5,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from scaling.study.config import pooling_text
+from scaling.study.config import as_whole, pooling_text
+from scaling.wording import shown
 
 Scalar = bool | int | float | str
 
@@ -30,6 +31,11 @@ class PoolingSetting(BaseModel):
         return self.__pydantic_extra__ or {}
 
 
+def read_value(value: Any) -> Any:
+    """Read a value of a parameter: a pooling with options as `read_pooling` does, and 4.0 as 4."""
+    return read_pooling(value) if isinstance(value, Mapping) else as_whole(value)
+
+
 def read_pooling(value: Any) -> Any:
     """Turn a mapping into a `PoolingSetting`, or into its name where it has no options; pass on anything else.
 
@@ -43,11 +49,12 @@ def read_pooling(value: Any) -> Any:
         return value
     name = value.get("name")
     if not isinstance(name, str):
-        raise ValueError(f"{dict(value)} has no name; write a pooling with options as {{name: attention, heads: 4}}")
+        problem = f"{shown(dict(value))} has no name"
+        raise ValueError(f"{problem}; write a pooling with options as {{name: attention, heads: 4}}")
     for option, setting in value.items():
         if not isinstance(option, str) or not isinstance(setting, Scalar | None):
-            raise ValueError(f"pooling option {option} needs a number or a word; it is {setting!r}")
-    options = _given(name, {option: setting for option, setting in value.items() if option != "name"})
+            raise ValueError(f"pooling option {option} needs a number or a word; it is {shown(setting)}")
+    options = _given(name, {option: as_whole(setting) for option, setting in value.items() if option != "name"})
     return PoolingSetting.model_validate({"name": name, **options}) if options else name
 
 

@@ -4,7 +4,9 @@ A space names a family, its free parameters (axes), the one factor that is compa
 repetitions, the upper bounds of a model's cost (limits), and the data and recipe that all trials share.
 """
 
-from collections.abc import Mapping
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -18,17 +20,20 @@ from pydantic import (
     Tag,
     TypeAdapter,
     ValidationError,
+    WrapValidator,
     field_validator,
     model_validator,
 )
 
-from scaling.space.pooling_setting import PoolingSetting, Scalar, as_arch, read_pooling
+from scaling.space.pooling_setting import PoolingSetting, Scalar, as_arch, read_value
 from scaling.space.search_settings import Budget, Search, Tune
 from scaling.study.aliases import present_value
-from scaling.study.config import DataConfig, Recipe, Resources, Settings, flat_pooling
+from scaling.study.config import DataConfig, Recipe, Resources, Settings, as_whole, flat_pooling, pooling_text
 from scaling.study.training_compute import EPOCHS, TRAINING_COMPUTE
+from scaling.wording import shortened, shown
 
-Value = Annotated[bool | int | float | str | PoolingSetting, BeforeValidator(read_pooling)]
+Value = Annotated[bool | int | float | str | PoolingSetting, BeforeValidator(read_value)]
+ListedScalar = Annotated[Scalar, BeforeValidator(as_whole)]
 MOST_VALUES = 100_000  # of an axis
 MOST_REPETITIONS = 10_000
 
@@ -49,7 +54,8 @@ class Range(Settings):
         if "name" not in content:
             return None
         return (
-            f"an axis needs a list of poolings, as in [average, {{name: attention, heads: 4}}]; it is {dict(content)}"
+            "an axis needs a list of poolings, as in [average, {name: attention, heads: 4}];"
+            f" it is {shown(dict(content))}"
         )
 
     @model_validator(mode="after")
@@ -60,8 +66,12 @@ class Range(Settings):
             raise ValueError(f"a logarithmic range needs low above 0, not {self.low}")
         if self.log and self.step is not None:
             raise ValueError("a logarithmic range takes no step; leave out one of the two")
-        if self._count is not None and self._count > MOST_VALUES:
-            raise ValueError(f"has {self._count:,} values; give it a larger step, or log: true")
+        steps = self._steps()
+        if (not self.log and (self.step is not None or self.is_whole)) and steps >= MOST_VALUES:
+            values = f"{int(steps) + 1:,}" if steps < 2**63 else f"more than {MOST_VALUES:,}"
+            raise ValueError(f"has {values} values; give it a larger step, or log: true")
+        if self.step is not None and self.low + self.step == self.low < self.high:
+            raise ValueError(f"the step {self.step} is too small beside {self.low}; give a larger one")
         return self
 
     @property
@@ -69,22 +79,39 @@ class Range(Settings):
         return isinstance(self.low, int) and isinstance(self.high, int) and not isinstance(self.step, float)
 
     def values(self) -> list[int | float] | None:
-        """List all members; None where that is impossible (logarithmic, or real numbers without a step)."""
-        return None if self._count is None else [self.low + i * (self.step or 1) for i in range(self._count)]
+        """List all members, 4 for 4.0; None where that is impossible (logarithmic, or real numbers without a step)."""
+        count = self.count
+        return None if count is None else [as_whole(self.low + i * (self.step or 1)) for i in range(count)]
 
     @property
-    def _count(self) -> int | None:
+    def count(self) -> int | None:
+        """Number of members; None where they cannot be listed."""
         if self.log or (self.step is None and not self.is_whole):
             return None
-        return int((self.high - self.low) / (self.step or 1) + 1e-9) + 1
+        return int(self._steps()) + 1
+
+    def _steps(self) -> float:
+        """Steps from `low` to `high`; infinite where that is more than a number can hold."""
+        try:
+            return (self.high - self.low) / (self.step or 1) + 1e-9
+        except OverflowError:
+            return math.inf
 
 
-def _without_gaps(values: list[Value]) -> list[Value]:
+def _distinct(written: Any, read: Callable[[Any], list[Value]]) -> list[Value]:
+    """Read a list; refuse equal values, named as they are written: 4 and 4.0."""
+    values = read(written)
     if not values:
         raise ValueError("is empty; give it at least one value")
-    twice = {str(value) for value in values if values.count(value) > 1}
+    names: dict[tuple[bool, Value], set[str]] = {}
+    counts = Counter((isinstance(value, bool), value) for value in values)  # true is not 1
+    for value, one in zip(values, written, strict=True):
+        text = pooling_text(one) if isinstance(one, Mapping) and isinstance(value, PoolingSetting) else str(value)
+        text = str(one) if isinstance(one, int | float) else text
+        names.setdefault((isinstance(value, bool), value), set()).add(shortened(text))
+    twice = sorted(name for value, count in counts.items() if count > 1 for name in names[value])
     if twice:
-        raise ValueError(f"names {', '.join(sorted(twice))} twice")
+        raise ValueError(f"names {', '.join(twice)} twice")
     return values
 
 
@@ -94,7 +121,7 @@ def _comparable(values: list[Value]) -> list[Value]:
     return values
 
 
-Listed = Annotated[list[Value], AfterValidator(_without_gaps)]
+Listed = Annotated[list[Value], WrapValidator(_distinct)]
 Axis = Annotated[
     Annotated[Listed, Tag("list")] | Annotated[Range, Tag("range")],
     Discriminator(lambda value: "range" if isinstance(value, dict | Range) else "list"),
@@ -108,7 +135,7 @@ def _in_bytes(value: Any) -> Any:
     try:
         return TypeAdapter(ByteSize).validate_python(value)
     except ValidationError:
-        raise ValueError(f"needs a number, or a size such as 16GiB; it is {value!r}") from None
+        raise ValueError(f"needs a number, or a size such as 16GiB; it is {shown(value)}") from None
 
 
 def is_number(text: str) -> bool:
@@ -157,7 +184,7 @@ class Space(Settings):
 
     question: str = Field(default="", description="what the study answers, in one sentence; the title of the report")
     family: str = Field(description="a parametrised set of architectures, such as patchconvnet")
-    arch: dict[str, Value | list[Scalar] | None] = Field(
+    arch: dict[str, Value | list[ListedScalar] | None] = Field(
         default={}, description="parameters of the family that all trials share"
     )
     axes: dict[str, Axis] = Field(

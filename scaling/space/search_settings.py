@@ -26,6 +26,8 @@ class SearchDesign:
     searches: bool = False
 
 
+MOST_CELLS = 20_000  # of a study
+MOST_RATES = 99
 ACCURACY = "val_accuracy"  # the objective that is not a cost
 DESIGNS: Registry[SearchDesign] = Registry("design", "scaling.sweep.search.designs")
 STOPPING_RULES: Registry[Callable[..., Any]] = Registry("stopping rule", "scaling.sweep.search.stopping")
@@ -45,9 +47,13 @@ class Search(Settings):
     """Which cells are run. Every cell has all its arms and repetitions, whatever the design."""
 
     design: str = Field(default="grid", description="a registered design, such as grid, random or tpe")
-    cells: PositiveInt | None = Field(default=None, description="how many to run; a grid runs all by default")
+    cells: PositiveInt | None = Field(
+        default=None, le=MOST_CELLS, description="how many to run; a grid runs all by default"
+    )
     batch: PositiveInt = Field(
-        default=4, description="cells that a design such as tpe proposes at once; it sees results only between batches"
+        default=4,
+        le=MOST_CELLS,
+        description="cells that a design such as tpe proposes at once; it sees results only between batches",
     )
     objectives: list[str] = Field(
         default=["val_accuracy", "macs"],
@@ -77,7 +83,9 @@ class Tune(Settings):
     The runs that choose the rate are not scored, so that no arm profits from the luck of its best run.
     """
 
-    lr: PositiveInt = Field(default=3, description="number of rates; odd, so that the recipe's is the middle one")
+    lr: PositiveInt = Field(
+        default=3, le=MOST_RATES, description="number of rates; odd, so that the recipe's is the middle one"
+    )
     factor: float = Field(default=2.0, ge=1.01, le=1000, description="ratio of neighbouring rates")
     choose_by: PositiveInt = Field(
         default=1,

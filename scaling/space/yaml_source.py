@@ -1,18 +1,16 @@
 """The content of a YAML file and the overrides of the command line, with the line of every key for messages."""
 
 import copy
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from scaling.study.aliases import EARLIER_NAMES, present_name
 from scaling.study.errors import SpaceError
-
-KeyPath = tuple[str | int, ...]
+from scaling.study.plain_yaml import MOST_BYTES, KeyPath, YamlError, read_yaml_text
+from scaling.study.plain_yaml import read_yaml as read_yaml
+from scaling.wording import shortened, shown
 
 SHORT_FORMS = {
     "data": "source",
@@ -23,18 +21,7 @@ SHORT_FORMS = {
 }  # section → the key that a single word in its place stands for
 
 
-class Loader(yaml.SafeLoader):
-    """YAML without tags that construct objects, so that a file executes nothing; 1e-3 is a number, as in YAML 1.2."""
-
-
-Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
-)
-
-
-def read_yaml(text: str) -> Any:
-    """Parse a YAML text; raise `yaml.YAMLError` where it is not YAML."""
-    return yaml.load(text, Loader=Loader)
+MOST_STEPS = 16  # of a dotted key
 
 
 @dataclass(frozen=True)
@@ -48,28 +35,19 @@ class SpaceFile:
 
     @classmethod
     def read(cls, path: Path) -> "SpaceFile":
-        """Read a YAML file; raise `SpaceError` with the line where it is not YAML or has a key twice."""
+        """Read a YAML file; raise `SpaceError` with every line that cannot be read, or not in one way only."""
         try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise SpaceError(f"{path} cannot be read: {error}") from None
+            with path.open("rb") as file:
+                data = file.read(MOST_BYTES + 1)  # more is refused, however much it is
+        except (OSError, ValueError) as error:
+            raise SpaceError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
         try:
-            root = yaml.compose(text, Loader=Loader)
-            content = read_yaml(text)
-        except yaml.YAMLError as error:
-            mark = getattr(error, "problem_mark", None)
-            line = f":{mark.line + 1}" if mark else ""
-            raise SpaceError(f"{path}{line}: not valid YAML: {getattr(error, 'problem', None) or error}") from None
-        if not isinstance(content, dict):
+            read = read_yaml_text(data)
+        except YamlError as error:
+            raise SpaceError([finding.sentence(str(path)) for finding in error.findings]) from None
+        if not isinstance(read.content, dict):
             raise SpaceError(f"{path}: holds no settings; a space is a mapping such as `family: patchconvnet`")
-        lines: dict[KeyPath, int] = {}
-        try:
-            twice = _number_lines(root, (), lines)
-        except RecursionError:
-            raise SpaceError(f"{path}: an alias (*name) stands within what it names; write it out") from None
-        if twice:
-            raise SpaceError([f"{path}:{line}: {_dotted(place)}: given twice; keep one" for place, line in twice])
-        return cls(path, content, lines)
+        return cls(path, read.content, dict(read.lines))
 
     def override(self, settings: Mapping[str, Any]) -> "SpaceFile":
         """Set dotted keys to new values; raise `SpaceError` where a key leads through a value that has no parts."""
@@ -77,6 +55,8 @@ class SpaceFile:
         content = copy.deepcopy(self.content)
         for key, value in settings.items():
             *parents, last = _steps(key)
+            if len(parents) >= MOST_STEPS:
+                raise SpaceError(f"--set {shortened(key)}: has {len(parents) + 1} parts; no setting lies so deep")
             node = content
             for i, parent in enumerate(parents):
                 inner: Any = node.get(parent)
@@ -85,8 +65,8 @@ class SpaceFile:
                 elif inner is None:
                     inner = {}
                 if not isinstance(inner, dict):
-                    raise SpaceError(f"--set {key}: '{'.'.join(parents[: i + 1])}' is {inner!r} and has no parts")
-                node[parent] = node = inner
+                    raise SpaceError(f"--set {key}: '{'.'.join(parents[: i + 1])}' is {shown(inner)} and has no parts")
+                node[parent] = node = dict(inner)  # by itself, for an alias (*name) may have put it elsewhere too
             for other in names_of(last) - {last}:
                 if ".".join([*parents, other]) not in settings:  # else it is given twice, which is a mistake
                     node.pop(other, None)
@@ -114,24 +94,6 @@ def names_of(name: str) -> set[str]:
     """Return all names, the present and the earlier ones, of the setting that has this name."""
     present = present_name(name)
     return {present, *EARLIER_NAMES.get(present, ())}
-
-
-def _number_lines(node: Any, place: KeyPath, lines: dict[KeyPath, int]) -> list[tuple[KeyPath, int]]:
-    """Fill `lines` from YAML's node tree; return the duplicate keys."""
-    twice = []
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            inner = (*place, key.value)
-            line = key.start_mark.line + 1
-            if inner in lines:
-                twice.append((inner, line))
-            lines[inner] = line
-            twice += _number_lines(value, inner, lines)
-    elif isinstance(node, yaml.SequenceNode):
-        for i, value in enumerate(node.value):
-            lines[(*place, i)] = value.start_mark.line + 1
-            twice += _number_lines(value, (*place, i), lines)
-    return twice
 
 
 def _steps(key: str) -> list[str]:

@@ -17,8 +17,9 @@ from scaling.statistics.here import cell_means, mean_here
 from scaling.statistics.intervals import Bounded
 from scaling.statistics.missing import Missing
 from scaling.statistics.parts import Part
-from scaling.statistics.sentences import Words, bare
+from scaling.statistics.sentences import bare
 from scaling.statistics.sign_changes import with_ends
+from scaling.statistics.words import Words
 from scaling.wording import plural
 
 SHARE_LEVEL = 0.95
@@ -86,7 +87,7 @@ class DecisionAccuracy:
         return first
 
 
-def by_model(differences: Differences, level: float, images: int | None = None) -> DecisionAccuracy | Missing:
+def by_size(differences: Differences, level: float, images: int | None = None) -> DecisionAccuracy | Missing:
     """Compare the sign at every size with that at the largest; a size is all cells whose baselines cost the same.
 
     The interval of a size is that of `here.mean_here` over its cells: only the luck of training is random.
@@ -146,21 +147,22 @@ def binomial_interval(successes: int, trials: int, level: float) -> Bounded:
     return Bounded(100 * k / n, 100 * low, 100 * high, level)
 
 
-def decision_sentence(found: DecisionAccuracy | Missing, words: Words, noun: str = "model") -> str:
+def decision_sentence(found: DecisionAccuracy | Missing, words: Words, noun: str = "size") -> str:
     """Say from what size on the sign is that of the largest, or why nothing can be said, with a full stop."""
+    arms = f"{words.arm} against {words.baseline}"
     if isinstance(found, Missing):
-        return f"Whether small {noun}s decide as the largest is not known: {found.said}."
+        return f"{arms}: whether smaller {noun}s decide as the largest is not known, as {found.said}."
     own = found.largest.interval
     if not found.is_decided:
-        given = bare(own, signed=True) if own.is_known else "it was trained once"
-        return f"The largest {noun} does not decide between {words.arm} and {words.baseline}: {given}."
+        given = f"its difference is {bare(own, signed=True)}" if own.is_known else "it was trained once"
+        return f"{arms}: the largest {noun} does not decide, {given}."
     first, share = found.agrees_from, found.share
     assert first is not None
     assert share is not None
     count = f"{found.agreeing} of {plural(len(found.smaller), f'smaller {noun}')}"
     agree = "has" if found.agreeing == 1 else "have"
     said = (
-        f"{count} {agree} the sign of the largest ({with_ends(own)}), {share.estimate:.0f} %"
+        f"{arms}: {count} {agree} the sign of the largest ({with_ends(own)}), {share.estimate:.0f} %"
         f" ({share.low:.0f} to {share.high:.0f})"
     )
     if first is found.largest:

@@ -7,6 +7,7 @@ runs of one network overlap is the upper one: what is missing to it is not the l
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy import special
@@ -38,6 +39,11 @@ class PairCounts:
     both: np.ndarray
     images: int
 
+    @cached_property
+    def expected(self) -> np.ndarray:
+        """Jaccard index of each pair if its mistakes were independent: (pairs,)."""
+        return expected_jaccard(self.one, self.other, self.images)
+
     def mean(self, chosen: np.ndarray | None = None) -> Overlap:
         """Average some of the pairs, given by their places, or all."""
         places = np.arange(len(self.one)) if chosen is None else np.asarray(chosen, dtype=int)
@@ -46,12 +52,12 @@ class PairCounts:
         known = either > 0
         if not known.any():
             return NO_OVERLAP
-        one, other, both, either = one[known], other[known], both[known], either[known]
+        one, other, both, either, places = (values[known] for values in (one, other, both, either, places))
         percent = 100 / self.images
         return Overlap(
             pairs=int(known.sum()),
             jaccard=float((both / either).mean()),
-            expected=float(expected_jaccard(one, other, self.images).mean()),
+            expected=float(self.expected[places].mean()),
             one_wrong=percent * float(one.mean()),
             other_wrong=percent * float(other.mean()),
             both_wrong=percent * float(both.mean()),

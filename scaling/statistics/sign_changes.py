@@ -11,7 +11,8 @@ from scaling.statistics.equal_cost_parts import EqualCostParts
 from scaling.statistics.estimates import Interval
 from scaling.statistics.missing import Missing
 from scaling.statistics.parts import Part
-from scaling.statistics.sentences import Words, decimals, ends
+from scaling.statistics.sentences import decimals, ends
+from scaling.statistics.words import Words
 from scaling.wording import listing, points
 
 PART_NAMES = {
@@ -44,7 +45,7 @@ def sign_changes(parts: Sequence[Part]) -> list[SignChange]:
 
 def sign_change_sentence(found: EqualCostParts | Missing, words: Words) -> str:
     """Say between which parts the better arm changes, or that no change is seen, with a full stop."""
-    at = f"At equal {words.cost or 'cost'}"
+    at = f"At equal {words.cost_title or words.cost or 'cost'}"
     if isinstance(found, Missing):
         return f"{at} nothing is known of a change of sign: {found.said}."
     names = PART_NAMES[len(found.parts)]

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -18,10 +18,18 @@ from pydantic import (
 
 from scaling.study.aliases import EARLIER_NAMES
 from scaling.study.errors import ModelError
+from scaling.wording import shown
 
 # Part of every content key. Raise it when a default below changes or a setting changes its meaning.
 # Keys leave defaults out, so that a new setting does not orphan the records made before it existed.
 KEY_VERSION = 1
+
+# Larger numbers are slips of the pen; they would exhaust memory or overflow before anything could report them.
+MOST_PIXELS = 65_536  # of a side
+MOST_EPOCHS = 1_000_000
+MOST_IMAGES = 1_000_000  # of a batch
+MOST_DEVICES = 100_000
+Side = Annotated[int, Field(gt=0, le=MOST_PIXELS)]
 
 
 class Settings(BaseModel):
@@ -74,7 +82,7 @@ class DataConfig(Settings):
         default="digits", description="a registered data source, such as digits, cifar10 or folder:PATH"
     )
     image_size: PositiveInt | None = Field(
-        default=None, description="side in pixels to resize to; none keeps the source's"
+        default=None, le=MOST_PIXELS, description="side in pixels to resize to; none keeps the source's"
     )
     validation_fraction: float = Field(
         default=0.1, gt=0, lt=1, description="fraction of train held out where the source has no validation set"
@@ -119,8 +127,8 @@ class Recipe(Settings):
     of a plugin that is absent still read.
     """
 
-    epochs: PositiveInt = Field(default=10, description="passes over the training set")
-    batch_size: PositiveInt = Field(default=128, description="images per optimiser step")
+    epochs: PositiveInt = Field(default=10, le=MOST_EPOCHS, description="passes over the training set")
+    batch_size: PositiveInt = Field(default=128, le=MOST_IMAGES, description="images per optimiser step")
     optimizer: Literal["adamw", "lamb", "sgd"] = Field(default="adamw", description="sgd has Nesterov's momentum")
     learning_rate: PositiveFloat = Field(default=2e-3, description="peak learning rate")
     learning_rate_rule: WidthRule | None = Field(
@@ -146,6 +154,7 @@ class Recipe(Settings):
     crop_padding: int | None = Field(
         default=None,
         ge=0,
+        le=MOST_PIXELS,
         description="zero padding before random crops, in pixels; none: as the data source recommends",
     )
     rand_augment: float = Field(default=0, ge=0, le=10, description="magnitude of two random operations; 0: none")
@@ -158,7 +167,9 @@ class Recipe(Settings):
         default=(), description="registered augmentations of whole training batches, applied in order after the above"
     )
     repeats: PositiveInt = Field(
-        default=1, description="consecutive copies of an image, each augmented anew; epochs keep their length"
+        default=1,
+        le=MOST_IMAGES,
+        description="consecutive copies of an image, each augmented anew; epochs keep their length",
     )
     loss: str = Field(default="cross_entropy", description="a registered loss; bce: one sigmoid per class")
     ema_decay: float | None = Field(
@@ -169,10 +180,11 @@ class Recipe(Settings):
     )
     micro_batch: PositiveInt | None = Field(
         default=None,
+        le=MOST_IMAGES,
         description="most images that pass through the network at once, where batch_size does not fit; gradients add up"
         " to those of the whole batch, batch norm sees the parts",
     )
-    train_resolution: tuple[PositiveInt, PositiveInt] | None = Field(
+    train_resolution: tuple[Side, Side] | None = Field(
         default=None,
         description="shorter side of the training images in pixels, in the first and in the last epoch; evaluation uses"
         " the data's own size",
@@ -182,14 +194,19 @@ class Recipe(Settings):
 class Resources(Settings):
     """What one trial uses of the machine; not part of its identity."""
 
-    cpus: PositiveFloat = Field(default=1, description="cores of one trial, for all its workers together")
+    cpus: PositiveFloat = Field(
+        default=1, le=MOST_DEVICES, description="cores of one trial, for all its workers together"
+    )
     gpus: float | None = Field(
         default=None,
         ge=0,
+        le=MOST_DEVICES,
         description="share of a GPU, or GPUs for all workers together; none: one per worker, where there are any",
     )
     workers: PositiveInt = Field(
-        default=1, description="processes that train one network together, each on its share of every batch"
+        default=1,
+        le=MOST_DEVICES,
+        description="processes that train one network together, each on its share of every batch",
     )
     activation_checkpointing: bool = Field(
         default=False, description="recompute blocks in the backward pass; less memory, more time, the same numbers"
@@ -264,8 +281,13 @@ class Trial(Settings):
 
 
 def cell_label(cell: dict[str, Any]) -> str:
-    """Name of a cell: its axes and values in the study's order."""
-    return " ".join(f"{axis}={value}" for axis, value in cell.items())
+    """Name of a cell: its axes and values in the study's order; equal numbers have one name."""
+    return " ".join(f"{axis}={as_whole(value)}" for axis, value in cell.items())
+
+
+def as_whole(value: Any) -> Any:
+    """Return 4 for 4.0, so that equal numbers have one name and one content key; any other value as it is."""
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 2**53 else value
 
 
 def flatten(tree: Mapping[str, Any], separator: str = ".", prefix: str = "") -> dict[str, Any]:
@@ -298,11 +320,12 @@ def flat_pooling(arch: Mapping[str, Any]) -> dict[str, Any]:
         return dict(arch)
     if not isinstance(nested.get("name"), str):
         raise ModelError(
-            f"pooling {dict(nested)} has no name; write it as {{name: attention, heads: 4}}, or as attention alone"
+            f"pooling {shown(dict(nested))} has no name; write it as {{name: attention, heads: 4}},"
+            " or as attention alone"
         )
     options = {f"pooling_{option}": value for option, value in nested.items() if option != "name" and value is not None}
     if problems := [
-        f"{key} is {arch[key]!r} and, inside pooling, {value!r}; keep one of them"
+        f"{key} is {shown(arch[key])} and, inside pooling, {shown(value)}; keep one of them"
         for key, value in options.items()
         if key in arch and repr(arch[key]) != repr(value)  # 1, 1.0 and True are equal, but give different keys
     ]:

@@ -3,15 +3,22 @@
 import difflib
 from collections.abc import Iterable, Sequence
 
+from scaling.wording import shortened
+
+MOST_LETTERS = 4000  # of a problem
+MOST_LETTERS_OF_NAME = 80  # that is unknown
+
 
 class ScalingError(Exception):
     """A mistake outside the program. The message states what is wrong, where, what is known and what to do.
 
-    It holds one line per problem, so that several are reported at once.
+    It holds one line per problem, so that several are reported at once; ends of lines and letters that cannot be
+    printed, which names of the user may hold, are replaced.
     """
 
     def __init__(self, problems: str | Sequence[str]) -> None:
-        self.problems = [problems] if isinstance(problems, str) else list(problems)
+        lines = [problems] if isinstance(problems, str) else list(problems)
+        self.problems = [shortened(line, MOST_LETTERS) for line in lines]
         super().__init__("\n".join(self.problems))
 
     def __reduce__(self) -> tuple[type["ScalingError"], tuple[list[str]]]:
@@ -60,7 +67,8 @@ ADDED = {*MODELS, *STUDIES}
 def unknown(kind: str, name: object, known: Iterable[object]) -> str:
     """Return a message that `name` is not a known `kind`, with the known names and the most similar one."""
     names = sorted(str(k) for k in known)
-    meant = difflib.get_close_matches(str(name), names, n=1)
+    name = shortened(str(name), MOST_LETTERS_OF_NAME)
+    meant = difflib.get_close_matches(name, names, n=1)
     hint = f"; did you mean '{meant[0]}'?" if meant else ""
     broken = _broken_plugins() if kind in ADDED else ""
     return f"unknown {kind} '{name}'{hint} (known: {', '.join(names) or 'none'}){broken}"

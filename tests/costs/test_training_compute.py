@@ -1,5 +1,7 @@
 """Training compute by hand, at several resolutions, and the epochs at which two arms spend the same."""
 
+from typing import Any
+
 import pytest
 
 from scaling.costs.counting.quick import quick_cost
@@ -47,7 +49,7 @@ def test_each_epoch_costs_what_images_of_its_size_cost(digits: Dataset) -> None:
 
 @pytest.mark.parametrize("recipe", [{}, {"train_resolution": (4, 8)}, {"train_resolution": (6, 6)}])
 @pytest.mark.parametrize("epochs", [1, 2, 7, 23])
-def test_matched_epochs_are_the_nearest_of_all(digits: Dataset, epochs: int, recipe: dict[str, object]) -> None:
+def test_matched_epochs_are_the_nearest_of_all(digits: Dataset, epochs: int, recipe: dict[str, Any]) -> None:
     target = compute(config(epochs=epochs, **recipe), digits)
     arm = config("attention", epochs=epochs, **recipe)
 

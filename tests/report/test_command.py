@@ -58,7 +58,7 @@ def test_the_command_prints_the_verdict_and_the_page(
 
     verdict, page = capsys.readouterr().out.splitlines()[-2:]
     assert "attention pooling" in verdict
-    assert "95 % interval" in verdict
+    assert "96 % interval" in verdict
     assert page == str(Path("reports/pools/index.html"))
     assert Path(page).is_file()
 

@@ -43,7 +43,10 @@ def joined(records: list[Record], others: list[Record]) -> Joint:
     study = describe(EVERYTHING, TRUTH, "first")
     members = [
         Member(study, StudyRecords(records, [])),
-        Member(study.model_copy(update={"name": "second"}), StudyRecords(others, [])),
+        Member(
+            study.model_copy(update={"name": "second", "planned": [other.key for other in others]}),
+            StudyRecords(others, []),
+        ),
     ]
     return join(members)
 
@@ -57,8 +60,8 @@ def test_studies_are_compared_in_their_shared_cells_and_arms() -> None:
     assert both.study.arms == ["first", "second"]
     assert both.study.axes == ["depth", "width", "pooling"]
     (verdict,) = analysis.verdicts
-    assert len(verdict.comparison.cells) == 6  # three cells of two arms
-    assert verdict.comparison.difference.estimate == pytest.approx(1.5)
+    assert len(verdict.cells) == 6  # three cells of two arms
+    assert verdict.difference.estimate == pytest.approx(1.5)
     assert verdict.kind == "better"
     assert "6 cells with the same arm in all studies are compared" in both.notes[0]
 
@@ -71,8 +74,8 @@ def test_a_value_that_one_study_fixes_matches_an_axis() -> None:
     both = join([Member(study, StudyRecords(EVERYTHING, [])), Member(other, StudyRecords(fixed, []))])
 
     (verdict,) = analyse(both.study, both.records).verdicts
-    assert len(verdict.comparison.cells) == 4  # depth 2, two widths, two arms
-    assert verdict.comparison.difference.estimate == 0
+    assert len(verdict.cells) == 4  # depth 2, two widths, two arms
+    assert verdict.difference.estimate == 0
 
 
 def test_conditions_that_differ_between_studies_are_named() -> None:
@@ -94,7 +97,7 @@ def test_changes_tell_what_moved_beyond_noise() -> None:
 
     assert (same.shared, list(same.trials), same.added, same.gone) == (16, [], 0, 0)
     assert not any(verdict.has_changed for verdict in same.verdicts)
-    assert [(trial.cell, trial.arm, trial.seed) for trial in other.trials if trial.is_beyond_noise] == [
+    assert [(trial.cell, trial.arm, trial.repetition) for trial in other.trials if trial.is_beyond_noise] == [
         ("depth=2 width=32", "attention", 0)
     ]
     assert len(slightly.trials) == 16
@@ -122,9 +125,9 @@ def test_two_studies_a_baseline_and_published_numbers_stand_in_reports(
 
     assert main(["first", "second", "--baseline", "first", "--reference", "attention_augmented", *places]) == 0
 
-    assert "second study beats first study by 1.50 points" in capsys.readouterr().out
+    assert "second beats first by 1.50 points" in capsys.readouterr().out
     page = Page(tmp_path / "out" / "first+second" / "index.html").text.replace("\N{NO-BREAK SPACE}", " ")
-    assert "second study" in page
+    assert "second" in page
     second = Page(tmp_path / "out" / "second" / "index.html").text.replace("\N{NO-BREAK SPACE}", " ")
     assert "Compared with first: " in second
     assert "its FLOPs are 2×MACs, shown as MACs" in second

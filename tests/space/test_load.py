@@ -142,8 +142,28 @@ def test_a_wrong_override_names_the_command_line(tmp_path: Path) -> None:
         (GOOD + "recipe: {epoch: 3}", ":8: recipe: unknown setting 'epoch'; did you mean 'epochs'"),
         (GOOD + "recipe: {epochs: 2.5}", ":8: recipe.epochs: needs a whole number; it is 2.5"),
         (GOOD + "limits: {mac: 3}", ":8: limits: unknown setting 'mac'; did you mean 'macs'"),
-        (GOOD + "seeds: 0", ":8: seeds: input should be greater than 0"),
-        (GOOD + "seeds: 100000000", ":8: seeds: input should be less than or equal to 10000"),
+        (GOOD + "repetitions: 0", ":8: repetitions: input should be greater than 0"),
+        (GOOD + "repetitions: 100000000", ":8: repetitions: input should be less than or equal to 10000"),
+        (GOOD + "seeds: 0", ":8: seeds: input should be greater than 0"),  # the earlier name
+        (GOOD + "seeds: 3\nrepetitions: 3", "'seeds' is the earlier name of 'repetitions'; keep one"),
+        (GOOD + "seed: -1", ":8: seed: input should be greater than or equal to 0"),
+        (GOOD + "looks: 2", ":8: looks: is 2; give 1, which fixes the plan, or leave it out"),
+        (
+            GOOD + "looks: 1\nsearch: {until: decided}",
+            ":8: looks: 1 fixes the plan, and search.until adds",
+        ),
+        (GOOD + "detect: 0", ":8: detect: input should be greater than 0"),
+        (GOOD + "keep_weights: first", ":8: keep_weights: unknown keep_weights 'first'"),
+        (GOOD + "data: {split: anew}", ":8: data.split: unknown split 'anew'"),
+        (
+            GOOD + "repetitions: 1\ntune: {lr: 3}",
+            ":9: tune: the 1 repetition that chooses a learning rate is not scored, so 2 repetitions are needed",
+        ),
+        (
+            GOOD + "repetitions: 2\ntune: {lr: 3, choose_by: 2}",
+            ":9: tune: the 2 repetitions that choose a learning rate are not scored, so 3 repetitions are needed",
+        ),
+        (GOOD + "tune: {lr: 3, choose_by: 0}", ":8: tune.choose_by: input should be greater than 0"),
         (GOOD.replace("high: 64", "high: 1000000000000"), ":5: axes.width: has 31,250,000,000 values; give it a"),
         (GOOD + "search: {seed: 5000000000}", ":8: search.seed: input should be less than 4294967296"),
         (GOOD + "tune: {lr: 3, factor: 1}", ":8: tune.factor: input should be greater than or equal to 1.01"),
@@ -374,3 +394,49 @@ def test_an_unknown_or_wrong_recipe_is_named(tmp_path: Path, recipes: Path) -> N
 @pytest.mark.parametrize("path", sorted(SHIPPED[0].parent.glob("recipes/*.yaml")), ids=lambda path: path.stem)
 def test_every_shipped_recipe_is_read(path: Path, tmp_path: Path) -> None:
     assert load_space(str(write(tmp_path, GOOD + f"recipe: {path.stem}\n"))).recipe.epochs >= 1
+
+
+@pytest.mark.parametrize("name", ["repetitions", "seeds"])
+@pytest.mark.parametrize("written", ["", "repetitions: 7\n", "seeds: 7\n"])
+def test_repetitions_are_set_by_either_name(tmp_path: Path, name: str, written: str) -> None:
+    path = write(tmp_path, GOOD + written)
+
+    assert load_space(str(path)).repetitions == (7 if written else 3)
+    assert load_space(str(path), {name: 5}).repetitions == 5
+
+
+def test_repetitions_set_by_both_names_are_refused(tmp_path: Path) -> None:
+    path = write(tmp_path, GOOD)
+
+    with pytest.raises(SpaceError, match="'seeds' is the earlier name of 'repetitions'; keep one"):
+        load_space(str(path), {"seeds": 5, "repetitions": 4})
+
+
+@pytest.mark.parametrize(
+    ("written", "read"), [("first_seed", "first_repetition"), ("first_repetition", "first_repetition"), ("all", "all")]
+)
+def test_earlier_words_for_kept_weights_are_read(tmp_path: Path, written: str, read: str) -> None:
+    assert load_space(str(write(tmp_path, GOOD + f"keep_weights: {written}"))).keep_weights == read
+
+
+@pytest.mark.parametrize(
+    ("written", "is_another"),
+    [
+        ("seed: 1", True),
+        ("tune: {lr: 3, choose_by: 2}", True),
+        ("data: {split: per_repetition}", True),
+        ("seed: 0", False),
+        ("repetitions: 9\ndetect: 1\nlooks: 1\nkeep_weights: all", False),
+    ],
+)
+def test_what_changes_a_result_is_a_condition(tmp_path: Path, written: str, is_another: bool) -> None:
+    whole = load_space(str(write(tmp_path, GOOD)))
+    changed = load_space(str(write(tmp_path, GOOD + written)))
+
+    assert (changed.conditions() != whole.conditions()) == is_another
+
+
+def test_a_grid_that_one_run_chooses_is_under_earlier_conditions(tmp_path: Path) -> None:
+    tuned = load_space(str(write(tmp_path, GOOD + "tune: {lr: 3, factor: 2}")))
+
+    assert tuned.conditions()["tune"] == {"lr": 3, "factor": 2.0}  # as studies older than choose_by have it

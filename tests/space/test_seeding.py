@@ -183,6 +183,17 @@ def test_matched_arms_keep_the_seed_of_their_cell() -> None:
     assert average.seed == attention.seed == Design(space()).config(cell, "average", 0).seed
 
 
+def test_matched_epochs_keep_the_seed_of_their_cell() -> None:
+    asked = space(axes={"depth": [2], "recipe.epochs": [10]})
+    cell = cells(asked)[0]
+    design = Design(asked, {("depth=2 recipe.epochs=10", "attention"): {"recipe.epochs": 7}})
+
+    average, attention = (design.config(cell, arm, 0) for arm in asked.arm_values)
+
+    assert (average.recipe.epochs, attention.recipe.epochs) == (10, 7)
+    assert average.seed == attention.seed
+
+
 def test_tried_rates_share_the_seed_of_their_repetition() -> None:
     asked = space(axes={"depth": [2]}, tune={"lr": 3, "choose_by": 2}, repetitions=4)
     trials = [segment.trial for segment in play(queue(asked, all_cells(asked, cells(asked))), lambda _: 50.0)[0]]

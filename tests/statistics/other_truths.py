@@ -9,7 +9,7 @@ import numpy as np
 
 from scaling.statistics.comparison import VerdictSettings, assess, plan_of, settings_at
 from scaling.statistics.contrast import Contrast
-from scaling.statistics.equal_cost_parts import POINTS, EqualCostParts, compare_at_equal_cost, polyline
+from scaling.statistics.equal_cost_parts import POINTS, EqualCostParts, Polyline, compare_at_equal_cost, polyline
 from scaling.statistics.further_runs import LookRule
 from scaling.statistics.kinds import Kind
 from scaling.statistics.other_images import image_variance
@@ -29,6 +29,7 @@ class OtherTruth:
 
     name: str
     one: One
+    note: str = ""  # why a rate is not what is claimed elsewhere
 
 
 def run_other(truth: OtherTruth, studies: int, seed: int = 0) -> Rates:
@@ -176,20 +177,30 @@ def at_equal_cost(
         names = [[f"c{i}" for i in range(cells)], [f"{'c' if is_paired else 'd'}{i}" for i in range(cells)]]
         a = polyline(np.exp(x), base(x) + moved[0] + luck[0], names[0])
         b = polyline(np.exp(own), base(own) + gained(own) + moved[1] + luck[1], names[1])
-        found = compare_at_equal_cost(a, b, 0.2, 0.95)
-        if not isinstance(found, EqualCostParts):
-            return "none", None, False
-        truth = gained(np.log(found.cost))
-        parts = [truth[places].mean() for places in np.array_split(np.arange(POINTS), len(found.parts))]
-        wrong = {
-            Kind.BETTER: truth.mean() <= 1e-12,
-            Kind.WORSE: truth.mean() >= -1e-12,
-            Kind.BY_SIZE: not min(parts) < 0 < max(parts),
-            Kind.EQUAL: max(abs(truth.mean()), math.sqrt(float(np.mean(np.square(parts))))) > found.margin,
-        }.get(found.kind, False)
-        return str(found.kind), found.mean.low <= truth.mean() <= found.mean.high, bool(wrong)
+        return judged_at_equal_cost(a, b, gained)
 
     return one
+
+
+def judged_at_equal_cost(a: Polyline, b: Polyline, gained: Course) -> tuple[str, bool | None, bool]:
+    """Kind, whether the interval of the mean holds, and whether the kind is wrong.
+
+    Args:
+        gained: the true difference at log costs.
+    """
+    found = compare_at_equal_cost(a, b, 0.2, 0.95)
+    if not isinstance(found, EqualCostParts):
+        return "none", None, False
+    truth = gained(np.log(found.cost))
+    parts = [truth[places].mean() for places in np.array_split(np.arange(POINTS), len(found.parts))]
+    wrong = {
+        Kind.BETTER: truth.mean() <= 1e-12,
+        Kind.WORSE: truth.mean() >= -1e-12,
+        Kind.BY_SIZE: not min(parts) < 0 < max(parts),
+        Kind.EQUAL: max(abs(truth.mean()), math.sqrt(float(np.mean(np.square(parts))))) > found.margin,
+    }.get(found.kind, False)
+    held = found.mean.low <= truth.mean() <= found.mean.high if found.mean.is_known else None
+    return str(found.kind), held, bool(wrong)
 
 
 def attribution(attention: float, capacity: float, arms: int, cells: int = 6) -> One:

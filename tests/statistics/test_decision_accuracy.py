@@ -10,14 +10,14 @@ from scaling.statistics.contrast import Contrast, Differences
 from scaling.statistics.decision_accuracy import (
     DecisionAccuracy,
     binomial_interval,
-    by_model,
     by_part,
+    by_size,
     decision_sentence,
 )
 from scaling.statistics.estimates import Interval
 from scaling.statistics.missing import Missing
 from scaling.statistics.parts import Part
-from scaling.statistics.sentences import Words
+from scaling.statistics.words import Words
 
 WORDS = Words("average", "attention", "MACs")
 
@@ -31,7 +31,7 @@ def differences(means: list[float], cost: list[float] | None, spread: float = 0.
 
 
 def found(means: list[float], cost: list[float] | None = None, **more: float) -> DecisionAccuracy:
-    answer = by_model(differences(means, cost or [2.0**i for i in range(len(means))], **more), 0.95)  # pyright: ignore
+    answer = by_size(differences(means, cost or [2.0**i for i in range(len(means))], **more), 0.95)  # pyright: ignore
     assert isinstance(answer, DecisionAccuracy)
     return answer
 
@@ -47,7 +47,7 @@ def test_signs_are_counted_by_hand() -> None:
     assert answer.share.estimate == 50
 
 
-def test_sizes_are_in_order_of_cost_whatever_the_order_of_cells() -> None:
+def test_sizes_are_in_order_of_cost() -> None:
     answer = found([1.0, -1.0, 1.0], cost=[100.0, 1.0, 10.0])
 
     assert [one.low_cost for one in answer.sizes] == [1, 10, 100]
@@ -78,7 +78,7 @@ def test_an_undecided_largest_model_gives_no_share() -> None:
     assert answer.agrees_from is None
     assert answer.opposed == 0
     said = decision_sentence(answer, WORDS)
-    assert said.startswith("The largest model does not decide between attention and average: +0.10 (")
+    assert said.startswith("attention against average: the largest size does not decide, its difference is +0.10 (")
 
 
 def test_one_run_of_each_model_decides_nothing() -> None:
@@ -108,7 +108,7 @@ def test_intervals_of_shares_are_those_of_clopper_and_pearson(successes: int, tr
     ],
 )
 def test_what_cannot_be_compared_says_why(given: Differences, why: str) -> None:
-    answer = by_model(given, 0.95)
+    answer = by_size(given, 0.95)
 
     assert isinstance(answer, Missing)
     assert answer.why == why
@@ -117,10 +117,10 @@ def test_what_cannot_be_compared_says_why(given: Differences, why: str) -> None:
 
 def test_sentences_give_count_share_and_size() -> None:
     assert decision_sentence(found([-1.0, 1.0, 1.5, 2.0]), WORDS) == (
-        "2 of 3 smaller models have the sign of the largest (+2.00, 1.75 to 2.25), 67 % (9 to 99): every model from"
-        " 2 MACs up."
+        "attention against average: 2 of 3 smaller sizes have the sign of the largest (+2.00, 1.75 to 2.25), 67 % (9 to"
+        " 99): every size from 2 MACs up."
     )
-    assert decision_sentence(found([1.0, -1.0, 2.0]), WORDS).endswith("; the next smaller model does not.")
+    assert decision_sentence(found([1.0, -1.0, 2.0]), WORDS).endswith("; the next smaller size does not.")
 
 
 def part(cost: float, estimate: float, half: float) -> Part:
@@ -142,7 +142,7 @@ def test_agreement_of_luck_alone_is_a_half() -> None:
     rng, agreeing, smaller = np.random.default_rng(0), 0, 0
     for _ in range(300):
         arm = rng.normal(0, 0.3, (9, 3)) + np.where(np.arange(9) == 8, 2.0, 0.0)[:, None]
-        answer = by_model(Contrast(np.zeros_like(arm), arm, cost=2.0 ** np.arange(9)).differences(), 0.95)
+        answer = by_size(Contrast(np.zeros_like(arm), arm, cost=2.0 ** np.arange(9)).differences(), 0.95)
         assert isinstance(answer, DecisionAccuracy)
         agreeing, smaller = agreeing + answer.agreeing, smaller + len(answer.smaller)
 
@@ -155,7 +155,7 @@ def test_the_share_covers_the_truth() -> None:
     truth = 100 * stats.norm.cdf(math.sqrt(3))
     for _ in range(400):
         arm = rng.normal(0, 1, (13, 3)) + np.where(np.arange(13) == 12, 9.0, 1.0)[:, None]
-        answer = by_model(Contrast(np.zeros_like(arm), arm, cost=2.0 ** np.arange(13)).differences(), 0.95)
+        answer = by_size(Contrast(np.zeros_like(arm), arm, cost=2.0 ** np.arange(13)).differences(), 0.95)
         assert isinstance(answer, DecisionAccuracy)
         if answer.share is not None:
             decided, hits = decided + 1, hits + (answer.share.low <= truth <= answer.share.high)

@@ -9,8 +9,8 @@ from scaling.statistics.equal_cost_parts import EqualCostParts, compare_at_equal
 from scaling.statistics.estimates import Interval
 from scaling.statistics.missing import Missing
 from scaling.statistics.parts import Part
-from scaling.statistics.sentences import Words
 from scaling.statistics.sign_changes import SignChange, sign_change_sentence, sign_changes
+from scaling.statistics.words import Words
 
 WORDS = Words("average", "attention", "MACs")
 SIGNS = {"+": 1.0, "-": -1.0, "0": 0.1}

@@ -47,6 +47,8 @@ class Truth:
     settings: VerdictSettings = field(default_factory=VerdictSettings)
     base: tuple[float, float] = (60.0, 85.0)  # accuracy at both ends
     claims_beyond: bool = True  # whether the course and scatter are such that BEYOND claims to hold
+    claims_here: bool = True  # false where lost runs take away what HERE rests on; see docs/statistics.md
+    note: str = ""  # why a rate is not what is claimed elsewhere
 
     def draw(self, rng: Rng) -> Study:
         """One study."""
@@ -91,7 +93,7 @@ def run(truth: Truth, studies: int, seed: int = 0) -> Rates:
         kinds[str(found.kind)] += 1
         false += is_false(found, study)
         chosen = study.contrast.paired()
-        if found.here.is_known:
+        if found.here.is_known and truth.claims_here:
             here.append(found.here.low <= study.cells[chosen].mean() <= found.here.high)
         if found.beyond is not None and truth.claims_beyond:
             beyond.append(found.beyond.low <= study.course[chosen].mean() <= found.beyond.high)
@@ -195,15 +197,17 @@ def shared_by_seed(sd: float) -> Noise:
 # What happens to a study
 
 
-def lowest_lost(share: float) -> Alter:
-    """The lowest runs of the arm, against their cell's true mean, end without a score."""
+def lowest_lost(share: float, of_arm: bool = True) -> Alter:
+    """The lowest runs of one of the arms, against their cell's true mean, end without a score."""
 
     def alter(rng: Rng, study: Study) -> Study:
         contrast = study.contrast
-        level = np.linspace(60, 85, len(study.cells)) + study.cells
-        luck = contrast.arm - level[:, None]
-        arm = np.where(luck <= np.quantile(luck, share), math.nan, contrast.arm)
-        return replace(study, contrast=replace(contrast, arm=arm))
+        level = np.linspace(60, 85, len(study.cells)) + (study.cells if of_arm else 0)
+        scores = contrast.arm if of_arm else contrast.baseline
+        luck = scores - level[:, None]
+        kept = np.where(luck <= np.quantile(luck, share), math.nan, scores)
+        changed = replace(contrast, arm=kept) if of_arm else replace(contrast, baseline=kept)
+        return replace(study, contrast=changed)
 
     return alter
 
@@ -325,7 +329,10 @@ TRUTHS = [
         for c, s in ((6, 5), (12, 5), (50, 1))
     ],
     *[
-        Truth(f"lowest {q:.0%} of the arm lost, {c} × {s}".replace("%", " %"), c, s, alter=lowest_lost(q))
+        Truth(
+            f"lowest {q:.0%} of the arm lost, {c} × {s}".replace("%", " %"), c, s, alter=lowest_lost(q),
+            claims_here=False,
+        )
         for q, c, s in ((0.1, 12, 3), (0.1, 24, 1), (0.25, 12, 3))
     ],
     Truth("a tenth of all runs lost, 12 × 3", 12, 3, flat(0.4), alter=some_lost(0.1)),

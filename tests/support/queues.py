@@ -8,7 +8,7 @@ from scaling.space.design import Cell, Design
 from scaling.space.schema import Space
 from scaling.space.search_settings import Budget
 from scaling.study.config import Trial
-from scaling.study.records import Epoch, Record, Scores
+from scaling.study.records import Epoch, Record, Scores, Seeding
 from scaling.sweep.search.cell_run import Segment
 from scaling.sweep.search.proposals import Proposals, Wanted
 from scaling.sweep.search.trial_queue import TrialQueue
@@ -34,8 +34,8 @@ class FakeCostTable:
 class FakeFeasibility:
     """Admits every cell."""
 
-    def __init__(self, space: Space) -> None:
-        self.design = Design(space)
+    def __init__(self, space: Space, seeding: Seeding = "own") -> None:
+        self.design = Design(space, seeding=seeding)
         self.cost_table = FakeCostTable()
 
     def macs(self, cell: Cell) -> dict[str, int]:
@@ -75,8 +75,9 @@ def queue(
     proposals: Proposals,
     settled: dict[str, Record] | None = None,
     budget: Budget | None = None,
+    seeding: Seeding = "own",
 ) -> TrialQueue:
-    return TrialQueue("study", FakeFeasibility(asked), proposals, settled or {}, budget)
+    return TrialQueue("study", FakeFeasibility(asked, seeding), proposals, settled or {}, budget)
 
 
 def curve(trial: Trial, accuracy: float, epochs: int) -> list[Epoch]:

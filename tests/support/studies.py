@@ -174,11 +174,12 @@ def describe(records: list[Record], truth: Truth = Truth(), study: str = "simula
             "arch": {"patch_size": 2},
             "axes": {"depth": list(truth.depths), "width": list(truth.widths)},
             "arms": {"pooling": list(truth.arms)},
-            "seeds": truth.seeds,
+            "repetitions": truth.seeds,
             "data": {"source": "digits"},
             "recipe": {"epochs": truth.epochs, "batch_size": 64},
         },
         planned=[record.key for record in records],
+        seeding="own",
     )
 
 

@@ -1,10 +1,12 @@
 """A plan settles everything before anything runs: matched arms, limits on computed costs, no run twice."""
 
 import io
+import shutil
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
+import yaml
 from rich.console import Console
 
 from scaling.data import load_data
@@ -12,8 +14,11 @@ from scaling.study.config import TrialConfig
 from scaling.study.errors import ScalingError
 from scaling.study.metrics import si
 from scaling.study.notes import Notes
-from scaling.sweep.plan import StudyPlan, make_plan, shown
+from scaling.study.records import read_records, read_study
+from scaling.sweep.plan import StudyPlan, expected, extent, make_plan, shown
+from scaling.sweep.study_folder import previous
 from scaling.trial import build, costs
+from tests.support import RECORDS_V1
 
 SPACE = """\
 family: patchconvnet
@@ -87,6 +92,7 @@ def test_arms_of_equal_training_compute_differ_in_epochs_alone(space: Path, reci
         assert of(attention) == pytest.approx(of(average), rel=0.6 / attention.recipe.epochs)  # half an epoch
         assert attention.recipe.model_copy(update={"epochs": 40}) == average.recipe
         assert attention.arch == {**average.arch, "pooling": "attention"}
+        assert attention.seed == average.seed
 
 
 def test_a_plan_shows_matched_epochs_and_petaflops(space: Path) -> None:
@@ -115,7 +121,7 @@ def test_limits_apply_to_computed_costs(space: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("overrides", "expected"),
+    ("overrides", "said"),
     [
         ({"match": "mac"}, "unknown cost 'mac'; did you mean 'macs'"),
         ({"match": {"vary": "widht"}}, "unknown parameter 'widht'; did you mean 'width'"),
@@ -136,6 +142,55 @@ def test_limits_apply_to_computed_costs(space: Path) -> None:
         ),
     ],
 )
-def test_an_impossible_plan_is_refused_with_the_reason(space: Path, overrides: dict[str, Any], expected: str) -> None:
-    with pytest.raises(ScalingError, match=expected):
+def test_an_impossible_plan_is_refused_with_the_reason(space: Path, overrides: dict[str, Any], said: str) -> None:
+    with pytest.raises(ScalingError, match=said):
         plan(space, **overrides)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "text"),
+    [
+        ({"repetitions": 3}, "4 cells × 2 arms × 3 repetitions = 24 trials"),
+        ({"seeds": 1}, "4 cells × 2 arms × 1 repetition = 8 trials"),
+        (
+            {"repetitions": 4, "tune": {"lr": 3}},
+            "4 cells × 2 arms × 3 learning rates to choose one, then 3 repetitions at it = 48 trials",
+        ),
+        (
+            {"repetitions": 3, "tune": {"lr": 3, "choose_by": 2}, "search__stop": {"rule": "asha"}},
+            "4 cells × 2 arms × 3 learning rates × 2 repetitions to choose one, then 1 repetition at it = 56 trials,"
+            " unless asha stops their cells",
+        ),
+    ],
+)
+def test_a_plan_counts_the_trials_that_will_run(space: Path, overrides: dict[str, Any], text: str) -> None:
+    made = plan(space, **overrides)
+
+    assert extent(made) == text
+    assert len(expected(made)) == len({trial.key for trial in expected(made)}) == int(text.split(" = ")[1].split()[0])
+
+
+def test_a_plan_keeps_the_shared_seeds_of_a_study(tmp_path: Path) -> None:
+    shutil.copytree(RECORDS_V1 / "example", tmp_path / "example")
+    before, records = read_study(tmp_path / "example"), read_records(tmp_path / "example")
+    (tmp_path / "example.yaml").write_text(yaml.safe_dump(before.space))
+
+    grown = make_plan(str(tmp_path / "example.yaml"), {"repetitions": 7}, results=tmp_path)
+    queue = grown.queue({record.key: record for record in records})
+
+    assert previous(grown.folder, grown.space) == before
+    assert {record.key for record in records} <= {trial.key for trial in grown.trials}
+    assert {trial.config.seed for trial in grown.trials} == set(range(7))
+    left = [trial for trial in queue.planned.values() if trial.key not in {record.key for record in records}]
+    assert len(left) == 6 * 2 * 2
+    assert {(trial.repetition, trial.config.seed) for trial in left} == {(5, 5), (6, 6)}
+
+
+def test_a_new_plan_of_that_space_has_own_seeds(tmp_path: Path) -> None:
+    before = read_study(RECORDS_V1 / "example")
+    (tmp_path / "example.yaml").write_text(yaml.safe_dump(before.space))
+
+    made = make_plan(str(tmp_path / "example.yaml"), {}, results=tmp_path)
+
+    assert len({trial.config.seed for trial in made.trials}) == 6 * 5  # cells × repetitions
+    assert not {trial.key for trial in made.trials} & set(before.planned)

@@ -6,6 +6,7 @@ from typing import get_args
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import nn
 
 import scaling.training.state
 from scaling.data import load_data
@@ -55,6 +56,22 @@ def test_rates_do_not_depend_on_length_before_decay(fraction: float, an_epoch: i
     assert rates(one, short * an_epoch)[:shared] == pytest.approx(rates(other, (short + more) * an_epoch)[:shared])
 
 
+def small_model() -> nn.Module:
+    arch = {"width": 16, "depth": 1, "patch_size": 2, "pooling": "average", "drop_path": 0.2}
+    return build_model("patchconvnet", **arch, num_classes=10, in_chans=1, image_size=(8, 8), seed=0)
+
+
+def test_runs_of_two_lengths_are_equal_until_one_decays() -> None:
+    data, curves = load_data(DataConfig(train_limit=60)), []
+    for epochs in (5, 10):
+        recipe = constant(epochs=epochs, batch_size=20, learning_rate=1e-3)
+        curves.append(timeless(list(fit_classifier(small_model(), data, recipe, seed=1))))
+
+    short, long = curves
+    assert short[:4] == long[:4]
+    assert short[4].train_loss != long[4].train_loss
+
+
 def test_the_default_schedule_keeps_earlier_keys() -> None:
     def key(**recipe: object) -> str:
         return TrialConfig(family="patchconvnet", arch={}, recipe=Recipe.model_validate(recipe)).key
@@ -66,10 +83,7 @@ def test_the_default_schedule_keeps_earlier_keys() -> None:
 def test_constant_then_decay_resumes_exactly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scaling.training.state, "WRITING_SHARE", 1e9)  # keep the state of every epoch
     data, recipe = load_data(DataConfig(train_limit=60)), constant(epochs=5, batch_size=20, learning_rate=1e-3)
-    arch = {"width": 16, "depth": 1, "patch_size": 2, "pooling": "average"}
-    whole, part, again = (
-        build_model("patchconvnet", **arch, num_classes=10, in_chans=1, image_size=(8, 8), seed=0) for _ in range(3)
-    )
+    whole, part, again = (small_model() for _ in range(3))
     expected = list(fit_classifier(whole, data, recipe))
 
     interrupted = fit_classifier(part, data, recipe, checkpoints=tmp_path)

@@ -73,8 +73,8 @@ class KeptLook:
     trials: int  # that had ended
     planned: int
     records: str  # digest of what the verdict rested on
-    level: float  # of each comparison's interval
-    kinds: dict[str, str]  # arm → kind
+    level: float  # of the look; of each interval where one arm is compared
+    kind: dict[str, str]  # arm → kind
 
 
 @dataclass(frozen=True)

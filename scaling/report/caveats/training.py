@@ -6,6 +6,7 @@ from scaling.report.analysis.analysis import Analysis
 from scaling.report.caveats.caveat import caveat
 from scaling.study.learning_rates import at_edge, chosen_rates
 from scaling.study.records import Record
+from scaling.study.training_compute import EPOCHS, TRAINING_COMPUTE
 from scaling.wording import first_few, plural
 
 NOTES = 3  # different notes of trials to name
@@ -65,6 +66,15 @@ def rates_at_edge(analysis: Analysis) -> str | None:
     )
 
 
+def _on_purpose(analysis: Analysis) -> str:
+    """Why the study itself gives its trials different numbers of epochs."""
+    match = analysis.study.conditions.get("match")
+    if isinstance(match, dict) and match.get("cost") == TRAINING_COMPUTE:
+        return ", so that the arms of a cell cost the same training compute, up to a whole epoch"
+    axis = f"recipe.{EPOCHS}"
+    return f", as {axis} is an axis" if axis in analysis.study.axes else ""
+
+
 @caveat(order=100)
 def unequal_training(analysis: Analysis) -> str | None:
     """Compared trials differ in their number of epochs, or some did not follow the recipe."""
@@ -73,7 +83,9 @@ def unequal_training(analysis: Analysis) -> str | None:
     epochs = finished[finished["epochs"] > 0].groupby("arm")["epochs"]
     if epochs.ngroups and finished.loc[finished["epochs"] > 0, "epochs"].nunique() > 1:
         ranges = ", ".join(f"{arm} {low} to {high}" for arm, low, high in epochs.agg(["min", "max"]).itertuples())
-        texts.append(f"The compared trials were trained for different numbers of epochs ({ranges}).")
+        texts.append(
+            f"The compared trials were trained for different numbers of epochs ({ranges}){_on_purpose(analysis)}."
+        )
     used = set(finished["key"])
     noted = [record for record in analysis.records if record.notes and record.key in used]
     if noted:

@@ -105,7 +105,7 @@ def looks(analysis: Analysis) -> Table:
     ]
     rows = [
         [one.number, one.time, one.trials, one.planned, 100 * one.level]
-        + [one.kinds.get(arm) for arm in analysis.arms[1:]]
+        + [one.kind.get(arm) for arm in analysis.arms[1:]]
         for one in analysis.context.looks
     ]
     caption = (

@@ -40,17 +40,24 @@ def against_worse() -> Analysis:
     return of(SMALL, FEW, Context(changes=find_changes(of(SMALL, FEW), before)))
 
 
+def of_tuned() -> Analysis:
+    """The small study with a learning-rate grid, of which the first repetition chose a rate."""
+    return of(SMALL, with_learning_rate_grid(FEW, rejected=2e-3, kept=4e-3), space={"tune": {"lr": 3}})
+
+
 CASES: list[tuple[str, Callable[[], Analysis], str]] = [
     ("under_way", small(FEW[:5]), "11 of 16 trials have not ended"),
     (
         "looked_at_often",
         small(FEW, space={"search": {"until": "decided"}}),
-        "The verdict's interval therefore has the level",
+        "Intervals of the verdict therefore have the level 98.69 %",
     ),
-    ("lost_pairs", small([failed(FEW[1]), *FEW[2:]]), "depth=2 width=32: attention seed 0 failed"),
-    ("few_cells", small(FEW[:2] + FEW[8:10]), "One cell is paired"),
-    ("few_cells", small(FEW[:4]), "Only 2 cells are paired"),
-    ("one_seed", small(FEW[:8]), "one seed per cell"),
+    ("lost_pairs", small([failed(FEW[1]), *FEW[2:]]), "depth=2 width=32: attention repetition 0 failed"),
+    ("under_way", small(FEW, plans_more=True), "The search may plan more trials"),
+    ("under_way", small(FEW[:5], ended_by="its budget of 5 trials"), "ended with its budget of 5 trials: 11 of 16"),
+    ("shared_seeds", small(FEW, seeding="shared"), "the same seed in every cell"),
+    ("choosing_runs", of_tuned, "8 trials of the first repetitions chose the learning rates"),
+    ("repeated_records", small([*FEW, FEW[0].model_copy(update={"key": "copy"})]), "1 record repeat"),
     ("unequal_cost", small(FEW), "attention pooling has +18.6 % parameters"),
     ("unequal_cost", large(MANY), "at equal MACs attention pooling has +"),
     ("untuned_rates", large(MANY), "not tuned for each arm"),
@@ -105,4 +112,6 @@ def test_a_clean_study_has_none() -> None:
         record.model_copy(update={"learning_rate_grid": [1e-3, 2e-3, 4e-3]}) for record in simulated_records(clean)
     ]
 
-    assert caveats(of(clean, tuned)) == []
+    scored = [record for record in tuned if record.repetition > 0]
+    planned = [record.key for record in scored]
+    assert caveats(of(clean, scored, space={"tune": {"lr": 3}}, planned=planned)) == []

@@ -153,7 +153,7 @@ def test_differences_have_a_row_per_cell_and_the_mean() -> None:
     assert [one.arm for one in shown.arms] == ["attention", "max"]
     for one, verdict in zip(shown.arms, STUDIES["three arms"].verdicts, strict=True):
         assert one.estimate.mean() == pytest.approx(one.mean.estimate)
-        assert one.mean == verdict.comparison.difference
+        assert one.mean == verdict.difference
 
 
 def test_cells_with_unequal_pairs_are_labelled_with_their_number() -> None:
@@ -213,6 +213,7 @@ def test_progress_counts_what_became_of_every_planned_trial() -> None:
         "diverged": 1,
         "missing": 26,
         "stopped": 0,
+        "is_complete": False,
     }
 
 

@@ -57,7 +57,7 @@ def test_the_best_trial_and_the_cheapest_other_cell_are_shown(tmp_path: Path) ->
 
     found = find_galleries(tmp_path, ARMS, trials)
 
-    assert names(found) == ["attention, depth=4 width=64, seed 1", "attention, depth=2 width=32, seed 1"]
+    assert names(found) == ["attention, depth=4 width=64, repetition 1", "attention, depth=2 width=32, repetition 1"]
     assert trials[-1].scores
     assert found[0].caption.startswith(f"Test accuracy {trials[-1].scores.test_accuracy:.2f} %; best trial")
     assert "8 test images, with the predicted class and its probability above." in found[0].caption
@@ -69,7 +69,7 @@ def test_a_trial_without_a_gallery_is_skipped(tmp_path: Path) -> None:
     trials = attending()
     draw(tmp_path, trials[2:3])
 
-    assert names(find_galleries(tmp_path, ARMS, trials)) == ["attention, depth=4 width=32, seed 0"]
+    assert names(find_galleries(tmp_path, ARMS, trials)) == ["attention, depth=4 width=32, repetition 0"]
 
 
 @pytest.mark.parametrize("content", [b"", b"not an image", png(40, 10)[:-20]])

@@ -104,11 +104,11 @@ def test_the_page_has_the_verdict_first_and_every_section(reported: Path) -> Non
 
     order = [
         "Does attention-based pooling beat average pooling",
-        "4 cells × 2 arms × 2 seeds · 16 of 16 trials finished",
-        "points of test accuracy (95 % interval",
+        "4 cells × 2 arms × 2 repetitions · 16 of 16 trials finished",
+        "points (96 % interval",
         "Cost: in the same cells",
         "at equal cost (mean over the range that both arms cover)",
-        "At equal MACs, between",
+        "What would change the verdict",
         "Accuracy against MACs",
         "Accuracy against training time",
         "All 16 trials",
@@ -124,7 +124,7 @@ def test_the_page_has_the_verdict_first_and_every_section(reported: Path) -> Non
         "Hardware and versions",
         "python -m scaling.sweep --space",
         "python -m scaling.report pools",
-        "An arm is called better or worse",
+        "better or worse if the interval leaves out zero",
     ]
     places = [text.find(words) for words in order]
     assert -1 not in places, order[places.index(-1)]

@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scaling.space.design import cells
+from scaling.space.design import Design, cells
 from scaling.space.search_settings import STOPPING_RULES, Budget, Tune
-from scaling.study.config import Trial
+from scaling.study.config import Trial, cell_label
 from scaling.study.errors import SpaceError
-from scaling.study.learning_rates import at_edge, chosen_rates, without_rejected
+from scaling.study.learning_rates import at_edge, chosen_rates, scored, without_rejected
 from scaling.sweep.search.cell_run import Segment
 from scaling.sweep.search.proposals import Wanted
-from tests.support.queues import FakeCostTable, all_cells, play, queue, space
+from tests.support.queues import FakeCostTable, all_cells, finished, play, queue, space
 
 
 def skill(trial: Trial) -> float:
@@ -62,7 +62,9 @@ def test_the_best_learning_rate_gets_the_other_seeds() -> None:
 
     segments, records = play(queue(asked, all_cells(asked, cells(asked))), skill, workers=3)
 
-    first = Counter((t.arm, *t.cell.values(), t.config.recipe.learning_rate) for t, s in seeds(segments) if s == 0)
+    first = Counter(
+        (t.arm, *t.cell.values(), t.config.recipe.learning_rate) for t, s in repetitions(segments) if s == 0
+    )
     assert len(first) == 6 * 2 * 3
     assert set(first.values()) == {1}
     assert {segment.trial.config.recipe.learning_rate for segment in segments if segment.trial.repetition > 0} == {
@@ -74,7 +76,58 @@ def test_the_best_learning_rate_gets_the_other_seeds() -> None:
     assert not at_edge([0.001, 0.002, 0.004], 0.002)
 
 
-def seeds(segments: list[Segment]) -> list[tuple[Trial, int]]:
+def test_several_repetitions_choose_and_the_others_are_scored() -> None:
+    asked = space(repetitions=4, tune={"lr": 3, "choose_by": 2}, recipe={"learning_rate": 0.002})
+
+    def luck(trial: Trial) -> float:  # the first repetition alone would choose 0.001, both together 0.004
+        lucky = trial.repetition == 0 and trial.config.recipe.learning_rate == 0.001
+        return skill(trial) + (7 if lucky else 0)
+
+    segments, records = play(queue(asked, all_cells(asked, cells(asked))), luck, workers=3)
+
+    runs = Counter((t.repetition, t.config.recipe.learning_rate) for t in (segment.trial for segment in segments))
+    grid = {(repetition, rate): 6 * 2 for repetition in (0, 1) for rate in (0.001, 0.002, 0.004)}
+    assert runs == {**grid, (2, 0.004): 6 * 2, (3, 0.004): 6 * 2}
+    assert set(chosen_rates(records.values(), 1).values()) == {0.001}
+    assert {record.repetition for record in scored(list(records.values()), 2)} == {2, 3}
+    assert len(scored(list(records.values()), 2)) == 6 * 2 * 2
+
+
+def test_an_earlier_tuned_study_goes_on_from_its_first_repetition() -> None:
+    asked = space(repetitions=2, tune={"lr": 3}, recipe={"learning_rate": 0.002})
+    design = Design(asked, seeding="shared")
+    grid = (0.001, 0.002, 0.004)
+    ran = [
+        design.trial("study", c, arm, 0, rate=rate) for c in cells(asked) for arm in asked.arm_values for rate in grid
+    ]
+    settled = {trial.key: finished(trial, skill(trial)) for trial in ran}
+
+    made = queue(asked, all_cells(asked, cells(asked)), settled, seeding="shared")
+    segments, _ = play(made, skill)
+
+    assert {(s.trial.config.seed, s.trial.config.recipe.learning_rate) for s in segments} == {(1, 0.004)}
+    assert len(segments) == 6 * 2
+
+
+@pytest.mark.parametrize("rule", ["asha", "halving"])
+def test_a_stopping_rule_judges_before_other_repetitions_choose(rule: str) -> None:
+    asked = space(
+        repetitions=3,
+        tune={"lr": 3, "choose_by": 2},
+        recipe={"epochs": 9},
+        search={"stop": {"rule": rule, "factor": 2}},
+    )
+
+    _, records = play(queue(asked, all_cells(asked, cells(asked))), skill, workers=2)
+
+    for label in {cell_label(record.cell) for record in records.values()}:
+        of_cell = [record for record in records.values() if cell_label(record.cell) == label]
+        is_stopped = any(record.status == "stopped" for record in of_cell)
+        assert Counter(r.repetition for r in of_cell) == ({0: 6} if is_stopped else {0: 6, 1: 6, 2: 2})
+    assert any(record.status == "stopped" for record in records.values())
+
+
+def repetitions(segments: list[Segment]) -> list[tuple[Trial, int]]:
     return [(segment.trial, segment.trial.repetition) for segment in segments]
 
 

@@ -14,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scaling.space.schema import Space
-from scaling.space.search_settings import Budget
+from scaling.space.search_settings import Budget, Tune
 from scaling.study.config import Trial, cell_label
+from scaling.study.learning_rates import rate_of
 from scaling.study.records import Cost, Epoch, Record
 from scaling.sweep.search.cell_run import Segment
 from scaling.sweep.search.propose import propose
@@ -154,14 +155,13 @@ def assert_whole(asked: Space, records: Mapping[str, Record]) -> None:
     for (cell, repetition), found in pairs.items():
         over = {arm: [one.status for one in found if one.arm == arm] for arm in arms}
         speaks = [arm for arm in arms if "finished" in over[arm]]
-        if repetition == 0 or asked.tune is None:
-            rates = asked.tune.lr if asked.tune and repetition == 0 else 1
+        if asked.tune is None or repetition < asked.tune.choose_by:
+            rates = asked.tune.lr if asked.tune else 1
             is_over = any(len(over[arm]) == rates for arm in arms)
             if speaks or is_over:
                 assert all(len(over[arm]) == rates for arm in arms), f"half a pair: {cell} {repetition} {over}"
         else:
-            first = pairs[cell, 0]
-            with_rate = [a for a in arms if any(r.arm == a and r.status == "finished" for r in first)]
+            with_rate = [arm for arm in arms if has_a_rate(arm, cell, asked.tune, pairs)]
             assert len(with_rate) >= 2, f"a lone arm: {cell} {repetition}"
             assert all(over[arm] for arm in with_rate), f"half a pair: {cell} {repetition} {over}"
         if any(one.status == "stopped" for one in found):
@@ -170,6 +170,13 @@ def assert_whole(asked: Space, records: Mapping[str, Record]) -> None:
             assert not speaks, f"stopped in part: {cell} {over}"
             assert all("stopped" in over[arm] for arm in arms), f"stopped in part: {cell} {over}"
             assert len({len(one.curve) for one in found if one.status == "stopped"}) == 1
+
+
+def has_a_rate(arm: str, cell: str, tune: Tune, pairs: Mapping[tuple[str, int], list[Record]]) -> bool:
+    """Whether all runs that choose have finished at one of the arm's rates."""
+    choosing = [one for repetition in range(tune.choose_by) for one in pairs[cell, repetition]]
+    finished = [rate_of(one) for one in choosing if one.arm == arm and one.status == "finished"]
+    return any(finished.count(rate) == tune.choose_by for rate in finished)
 
 
 RULES = [None, "halving", "asha", "dominance"]
@@ -190,14 +197,15 @@ def spaces(draw: st.DrawFn, rules: list[str | None], designs: list[dict[str, Any
     if until and draw(st.booleans()):
         search["until"] = "decided"
     arms = draw(st.sampled_from([["average", "attention"], ["average", "attention", "token"]]))
-    parts: dict[str, Any] = {"tune": {"lr": 3}} if draw(st.booleans()) else {}
+    choose_by = draw(st.sampled_from([0, 0, 1, 2]))
+    parts: dict[str, Any] = {"tune": {"lr": 3, "choose_by": choose_by}} if choose_by else {}
     axes = {"depth": draw(st.sampled_from([[2], [2, 4]])), "width": [32, 64, 96]}
     if search.get("cells", 0) > 3:
         axes["depth"] = [2, 4]
     return space_of(
         axes=axes,
         arms={"pooling": arms[: 2 if parts else 3]},
-        repetitions=draw(st.integers(1, 3)),
+        repetitions=choose_by + draw(st.integers(1, 3 - choose_by // 2)),
         recipe={"epochs": EPOCHS},
         search=search,
         **parts,
