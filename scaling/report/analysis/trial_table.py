@@ -137,21 +137,18 @@ def count(study: Study, records: Sequence[Record]) -> TrialCounts:
     )
 
 
-def lost_trials(table: pd.DataFrame, records: Sequence[Record]) -> list[tuple[str, str]]:
-    """Cells that lost a pair to a trial without a score, each with the reason: `attention repetition 1 failed`.
+def lost_trials(table: pd.DataFrame, records: Sequence[Record]) -> list[tuple[Record, str]]:
+    """Trials that ended without a score, each with what became of it: `failed`, `diverged` or `has no score`.
 
     Stopped trials do not count (their whole cell was stopped), nor do those that served the choice of a learning rate.
     """
-    lost: dict[str, list[str]] = {}
+    lost = []
     for record, is_out in zip(records, is_left_out(table), strict=True):
         if record.status == "stopped" or is_out:
             continue
         if record.status != "finished" or record.scores is None or math.isnan(record.scores.test_accuracy):
-            outcome = record.status if record.status != "finished" else "has no score"
-            lost.setdefault(cell_label(record.cell), []).append(
-                f"{record.arm} repetition {record.repetition} {outcome}"
-            )
-    return [(cell, ", ".join(what)) for cell, what in lost.items()]
+            lost.append((record, record.status if record.status != "finished" else "has no score"))
+    return lost
 
 
 def trials_overlap(records: Sequence[Record]) -> bool:
