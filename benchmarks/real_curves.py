@@ -137,7 +137,7 @@ def huber_law(cost: np.ndarray, error: np.ndarray, starts: Sequence[tuple[float,
 
     found = [optimize.minimize(loss, start, jac=True, method="L-BFGS-B") for start in starts]
     best = min(found, key=lambda result: result.fun)
-    a, e, alpha = (float(value) for value in best.x)
+    a, e, alpha = map(float, best.x)
     return HuberLaw(a, e, alpha, reference)
 
 

@@ -14,7 +14,7 @@ from scaling.statistics.kinds import Kind
 from scaling.statistics.missing import Missing
 from scaling.study.metrics import analysed_costs
 from scaling.study.records import Record
-from tests.support.studies import Truth, describe, simulated_records, with_learning_rate_grid
+from tests.support.studies import Truth, describe, failed, simulated_records, with_learning_rate_grid
 
 ARMS = ("average", "attention", "average_mlp", "attention_no_mlp")
 TRUTH = Truth(depths=(2, 4, 8, 16), keeps_images=True, test_examples=10_000)
