@@ -125,6 +125,6 @@ def keep_look(folder: Where, analysis: Analysis) -> str | None:
 
 
 def digest(records: Sequence[Record]) -> str:
-    """What a verdict rests on: key, status and score of every trial."""
-    rows = sorted((r.key, r.status, r.scores.test_accuracy if r.scores else None) for r in records)
-    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:16]
+    """What a verdict rests on: key, status and score of every trial; a copy of a record changes nothing."""
+    rows = {json.dumps([r.key, r.status, r.scores.test_accuracy if r.scores else None]) for r in records}
+    return hashlib.sha256("\n".join(sorted(rows)).encode()).hexdigest()[:16]

@@ -6,7 +6,7 @@ null. Accuracies are in percent, differences in percentage points, costs in the 
 ```
 schema            2; increased if readers of older documents would misread newer ones. Schema 1 is that of an earlier
                   verdict, whose intervals were over cells and whose bands at equal cost are gone
-scaling           version of this package
+version           of this package, or null
 study, question   name of the study; its question
 factor, arms      the compared factor; its values, the baseline first
 complete          whether every planned trial has a record
@@ -24,7 +24,7 @@ verdicts          one per arm other than the baseline: {baseline, arm, kind, rea
                   "unknown"; reason: why unknown, such as "incomplete"; else null
 equal_cost        one per arm and cost: {cost, unit, baseline, arm, kind, sentence, missing, mean: INTERVAL,
                   range: [low, high], parts: [PART, …], margin, curve: {cost, difference: lists},
-                  others: {cost: percent more}}
+                  others: {COST: percent more}}
 fronts            one per cost: {cost, unit, missing, reference: {cost, accuracy}, images_included, arms: {ARM: {stable,
                   agreement, hypervolume: INTERVAL (points × decades), points_per_decade: INTERVAL,
                   against_baseline: INTERVAL}},
@@ -55,6 +55,7 @@ from typing import Any
 import numpy as np
 
 from scaling.report.analysis.analysis import Analysis
+from scaling.report.analysis.context import KeptLook
 from scaling.report.analysis.equal_costs import EqualCostAnswer
 from scaling.report.analysis.verdicts import ArmVerdict
 from scaling.report.analysis.what_if import what_would_change
@@ -77,7 +78,7 @@ def verdict_document(analysis: Analysis) -> dict[str, Any]:
     progress = analysis.progress
     document = {
         "schema": VERSION,
-        "scaling": _version(),
+        "version": _version(),
         "study": analysis.study.name,
         "question": analysis.study.question,
         "factor": analysis.study.factor,
@@ -93,7 +94,7 @@ def verdict_document(analysis: Analysis) -> dict[str, Any]:
             "level": 1 - analysis.settings.alpha,
             "rule": analysis.look.rule,
             "verdict": analysis.look.is_verdict,
-            "kept": [{**asdict(one)} for one in analysis.context.looks],
+            "kept": [_look(one) for one in analysis.context.looks],
         },
         "headline": analysis.headline,
         "verdicts": [_verdict(verdict, analysis.settings) for verdict in analysis.verdicts],
@@ -111,6 +112,10 @@ def _version() -> str | None:
         return version("scaling")
     except PackageNotFoundError:  # an uninstalled checkout
         return None
+
+
+def _look(look: KeptLook) -> dict[str, Any]:
+    return {name: value for name, value in asdict(look).items() if name != "records"}
 
 
 def _interval(interval: MeanInterval) -> dict[str, Any]:

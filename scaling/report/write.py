@@ -89,9 +89,11 @@ def write_one(folder: Where, out: Path, options: ReportOptions) -> Report:
     context = replace(analysis.context, references=options.references, notes=notes, looks=read_looks(folder))
     if options.baseline is not None and options.baseline.resolve() != folder.resolve():
         earlier = analyse_study(options.baseline, options.margin)
+        said = keep_look(options.baseline, earlier)  # its verdict is shown, which is a look at it
         lines = [f"{earlier.study.name}: {line}" for line in earlier.context.left_out]
         changes = find_changes(analysis, earlier)
-        context = replace(context, changes=changes, left_out=[*context.left_out, *lines])
+        notes += [f"{earlier.study.name}: {said}"] if said else []
+        context = replace(context, notes=notes, changes=changes, left_out=[*context.left_out, *lines])
     analysis = replace(analysis, context=context)
     commands = study_commands(folder, target, bool(given_space(analysis)), analysis.study.plugins)
     page = publish(analysis, target, folder, commands)

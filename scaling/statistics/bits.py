@@ -1,8 +1,7 @@
-"""Bits: which test images each trial got right, and the effect of other images on linear functions of the scores.
+"""Bits: which test images each trial got right.
 
-Trials share their test images: an image that favours one arm favours it in every cell. Cells and images are crossed.
-Both the variance over images and the variance over cells contain their interaction, so it is subtracted once before
-the two are added (Cameron, Gelbach and Miller 2011).
+Trials share their test images: an image that favours one arm favours it in every cell. What follows for a difference
+is in `other_images`, for fronts in `front_noise`.
 """
 
 import base64
@@ -27,21 +26,8 @@ class TestBits:
     images: int  # in the test set
     kept: int  # bits of a row that count
 
-    def rows(self, chosen: np.ndarray) -> "TestBits":
-        """The bits of some of the trials."""
-        return TestBits(self.packed[chosen], self.images, self.kept)
-
-    def weighted(self, weights: np.ndarray) -> np.ndarray:
-        """Sum over trials of weight × right, by image: weights (trials, q) → (kept, q)."""
-        total = np.zeros((self.kept, weights.shape[1]))
-        for start in range(0, len(self.packed), CHUNK):
-            bits = np.unpackbits(self.packed[start : start + CHUNK], axis=1)[:, : self.kept]
-            total += bits.astype(np.float32).T @ weights[start : start + CHUNK].astype(np.float32)
-        return total
-
     def gained(self, ahead: np.ndarray, behind: np.ndarray) -> np.ndarray:
-        """For pairs of trials: 1 where the first alone was right on an image, −1 the second alone: (pairs, kept)"
-        " int8."""
+        """For pairs of trials: 1 where the first alone was right on an image, −1 the second alone: (pairs, kept)."""
         found = np.empty((len(ahead), self.kept), dtype=np.int8)
         for start in range(0, len(ahead), CHUNK):
             part = slice(start, start + CHUNK)
@@ -86,7 +72,7 @@ def read_bits(stored: Sequence[str | None], images: Sequence[int]) -> TestBits |
 
 @dataclass(frozen=True)
 class CellBits:
-    """The share of trials that got each image right, by cell and arm, and its covariance over images."""
+    """The share of trials that got each image right, by cell and arm."""
 
     shares: np.ndarray  # (cells, arms, kept) float32: part of the trials that got an image right
     images: int
@@ -99,34 +85,3 @@ class CellBits:
         trials = np.bincount(group, minlength=cells * arms)
         shares = counts.astype(np.float32) / np.maximum(trials, 1)[:, None].astype(np.float32)
         return cls(shares.reshape(cells, arms, bits.kept), bits.images)
-
-    def covariances(self, one: int, other: int) -> np.ndarray:
-        """Covariance over images of two arms' shares in each cell, in squared percent: (cells,)."""
-        a, b = self.shares[:, one], self.shares[:, other]
-        crossed = np.einsum("cm,cm->c", a, b, dtype=np.float64) / a.shape[1]
-        means = a.mean(axis=1, dtype=np.float64) * b.mean(axis=1, dtype=np.float64)
-        return 1e4 * (crossed - means) * a.shape[1] / (a.shape[1] - 1)
-
-    def variance(self, at: np.ndarray, weights: np.ndarray, baseline: int, arm: int) -> np.ndarray:
-        """Variance that the choice of the images adds to linear functions of the cells' means: (functionals,) points².
-
-        Args:
-            at: the functions as combinations of q others, (functionals, q).
-            weights: of the means of baseline and arm in those others, (q, cells, 2).
-        """
-        cells = len(self.shares)
-        if cells < 2:
-            return np.zeros(len(at))
-        weights32 = weights.astype(np.float32)
-        gained = 100.0 * sum(
-            weights32[:, :, side] @ self.shares[:, place] for side, place in enumerate((baseline, arm))
-        )
-        over_images = np.einsum("fq,qr,fr->f", at, np.atleast_2d(np.cov(gained)), at)
-        own = [self.covariances(baseline, baseline), self.covariances(arm, arm), self.covariances(baseline, arm)]
-        a, b = weights[:, :, 0], weights[:, :, 1]
-        within = (a * own[0]) @ a.T + (b * own[1]) @ b.T + (a * own[2]) @ b.T + (b * own[2]) @ a.T
-        interaction = np.einsum("fq,qr,fr->f", at, within, at)
-        # Of an image's own part, (Σ w)² − Σ w² is left, where the weights w of the cells add up to 1.
-        concentration = ((at @ weights[:, :, 1]) ** 2).sum(axis=1)
-        share = np.maximum(0.2, 1 - concentration)
-        return np.maximum(0.0, over_images - interaction) / share / self.images

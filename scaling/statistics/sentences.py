@@ -142,6 +142,8 @@ def _inconclusive(found: Assessment, settings: VerdictSettings, words: Words, fu
     said = [f"inconclusive: {numbers}."]
     if found.withheld:
         said.append(withheld_text(found, words))
+    if found.margin == 0:
+        said.append(f"{words.baseline} makes no mistakes, so that no difference counts as none.")
     if further:
         said.append(advice(further))
     elif settings.is_last_look:

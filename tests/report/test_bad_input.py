@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 
 from scaling.report import main
-from scaling.report.write import write_report
 from scaling.study.errors import RecordError
 from scaling.study.reading import read_what_can_be
-from scaling.study.records import Cost, Record, read_records, write_record
+from scaling.study.records import Record, read_records, write_record
 from tests.support.page_reader import Page
 from tests.support.studies import Truth, describe, failed, simulated_records, write_simulation
 
@@ -36,27 +35,6 @@ def diverging(record: Record) -> Record:
     assert record.scores
     curve = [epoch.model_copy(update={"val_loss": NAN, "train_loss": math.inf}) for epoch in record.curve]
     return record.model_copy(update={"curve": curve, "scores": record.scores.model_copy(update={"test_loss": NAN})})
-
-
-COST = Cost(params=1000, macs=5000, fvcore_flops=5100, activations=70)
-STATES: dict[str, tuple[list[Record], str]] = {
-    "scores that are no numbers": ([unscored(r) for r in EVERYTHING], "has no score"),
-    "losses that are no numbers": ([diverging(r) for r in EVERYTHING], "points of test accuracy"),
-    "equal costs": ([r.model_copy(update={"cost": COST}) for r in EVERYTHING], "points of test accuracy"),
-    "no costs": ([r.model_copy(update={"cost": Cost()}) for r in EVERYTHING], "points of test accuracy"),
-}
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("state", STATES)
-def test_a_study_in_any_state_gives_a_page(tmp_path: Path, state: str) -> None:
-    records, said = STATES[state]
-
-    report = write_report(write(tmp_path / "results" / "pools", records), tmp_path / "reports")
-
-    assert said in Page(report.page).text.replace("\N{NO-BREAK SPACE}", " ")
-    document = json.loads((report.page.parent / "verdict.json").read_text())
-    assert document["trials"]["finished"] == sum(record.status == "finished" for record in records)
 
 
 def change(**values: object) -> Callable[[bytes], bytes]:

@@ -1,7 +1,6 @@
 """Reports: the command, its files and its messages."""
 
 import csv
-import dataclasses
 import os
 import subprocess
 import sys
@@ -18,23 +17,14 @@ from scaling.report.tables import TABLES
 from scaling.report.write import write_report
 from scaling.study.records import Record
 from tests.support import ROOT
-from tests.support.page_reader import Page
-from tests.support.studies import Truth, describe, failed, simulated_records, write_simulation
+from tests.support.studies import REPORTED, Truth, describe, simulated_records, write_simulation
 
-TRUTH = Truth(depths=(2, 4), widths=(32, 64), seeds=2, effect=1.0, test_examples=500)
+TRUTH = REPORTED
 EVERYTHING = simulated_records(TRUTH)
 
 
 def write(folder: Path, records: list[Record], truth: Truth = TRUTH) -> Path:
     return write_simulation(folder, records, describe(simulated_records(truth), truth, folder.name))
-
-
-@pytest.fixture(scope="module")
-def reported(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of the report of a whole study."""
-    folder = tmp_path_factory.mktemp("whole")
-    write_report(write(folder / "results" / "pools", EVERYTHING), folder / "reports")
-    return folder / "reports" / "pools"
 
 
 def test_a_report_is_a_page_with_figures_and_tables(reported: Path) -> None:
@@ -95,39 +85,6 @@ def test_the_written_space_is_that_of_the_study(reported: Path) -> None:
 
     assert space["axes"] == {"depth": [2, 4], "width": [32, 64]}
     assert space["arms"] == {"pooling": ["average", "attention"]}
-
-
-HALVES: dict[str, tuple[list[Record], str]] = {
-    "empty": ([], "no verdict yet"),
-    "one trial": (EVERYTHING[:1], "no verdict yet"),
-    "one arm": ([r for r in EVERYTHING if r.arm == "average"], "no verdict yet"),
-    "one pair": (EVERYTHING[:2], "a single pair of trials"),
-    "one seed": ([r for r in EVERYTHING if r.seed == 0], "4 of 4 cells × 1 seed paired"),
-    "one cell": ([r for r in EVERYTHING if r.cell == {"depth": 2, "width": 32}], "only paired cell"),
-    "all failed": ([failed(r) for r in EVERYTHING], "no verdict yet"),
-    "half": ([failed(r) if i == 3 else r for i, r in enumerate(EVERYTHING[:11])], "of 8 pairs"),
-    "without scores": ([r.model_copy(update={"scores": None}) for r in EVERYTHING], "no verdict yet"),
-    "without costs": ([r.model_copy(update={"cost": None}) for r in EVERYTHING], "points of test accuracy"),
-    "without curves": (
-        [r.model_copy(update={"curve": [], "environment": {}, "train_seconds": None, "started": None, "ended": None})
-         for r in EVERYTHING],
-        "points of test accuracy",
-    ),
-    "equal": (simulated_records(dataclasses.replace(TRUTH, effect=0, seed_sd=0)), "practically equal"),
-}  # fmt: skip
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("state", HALVES)
-def test_every_state_of_a_study_gives_an_honest_page(tmp_path: Path, state: str) -> None:
-    records, said = HALVES[state]
-
-    report = write_report(write(tmp_path / "results" / "pools", records), tmp_path / "reports")
-
-    page = Page(report.page)
-    assert page.open == []
-    assert said in report.verdict
-    assert said in page.text.replace("\N{NO-BREAK SPACE}", " ") or said.capitalize()[:12] in page.text
 
 
 def test_an_unknown_study_is_one_line_with_what_was_meant(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

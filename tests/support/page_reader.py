@@ -8,21 +8,31 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+from scaling.report.analysis.analysis import Analysis
+from scaling.report.page import render_page
+from scaling.report.tables.table import tables
+
 
 class Page(HTMLParser):
     """The elements, links and text of a page."""
 
     VOID = frozenset({"meta", "link", "br", "hr", "img", "input"})
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path | str) -> None:
+        """Read a file, or the text of a page."""
         super().__init__()
         self.open: list[str] = []
         self.ids: list[str] = []
         self.links: list[str] = []
         self.attributes: list[tuple[str, str | None]] = []
         self.text = ""
-        self.source = path.read_text(encoding="utf-8")
+        self.source = path.read_text(encoding="utf-8") if isinstance(path, Path) else path
         self.feed(self.source)
+
+    @property
+    def words(self) -> str:
+        """The text with plain spaces, one between two words."""
+        return " ".join(self.text.split())
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag not in self.VOID:
@@ -44,6 +54,11 @@ class Page(HTMLParser):
     def handle_data(self, data: str) -> None:
         if self.open and self.open[-1] not in {"style", "script"}:
             self.text += data
+
+
+def page_of(analysis: Analysis) -> Page:
+    """The page of an analysis without its figures, which take longer than all the rest."""
+    return Page(render_page(analysis, {}, tables(analysis), [], []))
 
 
 def data_of(page: Page) -> dict[str, Any]:

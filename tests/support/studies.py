@@ -1,4 +1,4 @@
-"""Simulated studies with known effects: tables for statistics, folders of records for reports.
+"""Simulated studies with known effects: records, and folders of them for reports.
 
 Accuracies follow a simple law of size, so cells differ by tens of points and arms by a fraction of one;
 the two trials of a pair share most of their noise, as real pairs do.
@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from scaling.study.config import TrialConfig, cell_label
+from scaling.study.config import TrialConfig
 from scaling.study.records import CountedCost, Epoch, Record, Scores, Study, frame, write_record, write_study
 
 
@@ -65,12 +65,7 @@ class Truth:
         return truth[:, :, None] + rng.normal(0, self.seed_sd, (*truth.shape, self.seeds))
 
 
-def simulated_table(truth: Truth, seed: int) -> pd.DataFrame:
-    """The columns that a comparison reads, one row per trial: cell, arm, seed, status, test_accuracy."""
-    accuracies = truth.accuracies(np.random.default_rng(seed))
-    cells = [cell_label(cell) for cell in truth.cells]
-    index = pd.MultiIndex.from_product([cells, truth.arms, range(truth.seeds)], names=["cell", "arm", "seed"])
-    return pd.DataFrame({"test_accuracy": accuracies.ravel()}, index=index).reset_index().assign(status="finished")
+REPORTED = Truth(depths=(2, 4), widths=(32, 64), seeds=2, effect=1.0, test_examples=500)  # of the fixture `reported`
 
 
 def simulated_records(truth: Truth = Truth(), seed: int = 0, study: str = "simulated") -> list[Record]:

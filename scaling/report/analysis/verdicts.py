@@ -11,9 +11,8 @@ from scaling.report.analysis.arm_names import arm_name
 from scaling.report.analysis.trial_scores import TrialScores
 from scaling.statistics.comparison import Comparison, VerdictSettings, settings_at
 from scaling.statistics.contrast import Contrast
-from scaling.statistics.estimates import Interval
+from scaling.statistics.estimates import Interval, t_quantile
 from scaling.statistics.further_runs import LookRule
-from scaling.statistics.intervals import t_quantile
 from scaling.statistics.judge import judge, so_far
 from scaling.statistics.kinds import Kind
 from scaling.statistics.score_table import ScoreTable

@@ -7,7 +7,7 @@ import numpy as np
 from scaling.report.analysis.verdicts import ArmVerdict
 from scaling.statistics.comparison import VerdictSettings, assess
 from scaling.statistics.estimates import Interval
-from scaling.statistics.kinds import Kind
+from scaling.statistics.kinds import Kind, usable_margin
 from scaling.statistics.sentences import advice, bare
 from scaling.wording import plural
 
@@ -19,7 +19,7 @@ def what_would_change(verdict: ArmVerdict, settings: VerdictSettings) -> list[st
     """Sentences on what could turn the verdict into another one; empty where there is none."""
     if verdict.kind is Kind.UNKNOWN:
         return []
-    said = [_without_one(verdict, settings), _other_images(verdict), _lost(verdict), _margin(verdict)]
+    said = [_without_one(verdict, settings), _other_images(verdict), _lost(verdict), _margin(verdict, settings)]
     if verdict.found.further:
         said.append(advice(verdict.found.further))
     return [sentence for sentence in said if sentence]
@@ -67,13 +67,15 @@ def _distance(interval: Interval) -> float:
     return max(interval.low, -interval.high)
 
 
-def _margin(verdict: ArmVerdict) -> str | None:
-    """From which margin on a difference of this size would count as none."""
+def _margin(verdict: ArmVerdict, settings: VerdictSettings) -> str | None:
+    """From which margin on a difference of this size would count as none; None where a margin may not be so large."""
     here = verdict.difference
     reach = max(abs(here.low), abs(here.high))
     if verdict.kind in (Kind.EQUAL, Kind.BY_SIZE, Kind.MIXED) or not math.isfinite(reach):
         return None
+    if usable_margin(reach, float(verdict.cells["baseline"].mean())) < reach:
+        return None
     return (
-        f"A margin of {reach:.2g} points or more would count a difference like this as none; {verdict.margin:.2g} was"
+        f"A margin of {reach:.2g} points or more would count a difference like this as none; {settings.margin:.2g} was"
         " set, and a margin is to be set before the results are seen."
     )

@@ -7,6 +7,7 @@ from scaling.report.analysis.trial_table import lost_trials
 from scaling.report.analysis.verdicts import goes_on_until_decided
 from scaling.report.caveats.caveat import AT_MOST, caveat
 from scaling.statistics.looks import MOST_LOOKS
+from scaling.study.config import cell_label
 from scaling.wording import first_few, plural
 
 
@@ -48,17 +49,17 @@ def looked_at_often(analysis: Analysis) -> str | None:
 
 @caveat(order=30)
 def lost_pairs(analysis: Analysis) -> str | None:
-    """Trials that failed or diverged removed pairs."""
+    """Trials without a score removed pairs."""
     lost = lost_trials(analysis.table, analysis.records)
     if not lost:
         return None
-    by_arm = Counter(record.arm for record in analysis.records if record.status in ("failed", "diverged"))
+    by_arm = Counter(record.arm for record, _ in lost)
     counts = ", ".join(f"{arm} {by_arm[arm]}" for arm in analysis.arms)
-    named = first_few([f"{cell}: {what}" for cell, what in lost], AT_MOST)
-    return (
-        f"Trials that failed or diverged leave no pair ({counts}); the verdict says what it would be if they had been"
-        f" the worst seen. Pairs are missing in {named}."
-    )
+    cells: dict[str, list[str]] = {}
+    for record, outcome in lost:
+        cells.setdefault(cell_label(record.cell), []).append(f"{record.arm} repetition {record.repetition} {outcome}")
+    named = first_few([f"{cell}: {', '.join(what)}" for cell, what in cells.items()], AT_MOST)
+    return f"Trials that ended without a score leave no pair ({counts}). Pairs are missing in {named}."
 
 
 @caveat(order=110)
@@ -69,8 +70,8 @@ def stopped_cells(analysis: Analysis) -> str | None:
         return None
     cells = analysis.table.loc[analysis.table["status"] == "stopped", "cell"].nunique()
     return (
-        f"{plural(stopped, 'trial')} in {plural(cells, 'cell')} were stopped early, all arms of a cell together: they"
-        " have no scores and are not compared. The verdict covers the cells that continued."
+        f"{plural(stopped, 'trial')} in {plural(cells, 'cell')} {'was' if stopped == 1 else 'were'} stopped early, all"
+        " arms of a cell together, and not compared. The verdict covers the cells that continued."
     )
 
 

@@ -41,8 +41,8 @@ def repeated_records(analysis: Analysis) -> str | None:
     if not twice:
         return None
     return (
-        f"{plural(twice, 'record')} repeat the cell, arm and repetition of another one, with other settings; one of"
-        " them enters the comparison. Remove those that do not belong to this study."
+        f"{plural(twice, 'record')} {'repeats' if twice == 1 else 'repeat'} the cell, arm and repetition of another"
+        " one; the last of them enters the comparison. Remove those that do not belong to this study."
     )
 
 

@@ -46,7 +46,7 @@ def arms_by_size(analysis: Analysis) -> DifferenceByCost | None:
         known = np.isfinite(costs) & (costs > 0)
         if len(np.unique(costs[known])) < 2:
             continue
-        parts = verdict.found.parts
+        boxes = boxes_of(verdict.found.parts) if len(verdict.found.parts) > 1 else []
         shown.append(
             ArmBySize(
                 arm=verdict.arm,
@@ -54,18 +54,22 @@ def arms_by_size(analysis: Analysis) -> DifferenceByCost | None:
                 label=f"{verdict.arm} − {verdict.baseline} ({plural(int(known.sum()), 'cell')})",
                 cost=costs[known],
                 difference=verdict.cells["difference"].to_numpy(dtype=float)[known],
-                boxes=boxes_of(parts) if len(parts) > 1 else [],
+                boxes=boxes,
             )
         )
-        means = ", ".join(points(part.interval.estimate, signed=True) for part in parts)
-        words.append(f"{verdict.arm}: {means} points, from the cheapest part on")
+        if boxes:
+            means = ", ".join(points(box.mean, signed=True) for box in boxes)
+            words.append(f" {verdict.arm}: {means} points, from the cheapest part on.")
     if not shown:
         return None
-    caption = (
-        f"Mean paired difference of each cell over the baseline's {cost.title}. Boxes: the mean over a half or third of"
-        " the cells with its interval; those of one arm hold together with 95 %."
-    )
-    text = Text("Does the difference change with size?", caption, f"Points and boxes over cost. {'; '.join(words)}.")
+    caption = f"Mean paired difference of each cell over the baseline's {cost.title}."
+    if words:
+        caption += (
+            " Boxes: the mean over a half or third of the cells with its interval; the intervals of all boxes of an arm"
+            " hold together."
+        )
+    what = "Points and boxes" if words else "Points"
+    text = Text("Does the difference change with size?", caption, f"{what} over cost.{''.join(words)}")
     return DifferenceByCost(text, cost, shown)
 
 

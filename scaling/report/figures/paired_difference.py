@@ -70,10 +70,11 @@ def arm_differences(analysis: Analysis) -> PairedDifference | None:
     caption = (
         f"Test accuracy minus that of {analysis.arms[0]} in the same cell and repetition, in percentage points. Bars"
         " are 95 % intervals over the repetitions of that cell alone (Student's t; about one in twenty misses the"
-        " true value); an arrow marks one that leaves the picture. The diamond is the mean over cells with the"
-        f" interval of the luck of training. Shaded: ±{analysis.settings.margin:g} points, which count as no"
-        " difference."
+        f" true value); an arrow marks one that leaves the picture. Shaded: ±{analysis.settings.margin:g} points, which"
+        " count as no difference."
     )
+    if any(one.mean.is_known for one in arms):
+        caption += " The diamond is the mean over cells with the interval of the luck of training."
     counts = _pairs(analysis)
     names = list(counts)
     if len({*counts.values()}) > 1:

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from scaling.space.design import Cell
 from scaling.space.schema import Space
 from scaling.statistics.comparison import Assessment, assess, settings_at
+from scaling.statistics.estimates import t_quantile
 from scaling.statistics.further_runs import LookRule
-from scaling.statistics.intervals import t_quantile
 from scaling.statistics.kinds import Kind
 from scaling.statistics.looks import GROWTH, LOOK_LEVEL, MOST_LOOKS
 from scaling.statistics.score_table import score_table

@@ -14,25 +14,15 @@ from scaling.report.analysis.analysis import Analysis, analyse
 from scaling.report.page import coded, inline, tied, words
 from scaling.report.page.data import page_data
 from scaling.report.page.packing import fingerprint, numbers, pack
-from scaling.report.write import write_report
 from scaling.study.metrics import METRICS
 from scaling.study.records import Record
 from scaling.wording import first_few, listing
-from tests.support.page_reader import Page
-from tests.support.studies import Truth, describe, failed, simulated_records, write_simulation
+from tests.support.page_reader import Page, page_of
+from tests.support.studies import REPORTED, Truth, describe, failed, simulated_records
 
-TRUTH = Truth(depths=(2, 4), widths=(32, 64), seeds=2, effect=1.0, test_examples=500)
+TRUTH = REPORTED
 EVERYTHING = simulated_records(TRUTH)
 KINDS = {"f4": "<f4", "f8": "<f8", "u1": "<u1", "u2": "<u2", "u4": "<u4", "i4": "<i4"}
-
-
-@pytest.fixture(scope="module")
-def reported(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of the report of a whole study."""
-    folder = tmp_path_factory.mktemp("whole")
-    study = write_simulation(folder / "results" / "pools", EVERYTHING, describe(EVERYTHING, TRUTH, "pools"))
-    write_report(study, folder / "reports")
-    return folder / "reports" / "pools"
 
 
 def analysis_of(records: list[Record]) -> Analysis:
@@ -131,14 +121,12 @@ def test_the_page_has_the_verdict_first_and_every_section(reported: Path) -> Non
     assert places == sorted(places)
 
 
-def test_what_comes_from_records_is_escaped(tmp_path: Path) -> None:
+def test_what_comes_from_records_is_escaped() -> None:
     nasty = '<script>alert("&")</script><!-- \u2028'
     records = [failed(EVERYTHING[0], reason=nasty), *EVERYTHING[1:]]
     study = describe(EVERYTHING, TRUTH).model_copy(update={"question": nasty, "name": nasty})
 
-    page = Page(
-        write_report(write_simulation(tmp_path / "results" / "pools", records, study), tmp_path / "reports").page
-    )
+    page = page_of(analyse(study, records))
 
     assert "<script>alert" not in page.source
     assert "<!--" not in page.source

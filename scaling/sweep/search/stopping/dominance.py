@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from scaling.space.search_settings import Stop
-from scaling.statistics.intervals import t_quantile
+from scaling.statistics.estimates import t_quantile
 from scaling.study.records import Record
 from scaling.sweep.search.decisions import CONTINUE, Decision, RungResult, RungState, stopping
 
