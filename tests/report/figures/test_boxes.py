@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
@@ -99,4 +100,4 @@ def test_a_box_is_a_rectangle_with_a_line_at_its_mean() -> None:
     shapes = [patch for patch in axes.patches if isinstance(patch, Rectangle)]
     assert {(one.get_x(), one.get_y(), one.get_width(), one.get_height()) for one in shapes} == {(1.0, -0.25, 2.0, 1.5)}
     (line,) = axes.collections
-    assert line.get_paths()[0].vertices.tolist() == [[1.0, 0.5], [3.0, 0.5]]
+    assert np.asarray(line.get_paths()[0].vertices).tolist() == [[1.0, 0.5], [3.0, 0.5]]
