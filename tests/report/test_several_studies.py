@@ -66,6 +66,26 @@ def test_studies_are_compared_in_their_shared_cells_and_arms() -> None:
     assert "6 cells with the same arm in all studies are compared" in both.notes[0]
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "is_complete"),
+    [(None, None, False), ("its budget", None, False), (None, "its budget", False), ("its budget", "its time", True)],
+)
+def test_a_study_that_ended_early_does_not_complete_the_other(
+    first: str | None, second: str | None, is_complete: bool
+) -> None:
+    study = describe(EVERYTHING, TRUTH, "first")
+    studies = [
+        study.model_copy(update={"ended_by": first}),
+        study.model_copy(update={"name": "second", "ended_by": second}),
+    ]
+
+    both = join([Member(one, StudyRecords(EVERYTHING[:-1], [])) for one in studies])
+
+    analysis = analyse(both.study, both.records)
+    assert analysis.progress.is_complete == is_complete
+    assert (analysis.verdicts[0].found.reason == "incomplete") != is_complete
+
+
 def test_a_value_that_one_study_fixes_matches_an_axis() -> None:
     fixed = [r.model_copy(update={"cell": {"width": r.cell["width"]}}) for r in EVERYTHING if r.cell["depth"] == 2]
     study = describe(EVERYTHING, TRUTH, "first")
