@@ -38,6 +38,7 @@ DELTA = 1e-3  # of the Huber loss
 STARTS = [(a, e, alpha) for a in (0.0, 2.0, 4.0) for e in (-2.0, 1.0, 3.0) for alpha in (0.1, 0.5, 1.0)]
 RESAMPLES = 200
 LEVEL = 0.95
+LEAST_STEP = 1.25  # of the largest predicted cost over the largest fitted one
 PREFIXES = ("tf_", "legacy_", "dm_", "test_")  # of timm's names, that are no family
 
 
@@ -57,7 +58,7 @@ def family_of(model: str) -> tuple[str, str]:
     architecture, _, recipe = model.partition(".")
     for prefix in PREFIXES:
         architecture = architecture.removeprefix(prefix)
-    found = re.match(r"[a-z]+(v\d+)?", architecture)
+    found = re.match(r"[a-z]+?(v\d+)?(?=[\d_]|$)", architecture)
     return found[0] if found else architecture, recipe
 
 
@@ -136,7 +137,8 @@ def huber_law(cost: np.ndarray, error: np.ndarray, starts: Sequence[tuple[float,
 
     found = [optimize.minimize(loss, start, jac=True, method="L-BFGS-B") for start in starts]
     best = min(found, key=lambda result: result.fun)
-    return HuberLaw(*map(float, best.x), reference)
+    a, e, alpha = map(float, best.x)
+    return HuberLaw(a, e, alpha, reference)
 
 
 def huber_band(
@@ -156,9 +158,12 @@ def huber_band(
 
 
 def row_of(curve: RealCurve) -> dict[str, Any] | None:
-    """Predict the largest third of a curve in both ways; None where its smaller two thirds are too few for a law."""
+    """Predict the largest third of a curve in both ways; None where that is no task.
+
+    The smaller two thirds must be enough for a law, and the largest third must reach beyond them.
+    """
     ours = predict_largest(curve.cost, curve.error, LEVEL)
-    if not isinstance(ours, HeldOut):
+    if not isinstance(ours, HeldOut) or ours.cost.max() < LEAST_STEP * ours.until:
         return None
     fitted = np.isfinite(curve.cost) & (curve.cost <= ours.until)
     law = huber_law(curve.cost[fitted], curve.error[fitted])
@@ -196,7 +201,7 @@ HEAD = [
 
 
 def table_of(rows: Sequence[dict[str, Any]]) -> list[str]:
-    """The lines of the document: a row a kind of curve, then one a learning curve and the largest families."""
+    """The lines of the document: a row for each source and cost, and one for all."""
     kinds: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in rows:
         kinds[f"{row['source']}, along {row['cost']}"].append(row)

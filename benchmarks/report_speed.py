@@ -23,7 +23,7 @@ REPETITIONS = 5
 
 
 def generate(folder: Path, records: int, epochs: int) -> None:
-    """Write a study of two arms and five repetitions, without a simulation's statistics: plain files, as a sweep leaves."""
+    """Write a study of two arms and five repetitions, as plain files that a sweep leaves."""
     import numpy as np
 
     from scaling.study.config import TrialConfig
@@ -49,8 +49,8 @@ def generate(folder: Path, records: int, epochs: int) -> None:
             for e in range(epochs)
         ]  # fmt: skip
         record = Record(
-            key=config.key, study="large", cell=cell, arm=arm, repetition=repetition, seed=repetition, status="finished",
-            config=config.model_dump(mode="json"),
+            key=config.key, study="large", cell=cell, arm=arm, repetition=repetition, seed=repetition,
+            status="finished", config=config.model_dump(mode="json"),
             cost=Cost(params=depth * 8 * width**2, macs=macs, fvcore_flops=macs, activations=depth * width * 160,
                       training_memory_bytes=64 * depth * width**2, inference_memory_bytes=8 * depth * width**2,
                       measured_memory_bytes=66 * depth * width**2, latency_ms=macs / 1e6),

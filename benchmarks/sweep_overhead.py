@@ -238,7 +238,7 @@ def replayed(trials: int) -> None:
     with tempfile.TemporaryDirectory() as scratch, cluster(None):
         folder = Path(scratch)
         small = plan_of(SPACE.format(seeds=1, epochs=3), folder, "recorded")
-        write_study(small.folder, describe(small.study, small.space, small.trials, None))
+        write_study(small.folder, describe(small.study, small.design, small.trials, None))
         for trial in small.trials:
             *_, record = run_trial(trial, small.cost_table.datasets[trial.config.data], device=torch.device("cpu"))
             assert isinstance(record, Record)

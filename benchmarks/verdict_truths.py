@@ -5,8 +5,8 @@
 
 Simulates studies of every truth in `tests/statistics/*truths.py`, judges them as the report does, and writes one row a
 truth: how often the intervals HERE and BEYOND held, how often any wrong kind was said, and how often each kind was. All
-seeds are fixed by the names of the truths. The second form simulates nothing: it writes the rows of the JSON into a
-document.
+seeds are fixed by the names of the truths. The file is written after each truth, and rows of truths that are not
+simulated stay. The second form simulates nothing: it writes the rows of the JSON into a document.
 """
 
 import argparse
@@ -89,6 +89,11 @@ def table_of(rows: Sequence[dict[str, Any]]) -> list[str]:
     return lines[:-1]
 
 
+def kept_rows(path: Path) -> dict[str, dict[str, Any]]:
+    """Rows of an earlier run, by truth."""
+    return {row["truth"]: row for row in json.loads(path.read_text(encoding="utf-8"))} if path.exists() else {}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--studies", type=int, default=2000, help="simulated studies a truth")
@@ -101,14 +106,15 @@ def main() -> None:
         write_table(options.table, NAME, table_of(json.loads(options.out.read_text(encoding="utf-8"))))
         return
     names = [name for name in ALL if options.only in name]
-    start, rows = time.monotonic(), []
+    start, rows = time.monotonic(), kept_rows(options.out)
     print("\n".join(HEAD))
     with multiprocessing.get_context("spawn").Pool(options.processes) as pool:
         for row in pool.imap(_work, [(name, options.studies) for name in names]):
-            rows.append(row)
+            rows[row["truth"]] = row
+            ordered = [rows[name] for name in ALL if name in rows]
+            options.out.write_text(json.dumps(ordered, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
             print(line_of(row), flush=True)
-    options.out.write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    print(f"{len(rows)} truths in {time.monotonic() - start:.0f} s, written to {options.out}")
+    print(f"{len(names)} truths in {time.monotonic() - start:.0f} s, written to {options.out}")
 
 
 if __name__ == "__main__":

@@ -71,7 +71,7 @@ class TrialResult:
 
     def record(self, trial: Trial, run: TrainingRun) -> Record:
         """Return the record of `trial`, with the times and notes of its `run`."""
-        images, compute = self.spent(run.under_way.images)
+        images, compute = self.spent(run.account.images)
         return Record.of(
             trial,
             status=self.status,
@@ -86,6 +86,7 @@ class TrialResult:
             seconds=run.watch.seconds,
             images_seen=images,
             training_compute=compute,
+            shared_epochs=run.account.shared_epochs or None,
             environment=self.environment,
             started=self.started,
             ended=_now(),

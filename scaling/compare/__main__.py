@@ -17,7 +17,7 @@ from scaling.statistics import MARGIN
 from scaling.statistics.comparison import Comparison
 from scaling.statistics.estimates import Interval
 from scaling.statistics.kinds import Kind
-from scaling.study.command import command
+from scaling.study.command import command, finite_number, whole_number
 from scaling.study.errors import unknown
 
 EPILOG = """\
@@ -64,9 +64,11 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--repeats", type=names, default=[], metavar="A,B", help="columns that repetitions may differ in"
     )
-    parser.add_argument("--margin", type=float, default=MARGIN, metavar="POINTS", help="that count as none [0.2]")
-    parser.add_argument("--level", type=float, default=0.95, help="of all arms together [0.95]")
-    parser.add_argument("--images", type=int, metavar="N", help="how many test images there are")
+    parser.add_argument(
+        "--margin", type=finite_number, default=MARGIN, metavar="POINTS", help="that count as none [0.2]"
+    )
+    parser.add_argument("--level", type=finite_number, default=0.95, help="of all arms together [0.95]")
+    parser.add_argument("--images", type=whole_number, metavar="N", help="how many test images there are")
     parser.add_argument("--shared-seeds", action="store_true", help="equal seeds are the same draw in all cells")
     parser.add_argument("--json", action="store_true", help="print JSON")
     return parser

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,8 +23,9 @@ from scaling.measure.models import Candidate, from_models, from_space
 from scaling.measure.rows import Row, breakdown, measured, solved, timed
 from scaling.space.overrides import parse_overrides
 from scaling.study import plugins
-from scaling.study.command import command
+from scaling.study.command import command, finite_number, whole_number
 from scaling.study.errors import CostError, unknown
+from scaling.wording import shortened
 
 EPILOG = """\
 examples:
@@ -52,11 +54,11 @@ def parser() -> argparse.ArgumentParser:
         "--set", action="append", default=[], metavar="KEY=VALUE", help="a family's parameter, or a space's setting"
     )
     parser.add_argument("--data", metavar="SPEC", help="of a space: replaces its data")
-    parser.add_argument("--samples", type=int, metavar="N", help="of a space: sample N cells instead of all")
+    parser.add_argument("--samples", type=whole_number, metavar="N", help="of a space: sample N cells instead of all")
     parser.add_argument("--image-size", type=image_size, metavar="N|HxW", help="in pixels [the model's own, or 224]")
-    parser.add_argument("--in-chans", type=int, metavar="N", help="channels of the image [3]")
-    parser.add_argument("--num-classes", type=int, metavar="N", help="[the model's own, or 1000]")
-    parser.add_argument("--batch-size", type=int, metavar="N", help="predict memory for N images per step")
+    parser.add_argument("--in-chans", type=whole_number, metavar="N", help="channels of the image [3]")
+    parser.add_argument("--num-classes", type=whole_number, metavar="N", help="[the model's own, or 1000]")
+    parser.add_argument("--batch-size", type=whole_number, metavar="N", help="predict memory for N images per step")
     parser.add_argument("--precision", choices=["float32", "bfloat16"], help="of memory and latency [float32]")
     parser.add_argument("--optimizer", help="of training memory: adamw, lamb or sgd [adamw]")
     parser.add_argument("--checkpointing", action="store_true", help="predict memory with activation checkpointing")
@@ -66,7 +68,7 @@ def parser() -> argparse.ArgumentParser:
         "--latency", action="store_true", help="time each with one image and with as many as fit up to 256"
     )
     parser.add_argument("--compiled", action="store_true", help="also time each after torch.compile")
-    parser.add_argument("--seconds", type=float, default=2.0, help="how long to repeat each timing [2]")
+    parser.add_argument("--seconds", type=finite_number, default=2.0, help="how long to repeat each timing [2]")
     parser.add_argument("--allow-busy", action="store_true", help="time even while other processes use the device")
     parser.add_argument("--match", metavar="COST=VALUE", help=f"solve for a cost; one of {', '.join(match_costs())}")
     parser.add_argument("--vary", default="width", metavar="KEY", help="parameter that --match solves for [width]")
@@ -83,7 +85,7 @@ def parser() -> argparse.ArgumentParser:
 
 def image_size(text: str) -> ImageSize:
     """Read `224` or `224x320` (height, width)."""
-    sides = [int(side) for side in text.lower().replace("×", "x").split("x")]
+    sides = [whole_number(side) for side in text.lower().replace("×", "x").split("x")]
     if len(sides) > 2 or min(sides) < 1:
         raise ValueError(text)
     return sides[0] if len(sides) == 1 else (sides[0], sides[1])
@@ -208,9 +210,12 @@ def _target(text: str) -> tuple[str, float]:
     if not equals:
         raise CostError(f"--match {text}: write COST=VALUE, such as macs=4e9")
     try:
-        return cost, float(TypeAdapter(ByteSize).validate_python(value)) if "memory" in cost else float(value)
-    except ValueError:
-        raise CostError(f"--match {text}: '{value}' is not a number") from None
+        target = float(TypeAdapter(ByteSize).validate_python(value)) if "memory" in cost else float(value)
+    except (ValueError, OverflowError):
+        raise CostError(f"--match {shortened(text)}: '{shortened(value)}' is not a number") from None
+    if not 0 < target < math.inf:
+        raise CostError(f"--match {shortened(text)}: needs a number above 0 that is finite")
+    return cost, target
 
 
 if __name__ == "__main__":

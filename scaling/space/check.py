@@ -24,7 +24,7 @@ from scaling.wording import plural, shown
 SECTIONS: dict[str, type[BaseModel]] = {"recipe": Recipe, "data": DataConfig}  # what an axis may vary besides arch
 GIVEN = {"num_classes", "in_chans", "image_size", "seed"}  # arch parameters that the data and the trial decide
 MOST_TRIALS = 1_000_000
-MOST_COMBINATIONS = 4096  # of parameters to check together before trials are planned; the rest is checked then
+MOST_COMBINATIONS = 512  # of parameters to check together before trials are planned; the rest is checked then
 OF_TRUNK = "layer_scale"  # option of poolings whose default is the trunk's where the family has it (`pooled_head`)
 Mistake = tuple[KeyPath, str]  # where it is in the file, and what is wrong
 

@@ -15,6 +15,7 @@ from scaling.study.config import DataConfig, Settings, Trial, TrialConfig, as_wh
 from scaling.study.errors import SpaceError
 from scaling.study.plugins import used_by
 from scaling.study.records import Seeding
+from scaling.study.training_compute import EPOCHS
 
 Cell = dict[str, Any]
 Section = TypeVar("Section", bound=Settings)
@@ -123,7 +124,13 @@ class Design:
             compiles=self.space.resources.compile,
             activation_checkpointing=self.space.resources.activation_checkpointing,
             learning_rate_grid=rates,
+            budgets=[] if rates else self._budgets(),
         )
+
+    def _budgets(self) -> list[int]:
+        """Epochs of the arms, where these are what is compared."""
+        is_compared = self.space.factor == f"recipe.{EPOCHS}"
+        return [value for value in self.space.arm_values if isinstance(value, int)] if is_compared else []
 
     def within_limits(self, points: Sequence[Cell], cost_of: Callable[[TrialConfig, str], float]) -> list[Cell]:
         """Keep the cells all of whose arms are within the limits, so that the rest is still paired.

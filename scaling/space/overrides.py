@@ -22,6 +22,8 @@ def parse_overrides(settings: Sequence[str], data: str | None) -> dict[str, Any]
         key = key.strip()
         if not equals or not key:
             problems.append(f"--set {shortened(setting)}: write KEY=VALUE, such as recipe.epochs=5")
+        elif "" in key.split("."):
+            problems.append(f"--set {shortened(key)}: a part of the key is empty; write it as in recipe.epochs=5")
         elif text_problem(key) or "\n" in key or "\r" in key:
             problems.append(f"--set {shortened(key)}: the key holds a letter that cannot be printed; leave it out")
         else:

@@ -263,6 +263,9 @@ class Trial(Settings):
     learning_rate_grid: list[float] | None = Field(
         default=None, description="learning rates tried for this cell and arm, with `tune`"
     )
+    budgets: list[int] = Field(
+        default=[], description="epochs of the trials that differ from this one in nothing else, itself among them"
+    )
 
     @property
     def key(self) -> str:

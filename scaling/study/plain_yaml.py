@@ -65,6 +65,10 @@ class YamlText:
     content: Any
     lines: Mapping[KeyPath, int]  # path of a key or item → its line, from 1
 
+    def line(self, place: KeyPath) -> int | None:
+        """Return the line of a part, or of the nearest that holds it."""
+        return next((self.lines[place[:n]] for n in range(len(place), 0, -1) if place[:n] in self.lines), None)
+
 
 def read_yaml(text: str | bytes) -> Any:
     """Return the content of a YAML text: mappings, lists, texts, numbers, truth values, None.

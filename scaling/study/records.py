@@ -141,6 +141,7 @@ class Record(Entry):
     # What training really took, also of a trial that ended early; missing in earlier records, see `spent`.
     images_seen: int | None = None  # that passed through training steps
     training_compute: int | None = None  # multiply-accumulates of all training steps; FLOPs are twice that
+    shared_epochs: int | None = None  # its first epochs that a trial of another length trained; they count here too
     seconds: dict[str, float] | None = None  # wall_seconds, divided by activity
     environment: dict[str, Any] = {}  # versions, device, host, cores, commit
     started: str | None = None  # ISO 8601, UTC

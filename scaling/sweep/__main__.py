@@ -9,7 +9,7 @@ from rich.console import Console
 from scaling.console import Terminal
 from scaling.space.overrides import parse_overrides
 from scaling.study import plugins
-from scaling.study.command import command
+from scaling.study.command import command, whole_number
 from scaling.study.errors import ScalingError
 from scaling.study.records import read_study
 from scaling.study.storage import Where, place
@@ -50,7 +50,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="override a setting, such as recipe.epochs=5"
     )
-    parser.add_argument("--samples", type=int, metavar="N", help="sample N cells instead of taking all")
+    parser.add_argument("--samples", type=whole_number, metavar="N", help="sample N cells instead of taking all")
     parser.add_argument("--name", help="name of the study; default: made from the space and the overrides")
     parser.add_argument(
         "--results",

@@ -15,6 +15,7 @@ from scaling.sweep.progress import Progress
 from scaling.sweep.search.trial_queue import TrialQueue
 from scaling.sweep.study_folder import describe
 from scaling.sweep.tracking import Callback
+from scaling.training.branches import branch_folder, siblings
 
 BEAT = 5.0  # seconds between heartbeats
 
@@ -119,9 +120,15 @@ class Recorder:
         self._ended.add(trial.key)
         self._reported.pop(trial.key, None)
         remove_tree(self.plan.folder / "checkpoints" / trial.key)
+        if trial.budgets and all(self._is_recorded(config.key) for config in siblings(trial)):
+            for config in siblings(trial):
+                remove_tree(branch_folder(config, self.plan.folder))
         self.progress.ended(trial, record)
         for callback in self.callbacks:
             callback.ended(trial, record)
+
+    def _is_recorded(self, key: str) -> bool:
+        return (self.plan.folder / "records" / f"{key}.json").is_file()
 
     @contextlib.contextmanager
     def _stops_on_failure(self) -> Iterator[None]:

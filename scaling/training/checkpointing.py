@@ -43,6 +43,16 @@ def save(folder: Where, checkpoint: Checkpoint) -> None:
     Checkpoints of later epochs are removed too: `load` has skipped them as damaged or as another run's, and they would
     count among the last two.
     """
+    name = write(folder, checkpoint)
+    found = _newest_first(folder)
+    later = [path for path in found if path.name > name]
+    left_by_kills = folder.glob(".epoch-*") if isinstance(folder, Path) else []
+    for path in [*later, *found[len(later) + KEPT :], *left_by_kills]:
+        path.unlink(missing_ok=True)
+
+
+def write(folder: Where, checkpoint: Checkpoint) -> str:
+    """Write a checkpoint into `folder`; return the name of its file."""
     tensors: dict[str, torch.Tensor] = {}
     header = {
         "identity": checkpoint.identity,
@@ -53,18 +63,25 @@ def save(folder: Where, checkpoint: Checkpoint) -> None:
     }
     header["checksum"] = _checksum(header, tensors)
     content = safetensors.torch.save(tensors, metadata={"state": json.dumps(header)})
-    name = f"epoch-{len(checkpoint.curve):06}.safetensors"
+    name = file_name(len(checkpoint.curve))
     write_atomically(folder / name, content)
-    found = _newest_first(folder)
-    later = [path for path in found if path.name > name]
-    left_by_kills = folder.glob(".epoch-*") if isinstance(folder, Path) else []
-    for path in [*later, *found[len(later) + KEPT :], *left_by_kills]:
-        path.unlink(missing_ok=True)
+    return name
 
 
-def load(folder: Where, identity: str) -> Checkpoint | None:
-    """Read the newest usable checkpoint of the run `identity`, if any; warn of each unusable one."""
+def file_name(epochs: int) -> str:
+    """Name of the checkpoint after so many epochs."""
+    return f"epoch-{epochs:06}.safetensors"
+
+
+def load(folder: Where, identity: str, latest: int | None = None) -> Checkpoint | None:
+    """Read the newest usable checkpoint of the run `identity`, if any; warn of each unusable one.
+
+    Args:
+        latest: epoch after which checkpoints do not count.
+    """
     for path in _newest_first(folder):
+        if latest is not None and path.name > file_name(latest):
+            continue
         try:
             found = _read(path)
         except Exception as error:  # damaged bytes cause errors of safetensors, json and pydantic

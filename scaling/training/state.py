@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import nn
@@ -42,6 +43,7 @@ class TrainingState:
 
     Args:
         identity: name of the run, see `identity_of`; the checkpoint of another run is not used.
+        shared_identity: the same for all runs that share its constant part; see `branches`.
         modules: the network, and the moving average of its weights where there is one.
     """
 
@@ -50,13 +52,21 @@ class TrainingState:
     optimizer: torch.optim.Optimizer
     micro: MicroBatches
     run: TrainingRun
+    shared_identity: str = ""
     curve: list[Epoch] = field(default_factory=list)
     pace: Pace = field(default_factory=Pace)
 
     def resume(self) -> None:
-        """Load the newest usable checkpoint, if there is one."""
-        if not self.run.checkpoints or not (found := checkpointing.load(self.run.checkpoints, self.identity)):
+        """Load the newest usable checkpoint, if there is one: the run's own, or one that a branch left."""
+        run, found = self.run, None
+        if run.checkpoints:
+            found = checkpointing.load(run.checkpoints, self.identity)
+        if found is None and run.branches:
+            found = checkpointing.load(run.branches.folder, self.shared_identity, run.branches.latest)
+            run.account.shared_epochs = len(found.curve) if found else 0
+        if found is None:
             return
+        run.account.shared_epochs = found.progress.get("shared_epochs", run.account.shared_epochs)
         for name, module in self.modules.items():
             module.load_state_dict(found.modules[name])
         checkpointing.restore_optimizer(self.optimizer, found.optimizer)
@@ -69,16 +79,34 @@ class TrainingState:
     def save_if_due(self) -> None:
         """Write a checkpoint, unless the last one is too recent; a failure is noted and does not end the run."""
         run, is_last = self.run, len(self.curve) == self.run.until
+        self._keep_for_branches()
         if not run.checkpoints or not run.workers.is_first or not self.pace.is_due(is_last):
             return
-        modules = {name: module.state_dict() for name, module in self.modules.items()}
-        progress = {"micro_batch": self.micro.size, "notes": run.notes.lines, "seconds": run.watch.seconds}
-        checkpoint = Checkpoint(self.identity, self.curve, modules, self.optimizer.state_dict(), progress)
+        own = {"shared_epochs": run.account.shared_epochs} if run.account.shared_epochs else {}
         try:
-            checkpointing.save(run.checkpoints, checkpoint)
+            checkpointing.save(run.checkpoints, self._checkpoint(self.identity, own))
         except StorageError as error:  # a full disk must not cost the result of a week's training
             run.notes.add(f"not every epoch was checkpointed: {error}")
         self.pace.written(run.watch.book("checkpointing"))
+
+    def _keep_for_branches(self) -> None:
+        """Keep the state where another run can start from it, unless one did; a failure costs them time alone."""
+        branches = self.run.branches
+        if branches is None or len(self.curve) not in branches.kept:
+            return
+        if (branches.folder / checkpointing.file_name(len(self.curve))).is_file():
+            return
+        try:
+            checkpointing.write(branches.folder, self._checkpoint(self.shared_identity, {}))
+        except StorageError as error:
+            self.run.notes.add(f"no state was kept for runs of other lengths: {error}")
+        self.run.watch.book("checkpointing")
+
+    def _checkpoint(self, identity: str, more: Mapping[str, Any]) -> Checkpoint:
+        modules = {name: module.state_dict() for name, module in self.modules.items()}
+        run = self.run
+        progress = {"micro_batch": self.micro.size, "notes": run.notes.lines, "seconds": run.watch.seconds, **more}
+        return Checkpoint(identity, self.curve, modules, self.optimizer.state_dict(), progress)
 
 
 def identity_of(model: nn.Module, data: Dataset, recipe: Recipe, seed: int) -> str:

@@ -19,6 +19,7 @@ from scaling.models.activation_checkpointing import enable_activation_checkpoint
 from scaling.study.config import Recipe
 from scaling.study.notes import Notes
 from scaling.study.records import Epoch
+from scaling.training.branches import constant_recipe
 from scaling.training.compiling import is_worthwhile
 from scaling.training.divergence import Diverged
 from scaling.training.micro_batches import MicroBatches
@@ -73,7 +74,12 @@ def fit(  # eight parameters: what is trained, for what, on what, how, where; th
     optimizer = _prepare(modules, recipe, run, scales)
     _note_sizes(sizes, data, run.notes)
     state = TrainingState(
-        identity_of(model, data, recipe, seed), modules, optimizer, MicroBatches(recipe.micro_batch), run
+        identity_of(model, data, recipe, seed),
+        modules,
+        optimizer,
+        MicroBatches(recipe.micro_batch),
+        run,
+        shared_identity=identity_of(model, data, constant_recipe(recipe), seed),
     )
     state.resume()
     run.workers.agree([len(state.curve), state.micro.size], "the epoch that they resume from")
@@ -95,7 +101,7 @@ def fit(  # eight parameters: what is trained, for what, on what, how, where; th
             raise Diverged(number * steps, number, "the loss on the validation set")
         rate = learning_rate(number * steps - 1, recipe.epochs * steps, recipe)
         state.curve.append(trained.with_validation(number, validation, rate, run.watch.book("evaluation")))
-        run.under_way.images = 0
+        run.account.images = 0
         state.save_if_due()
         yield state.curve[-1]
 
@@ -188,8 +194,8 @@ class EpochLoop:
             size: height and width of the training images; None keeps them as they are.
         """
         stepper, steps, watch = self.stepper, self.steps, self.stepper.run.watch
-        under_way = stepper.run.under_way
-        under_way.images = 0
+        account = stepper.run.account
+        account.images = 0
         device = stepper.run.device
         stepper.model.train()
         rng = np.random.default_rng((seed, epoch, AUGMENTATION))
@@ -208,14 +214,14 @@ class EpochLoop:
                 if len(images):
                     number, total = (epoch - 1) * steps + step, stepper.recipe.epochs * steps
                     losses[step] = stepper.step(images, labels, rng, number, total, size)
-                    under_way.images += len(images)
+                    account.images += len(images)
                 else:
                     missed += 1
                 if step % CHECK_EVERY == CHECK_EVERY - 1 or step == steps - 1:
                     _refuse_divergence(losses[: step + 1], epoch, steps)
                 worked += watch.book("training")
         mean = float(losses.double().sum() / max(1, steps - missed))
-        return TrainedEpoch(mean, under_way.images, waited, waited + worked)
+        return TrainedEpoch(mean, account.images, waited, waited + worked)
 
 
 def _refuse_divergence(losses: torch.Tensor, epoch: int, steps: int) -> None:

@@ -7,15 +7,17 @@ import torch
 from scaling.study.config import Trial
 from scaling.study.notes import Notes
 from scaling.study.storage import Where
+from scaling.training.branches import Branches
 from scaling.training.stopwatch import Stopwatch
 from scaling.training.workers import SingleWorker, Workers
 
 
 @dataclass
-class EpochUnderWay:
-    """What the steps of an epoch that has not ended have used."""
+class RunAccount:
+    """What a run has used that its curve does not say."""
 
-    images: int = 0  # that passed through them
+    images: int = 0  # that passed through the steps of the epoch that has not ended
+    shared_epochs: int = 0  # the first ones, which another trial trained
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,8 @@ class TrainingRun:
         workers: the processes that share each batch.
         watch: books set-up, data, training, evaluation, checkpointing, and waiting for the caller.
         notes: what a reader of the result should know, such as a micro-batch that was halved.
-        under_way: the epoch that has not ended, so that a run that breaks off says what it used.
+        account: what the run has used, also if it breaks off.
+        branches: the states that trials of other lengths share; None where there is none.
     """
 
     device: torch.device
@@ -41,7 +44,8 @@ class TrainingRun:
     workers: Workers = field(default_factory=SingleWorker)
     watch: Stopwatch = field(default_factory=Stopwatch)
     notes: Notes = field(default_factory=Notes)
-    under_way: EpochUnderWay = field(default_factory=EpochUnderWay)
+    account: RunAccount = field(default_factory=RunAccount)
+    branches: Branches | None = None
 
     @classmethod
     def of(
@@ -55,4 +59,6 @@ class TrainingRun:
             compiles=trial.compiles,
             activation_checkpointing=trial.activation_checkpointing,
             workers=workers or SingleWorker(),
+            # several workers could see different states, as another trial may write one meanwhile
+            branches=Branches.of(trial, folder) if folder and (workers is None or workers.count == 1) else None,
         )

@@ -169,3 +169,34 @@ def test_wide_columns_may_have_any_names_and_types() -> None:
 def test_mistakes_are_one_line(change: Callable[[pd.DataFrame], pd.DataFrame], options: dict, said: str) -> None:
     with pytest.raises(CompareError, match=said):
         compare(change(table()), **{"baseline": "average", "cell": "depth", **options})
+
+
+def damaged(rng: np.random.Generator) -> pd.DataFrame:
+    """A small table in which rows are missing, runs lost, costs useless and scores at their ends."""
+    start, spread = rng.choice([0.0, 50.0, 99.9, 100.0]), rng.choice([0.0, 0.01, 0.3, 5.0])
+    rows = []
+    shape = [int(rng.integers(1, most)) for most in (13, 5, 5)]
+    for cell, arm, seed in np.ndindex(*shape):
+        score = float(np.clip(start + rng.normal(0, spread) + arm * rng.choice([0, 1]), 0, 100))
+        score = rng.choice([math.nan, math.inf, 0.0, 100.0]) if rng.random() < 0.1 else score
+        cost = rng.choice([1e6 * (cell + 1)] * 9 + [math.nan, 0.0, -1.0, math.inf])
+        rows.append({"arm": arm, "x": cell % 4, "y": cell // 4, "seed": seed, "macs": cost, "score": score})
+    frame = pd.DataFrame(rows)
+    frame = frame.loc[rng.random(len(frame)) < 0.9]
+    return pd.concat([frame, frame.iloc[:1]]) if rng.random() < 0.3 else frame
+
+
+@pytest.mark.parametrize("number", range(40))
+def test_any_damaged_table_has_a_verdict_in_words(number: int) -> None:
+    rng = np.random.default_rng(number)
+    frame = damaged(rng)
+    scores = frame["score"].to_numpy(dtype=float)
+    if len(scores) and scores[np.isfinite(scores)].max(initial=0.0) <= 1:
+        frame["score"] += 60  # which are not shares
+    found = compare(frame, cell=["x", "y"], images=[None, 1, 10_000][number % 3], shared_seeds=bool(rng.integers(2)))
+
+    assert bool(found) == (frame["arm"].nunique() > 1)
+    texts = [text for one in found.values() for text in [one.sentence, *one.remarks]]
+    for text in texts or [found.sentence]:
+        assert text.endswith(".")
+        assert not {"nan", "inf", "-inf"} & set(text.replace("(", " ").replace(")", " ").split())

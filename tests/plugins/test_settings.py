@@ -77,7 +77,7 @@ def test_a_metric_is_no_part_of_a_result(tmp_path: Path) -> None:
     design = Design(load_space(str(write(tmp_path / "space.yaml", SPACE.replace("median", "max")))))
     trial = design.trial("study", {"width": 16}, "max", 0)
     assert trial.config.plugins == {}
-    assert describe("study", design.space, [trial], None).plugins == {}
+    assert describe("study", design, [trial], None).plugins == {}
 
 
 DECIDING = {
@@ -92,7 +92,7 @@ def test_a_study_needs_the_metrics_that_decide_what_it_trains(tmp_path: Path, se
     share = SHARE.replace('"training_macs")', '"params")').replace("training_macs", "params")
     plugins.load([write(tmp_path / "mine.py", share)])
     text = f"{SPACE.replace('median', 'max')}{DECIDING[setting]}\n"
-    study = describe("study", load_space(str(write(tmp_path / "space.yaml", text))), [], None)
+    study = describe("study", Design(load_space(str(write(tmp_path / "space.yaml", text)))), [], None)
     assert study.plugins == plugins.loaded()
     plugins.load([write(tmp_path / "mine.py", f"{share}# edited\n")])
     with pytest.raises(PluginError, match=r"needs mine\.py with SHA-256"):
@@ -109,7 +109,7 @@ def test_a_study_needs_the_plugin_of_its_design(tmp_path: Path) -> None:
     text = "from scaling import design\n\n@design()\ndef mine(space, feasibility): ...\n"
     plugins.load([write(tmp_path / "mine.py", text)])
     space = load_space(str(write(tmp_path / "space.yaml", f"{SPACE.replace('median', 'max')}search: mine\n")))
-    assert describe("study", space, [], None).plugins == plugins.loaded()
+    assert describe("study", Design(space), [], None).plugins == plugins.loaded()
 
 
 BOTH = """

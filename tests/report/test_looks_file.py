@@ -26,8 +26,12 @@ RECORDS = simulated_records(TRUTH)
 
 def study_of(folder: Path, records: list[Record], **changes: object) -> Path:
     study = describe(RECORDS, TRUTH, folder.name)
-    changes["space"] = {**study.space, **dict(changes.pop("space", {}))}  # pyright: ignore[reportArgumentType]
     return write_simulation(folder, records, study.model_copy(update=changes))
+
+
+def with_settings(**settings: object) -> dict[str, object]:
+    """The space of the study with further settings."""
+    return {**describe(RECORDS, TRUTH).space, **settings}
 
 
 def extended(folder: Path, records: list[Record]) -> None:
@@ -188,8 +192,8 @@ def test_every_planned_trial_counts_as_ended_whatever_its_status(tmp_path: Path)
 
 
 def test_one_look_is_at_95_percent_and_on_the_whole_plan(tmp_path: Path) -> None:
-    whole = study_of(tmp_path / "whole", RECORDS, space={"looks": 1})
-    part = study_of(tmp_path / "part", RECORDS[:8], space={"looks": 1})
+    whole = study_of(tmp_path / "whole", RECORDS, space=with_settings(looks=1))
+    part = study_of(tmp_path / "part", RECORDS[:8], space=with_settings(looks=1))
 
     analysis = shown(whole)
     assert (analysis.settings.level, analysis.settings.is_last_look) == (pytest.approx(0.95), True)
@@ -204,7 +208,7 @@ def test_one_look_is_at_95_percent_and_on_the_whole_plan(tmp_path: Path) -> None
 
 
 def test_a_study_until_decided_has_the_level_of_its_looks(tmp_path: Path) -> None:
-    folder = study_of(tmp_path / "decided", RECORDS, space={"search": {"until": "decided"}})
+    folder = study_of(tmp_path / "decided", RECORDS, space=with_settings(search={"until": "decided"}))
 
     assert shown(folder).settings.level == pytest.approx(0.9869)
     extended(folder, further(3))

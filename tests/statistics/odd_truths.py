@@ -149,7 +149,7 @@ def no_corner(rng: Rng, study: Study) -> Study:
         contrast,
         baseline=contrast.baseline[kept],
         arm=contrast.arm[kept],
-        names=[contrast.names[i] for i in kept],
+        names=list(contrast.names[:-1]),
         cost=np.asarray(contrast.cost)[kept],
         axes={name: np.asarray(values)[kept] for name, values in contrast.axes.items()},
     )

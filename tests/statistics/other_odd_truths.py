@@ -7,7 +7,7 @@ import numpy as np
 
 from scaling.statistics.comparison import VerdictSettings, assess, plan_of, settings_at
 from scaling.statistics.contrast import Contrast
-from scaling.statistics.equal_cost_parts import polyline
+from scaling.statistics.equal_cost_parts import Polyline, polyline
 from scaling.statistics.kinds import Kind
 from scaling.statistics.shares import CAPACITY, MECHANISM, PLAIN, TREATED, share_the_gain
 from scaling.statistics.weighted_law import LawFit, fit_law
@@ -100,17 +100,19 @@ def uneven_curves(
         shape: what single cells differ by, of both arms where they have as many cells.
     """
 
+    is_paired = len(places[0]) == len(places[1])
+
     def one(rng: Rng) -> tuple[str, bool | None, bool]:
-        lines = []
-        moved = None if shape is None else shape(rng, len(places[0]))
-        for arm, own in enumerate(places):
-            accuracy = base(own) + (gain(own) if arm else 0)
+        moved = 0.0 if shape is None or not is_paired else shape(rng, len(places[0]))
+
+        def line(arm: int) -> Polyline:
+            own = places[arm]
             luck = rng.normal(0, sd, len(own)) if noise is None else noise(rng, (2, len(own), 1))[arm, :, 0]
-            is_paired = len(places[0]) == len(places[1])
-            accuracy = accuracy + luck + (moved if moved is not None and is_paired else 0)
+            accuracy = base(own) + (gain(own) if arm else 0) + luck + moved
             names = [f"{'c' if is_paired else arm}{i}" for i in range(len(own))]
-            lines.append(polyline(3e5 * np.exp(4.6 * own), accuracy, names))
-        return judged_at_equal_cost(*lines, lambda log_cost: gain((log_cost - math.log(3e5)) / 4.6))
+            return polyline(3e5 * np.exp(4.6 * own), accuracy, names)
+
+        return judged_at_equal_cost(line(0), line(1), lambda log_cost: gain((log_cost - math.log(3e5)) / 4.6))
 
     return one
 

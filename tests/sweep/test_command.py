@@ -94,7 +94,7 @@ def test_a_dry_run_shows_costs_and_writes_nothing(
     assert main(["--space", "tiny.yaml", "--dry-run", "--set", "axes.depth=[1, 2, 3]"]) == 0
 
     shown = capsys.readouterr().out
-    assert "3 cells × 2 arms × 2 seeds = 12 trials" in shown
+    assert "3 cells × 2 arms × 2 repetitions = 12 trials" in shown
     assert "MiB" in shown
     assert "device-hours" in shown
     assert not (folder / "results").exists()

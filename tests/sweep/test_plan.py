@@ -170,7 +170,7 @@ def test_a_plan_counts_the_trials_that_will_run(space: Path, overrides: dict[str
     assert len(expected(made)) == len({trial.key for trial in expected(made)}) == int(text.split(" = ")[1].split()[0])
 
 
-def test_a_plan_goes_on_with_the_shared_seeds_of_a_study(tmp_path: Path) -> None:
+def test_a_plan_keeps_the_shared_seeds_of_a_study(tmp_path: Path) -> None:
     shutil.copytree(RECORDS_V1 / "example", tmp_path / "example")
     before, records = read_study(tmp_path / "example"), read_records(tmp_path / "example")
     (tmp_path / "example.yaml").write_text(yaml.safe_dump(before.space))
@@ -186,7 +186,7 @@ def test_a_plan_goes_on_with_the_shared_seeds_of_a_study(tmp_path: Path) -> None
     assert {(trial.repetition, trial.config.seed) for trial in left} == {(5, 5), (6, 6)}
 
 
-def test_a_new_plan_of_the_same_space_has_its_own_seeds(tmp_path: Path) -> None:
+def test_a_new_plan_of_that_space_has_own_seeds(tmp_path: Path) -> None:
     before = read_study(RECORDS_V1 / "example")
     (tmp_path / "example.yaml").write_text(yaml.safe_dump(before.space))
 

@@ -14,6 +14,7 @@ from scaling.statistics.overlap import NO_OVERLAP, Overlap, count_pairs
 from scaling.study.metrics import main_cost
 
 ARMS, SIZES, RUNS = "two arms", "smallest and largest", "two runs"  # whose mistakes are compared
+MOST_CELLS = 400  # that arms and runs are compared in; of more, evenly spread ones
 Pairs = tuple[np.ndarray, np.ndarray]  # rows of the first and of the second trials
 
 
@@ -35,6 +36,7 @@ class Mistakes:
 
     overlaps: list[MistakeOverlap]
     images: int  # that are looked at: all of the test set, or an even sample
+    cells: int  # in which arms and runs are compared: all, or an even sample
 
     def of(self, between: str) -> list[MistakeOverlap]:
         return [one for one in self.overlaps if one.between == between]
@@ -48,15 +50,17 @@ def mistakes_of(analysis: Analysis) -> Mistakes:
     """
     trials = collect(analysis.table, is_usable(analysis.table), analysis.records, analysis.arms)
     if trials.bits is None:
-        return Mistakes([], 0)
+        return Mistakes([], 0, 0)
     rows = _rows(trials)
+    sample = np.unique(np.linspace(0, len(trials.cells) - 1, MOST_CELLS).round().astype(int))  # bits are of some trial
+    sampled = rows.take(np.flatnonzero(np.isin(rows["cell"].to_numpy(dtype=int), sample)))
     arms = range(len(trials.arms))
     found = [
-        *(_between_arms(trials, rows, arm) for arm in arms[1:]),
+        *(_between_arms(trials, sampled, arm) for arm in arms[1:]),
         *(_between_sizes(trials, rows, arm, _by_cost(analysis, trials, arm)) for arm in arms),
-        *(_between_runs(trials, rows, arm) for arm in arms),
+        *(_between_runs(trials, sampled, arm) for arm in arms),
     ]
-    return Mistakes(list(itertools.chain.from_iterable(found)), trials.bits.kept)
+    return Mistakes(list(itertools.chain.from_iterable(found)), trials.bits.kept, len(sample))
 
 
 def _rows(trials: TrialScores) -> pd.DataFrame:

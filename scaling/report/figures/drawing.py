@@ -1,7 +1,9 @@
 """Drawings: a matplotlib figure with its text, in the style of the report, as PNG, SVG and PDF."""
 
+import contextlib
 import io
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -36,7 +38,7 @@ class Drawing:
         """The figure as PNG and as SVG."""
         png, svg = io.BytesIO(), io.BytesIO()
         _rasterize_crowds(self.figure)
-        with mpl.rc_context(STYLE):
+        with mpl.rc_context(STYLE), without_glyph_warnings():
             self.figure.savefig(png, format="png", dpi=160, metadata={"Software": None})
             self.figure.savefig(svg, format="svg", dpi=160, metadata={"Date": None, "Creator": None})
         return png.getvalue(), svg.getvalue()
@@ -44,9 +46,21 @@ class Drawing:
     def pdf(self) -> bytes:
         """The figure as PDF with embedded fonts; equal figures give equal bytes."""
         content = io.BytesIO()
-        with mpl.rc_context({**STYLE, "pdf.fonttype": 42}):
+        with mpl.rc_context({**STYLE, "pdf.fonttype": 42}), without_glyph_warnings():
             self.figure.savefig(content, format="pdf", metadata={"CreationDate": None, "Creator": None})
         return content.getvalue()
+
+
+@contextlib.contextmanager
+def without_glyph_warnings() -> Iterator[None]:
+    """Draw letters that the font lacks, such as emoji in an arm's name, as boxes without a warning for each.
+
+    The tables and the page name the arms in the reader's own fonts.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r"Glyph \d+ .* missing from")
+        warnings.filterwarnings("ignore", message="Matplotlib currently does not support .* natively")
+        yield
 
 
 def _rasterize_crowds(figure: Figure) -> None:
@@ -64,5 +78,5 @@ def drawn(numbers: Shown | None, draw: Callable[[Shown], Figure]) -> Drawing | N
     """Draw `numbers` in the style of all figures; None stays None."""
     if numbers is None:
         return None
-    with mpl.rc_context(sns.axes_style("whitegrid") | STYLE):
+    with mpl.rc_context(sns.axes_style("whitegrid") | STYLE), without_glyph_warnings():
         return Drawing(numbers.text, draw(numbers))

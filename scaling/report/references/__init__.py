@@ -6,19 +6,19 @@ MACs. Points name the data they were measured on: their training differs from th
 
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from scaling.report.analysis.context import Reference, References
 from scaling.study.errors import RecordError, unknown
+from scaling.study.plain_yaml import MOST_BYTES, YamlError, read_yaml_text
 
 
 class Point(BaseModel):
     """One published model."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     model: str
     accuracy: float = Field(ge=0, le=100, description="percent, top-1")
@@ -31,7 +31,7 @@ class Point(BaseModel):
 class Series(BaseModel):
     """A file of references."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     series: str
     citation: str
@@ -59,13 +59,20 @@ def read_references(name: str) -> References:
     if not path.is_file():
         raise RecordError(f"--reference: {unknown('series', name, inside)}, or a YAML file; see docs/reports.md")
     try:
-        content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-        series = Series.model_validate(content)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise RecordError(f"--reference {name}: not YAML: {' '.join(str(error).split())[:200]}") from None
+        with path.open("rb") as file:
+            read = read_yaml_text(file.read(MOST_BYTES + 1))  # more is refused, however much it is
+    except OSError as error:
+        raise RecordError(f"--reference {name}: cannot be read: {error.strerror or error}") from None
+    except YamlError as error:
+        raise RecordError([finding.sentence(f"--reference {name}") for finding in error.findings]) from None
+    try:
+        series = Series.model_validate(read.content)
     except ValidationError as error:
-        first = error.errors()[0]
-        raise RecordError(f"--reference {name}: {'.'.join(map(str, first['loc'])) or 'file'}: {first['msg']}") from None
+        first = error.errors(include_url=False)[0]
+        line = read.line(first["loc"])
+        where = f"{name}:{line}" if line else name
+        place = ".".join(map(str, first["loc"])) or "file"
+        raise RecordError(f"--reference {where}: {place}: {first['msg']}") from None
     macs_a_flop = {"MACs": 1.0, "2×MACs": 0.5}[series.counts]
     points = [
         Reference(

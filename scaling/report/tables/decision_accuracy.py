@@ -26,8 +26,8 @@ def decision_accuracy(analysis: Analysis) -> Table:
         Column("agrees_from", "all agree up from"),
         Column("missing", "why not"),
     ]
-    rows = []
-    for answer in small_models(analysis):
+    rows, answers = [], small_models(analysis)
+    for answer in answers:
         found, head = answer.found, [answer.arm, answer.baseline, answer.unit]
         if isinstance(found, Missing):
             rows.append([*head, *[None] * (len(columns) - len(head) - 1), found.said])
@@ -48,7 +48,7 @@ def decision_accuracy(analysis: Analysis) -> Table:
                 ]
             )
         )
-    said = " ".join(one.sentence for one in small_models(analysis) if one.unit == "size")
+    said = " ".join(one.sentence for one in answers if one.unit == "size")
     caption = (
         f"{said} Share of the smaller ones whose difference has the sign of the largest's (decision accuracy,"
         " DataDecide, Magnusson et al. 2025), with its exact 95 % interval, which takes each for one draw of its kind."

@@ -46,6 +46,8 @@ def mistake_overlap(analysis: Analysis) -> Table:
         caption = "Not known: not all trials record which test images they got right, or none is compared."
     elif analysis.test_examples and found.images < analysis.test_examples:
         caption += f" From an even sample of {plural(found.images, 'test image')}."
+    if found.overlaps and found.cells < len(set(analysis.cells["cell"])):
+        caption += f" Means are over an even sample of {plural(found.cells, 'cell')}."
     return Table("Overlap of mistakes", caption, columns, rows)
 
 

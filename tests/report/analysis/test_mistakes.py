@@ -118,6 +118,18 @@ def test_one_arm_in_one_cell_leaves_its_runs() -> None:
     assert found.overlaps[0].overlap.jaccard == pytest.approx(1 / 3)
 
 
+def test_many_cells_are_sampled_evenly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scaling.report.analysis.mistakes.MOST_CELLS", 3)
+    truth = Truth(depths=(2, 4, 6, 8, 10), widths=(32,), seeds=2, test_examples=100)
+    analysis = analysed(lambda record: {record.repetition, 9}, truth)
+
+    found = mistakes_of(analysis)
+
+    assert [one.cell for one in found.of(ARMS)] == ["depth=2 width=32", "depth=6 width=32", "depth=10 width=32"]
+    assert found.of(SIZES)[0].other_cell == "depth=10 width=32"
+    assert TABLES["mistake_overlap"](analysis).caption.endswith("Means are over an even sample of 3 cells.")
+
+
 def test_unknown_costs_name_no_smallest_model() -> None:
     records = [with_wrong(one, {1}, 100).model_copy(update={"cost": None}) for one in simulated_records(TRUTH)]
 

@@ -14,7 +14,7 @@ from scaling.statistics.kinds import Kind
 from scaling.statistics.missing import Missing
 from scaling.study.metrics import analysed_costs
 from scaling.study.records import Record
-from tests.support.studies import Truth, describe, simulated_records, with_learning_rate_grid
+from tests.support.studies import Truth, describe, failed, simulated_records, with_learning_rate_grid
 
 ARMS = ("average", "attention", "average_mlp", "attention_no_mlp")
 TRUTH = Truth(depths=(2, 4, 8, 16), keeps_images=True, test_examples=10_000)
@@ -78,6 +78,22 @@ def test_rejected_rates_and_the_runs_that_chose_are_not_compared() -> None:
     assert len(other.finished) == len(one.finished)
     assert CAVEATS["untuned_rates"](other) is None
     assert CAVEATS["rates_at_edge"](other) is None
+
+
+def test_an_arm_that_no_rate_trains_is_not_passed_over() -> None:
+    cell = RECORDS[0].cell
+    tuned = with_learning_rate_grid(RECORDS, rejected=4e-3, kept=2e-3)
+    records = [
+        failed(record, "diverged") if record.cell == cell and record.arm == "attention" else record
+        for record in tuned
+        if not (record.cell == cell and record.arm == "attention" and record.repetition > 0)
+    ]
+
+    (verdict,) = whole(records, space={"tune": {"lr": 3}}).verdicts
+
+    assert len(verdict.cells) == 7
+    assert verdict.found.assessment.losses.never == ("depth=2 width=32",)
+    assert any("does not train at depth=2 width=32" in remark for remark in verdict.found.remarks)
 
 
 def test_stopped_cells_are_counted_and_never_compared() -> None:
