@@ -64,7 +64,7 @@ def test_boxes_at_equal_cost_cover_the_shared_range(whole: Analysis) -> None:
             assert [box.end for box in arm.boxes[:-1]] == pytest.approx([box.start for box in arm.boxes[1:]])
 
 
-def test_before_the_plan_is_complete_no_box_is_drawn_or_named(under_way: Analysis) -> None:
+def test_before_the_plan_is_complete_no_box_is_drawn(under_way: Analysis) -> None:
     by_size, forest = arms_by_size(under_way), arm_differences(under_way)
 
     assert by_size is not None
@@ -92,7 +92,7 @@ def test_a_part_that_is_not_known_has_no_box(whole: Analysis) -> None:
     assert len(boxes_of([part, replace(part, interval=unknown), replace(part, low_cost=None)])) == 1
 
 
-def test_a_box_is_a_rectangle_with_a_line_at_its_mean() -> None:
+def test_a_box_has_a_line_at_its_mean() -> None:
     axes = Figure().add_subplot()
 
     draw_boxes(axes, [Box(1.0, 3.0, 0.5, -0.25, 1.25)], "#000000")
