@@ -29,11 +29,11 @@ BESIDE = "beside the sets"  # a folder that is none of the sets
 SHOWN = 3  # names in a line
 
 _SENTENCES = {
-    HIDDEN: "hidden: their names begin with a dot",
-    TOOL: "made by the system, such as thumbnails and waste bins",
-    ENDING: "files without an image's ending",
+    HIDDEN: "hidden files and folders, whose names begin with a dot",
+    TOOL: "files and folders of the system, such as thumbnails and waste bins",
+    ENDING: "files that do not end as images do",
     LOOSE: "images beside the class folders, which have no class",
-    BESIDE: "folders that are no set, beside the sets",
+    BESIDE: "folders beside the sets",
 }
 
 
@@ -70,17 +70,17 @@ class PassedOver:
     def lines(self) -> list[str]:
         """Say in one line for each reason how many were left out, and the first of them."""
         return [
-            f"left out: {len(names)} {_SENTENCES.get(reason, reason)}{_endings(names) if reason == ENDING else ''}"
+            f"left out: {_SENTENCES.get(reason, reason)}: {_endings(names) if reason == ENDING else len(names)}"
             f" ({first_few(sorted(names), SHOWN)})"
             for reason, names in sorted(self.by_reason.items())
         ]
 
 
 def _endings(names: Iterable[str]) -> str:
-    """Return the endings of names with their counts, most common first: `: 3 .txt, 1 without`."""
+    """Return the endings of names with their counts, most common first: `3 .txt, 1 without any`."""
     counts = Counter(os.path.splitext(name)[1].lower() or "without any" for name in names).most_common()
     more = f", {len(counts) - 5} other endings" if len(counts) > 5 else ""
-    return ": " + ", ".join(f"{count} {ending}" for ending, count in counts[:5]) + more
+    return ", ".join(f"{count} {ending}" for ending, count in counts[:5]) + more
 
 
 def entries(folder: Path, passed: PassedOver | None = None, root: Path | None = None) -> list[Path]:

@@ -94,4 +94,3 @@ def _other_costs(
         if math.isfinite(more):
             found[name] = 100 * math.expm1(more)
     return found
-
