@@ -40,9 +40,11 @@ class HubImages(StreamedImages):
         row = int(self.rows[index])
         value = self.dataset[row : row + 1].column(self.column)[0].as_py()
         content, path = (value["bytes"], value.get("path")) if isinstance(value, dict) else (value, None)
-        if not content and not path:
+        if content:
+            return Image.open(io.BytesIO(content))
+        if not path:
             raise WrongImageError("holds no image: its bytes are null or empty")
-        return Image.open(io.BytesIO(content) if content else path)
+        return Image.open(path)
 
     def place(self, index: int) -> str:
         return f"{self.name} row {self.rows[index]}"

@@ -137,6 +137,6 @@ def refuse_kinds(kinds: Mapping[str, str]) -> None:
         kinds: of each file.
     """
     if len(set(kinds.values())) > 1:
-        firsts = {kind: file for file, kind in reversed(kinds.items())}
+        firsts = {kind: file for file, kind in reversed(list(kinds.items()))}
         each = listing([f"{file} holds {kind}" for kind, file in sorted(firsts.items())])
         raise DataError(f"{each}; all labels must be of the same kind")

@@ -78,7 +78,8 @@ class PassedOver:
 
 def _endings(names: Iterable[str]) -> str:
     """Return the endings of names with their counts, most common first: `3 .txt, 1 without any`."""
-    counts = Counter(os.path.splitext(name)[1].lower() or "without any" for name in names).most_common()
+    found = Counter(os.path.splitext(name)[1].lower() or "without any" for name in names)
+    counts = sorted(found.items(), key=lambda pair: (-pair[1], pair[0]))
     more = f", {len(counts) - 5} other endings" if len(counts) > 5 else ""
     return ", ".join(f"{count} {ending}" for ending, count in counts[:5]) + more
 

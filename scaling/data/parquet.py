@@ -101,7 +101,8 @@ def _labels(files: Sequence[Path], label: str) -> np.ndarray:
 
 def _column(file: Path, name: str) -> pa.ChunkedArray:
     try:
-        table = pq.read_table(file, columns=[name], partitioning=None)
+        with pq.ParquetFile(file) as content:  # `read_table` would take names of folders for columns
+            table = content.read(columns=[name])
     except (OSError, pa.ArrowException) as error:
         raise DataError(f"{file}: labels cannot be read ({' '.join(str(error).split())})") from None
     return part_of(table.column(0), name)

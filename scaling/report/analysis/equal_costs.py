@@ -94,3 +94,4 @@ def _other_costs(
         if math.isfinite(more):
             found[name] = 100 * math.expm1(more)
     return found
+
