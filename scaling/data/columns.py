@@ -46,9 +46,8 @@ def type_of(schema: pa.Schema, name: str, origin: str) -> pa.DataType:
     for depth, part in enumerate(inner, 1):
         fields = [field.name for field in found] if pa.types.is_struct(found) else []
         if part not in fields:
-            raise DataError(
-                f"{origin}: {unknown('field', part, fields)} of column '{'.'.join([first, *inner][:depth])}'"
-            )
+            outer = ".".join([first, *inner][:depth])
+            raise DataError(f"{origin}: column '{outer}': {unknown('field', part, fields)}")
         found = found.field(part).type
     return found
 
