@@ -12,12 +12,13 @@ factor, arms      the compared factor; its values, the baseline first
 complete          whether every planned trial has a record
 trials            {planned, finished, failed, diverged, stopped, missing}
 test_examples     images of the test set, or null
-look              {number, level, rule, verdict, kept: [{number, time, trials, planned, level, kind}, …]}; number is
-                  null where no looks are kept; verdict: whether one was given
+look              {number, level, rule, verdict, kept: [{number, time, trials, planned, level,
+                  kind: {ARM: kind}}, …]}; number is null where no looks are kept; verdict: whether one was given
 headline          the verdicts' sentences, a comparison a line
 verdicts          one per arm other than the baseline: {baseline, arm, kind, reason, sentence, remarks, changes,
                   margin, here: INTERVAL, beyond: INTERVAL or null, other_levels: INTERVAL or null, parts: [PART, …],
-                  models, pairs, lost: {arm, arm_trials, baseline, baseline_trials, never, if_arm_bad, if_baseline_bad},
+                  models, pairs, lost: {arm, arm_trials, baseline, baseline_trials, never, if_arm_bad:
+                  INTERVAL or null, if_baseline_bad: INTERVAL or null},
                   images: {difference: INTERVAL, images} or null, further: {detect, repetitions, runs, settle,
                   settle_runs, cells, cell_runs} or null}
                   kind: "better" | "worse" | "practically equal" | "depends on size" | "mixed" | "inconclusive" |
@@ -27,7 +28,7 @@ equal_cost        one per arm and cost: {cost, unit, baseline, arm, kind, senten
                   others: {COST: percent more}}
 fronts            one per cost: {cost, unit, missing, reference: {cost, accuracy}, images_included, arms: {ARM: {stable,
                   agreement, hypervolume: INTERVAL (points × decades), points_per_decade: INTERVAL,
-                  against_baseline: INTERVAL}},
+                  against_baseline: INTERVAL or null}},
                   configurations: [{cell, arm, cost, accuracy, observed, on_own_front, on_joint_front}, …]}
 scaling           one per cost and arm: {cost, unit, arm, sentence, missing, alpha: INTERVAL, floor: INTERVAL,
                   floor_is_known, hinge_gain, rho, amplitude (points at `reference`), reference, range: [low, high],
@@ -36,8 +37,8 @@ scaling           one per cost and arm: {cost, unit, arm, sentence, missing, alp
                   error = floor + amplitude · (cost / reference)^−alpha, percent; an open end of an interval is null
 exponents         one per arm other than the baseline and cost: {cost, baseline, arm, difference: INTERVAL or null,
                   missing}
-control           {cause, mostly, sentence, margin, models, gain, attention, capacity, difference, interaction:
-                  INTERVAL or null}, or null
+control           {cause, mostly, sentence, margin, models, gain: INTERVAL, attention: INTERVAL, capacity: INTERVAL,
+                  difference: INTERVAL, interaction: INTERVAL or null}, or null
 caveats           [sentence, …]
 INTERVAL          {estimate, low, high, level, df} (fronts: n in place of df); level is that of this interval
 PART              {low_cost, high_cost, models, interval: INTERVAL, wide: INTERVAL}; wide alone decides whether a

@@ -73,7 +73,27 @@ def scored(records: Sequence[Record], choose_by: int) -> list[Record]:
     Args:
         choose_by: how many repetitions of a cell and arm choose; see `Study.choose_by`.
     """
-    return [record for record in without_rejected(records, choose_by) if not chooses(record, choose_by)]
+    left_out = rejected_keys(records, choose_by) | {r.key for r in records if chooses(r, choose_by)}
+    left_out -= lost_choices(records, choose_by)
+    return [record for record in records if record.key not in left_out]
+
+
+def lost_choices(records: Sequence[Record], choose_by: int) -> set[str]:
+    """Return the keys of runs that stand for the lost ones of a cell and arm in which no rate could be chosen.
+
+    All its choosing runs have failed or diverged: the arm does not train there, which must not be passed over. One run
+    a repetition stands for it.
+    """
+    chosen = chosen_rates(records, choose_by) if choose_by else {}
+    choosing: dict[CellAndArm, list[Record]] = defaultdict(list)
+    for record in records:
+        if chooses(record, choose_by):
+            choosing[cell_label(record.cell), record.arm].append(record)
+    found = {}
+    for place, runs in choosing.items():
+        if place not in chosen and all(run.status in ("failed", "diverged") for run in runs):
+            found |= {(*place, run.repetition): run.key for run in runs}
+    return set(found.values())
 
 
 def at_edge(learning_rate_grid: Sequence[float], rate: float) -> bool:

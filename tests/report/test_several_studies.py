@@ -13,7 +13,7 @@ from scaling.report.analysis.joint import Joint, Member, join
 from scaling.study.reading import StudyRecords
 from scaling.study.records import Record
 from tests.support.page_reader import Page
-from tests.support.studies import Truth, describe, simulated_records, write_simulation
+from tests.support.studies import Truth, describe, failed, simulated_records, with_learning_rate_grid, write_simulation
 
 TRUTH = Truth(depths=(2, 4), widths=(32, 64), seeds=2, effect=1.0, test_examples=500)
 EVERYTHING = simulated_records(TRUTH)
@@ -64,6 +64,44 @@ def test_studies_are_compared_in_their_shared_cells_and_arms() -> None:
     assert verdict.difference.estimate == pytest.approx(1.5)
     assert verdict.kind == "better"
     assert "6 cells with the same arm in all studies are compared" in both.notes[0]
+
+
+def test_an_arm_that_no_rate_trains_is_lost_jointly() -> None:
+    tuned = with_learning_rate_grid(EVERYTHING, rejected=4e-3, kept=2e-3)
+    first = EVERYTHING[0]
+    lost = [
+        failed(record, "diverged") if (record.cell, record.arm) == (first.cell, first.arm) else record
+        for record in tuned
+        if not (record.cell == first.cell and record.arm == first.arm and record.repetition > 0)
+    ]
+    study = describe(EVERYTHING, TRUTH, "first").model_copy(update={"space": {"tune": {"lr": 3}}, "planned": []})
+    second = study.model_copy(update={"name": "second"})
+
+    both = join([Member(study, StudyRecords(tuned, [])), Member(second, StudyRecords(lost, []))])
+
+    (verdict,) = analyse(both.study, both.records).verdicts
+    assert verdict.found.assessment.losses.never == ("depth=2 width=32 pooling=average",)
+    assert len(verdict.cells) == 7
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "is_complete"),
+    [(None, None, False), ("its budget", None, False), (None, "its budget", False), ("its budget", "its time", True)],
+)
+def test_a_study_that_ended_early_does_not_complete_the_other(
+    first: str | None, second: str | None, is_complete: bool
+) -> None:
+    study = describe(EVERYTHING, TRUTH, "first")
+    studies = [
+        study.model_copy(update={"ended_by": first}),
+        study.model_copy(update={"name": "second", "ended_by": second}),
+    ]
+
+    both = join([Member(one, StudyRecords(EVERYTHING[:-1], [])) for one in studies])
+
+    analysis = analyse(both.study, both.records)
+    assert analysis.progress.is_complete == is_complete
+    assert (analysis.verdicts[0].found.reason == "incomplete") != is_complete
 
 
 def test_a_value_that_one_study_fixes_matches_an_axis() -> None:

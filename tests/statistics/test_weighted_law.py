@@ -131,7 +131,7 @@ def plain_profile(cost: np.ndarray, error: np.ndarray, alpha: float) -> float:
 
 
 @pytest.mark.parametrize("sd", [0.3, 0.03, 0.001])
-def test_the_interval_of_the_exponent_is_that_of_a_plain_profile(sd: float) -> None:
+def test_the_interval_of_an_exponent_is_a_plain_profile_s(sd: float) -> None:
     error = law(5, 30, 0.3) + sd * np.random.default_rng(3).normal(size=9)
     found = fitted(error)
 
@@ -144,7 +144,7 @@ def test_the_interval_of_the_exponent_is_that_of_a_plain_profile(sd: float) -> N
         assert plain_profile(COST, error, end) - least == pytest.approx(room, abs=1e-4)
 
 
-def test_a_floor_is_ruled_out_by_the_likeliest_law_without_one() -> None:
+def test_the_likeliest_law_without_a_floor_rules_one_out() -> None:
     """Neither of the two laws is taken from a grid, so that precise errors tell the floor as well as coarse ones."""
     error = law(0, 30, 0.3) * (1 + 1e-5 * np.random.default_rng(4).normal(size=9))
     found = fitted(error)

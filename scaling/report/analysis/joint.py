@@ -67,8 +67,7 @@ def join(members: Sequence[Member]) -> Joint:
         conditions={},
         space={},
         planned=[_key(member.study.name, key) for member in members for key in _planned(member)],
-        plans_more=any(member.study.plans_more for member in members),
-        ended_by=next((member.study.ended_by for member in members if member.study.ended_by), None),
+        plans_more=any(member.study.plans_more and not member.study.ended_by for member in members),
     )
     left_out = [f"{member.study.name}: {line}" for member in members for line in member.reading.left_out]
     return Joint(study, records, left_out, [note for note in notes if note])
@@ -80,9 +79,11 @@ def _scored(member: Member) -> list[Record]:
 
 
 def _planned(member: Member) -> list[str]:
-    """Keys of the plan without those of such records."""
-    left_out = {record.key for record in member.reading.records} - {record.key for record in _scored(member)}
-    return [key for key in member.study.planned if key not in left_out]
+    """Keys of the plan without those of such records; of a sweep that ended early, those that were run."""
+    scored_keys = {record.key for record in _scored(member)}
+    ran = {record.key for record in member.reading.records}
+    is_over = member.study.ended_by is not None
+    return [key for key in member.study.planned if key in scored_keys or (key not in ran and not is_over)]
 
 
 def _moved(record: Record, study: Study, axes: Sequence[str], inner: Sequence[str]) -> Record:

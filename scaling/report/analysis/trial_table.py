@@ -11,8 +11,7 @@ import pandas as pd
 
 from scaling.statistics.pareto import on_front
 from scaling.statistics.score_table import ScoreTable, score_table
-from scaling.study.config import cell_label
-from scaling.study.learning_rates import chooses, chosen_rates, rejected_keys
+from scaling.study.learning_rates import chooses, lost_choices, rejected_keys
 from scaling.study.metrics import METRICS, get_metric
 from scaling.study.records import Record, Study
 
@@ -34,31 +33,13 @@ class TrialCounts:
 
 def mark(table: pd.DataFrame, study: Study, records: Sequence[Record]) -> pd.DataFrame:
     """Add which trials enter no comparison: `rejected` (another learning rate was chosen) and `chooses` (it chose)."""
-    lost = _lost_choices(records, study.choose_by)
+    lost = lost_choices(records, study.choose_by)
     rejected = rejected_keys(records, study.choose_by) - lost
     table["rejected"] = table["key"].isin(list(rejected))
     table["chooses"] = [
         chooses(record, study.choose_by) and record.key not in rejected and record.key not in lost for record in records
     ]
     return table
-
-
-def _lost_choices(records: Sequence[Record], choose_by: int) -> set[str]:
-    """Keys of runs that stand for the lost ones of a cell and arm in which no learning rate could be chosen.
-
-    All its choosing runs have failed or diverged: the arm does not train there, which must not be passed over. One run
-    a repetition stands for it.
-    """
-    chosen = chosen_rates(records, choose_by) if choose_by else {}
-    choosing: dict[tuple[str, str], list[Record]] = {}
-    for record in records:
-        if chooses(record, choose_by):
-            choosing.setdefault((cell_label(record.cell), record.arm), []).append(record)
-    found = {}
-    for place, runs in choosing.items():
-        if place not in chosen and all(run.status in ("failed", "diverged") for run in runs):
-            found |= {(*place, run.repetition): run.key for run in runs}
-    return set(found.values())
 
 
 def asked_cells(study: Study, table: pd.DataFrame, arms: Sequence[str]) -> int:
