@@ -9,8 +9,9 @@ from scaling.data import load_data
 from scaling.study.config import TrialConfig
 from scaling.study.errors import ScalingError
 from scaling.study.notes import Notes
-from scaling.sweep.plan import StudyPlan, make_plan
+from scaling.sweep.plan import StudyPlan, data_lines, make_plan
 from scaling.trial import build, costs
+from tests.support.images import write_folder
 
 SPACE = """\
 family: patchconvnet
@@ -99,3 +100,15 @@ def test_limits_apply_to_computed_costs(space: Path) -> None:
 def test_an_impossible_plan_is_refused_with_the_reason(space: Path, overrides: dict[str, Any], expected: str) -> None:
     with pytest.raises(ScalingError, match=expected):
         plan(space, **overrides)
+
+
+def test_a_plan_shows_its_data_first(space: Path, tmp_path: Path) -> None:
+    root = write_folder(tmp_path / "photos")
+    (root / "cat" / "a.heic").touch()
+
+    lines = list(data_lines(plan(space, data__source=f"folder:{root}")))
+
+    assert lines == [
+        f"data: folder:{root}: 2 classes; images: 14 train, 2 validation and 4 test",
+        "data: left out: files that do not end as images do: 1 .heic (cat/a.heic)",
+    ]
