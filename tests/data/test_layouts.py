@@ -263,3 +263,47 @@ def test_a_class_without_images_says_what_it_holds(tmp_path: Path) -> None:
 
     assert "empty: class folder without images" in problem
     assert "1 .heic (empty/a.heic)" in problem
+
+
+def link_to_itself(root: Path) -> None:
+    (write_folder(root) / "loop").symlink_to(root)
+
+
+def link_to_a_class(root: Path) -> None:
+    (write_folder(root) / "puppy").symlink_to(root / "dog")
+
+
+def link_to_train(root: Path) -> None:
+    write_folder(root / "train")
+    (root / "test").symlink_to(root / "train")
+
+
+@pytest.mark.parametrize(
+    ("write", "said"),
+    [
+        (link_to_itself, "loop leads to a folder that holds other classes; remove it"),
+        (link_to_a_class, "puppy is the same folder as"),
+        (link_to_train, "is the same folder as"),
+    ],
+)
+def test_links_between_classes_and_sets_are_refused(tmp_path: Path, write: Callable[[Path], None], said: str) -> None:
+    write(tmp_path)
+
+    assert said in problems(f"folder:{tmp_path}")[0]
+
+
+def test_an_empty_set_is_refused(tmp_path: Path) -> None:
+    write_folder(tmp_path / "train")
+    (tmp_path / "test").mkdir()
+
+    assert problems(f"folder:{tmp_path}") == [
+        f"{tmp_path / 'test'} is empty; fill it with one folder per class, or remove it"
+    ]
+
+
+@pytest.mark.parametrize("path", ["x" * 5000, "a\0b"])
+@pytest.mark.parametrize("source", ["folder", "parquet", "wds"])
+def test_a_path_that_cannot_be_is_one_short_line(source: str, path: str) -> None:
+    (problem,) = problems(f"{source}:{path}")
+
+    assert len(problem) < 200
