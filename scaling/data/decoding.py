@@ -34,6 +34,7 @@ from scaling.study.errors import DataError
 MOST_PROBLEMS = 10  # problems of a data set that one error lists
 T = TypeVar("T")
 CHUNK = 256  # images that a thread decodes at a time
+LFS = b"version https://git-lfs"  # beginning of the files that stand for others
 LARGE = 96 * 96  # pixels from which decoding in threads pays
 
 # A JPEG file is decoded at 1/2, 1/4 or 1/8 of its size if that leaves this many pixels for each pixel of the result,
@@ -135,8 +136,20 @@ def describe_problem(images: Images, index: int, error: Exception) -> str:
         return f"{images.place(index)}: {error}"
     text = " ".join(str(error).split())
     if "cannot identify image file" in text:  # PIL adds the name of the bytes object, which helps nobody
-        text = "no known image format"
+        text = _no_image(images.place(index))
     return f"{images.place(index)}: cannot be read as an image ({text or type(error).__name__})"
+
+
+def _no_image(place: str) -> str:
+    """Return what a file holds that is no image."""
+    try:
+        with open(place, "rb") as file:
+            start = file.read(len(LFS))
+    except (OSError, ValueError):  # a row of a table, a member of an archive
+        return "no known image format"
+    if not start:
+        return "the file is empty"
+    return "a pointer of Git LFS, run: git lfs pull" if start == LFS else "no known image format"
 
 
 def to_form(image: Image.Image, form: Form) -> np.ndarray:

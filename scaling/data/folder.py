@@ -29,8 +29,13 @@ from scaling.wording import listing
 def existing(path: str) -> Path:
     """Return the path of an existing file or folder; else raise `DataError` and suggest the nearest sibling."""
     found = Path(path).expanduser()
-    if found.exists():
-        return found.resolve()
+    if "\0" in path:
+        raise DataError(f"{path!r} is no path: no name contains a NUL")
+    try:
+        if found.exists():
+            return found.resolve()
+    except OSError as error:  # a name too long, or a folder that may not be read
+        raise DataError(f"{path[:60]}{'…' if len(path) > 60 else ''} cannot be read: {error.strerror}") from None
     parent = next(p for p in found.absolute().parents if p.is_dir())
     missing = found.absolute().relative_to(parent).parts[0]
     siblings = [p.name for p in entries(parent)][:50]
@@ -83,6 +88,8 @@ def _class_folders(place: Path, root: Path, passed: PassedOver) -> list[str]:
     names = [path.name for path in found if path.is_dir()]
     loose = [path.relative_to(root) for path in found if path.is_file() and is_image(path.name)]
     if not names:
+        if not found:
+            raise DataError(f"{place} is empty; fill it with one folder per class, or remove it")
         directly = f"{len(loose)} images lie directly in it; " if loose else ""
         raise DataError(
             f"{place} has no class folders; {directly}put the images of each class into a folder named after it"

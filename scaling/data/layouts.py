@@ -65,6 +65,7 @@ def refuse_layouts(roots: Mapping[str, Path], classes: Mapping[str, Sequence[str
         problems = [problem for one in classes[name] if (problem := _sets_inside(path / one))]
         if problems:
             raise data_error(problems)
+    refuse_links(roots, classes)
     train = roots["train"]
     if len(classes["train"]) == 1:
         raise DataError(_one_class(train, train / classes["train"][0]))
@@ -75,6 +76,28 @@ def refuse_layouts(roots: Mapping[str, Path], classes: Mapping[str, Sequence[str
             f" {_some(classes['train'])}"
         ]
     return []
+
+
+def refuse_links(roots: Mapping[str, Path], classes: Mapping[str, Sequence[str]]) -> None:
+    """Raise `DataError` if links lead from one class or set to another, or to a folder that holds them.
+
+    Their images would be in two classes, or in two sets.
+    """
+    where: dict[Path, Path] = {}
+    problems = []
+    for folder in (path / name for set_name, path in roots.items() for name in classes[set_name]):
+        real = folder.resolve()
+        if real in where:
+            problems.append(f"{folder} is the same folder as {where[real]}; remove the link")
+        where.setdefault(real, folder)
+    outer = {parent for real in where for parent in real.parents}
+    problems += [
+        f"{folder} leads to a folder that holds other classes; remove it"
+        for real, folder in where.items()
+        if real in outer
+    ]
+    if problems:
+        raise data_error(problems)
 
 
 def _folders(place: Path) -> list[str]:

@@ -104,7 +104,7 @@ def _files(argument: str, passed: PassedOver) -> dict[str, list[Path]]:
         return files_of_sets(files)
     names = expanded(os.path.expanduser(argument))
     files = [Path(file).resolve() for name in names for file in (sorted(glob.glob(name)) or [name])]
-    missing = [f"{file} does not exist" for file in files if not file.is_file()]
+    missing = [f"{file} does not exist" for file in files if not os.path.isfile(file)]
     if len(missing) > MOST_PROBLEMS:
         raise DataError(f"{argument}: {len(missing)} of {len(files)} files do not exist: {first_few(missing, 3)}")
     if missing:

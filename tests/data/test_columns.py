@@ -148,7 +148,7 @@ def test_a_set_without_labels_counts_as_absent(tmp_path: Path, name: str, labels
     assert note.endswith(f"the {name} set counts as absent")
 
 
-def test_a_test_set_without_a_column_of_labels_counts_as_absent(tmp_path: Path) -> None:
+def test_a_test_set_without_label_column_counts_as_absent(tmp_path: Path) -> None:
     write(tmp_path / "train.parquet", NUMBERS)
     pq.write_table(pa.table({"image": pictures(5)}), tmp_path / "test.parquet")
     pq.write_table(pa.table({"image": pa.array([], pa.binary()), "label": pa.array([], pa.int64())}),

@@ -7,15 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scaling.data import Dataset, load_data
-from scaling.study.config import DataConfig
-from tests.support.images import picture, problems, write_folder
+from scaling.data import Dataset
+from tests.support.images import load_folder, picture, problems, write_folder
 
 COMPOSED, DECOMPOSED = "caf\u00e9", unicodedata.normalize("NFD", "caf\u00e9")
-
-
-def load(root: Path, **settings) -> Dataset:
-    return load_data(DataConfig(source=f"folder:{root}", **settings))
 
 
 def counts(data: Dataset) -> list[int]:
@@ -39,7 +34,7 @@ def one_image(path: Path) -> None:
 def test_what_tools_put_into_a_class_is_left_out(tmp_path: Path, inside: str) -> None:
     one_image(write_folder(tmp_path) / "cat" / inside)
 
-    data = load(tmp_path)
+    data = load_folder(tmp_path)
 
     assert counts(data) == [10, 10]
     (note,) = data.notes
@@ -51,14 +46,14 @@ def test_what_tools_put_into_a_class_is_left_out(tmp_path: Path, inside: str) ->
 def test_a_folder_of_a_tool_is_no_class(tmp_path: Path, name: str) -> None:
     one_image(write_folder(tmp_path) / name / "a.png")
 
-    assert load(tmp_path).class_names == ("cat", "dog")
+    assert load_folder(tmp_path).class_names == ("cat", "dog")
 
 
 @pytest.mark.parametrize("name", [".DS_Store", "Thumbs.db", "desktop.ini"])
 def test_files_of_the_system_are_no_data(tmp_path: Path, name: str) -> None:
     (write_folder(tmp_path) / "dog" / name).write_bytes(b"x")
 
-    assert [note for note in load(tmp_path).notes if f"(dog/{name})" in note] != []
+    assert [note for note in load_folder(tmp_path).notes if f"(dog/{name})" in note] != []
 
 
 def test_endings_of_browsers_and_cameras_are_read(tmp_path: Path) -> None:
@@ -67,7 +62,7 @@ def test_endings_of_browsers_and_cameras_are_read(tmp_path: Path) -> None:
         kind = {"jfif": "JPEG", "jpe": "JPEG", "JPG": "JPEG", "jp2": "JPEG2000", "tif": "TIFF", "pbm": "PPM"}
         picture(number).save(tmp_path / "cat" / f"x{number}.{ending}", kind.get(ending, ending.upper()))
 
-    data = load(tmp_path)
+    data = load_folder(tmp_path)
 
     assert (counts(data), data.notes) == ([19, 10], ())
 
@@ -77,7 +72,7 @@ def test_files_of_other_endings_are_counted_by_ending(tmp_path: Path) -> None:
     for name in ("a.heic", "b.HEIC", "c.txt", "LICENSE"):
         (tmp_path / "cat" / name).write_bytes(b"x")
 
-    assert load(tmp_path).notes == (
+    assert load_folder(tmp_path).notes == (
         "left out: files that do not end as images do: 2 .heic, 1 .txt, 1 without any"
         " (cat/LICENSE; cat/a.heic; cat/b.HEIC; and 1 more)",
     )
@@ -88,7 +83,7 @@ def test_ten_thousand_files_are_left_out_in_one_line(tmp_path: Path) -> None:
     for number in range(10_000):
         (tmp_path / "cat" / f"{number:05}.heic").touch()
 
-    (note,) = load(tmp_path).notes
+    (note,) = load_folder(tmp_path).notes
 
     assert note == (
         "left out: files that do not end as images do: 10000 .heic"
@@ -100,7 +95,7 @@ def test_images_beside_class_folders_are_counted(tmp_path: Path) -> None:
     for name in ("train", "test"):
         one_image(write_folder(tmp_path / name) / "loose.png")
 
-    (note,) = load(tmp_path).notes
+    (note,) = load_folder(tmp_path).notes
 
     assert note == "left out: images beside the class folders, which have no class: 2 (test/loose.png; train/loose.png)"
 
@@ -145,7 +140,7 @@ def test_sets_are_not_classes(tmp_path: Path, names: tuple[str, ...]) -> None:
 
 @pytest.mark.parametrize("names", [("plane", "train"), ("invalid", "valid"), ("bullet_train", "test_tube", "cat")])
 def test_words_that_can_be_classes_stay_classes(tmp_path: Path, names: tuple[str, ...]) -> None:
-    assert load(write_folder(tmp_path, classes=names)).class_names == tuple(sorted(names))
+    assert load_folder(write_folder(tmp_path, classes=names)).class_names == tuple(sorted(names))
 
 
 def images_and_labels(root: Path) -> Path:
@@ -196,14 +191,14 @@ def test_letters_of_two_cases_are_two_classes(tmp_path: Path) -> None:
     if len(list(tmp_path.iterdir())) < 2:
         pytest.skip("this file system takes both names for one")
 
-    assert load(tmp_path).class_names == ("A", "a")
+    assert load_folder(tmp_path).class_names == ("A", "a")
 
 
 def test_one_unicode_form_stands_for_another(tmp_path: Path) -> None:
     write_folder(tmp_path / "train", classes=(COMPOSED, "dog"))
     write_folder(tmp_path / "test", classes=(DECOMPOSED, "dog"))
 
-    data = load(tmp_path)
+    data = load_folder(tmp_path)
 
     assert data.class_names == (COMPOSED, "dog")
     assert np.bincount(data.test.labels).tolist() == [10, 10]
@@ -225,7 +220,7 @@ def test_a_set_without_class_folders_counts_as_absent(tmp_path: Path, name: str)
     for number in range(3):
         one_image(tmp_path / name / f"{number}.png")
 
-    data = load(tmp_path)
+    data = load_folder(tmp_path)
 
     assert [len(split) for _, split in data.splits()] == [14, 2, 4]
     (note,) = data.notes
@@ -245,7 +240,7 @@ def test_folders_beside_the_sets_are_named(tmp_path: Path) -> None:
     for name in ("train", "test", "val_images", "raw"):
         write_folder(tmp_path / name)
 
-    notes = load(tmp_path).notes
+    notes = load_folder(tmp_path).notes
 
     assert f"{tmp_path / 'val_images'} seems to be a validation set; rename it to validation to use it" in notes
     assert "left out: folders beside the sets: 2 (raw; val_images)" in notes
@@ -255,7 +250,7 @@ def test_folders_of_years_are_remarked(tmp_path: Path) -> None:
     for name in ("2020", "2021"):
         write_folder(tmp_path / name)
 
-    (note,) = load(tmp_path).notes
+    (note,) = load_folder(tmp_path).notes
 
     assert "hold folders of the same names (cat, dog); the classes are 2020, 2021" in note
 
@@ -268,3 +263,47 @@ def test_a_class_without_images_says_what_it_holds(tmp_path: Path) -> None:
 
     assert "empty: class folder without images" in problem
     assert "1 .heic (empty/a.heic)" in problem
+
+
+def link_to_itself(root: Path) -> None:
+    (write_folder(root) / "loop").symlink_to(root)
+
+
+def link_to_a_class(root: Path) -> None:
+    (write_folder(root) / "puppy").symlink_to(root / "dog")
+
+
+def link_to_train(root: Path) -> None:
+    write_folder(root / "train")
+    (root / "test").symlink_to(root / "train")
+
+
+@pytest.mark.parametrize(
+    ("write", "said"),
+    [
+        (link_to_itself, "loop leads to a folder that holds other classes; remove it"),
+        (link_to_a_class, "puppy is the same folder as"),
+        (link_to_train, "is the same folder as"),
+    ],
+)
+def test_links_between_classes_and_sets_are_refused(tmp_path: Path, write: Callable[[Path], None], said: str) -> None:
+    write(tmp_path)
+
+    assert said in problems(f"folder:{tmp_path}")[0]
+
+
+def test_an_empty_set_is_refused(tmp_path: Path) -> None:
+    write_folder(tmp_path / "train")
+    (tmp_path / "test").mkdir()
+
+    assert problems(f"folder:{tmp_path}") == [
+        f"{tmp_path / 'test'} is empty; fill it with one folder per class, or remove it"
+    ]
+
+
+@pytest.mark.parametrize("path", ["x" * 5000, "a\0b"])
+@pytest.mark.parametrize("source", ["folder", "parquet", "wds"])
+def test_a_path_that_cannot_be_is_one_short_line(source: str, path: str) -> None:
+    (problem,) = problems(f"{source}:{path}")
+
+    assert len(problem) < 200

@@ -11,170 +11,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import ExifTags, Image, ImageOps
 
-from scaling.data import Dataset, StreamSplit, load_data
-from scaling.data.batches import BatchIndices, batches
 from scaling.data.crops import middle_crop, random_crop
 from scaling.data.decoding import Form, fit_inside, to_form
 from scaling.data.pixels import stored_box
-from scaling.study.config import DataConfig
 from tests.support import ROOT
-from tests.support.images import images, picture, problems, write_folder
-
-Write = Callable[[Path, int], None]
-
-
-def write_all(root: Path, write: Write, count: int = 10, ending: str = "png") -> Path:
-    """Write images of two classes by a function of path and seed."""
-    for label, name in enumerate(("a", "b")):
-        (root / name).mkdir(parents=True)
-        for number in range(count):
-            write(root / name / f"{number:02}.{ending}", 100 * label + number)
-    return root
-
-
-def load(root: Path, **settings) -> Dataset:
-    return load_data(DataConfig(source=f"folder:{root}", **settings))
-
-
-def grey(seed: int, low: float, high: float, kind: type = np.uint16) -> np.ndarray:
-    """Return noise (8, 8) between two values, both of which occur."""
-    values = np.random.default_rng(seed).uniform(low, high, (8, 8)).astype(kind)
-    values[0, :2] = low, high
-    return values
-
-
-def everything(data: Dataset) -> np.ndarray:
-    return np.concatenate([images(split) for _, split in data.splits()])
-
-
-@pytest.mark.parametrize("high", [255, 4095, 65535])
-def test_deep_grey_uses_the_bits_that_the_set_uses(tmp_path: Path, high: int) -> None:
-    write_all(tmp_path, lambda path, seed: Image.fromarray(grey(seed, 0, high)).save(path))
-    bits = high.bit_length()
-
-    data = load(tmp_path)
-
-    stored = {(grey(seed, 0, high) >> (bits - 8)).tobytes() for seed in (*range(10), *range(100, 110))}
-    assert {pixels.astype(np.uint16).tobytes() for pixels in everything(data)[..., 0]} == stored
-    (note,) = data.notes
-    assert f"20 images of more than 8 bits a pixel: values 0 (black) to {high} (white)" in note
-
-
-@pytest.mark.parametrize(
-    ("kind", "low", "high", "ending"),
-    [(np.uint16, 20_000, 23_000, "png"), (np.uint16, 20_000, 23_000, "tif"), (np.float32, -1.5, 2.5, "tif"),
-     (np.int32, -1000, 3000, "tif"), (np.float32, 0, 1, "tif"), (np.int32, 0, 100_000, "tif")],
-)  # fmt: skip
-def test_any_range_fills_the_scale(tmp_path: Path, kind: type, low: float, high: float, ending: str) -> None:
-    write_all(tmp_path, lambda path, seed: Image.fromarray(grey(seed, low, high, kind)).save(path), ending=ending)
-
-    data = load(tmp_path)
-
-    stored = np.stack([grey(seed, low, high, kind) for seed in (*range(10), *range(100, 110))]).astype(float)
-    expected = np.sort((stored - low) / (high - low) * 255, axis=None)
-    assert np.abs(np.sort(everything(data), axis=None) - expected).max() <= 1
-    assert (data.channels, everything(data).min(), everything(data).max()) == (1, 0, 255)
-
-
-def test_big_endian_and_twelve_bit_tiff_files_are_read(tmp_path: Path) -> None:
-    def write(path: Path, seed: int) -> None:
-        values = grey(seed, 0, 4095)
-        if seed % 2:
-            return Image.frombytes("I;16B", (8, 8), values.astype(">u2").tobytes()).save(path)
-        return path.write_bytes(twelve_bit_tiff(values)) and None
-
-    write_all(tmp_path, write, ending="tif")
-
-    found = everything(load(tmp_path))[..., 0]
-
-    expected = [grey(seed, 0, 4095) >> 4 for seed in (*range(10), *range(100, 110))]
-    assert np.array_equal(np.sort(found, axis=None), np.sort(expected, axis=None))
-
-
-def twelve_bit_tiff(values: np.ndarray) -> bytes:
-    """Return an uncompressed little-endian TIFF file of 12-bit grey (TIFF 6.0, sections 2 and 3)."""
-    pairs = values.reshape(-1, 2).astype(int)
-    packed = np.stack([pairs[:, 0] >> 4, (pairs[:, 0] & 15) << 4 | pairs[:, 1] >> 8, pairs[:, 1] & 255], 1)
-    strip = packed.astype(np.uint8).tobytes()
-    height, width = values.shape
-    tags = {256: width, 257: height, 258: 12, 259: 1, 262: 1, 273: 8, 277: 1, 278: height, 279: len(strip)}
-    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
-    start = struct.pack("<2sHI", b"II", 42, 8 + len(strip))
-    return start + strip + struct.pack("<H", len(tags)) + entries + bytes(4)
-
-
-def test_the_range_does_not_depend_on_the_limit(tmp_path: Path) -> None:
-    write_all(tmp_path, lambda path, seed: Image.fromarray(grey(seed, 0, 500 + 10 * seed)).save(path))
-
-    whole, few = load(tmp_path), load(tmp_path, train_limit=4)
-
-    assert np.array_equal(images(whole.test), images(few.test))
-    assert few.notes[0] == whole.notes[0]
-
-
-def test_a_range_can_be_set(tmp_path: Path) -> None:
-    write_all(tmp_path, lambda path, seed: Image.fromarray(grey(seed, 0, 2000)).save(path))
-
-    data = load(tmp_path, pixel_range=(0, 1023))
-
-    assert (everything(data) == 255).mean() > 0.4
-    with pytest.raises(ValueError, match="black, 9, must be below that of white, 3"):
-        DataConfig(pixel_range=(9, 3))
-
-
-def test_eight_and_sixteen_bits_are_brought_to_one_scale(tmp_path: Path) -> None:
-    root = write_folder(tmp_path, mode="L")
-    Image.fromarray(np.full((8, 8), 200, np.uint16)).save(root / "cat" / "000.png")
-
-    assert 200 in images(load(root).train)[:, 0, 0] or 200 in everything(load(root))[:, 0, 0]
-    assert "values 0 (black) to 255 (white)" in load(root).notes[0]
-
-
-@pytest.mark.parametrize(
-    ("values", "said"),
-    [
-        ([np.full((8, 8), 7, np.uint16)], "have the value 7 everywhere"),
-        ([grey(0, 0, 1, np.float32), np.full((8, 8), np.nan, np.float32)], "pixels that are no numbers"),
-    ],
-)
-def test_values_without_a_range_are_refused(tmp_path: Path, values: list[np.ndarray], said: str) -> None:
-    def write(path: Path, seed: int) -> None:
-        Image.fromarray(values[seed % len(values)]).save(path)
-
-    found = problems(f"folder:{write_all(tmp_path, write, ending='tif')}")
-
-    assert said in found[0]
-    assert len(found) <= 11
-
-
-def test_floats_beside_bytes_need_a_range(tmp_path: Path) -> None:
-    root = write_folder(tmp_path, mode="L")
-    Image.fromarray(grey(0, 0, 1, np.float32)).save(root / "cat" / "x.tif")
-
-    (problem,) = problems(f"folder:{root}")
-
-    assert "values 0 to 1 and 20 of 8 bits cannot be brought to one scale; set data.pixel_range" in problem
-
-
-def test_one_hot_pixel_that_blanks_the_set_is_refused(tmp_path: Path) -> None:
-    write_all(tmp_path, lambda path, seed: Image.fromarray(grey(seed, 0, 200)).save(path))
-    values = grey(0, 0, 200)
-    values[3, 3] = 65535
-    Image.fromarray(values).save(tmp_path / "a" / "00.png")
-
-    (problem,) = problems(f"folder:{tmp_path}")
-
-    assert "one colour" in problem
-    assert "values 0 to 65535 became 8 bits, set data.pixel_range to others" in problem
+from tests.support.images import Write, all_pixels, load_folder, picture, problems, write_by, write_folder
 
 
 @pytest.mark.parametrize("colour", [0, 255])
 @pytest.mark.parametrize("memory", [4.0, 1e-9])
 def test_a_set_of_one_colour_is_refused(tmp_path: Path, colour: int, memory: float) -> None:
-    write_all(tmp_path, lambda path, seed: Image.new("RGB", (8, 8), (colour,) * 3).save(path))
+    write_by(tmp_path, lambda path, seed: Image.new("RGB", (8, 8), (colour,) * 3).save(path))
 
     (problem,) = problems(f"folder:{tmp_path}", image_size=8, memory_gib=memory)
 
@@ -184,7 +33,7 @@ def test_a_set_of_one_colour_is_refused(tmp_path: Path, colour: int, memory: flo
 def test_blank_images_among_others_are_counted(tmp_path: Path) -> None:
     Image.new("RGB", (8, 8)).save(write_folder(tmp_path) / "cat" / "blank.png")
 
-    assert load(tmp_path).notes == (f"1 image of one colour all over ({tmp_path / 'cat' / 'blank.png'})",)
+    assert load_folder(tmp_path).notes == (f"1 image of one colour all over ({tmp_path / 'cat' / 'blank.png'})",)
 
 
 def png_of_sixteen_bit_colour(values: np.ndarray) -> bytes:
@@ -204,7 +53,7 @@ def test_sixteen_bit_colour_loses_its_lower_byte_aloud(tmp_path: Path) -> None:
         noise = np.random.default_rng(seed).integers(0, 65536, (8, 8, 3))
         path.write_bytes(png_of_sixteen_bit_colour(noise))
 
-    data = load(write_all(tmp_path, write))
+    data = load_folder(write_by(tmp_path, write))
 
     assert "20 images in colour with 16 bits, of which the upper 8 are read" in data.notes[0]
 
@@ -255,7 +104,7 @@ def test_boxes_of_the_upright_image_are_found_in_the_stored(orientation: int) ->
     shown = ImageOps.exif_transpose(stored)
     box = (1, 2, 5, 7)
 
-    cut = stored.crop(tuple(map(int, stored_box(box, stored.size, orientation))))
+    cut = stored.crop(stored_box(box, stored.size, orientation))
     cut.getexif()[ExifTags.Base.Orientation] = orientation
 
     assert np.array_equal(np.asarray(ImageOps.exif_transpose(cut)), np.asarray(shown.crop(box)))
@@ -263,9 +112,9 @@ def test_boxes_of_the_upright_image_are_found_in_the_stored(orientation: int) ->
 
 @pytest.mark.parametrize("broken", [b"Exif\0\0junk", b"Exif\0\0MM\0*\0\0\xff\xff", b""])
 def test_broken_exif_turns_nothing_and_warns_of_nothing(tmp_path: Path, broken: bytes) -> None:
-    write_all(tmp_path, lambda path, seed: picture(seed).save(path, "JPEG", exif=broken), ending="jpg")
+    write_by(tmp_path, lambda path, seed: picture(seed).save(path, "JPEG", exif=broken), ending="jpg")
 
-    assert load(tmp_path).notes == ()
+    assert load_folder(tmp_path).notes == ()
 
 
 def test_turned_images_have_one_size_and_are_counted(tmp_path: Path) -> None:
@@ -274,7 +123,7 @@ def test_turned_images_have_one_size_and_are_counted(tmp_path: Path) -> None:
         image = picture(seed, size)
         image.save(path, exif=turned(image, orientation))
 
-    data = load(write_all(tmp_path, write))
+    data = load_folder(write_by(tmp_path, write))
 
     assert data.image_size == (8, 16)
     assert data.notes[0].startswith("10 images turned upright as their EXIF data say (")
@@ -316,10 +165,10 @@ def animation(path: Path, seed: int) -> None:
     ],
 )
 def test_every_mode_shows_the_first_picture(tmp_path: Path, write: Write, ending: str, said: str | None) -> None:
-    data = load(write_all(tmp_path, write, ending=ending))
+    data = load_folder(write_by(tmp_path, write, ending=ending))
 
     shown = {first_frame(path).tobytes() for path in tmp_path.glob("*/*")}
-    assert {np.repeat(pixels, 3 // data.channels, 2).tobytes() for pixels in everything(data)} == shown
+    assert {np.repeat(pixels, 3 // data.channels, 2).tobytes() for pixels in all_pixels(data)} == shown
     assert [note.partition(" (")[0] for note in data.notes] == ([f"20 images {said}"] if said else [])
 
 
@@ -336,7 +185,7 @@ def test_the_limit_of_pixels_is_named(tmp_path: Path) -> None:
     (problem,) = problems(f"folder:{tmp_path}", image_size=8, most_megapixels=1.9)
 
     assert "map.png: has 2000×1000 pixels, 2.0 megapixels, more than data.most_megapixels = 1.9; raise it" in problem
-    assert load(tmp_path, image_size=8, most_megapixels=2).num_classes == 2
+    assert load_folder(tmp_path, image_size=8, most_megapixels=2).num_classes == 2
 
 
 def test_a_large_image_is_read_without_a_warning(tmp_path: Path) -> None:
@@ -344,11 +193,11 @@ def test_a_large_image_is_read_without_a_warning(tmp_path: Path) -> None:
 
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert load(tmp_path, image_size=8).num_classes == 2
+        assert load_folder(tmp_path, image_size=8).num_classes == 2
 
 
 def test_nothing_reaches_the_terminal_raw(tmp_path: Path) -> None:
-    write_all(tmp_path, palette_with_transparency)
+    write_by(tmp_path, palette_with_transparency)
     Image.new("1", (10_000, 9_500)).save(tmp_path / "a" / "large.png")
     picture(0).save(tmp_path / "a" / "x.jpg", exif=b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\xff\xff")
     code = (
@@ -369,15 +218,3 @@ def test_cut_files_are_named_in_one_line(tmp_path: Path, keep: int) -> None:
     (problem,) = problems(f"folder:{tmp_path}")
 
     assert problem.startswith(f"{victim}: cannot be read as an image (")
-
-
-def test_streams_use_the_same_range_and_limit(tmp_path: Path) -> None:
-    root = write_all(tmp_path, lambda path, seed: Image.fromarray(grey(seed, 0, 255)).resize((16, 16)).save(path))
-    data = load(root, image_size=8, memory_gib=1e-9)
-    assert isinstance(data.train, StreamSplit)
-
-    ((pixels, _),) = batches(data.train, [BatchIndices(np.arange(len(data.train)))], torch.device("cpu"))
-
-    assert pixels.float().mean() == pytest.approx(data.mean[0], rel=0.1)
-    assert pixels.max() > 200
-    assert "(found in a sample; values beyond become black or white)" in data.notes[0]
