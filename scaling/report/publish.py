@@ -6,8 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from scaling.report.analysis.analysis import Analysis
 from scaling.report.figures import FIGURES, in_order
 from scaling.report.figures.theme import THEME
@@ -18,6 +16,7 @@ from scaling.report.verdict_file import verdict_document
 from scaling.study.errors import StorageError
 from scaling.study.plugins import files
 from scaling.study.storage import Where, cause, write_atomically
+from scaling.study.yaml_writer import write_yaml
 
 FIGURE_KINDS = ("png", "svg", "pdf")
 
@@ -103,7 +102,7 @@ def _plugin_options(names: Iterable[str]) -> str:
 
 def _space_file(space: Mapping[str, Any]) -> bytes:
     """The space as it was read, including overrides, so that the study can be run again."""
-    return yaml.safe_dump(_without_empty(space), sort_keys=False, allow_unicode=True, width=120).encode()
+    return write_yaml(_without_empty(space)).encode()
 
 
 def _without_empty(tree: Mapping[str, Any]) -> dict[str, Any]:
