@@ -8,6 +8,7 @@ import base64
 import json
 import math
 from collections.abc import Iterable
+from operator import attrgetter
 from typing import Any, Literal, Self, TypeVar
 
 import numpy as np
@@ -290,10 +291,10 @@ def frame(records: Iterable[Record], axes: Iterable[str]) -> pd.DataFrame:
         values[name] = [getattr(record, name) for record in records]
     for axis in axes:
         values[axis] = [record.cell.get(axis) for record in records]
-    for part, fields in (("cost", Cost.model_fields), ("scores", SCORES)):
-        entries = [getattr(record, part) for record in records]
-        for name in fields:
-            values[name] = [getattr(entry, name, None) for entry in entries]
+    for part, fields in (("cost", list(Cost.model_fields)), ("scores", SCORES)):
+        of, nothing = attrgetter(*fields), (None,) * len(fields)  # one call for all fields: there are many records
+        rows = [nothing if (entry := getattr(record, part)) is None else of(entry) for record in records]
+        values |= dict(zip(fields, zip(*rows, strict=True) if rows else [()] * len(fields), strict=True))
     for name in ("train_seconds", "wall_seconds"):
         values[name] = [getattr(record, name) for record in records]
     values["images_seen"], values["training_compute"] = zip(*map(spent, records), strict=True) if records else ((), ())
