@@ -144,7 +144,7 @@ def test_an_extended_study_is_judged_at_a_stricter_level(tmp_path: Path) -> None
     assert [look.number for look in read_looks(earlier)] == [1]  # its verdict is shown, too
 
 
-def test_a_failed_trial_that_is_run_again_makes_a_further_look(tmp_path: Path) -> None:
+def test_a_failed_trial_run_again_makes_a_further_look(tmp_path: Path) -> None:
     folder = study_of(tmp_path / "again", [failed(RECORDS[0]), *RECORDS[1:]])
 
     before = shown(folder)
@@ -191,7 +191,7 @@ def test_every_planned_trial_counts_as_ended_whatever_its_status(tmp_path: Path)
     assert [look.trials for look in read_looks(folder)] == [12]
 
 
-def test_one_look_is_at_95_percent_and_on_the_whole_plan(tmp_path: Path) -> None:
+def test_one_look_is_at_95_percent_of_a_whole_plan(tmp_path: Path) -> None:
     whole = study_of(tmp_path / "whole", RECORDS, space=with_settings(looks=1))
     part = study_of(tmp_path / "part", RECORDS[:8], space=with_settings(looks=1))
 

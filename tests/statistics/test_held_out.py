@@ -55,7 +55,7 @@ def test_predictions_cover_new_cells() -> None:
     assert np.mean(inside) >= 0.92
 
 
-def test_cells_of_one_cost_are_held_out_together_in_any_order() -> None:
+def test_cells_of_one_cost_are_held_out_together() -> None:
     """The arms' grids repeat costs: a cost is either fitted or held out as a whole."""
     cost = np.repeat(COST[:9], 2)
     error = law(cost) + 0.2 * np.random.default_rng(2).normal(size=18)

@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
@@ -63,7 +64,7 @@ def test_boxes_at_equal_cost_cover_the_shared_range(whole: Analysis) -> None:
             assert [box.end for box in arm.boxes[:-1]] == pytest.approx([box.start for box in arm.boxes[1:]])
 
 
-def test_before_the_plan_is_complete_no_box_is_drawn_or_named(under_way: Analysis) -> None:
+def test_an_incomplete_plan_has_no_boxes(under_way: Analysis) -> None:
     by_size, forest = arms_by_size(under_way), arm_differences(under_way)
 
     assert by_size is not None
@@ -91,7 +92,7 @@ def test_a_part_that_is_not_known_has_no_box(whole: Analysis) -> None:
     assert len(boxes_of([part, replace(part, interval=unknown), replace(part, low_cost=None)])) == 1
 
 
-def test_a_box_is_a_rectangle_with_a_line_at_its_mean() -> None:
+def test_a_box_has_a_line_at_its_mean() -> None:
     axes = Figure().add_subplot()
 
     draw_boxes(axes, [Box(1.0, 3.0, 0.5, -0.25, 1.25)], "#000000")
@@ -99,4 +100,4 @@ def test_a_box_is_a_rectangle_with_a_line_at_its_mean() -> None:
     shapes = [patch for patch in axes.patches if isinstance(patch, Rectangle)]
     assert {(one.get_x(), one.get_y(), one.get_width(), one.get_height()) for one in shapes} == {(1.0, -0.25, 2.0, 1.5)}
     (line,) = axes.collections
-    assert line.get_paths()[0].vertices.tolist() == [[1.0, 0.5], [3.0, 0.5]]
+    assert np.asarray(line.get_paths()[0].vertices).tolist() == [[1.0, 0.5], [3.0, 0.5]]
