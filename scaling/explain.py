@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from scaling.data.decoding import Form, NotGreyError, decode
+from scaling.data.decoding import Form, decode
 from scaling.data.images import FileImages
+from scaling.data.pixels import DeepImageError, NotGreyError, Reading
 from scaling.models import SavedModel, load_model
 from scaling.study import plugins
 from scaling.study.command import command
@@ -40,6 +41,13 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--out", type=Path, default=Path("attention"), help="folder for the drawings [attention]")
     parser.add_argument("--top", type=int, default=12, help="classes to draw, if each has its own map [12]")
+    parser.add_argument(
+        "--pixel-range",
+        type=float,
+        nargs=2,
+        metavar=("BLACK", "WHITE"),
+        help="of images of more than 8 bits a pixel: the values that the study noted",
+    )
     plugins.add_option(parser)
     options = parser.parse_args(argv)
     plugins.load(options.plugin)
@@ -52,7 +60,7 @@ def main(argv: list[str] | None = None) -> int:
     for path, name in zip(paths, _names(paths), strict=True):
         [explanation] = explain(
             saved.model,
-            _decoded(path, saved),
+            _decoded(path, saved, tuple(options.pixel_range) if options.pixel_range else None),
             mean=saved.mean,
             std=saved.std,
             class_names=saved.class_names,
@@ -70,17 +78,19 @@ def _require_plugins(checkpoint: Path) -> None:
         plugins.require(parsed(path, path.read_bytes(), Record).config.get("plugins", {}))
 
 
-def _decoded(path: Path, saved: SavedModel) -> np.ndarray:
+def _decoded(path: Path, saved: SavedModel, span: tuple[float, float] | None) -> np.ndarray:
     """Decode one image to the form on which the network was trained, uint8 (1, H, W, C)."""
     size, channels = saved.arch["image_size"], saved.arch["in_chans"]
     height, width = (size, size) if isinstance(size, int) else size
     if channels not in _MODES:
         raise DataError(f"the network reads images of {channels} channels; only grey and colour images can be drawn")
     try:
-        form = Form(height, width, _MODES[channels], resize=True)
+        form = Form(height, width, _MODES[channels], resize=True, reading=Reading(span=span))
         return decode(FileImages(path.parent, [path.name]), np.arange(1), form).reshape(1, height, width, channels)
     except NotGreyError:
         raise DataError(f"{path} is in colour, the network was trained on grey images; convert it first") from None
+    except DeepImageError:
+        raise DataError(f"{path} has more than 8 bits a pixel; give --pixel-range, as the study noted it") from None
 
 
 def _image_paths(given: Sequence[Path]) -> list[Path]:

@@ -50,6 +50,14 @@ def test_rates_keep_their_limits_or_have_a_note(name: str) -> None:
     assert row["false"] <= 0.065
 
 
+@pytest.mark.parametrize("name", [name for name in ALL if name.startswith("no difference")])
+def test_sizes_seldom_seem_to_matter_where_they_do_not(name: str) -> None:
+    kinds = ROWS[name]["kinds"]
+
+    assert kinds.get("depends on size", 0.0) <= 0.01
+    assert kinds.get("mixed", 0.0) <= 0.017
+
+
 def differ(one: float, other: float, studies: tuple[int, int]) -> bool:
     """Whether two shares differ by more than four standard errors."""
     middle = min(max((one + other) / 2, 1 / min(studies)), 1 - 1 / min(studies))

@@ -143,3 +143,13 @@ def test_undrawable_images_are_one_line(
 def test_a_network_without_attention_is_refused() -> None:
     with pytest.raises(ModelError, match="does not attend"):
         attention_maps(network("gem"), torch.zeros(1, 3, 16, 24))
+
+
+def test_deep_images_need_the_range_of_the_study(tmp_path: Path) -> None:
+    weights = saved(tmp_path, "attention")
+    deep = np.random.default_rng(0).integers(0, 4096, (30, 40), dtype=np.uint16)
+    Image.fromarray(deep).save(tmp_path / "deep.png")
+    asked = ["--checkpoint", str(weights), "--images", str(tmp_path / "deep.png"), "--out", str(tmp_path / "out")]
+
+    assert main(asked) == 2
+    assert main([*asked, "--pixel-range", "0", "4095"]) == 0

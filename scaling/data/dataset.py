@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from scaling.data.images import StreamedImages
+from scaling.data.pixels import PLAIN, Reading
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +53,7 @@ class StreamSplit:
     shape: tuple[int, int, int]  # height, width and channels to which images are resized
     window_bytes: float  # of row groups that are shuffled together, if images are stored in row groups
     most_unreadable: int  # unreadable images that give a warning each; one more is an error
+    reading: Reading = PLAIN
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -95,9 +97,8 @@ class Dataset:
     std: tuple[float, ...]
     flip: bool  # whether an image and its mirror image belong to the same class
     crop_padding: int  # pixels by which random crops may shift an image
-    pool: AnySplit | None = (
-        None  # with `split: per_repetition`, the images from which a trial draws train and validation
-    )
+    pool: AnySplit | None = None  # with `split: per_repetition`, what a trial draws train and validation from
+    notes: tuple[str, ...] = ()  # one line each: what was left out, taken for something else, or changed in reading
 
     @property
     def num_classes(self) -> int:

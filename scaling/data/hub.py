@@ -7,13 +7,24 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from scaling.data.class_names import ALIASES
+from scaling.data.columns import (
+    check_images,
+    check_labels,
+    common_names,
+    image_and_label,
+    label_values,
+    names_of_truths,
+    part_of,
+    type_of,
+)
 from scaling.data.images import StreamedImages
-from scaling.data.labels import is_secret, numbered
-from scaling.data.parquet import check_columns, common_names, image_and_label, label_values
+from scaling.data.labels import numbered, without_withheld
+from scaling.data.pixels import WrongImageError
 from scaling.data.registry import Examples, SourceContent, Spec, source
-from scaling.data.splits import ALIASES
 from scaling.study.config import DataConfig
 from scaling.study.errors import DataError
+from scaling.wording import plural
 
 
 class HubImages(StreamedImages):
@@ -29,7 +40,11 @@ class HubImages(StreamedImages):
         row = int(self.rows[index])
         value = self.dataset[row : row + 1].column(self.column)[0].as_py()
         content, path = (value["bytes"], value.get("path")) if isinstance(value, dict) else (value, None)
-        return Image.open(path if content is None and path else io.BytesIO(content or b""))
+        if content:
+            return Image.open(io.BytesIO(content))
+        if not path:
+            raise WrongImageError("holds no image: its bytes are null or empty")
+        return Image.open(path)
 
     def place(self, index: int) -> str:
         return f"{self.name} row {self.rows[index]}"
@@ -49,25 +64,37 @@ def hf(spec: Spec, config: DataConfig) -> SourceContent:
         bundle = datasets.load_dataset(spec.argument)
     except Exception as error:  # of many types: network, names, permissions, formats
         raise DataError(f"{spec} cannot be loaded: {' '.join(str(error).split())}") from None
-    sets = {
-        ALIASES[name]: dataset for name, dataset in bundle.items() if name in ALIASES
-    }  # leaves out others, such as "unsupervised"
-    if not sets:
-        raise DataError(f"{spec} has no set named train, validation or test; its sets are: {', '.join(bundle)}")
+    sets, remarks = _sets(bundle, spec)
     first = sets.get("train") or next(iter(sets.values()))
     schema = first.features.arrow_schema
     image, label = image_and_label(schema, config, str(spec))
-    raw, images = {}, {}
+    found, images = {}, {}
     for name, dataset in sets.items():
-        check_columns(dataset.features.arrow_schema, image, label, f"{spec} {name}")
+        origin = f"{spec} {name}"
+        check_images(dataset.features.arrow_schema, image, origin)
+        check_labels(dataset.features.arrow_schema, label, origin)
         rows = dataset.cast_column(image, datasets.Image(decode=False)).with_format("arrow")
-        raw[name] = label_values(rows[:].column(label), f"{spec} {name}")
-        images[name] = HubImages(rows, image, np.arange(len(raw[name])), f"{spec} {name}")
-    known = common_names({f"{spec} {name}": rows.features.arrow_schema for name, rows in sets.items()}, label)
+        found[name] = label_values(part_of(rows[:].column(label.split(".")[0]), label), origin)
+        images[name] = HubImages(rows, image, np.arange(len(found[name])), origin)
+    raw, withheld = without_withheld(found, lambda name: f"{spec} {name}")
+    known = common_names({f"{spec} {name}": sets[name].features.arrow_schema for name in raw}, label)
+    known = known or names_of_truths(type_of(schema, label, str(spec)))
     class_names, labels = numbered(raw, known, lambda name, row: images[name].place(row))
-    found = {
-        name: Examples(f"{spec} {name}", images[name], labels[name])
-        for name in sets
-        if not is_secret(name, labels[name])
-    }
-    return SourceContent(found, class_names)
+    examples = {name: Examples(f"{spec} {name}", images[name], labels[name]) for name in raw}
+    return SourceContent(examples, class_names, remarks=(*remarks, *withheld))
+
+
+def _sets(bundle: Any, spec: Spec) -> tuple[dict[str, Any], list[str]]:
+    """Return the data set of each set, and a remark on those that are none of the three, such as "unsupervised"."""
+    named: dict[str, str] = {}
+    for name in bundle:
+        known = ALIASES.get(name.lower())
+        if known in named:
+            raise DataError(f"{spec} has both sets {named[known]} and {name}, which mean {known}")
+        if known:
+            named[known] = name
+    others = [name for name in bundle if name not in named.values()]
+    if not named:
+        raise DataError(f"{spec} has no set named train, validation or test; its sets are: {', '.join(bundle)}")
+    remarks = [f"{spec}: left out {plural(len(others), 'set')}: {', '.join(others)}"] if others else []
+    return {known: bundle[name] for known, name in named.items()}, remarks

@@ -1,13 +1,17 @@
 """`load_data`: find a source, divide it into three sets, decode them and compute their statistics."""
 
 import contextlib
+import functools
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
 from scaling.data.dataset import AnySplit, Dataset, Split, StreamSplit
-from scaling.data.decoding import Form, NotGreyError, data_error, decode, first_form
+from scaling.data.decoding import Form, data_error, decode, first_form
+from scaling.data.grey_range import DeepValues, deep_values, refuse_blank, span_of
 from scaling.data.images import StreamedImages
+from scaling.data.pixels import DeepImageError, NotGreyError, Reading, Survey, quiet, survey_lines
 from scaling.data.registry import SourceContent, find
 from scaling.data.row_groups import window_bytes
 from scaling.data.splits import Chosen, three_sets, with_limit
@@ -26,11 +30,15 @@ def load_data(config: DataConfig) -> Dataset:
     Raises:
         DataError: one line per problem, up to ten, each naming the file.
     """
+    quiet()
     found = find(config)
+    if len(found.class_names) == 1:
+        raise DataError(f"{config.source} has one class, '{found.class_names[0]}', and one class teaches nothing")
     parts = three_sets(found, config)
     train, rows = parts["train"]
-    own = first_form(train.images, rows, config.image_size)
-    coloured = Form(own.height, own.width, "RGB", own.resize)
+    reading = Reading(config.most_megapixels, config.pixel_range)
+    own = first_form(train.images, rows, config.image_size, reading)
+    coloured = replace(own, mode="RGB")
     limited = with_limit(parts, found, config)
     if config.split == "per_repetition":
         limited["pool"] = train, np.union1d(rows, parts["validation"][1])
@@ -40,8 +48,7 @@ def load_data(config: DataConfig) -> Dataset:
         if count * float(np.prod(form.shape)) > config.memory_gib * GIB:
             break
         with contextlib.suppress(NotGreyError):
-            splits = _decoded(limited, form)
-            return _dataset(found, splits, *pixel_statistics(splits["train"].pixels), shift=found.shift)
+            return _in_memory(found, parts, limited, form, config)
     return _streamed(found, limited, coloured, config)
 
 
@@ -62,7 +69,27 @@ def pixel_statistics(images: np.ndarray) -> tuple[tuple[float, ...], tuple[float
     return tuple(means), tuple(deviations)
 
 
-def _decoded(parts: Mapping[str, Chosen], form: Form) -> dict[str, Split]:
+def _in_memory(
+    found: SourceContent, parts: Mapping[str, Chosen], limited: Mapping[str, Chosen], form: Form, config: DataConfig
+) -> Dataset:
+    """Decode the sets in `limited`; the range of deep pixels is that of all images in `parts`."""
+    surveys = {name: Survey(examples.images) for name, (examples, _) in limited.items()}
+    notes = []
+    try:
+        splits = _decoded(limited, form, surveys)
+    except DeepImageError:
+        values = [deep_values(examples.images, indices, form.reading) for examples, indices in parts.values()]
+        span, note = span_of(functools.reduce(DeepValues.joined, values), config.source)
+        form = replace(form, reading=replace(form.reading, span=span))
+        surveys = {name: Survey(examples.images) for name, (examples, _) in limited.items()}
+        splits, notes = _decoded(limited, form, surveys), [note]
+    train = splits["train"].pixels
+    refuse_blank(train, surveys.get("pool", surveys["train"]), form.reading, config.source)
+    notes += survey_lines(surveys.values())
+    return _dataset(found, splits, pixel_statistics(train), shift=found.shift, notes=notes)
+
+
+def _decoded(parts: Mapping[str, Chosen], form: Form, surveys: Mapping[str, Survey]) -> dict[str, Split]:
     """Decode all sets, those within a pool once; collect the problems of all before raising."""
     splits: dict[str, Split] = {}
     problems: list[str] = []
@@ -71,7 +98,7 @@ def _decoded(parts: Mapping[str, Chosen], form: Form) -> dict[str, Split]:
         if name in within:
             continue
         try:
-            splits[name] = Split(decode(examples.images, indices, form), examples.labels[indices])
+            splits[name] = Split(decode(examples.images, indices, form, surveys[name]), examples.labels[indices])
         except DataError as error:
             problems += error.problems
     if problems:
@@ -86,9 +113,21 @@ def _streamed(found: SourceContent, parts: Mapping[str, Chosen], form: Form, con
     if config.image_size is None:
         raise DataError(f"{config.source} is too large for memory, so its images are read from files; set"
                         " data.image_size, the side in pixels to which they are resized")  # fmt: skip
-    form = Form(form.height, form.width, "RGB", resize=True)
+    form = replace(form, mode="RGB", resize=True)
     splits = {name: _stream(part, form, config) for name, part in parts.items()}
-    return _dataset(found, splits, *_sample_statistics(splits["train"], form, config), shift=0)
+    train, notes = splits["train"], []
+    order = train.order(np.random.default_rng(config.split_seed))[: SAMPLE + config.most_unreadable]
+    try:
+        sample, survey = _sample(train, order, form, config)
+    except DeepImageError:
+        span, note = span_of(deep_values(train.images, order, form.reading), config.source)
+        notes = [f"{note} (found in a sample; values beyond become black or white)"]
+        form = replace(form, reading=replace(form.reading, span=span))
+        sample, survey = _sample(train, order, form, config)
+    refuse_blank(sample, survey, form.reading, config.source)
+    notes += [f"of {len(sample)} sampled training images, {line}" for line in survey_lines([survey])]
+    splits = {name: replace(split, reading=form.reading) for name, split in splits.items()}
+    return _dataset(found, splits, pixel_statistics(sample), shift=0, notes=notes)
 
 
 def _stream(part: Chosen, form: Form, config: DataConfig) -> StreamSplit:
@@ -107,25 +146,27 @@ def _stream(part: Chosen, form: Form, config: DataConfig) -> StreamSplit:
     )
 
 
-def _sample_statistics(
-    train: StreamSplit, form: Form, config: DataConfig
-) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return the statistics of `SAMPLE` training images; skip unreadable ones, which training counts later."""
-    order = train.order(np.random.default_rng(config.split_seed))
+def _sample(train: StreamSplit, order: np.ndarray, form: Form, config: DataConfig) -> tuple[np.ndarray, Survey]:
+    """Decode up to `SAMPLE` training images, uint8 (N, H, W, C); skip unreadable ones, which training counts later."""
     readable: list[np.ndarray] = []
-    for index in order[: SAMPLE + config.most_unreadable]:
+    survey = Survey(train.images)
+    for index in order:
         with contextlib.suppress(DataError):
-            readable.append(decode(train.images, np.array([index]), form))
+            readable.append(decode(train.images, np.array([index]), form, survey))
         if len(readable) == SAMPLE:
             break
     if not readable:
         raise DataError(f"{config.source}: none of {min(len(order), SAMPLE)} training images can be read")
-    return pixel_statistics(np.concatenate(readable))
+    return np.concatenate(readable), survey
+
+
+Statistics = tuple[tuple[float, ...], tuple[float, ...]]  # mean and deviation of each channel
 
 
 def _dataset(
-    found: SourceContent, splits: Mapping[str, AnySplit], mean: tuple[float, ...], std: tuple[float, ...], shift: float
+    found: SourceContent, splits: Mapping[str, AnySplit], statistics: Statistics, shift: float, notes: list[str]
 ) -> Dataset:
+    mean, std = statistics
     return Dataset(
         train=splits["train"],
         validation=splits["validation"],
@@ -136,4 +177,5 @@ def _dataset(
         flip=found.flip,
         crop_padding=round(shift * min(splits["train"].shape[:2])),
         pool=splits.get("pool"),
+        notes=(*found.remarks, *found.passed_over.lines(), *notes),
     )

@@ -1,7 +1,5 @@
 """parquet:PATH: Parquet files in Hugging Face's layout, as the hub serves them."""
 
-import itertools
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -9,16 +7,25 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from scaling.data.columns import (
+    check_images,
+    check_labels,
+    common_names,
+    image_and_label,
+    label_values,
+    names_of_truths,
+    part_of,
+    type_of,
+)
 from scaling.data.folder import existing
-from scaling.data.labels import is_secret, numbered
+from scaling.data.labels import is_text, numbered, refuse_kinds, without_withheld
+from scaling.data.listing import PassedOver, without_skipped
 from scaling.data.registry import Examples, SourceContent, Spec, source
 from scaling.data.row_groups import RowGroupImages, layout_of, window_bytes
 from scaling.data.shards import files_of_sets
 from scaling.study.config import DataConfig
-from scaling.study.errors import DataError, unknown
-
-IMAGE_COLUMNS = ("image", "img")  # names used on the hub, most common first
-LABEL_COLUMNS = ("label", "labels", "fine_label")
+from scaling.study.errors import DataError
+from scaling.wording import first_few
 
 
 @source("parquet", argument="PATH")
@@ -27,95 +34,51 @@ def parquet(spec: Spec, config: DataConfig) -> SourceContent:
 
     Read the labels. Images stay in the files and are read one row group at a time when needed.
     """
-    files = _files(existing(spec.argument))
+    passed = PassedOver()
+    files = _files(existing(spec.argument), passed)
     schemas = {file: _schema(file) for files_of_set in files.values() for file in files_of_set}
-    first = schemas[files["train"][0]] if "train" in files else next(iter(schemas.values()))
-    origin = str(next(iter(schemas)))
-    image, label = image_and_label(first, config, origin)
-    for file, schema in schemas.items():
-        check_columns(schema, image, label, str(file))
-    raw = {name: _labels(paths, label) for name, paths in files.items()}
-    column = f"{image}.bytes" if pa.types.is_struct(first.field(image).type) else image
-    images = {name: _images(paths, column, config) for name, paths in files.items()}
-    known = common_names({str(file): schema for file, schema in schemas.items()}, label)
+    origin = files["train"][0] if "train" in files else next(iter(schemas))
+    image, label = image_and_label(schemas[origin], config, str(origin))
+    columns = {file: check_images(schema, image, str(file)) for file, schema in schemas.items()}
+    remarks = _drop_unlabelled(files, schemas, label)
+    for paths in files.values():
+        for file in paths:
+            check_labels(schemas[file], label, str(file))
+    all_labels = {name: _labels(paths, label) for name, paths in files.items()}
+    raw, withheld = without_withheld(all_labels, lambda name: str(files[name][0]))
+    images = {name: _images(files[name], [columns[file] for file in files[name]], config) for name in raw}
+    known = common_names({str(file): schemas[file] for name in raw for file in files[name]}, label)
+    known = known or names_of_truths(type_of(schemas[files[next(iter(raw))][0]], label, str(origin)))
     class_names, labels = numbered(raw, known, lambda name, row: images[name].place(row))
-    sets = {
-        name: Examples(str(files[name][0]), images[name], labels[name])
-        for name in files
-        if not is_secret(name, labels[name])
-    }
-    return SourceContent(sets, class_names)
+    sets = {name: Examples(str(files[name][0]), images[name], labels[name]) for name in raw}
+    return SourceContent(sets, class_names, passed_over=passed, remarks=(*remarks, *withheld))
 
 
-def image_and_label(schema: pa.Schema, config: DataConfig, origin: str) -> tuple[str, str]:
-    """Return the names of the image and label columns: those in the config, or the common ones."""
-
-    def column(wanted: str | None, common: Sequence[str], kind: str) -> str:
-        if wanted is not None:
-            return wanted
-        for name in common:
-            if name in schema.names:
-                return name
-        raise DataError(f"{origin}: {unknown('column', common[0], schema.names)}; set data.{kind}_column")
-
-    return column(config.image_column, IMAGE_COLUMNS, "image"), column(config.label_column, LABEL_COLUMNS, "label")
-
-
-def check_columns(schema: pa.Schema, image: str, label: str, origin: str) -> None:
-    """Raise `DataError` if a column is missing or images are not stored as bytes."""
-    for name in (image, label):
-        if name not in schema.names:
-            raise DataError(f"{origin}: {unknown('column', name, schema.names)}")
-    kind = schema.field(image).type
-    if pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0:
-        kind = kind.field("bytes").type
-    if not (pa.types.is_binary(kind) or pa.types.is_large_binary(kind)):
-        raise DataError(f"{origin}: column '{image}' holds {kind}; images must be stored as bytes (JPEG, PNG)")
+def _drop_unlabelled(files: dict[str, list[Path]], schemas: Mapping[Path, pa.Schema], label: str) -> list[str]:
+    """Take away validation and test sets whose files have no rows or no column of labels; return remarks on them."""
+    remarks = []
+    for name, paths in list(files.items()):
+        rows = sum(pq.read_metadata(file).num_rows for file in paths)
+        if name == "train" and not rows:
+            raise DataError(f"{first_few([str(file) for file in paths], 2)}: no rows")
+        why = "no rows" if not rows else f"no column '{label}'"
+        lacks = not rows or not any(label.split(".")[0] in schemas[file].names for file in paths)
+        if lacks and name != "train" and "train" in files:
+            del files[name]
+            remarks.append(f"{first_few([str(file) for file in paths], 2)}: {why}: the {name} set counts as absent")
+    return remarks
 
 
-def names_in_metadata(schema: pa.Schema, label: str) -> tuple[str, ...] | None:
-    """Return the class names if the schema holds the hub's description of its features."""
-    try:
-        features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
-        return tuple(map(str, features[label]["names"]))
-    except (KeyError, TypeError, ValueError):
-        return None
-
-
-def common_names(schemas: Mapping[str, pa.Schema], label: str) -> tuple[str, ...] | None:
-    """Return the class names that files or sets have in common, or None if none of them holds class names.
-
-    Args:
-        schemas: of each file or set, by its location.
-
-    Raises:
-        DataError: two differ, so that one label would mean two classes.
-    """
-    found = {place: names for place, schema in schemas.items() if (names := names_in_metadata(schema, label))}
-    origin, known = next(iter(found.items()), ("", None))
-    for place, names in found.items():
-        if known and names != known:
-            at, ours, theirs = next((i, a, b) for i, (a, b) in enumerate(itertools.zip_longest(known, names)) if a != b)
-            raise DataError(f"{place}: label {at} is {theirs!r}, but {ours!r} in {origin}; all class names must agree")
-    return known
-
-
-def label_values(column: pa.ChunkedArray, origin: str) -> np.ndarray:
-    """Return the labels of one set: integers or text."""
-    if column.null_count or not (pa.types.is_integer(column.type) or pa.types.is_string(column.type)):
-        gaps = " with gaps" if column.null_count else ""
-        raise DataError(f"{origin}: labels are {column.type}{gaps}; they must be all integers or all text")
-    values = column.to_numpy(zero_copy_only=False)
-    return values.astype(np.int64) if pa.types.is_integer(column.type) else values
-
-
-def _files(path: Path) -> dict[str, list[Path]]:
+def _files(path: Path, passed: PassedOver) -> dict[str, list[Path]]:
     if path.is_file():
         return {"train": [path]}
-    files = next(
-        (found for folder in (path, path / "data") if (found := sorted(folder.glob("*.parquet")))),
-        sorted(path.glob("**/*.parquet")),
-    )
+
+    def below(folder: Path, pattern: str) -> list[Path]:
+        found = [file for file in sorted(folder.glob(pattern)) if file.is_file()]
+        return without_skipped(found, path, passed)
+
+    flat = below(path, "*.parquet") or below(path / "data", "*.parquet")
+    files = flat or below(path, "**/*.parquet")
     if not files:
         raise DataError(f"neither {path} nor its subfolders contain a *.parquet file")
     return files_of_sets(files)
@@ -129,16 +92,22 @@ def _schema(file: Path) -> pa.Schema:
 
 
 def _labels(files: Sequence[Path], label: str) -> np.ndarray:
+    """Return the labels of one set, of all its files in order."""
+    values = {str(file): label_values(_column(file, label), str(file)) for file in files}
+    refuse_kinds({file: "text" if is_text(found) else "integers" for file, found in values.items() if len(found)})
+    filled = [found for found in values.values() if len(found)] or list(values.values())[:1]
+    return np.concatenate(filled)
+
+
+def _column(file: Path, name: str) -> pa.ChunkedArray:
     try:
-        columns = [pq.read_table(file, columns=[label]).column(label) for file in files]
+        with pq.ParquetFile(file) as content:  # `read_table` would take names of folders for columns
+            table = content.read(columns=[name])
     except (OSError, pa.ArrowException) as error:
-        raise DataError(f"{files[0]}: labels cannot be read ({' '.join(str(error).split())})") from None
-    values = [label_values(column, str(file)) for file, column in zip(files, columns, strict=True)]
-    if len({value.dtype.kind for value in values}) > 1:
-        raise DataError(f"{files[0].parent}: some labels are integers and some are text")
-    return np.concatenate(values)
+        raise DataError(f"{file}: labels cannot be read ({' '.join(str(error).split())})") from None
+    return part_of(table.column(0), name)
 
 
-def _images(files: Sequence[Path], column: str, config: DataConfig) -> RowGroupImages:
-    layout = layout_of([str(file) for file in files], column)
+def _images(files: Sequence[Path], columns: Sequence[str], config: DataConfig) -> RowGroupImages:
+    layout = layout_of([str(file) for file in files], columns)
     return RowGroupImages(layout, np.arange(layout.first[-1]), keep_bytes=2 * window_bytes(config))

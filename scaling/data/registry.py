@@ -5,11 +5,12 @@ A source is one function decorated with `@source` in a file of `scaling/data/`. 
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from scaling.data.images import Images
+from scaling.data.listing import PassedOver
 from scaling.study.config import DataConfig
 from scaling.study.errors import DataError, unknown
 from scaling.study.registry import Registry
@@ -37,12 +38,17 @@ class Examples:
 
 @dataclass(frozen=True)
 class SourceContent:
-    """What a source holds: one, two or three sets named train, validation and test."""
+    """What a source holds: one, two or three sets named train, validation and test; and what it leaves out.
+
+    `passed_over` and `remarks` are shown with the data before anything runs.
+    """
 
     sets: Mapping[str, Examples]
     class_names: tuple[str, ...]
     flip: bool = True  # whether an image and its mirror image belong to the same class
     shift: float = 1 / 8  # largest shift of a random crop, as a fraction of the shorter side
+    passed_over: PassedOver = field(default_factory=PassedOver)  # files and folders that are there but not read
+    remarks: tuple[str, ...] = ()  # one line each: what was taken for what, such as a set without labels for absent
 
 
 SourceFunction = Callable[[Spec, DataConfig], SourceContent]

@@ -4,6 +4,7 @@ import functools
 import io
 import threading
 from collections import OrderedDict
+from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 
@@ -12,8 +13,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
+from scaling.data.columns import part_of
 from scaling.data.images import Blocks, StreamedImages
+from scaling.data.pixels import WrongImageError
 from scaling.study.config import DataConfig
+from scaling.study.errors import DataError
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,7 +25,7 @@ class Layout:
     """Positions of the row groups in a list of files."""
 
     files: tuple[str, ...]
-    column: str  # of the image bytes, in Parquet's notation: `image.bytes`
+    columns: tuple[str, ...]  # of the image bytes of each file, in Parquet's notation: `image.bytes`
     file: np.ndarray  # int32 (groups,): index of the file
     group: np.ndarray  # int32 (groups,): index within the file
     first: np.ndarray  # int64 (groups + 1,): index of the first row, counted over all files; the end
@@ -57,7 +61,9 @@ class RowGroupImages(StreamedImages):
     def open(self, index: int) -> Image.Image:
         group = self._group(index)
         content = self._groups.get(group)[int(self.rows[index] - self.layout.first[group])].as_py()
-        return Image.open(io.BytesIO(content or b""))  # a missing image counts as unreadable
+        if not content:
+            raise WrongImageError("holds no image: its bytes are null or empty")
+        return Image.open(io.BytesIO(content))
 
     def place(self, index: int) -> str:
         group = self._group(index)
@@ -84,15 +90,24 @@ class RowGroupImages(StreamedImages):
         return int(np.searchsorted(self.layout.first, self.rows[index], side="right")) - 1
 
 
-def layout_of(files: list[str], column: str) -> Layout:
+def layout_of(files: Sequence[str], columns: Sequence[str]) -> Layout:
     """Read the positions of the row groups from the files' footers.
 
+    Args:
+        columns: of the image bytes of each file.
+
     Raises:
+        DataError: a file has no bytes for any image.
         OSError, pa.ArrowException: a file is not a Parquet file.
     """
     found: list[tuple[int, int, int, float]] = []
-    for number, file in enumerate(files):
+    for number, (file, column) in enumerate(zip(files, columns, strict=True)):
         footer = pq.read_metadata(file)
+        if footer.num_rows and _nulls(footer, column) == footer.num_rows:
+            raise DataError(
+                f"{file}: column '{column}' holds no bytes in any of {footer.num_rows} rows; images that are stored by"
+                " their path alone cannot be read"
+            )
         for index in range(footer.num_row_groups):
             group = footer.row_group(index)
             chunks = (group.column(i) for i in range(group.num_columns))
@@ -101,7 +116,17 @@ def layout_of(files: list[str], column: str) -> Layout:
                 found.append((number, index, group.num_rows, size))
     file, group, rows, sizes = np.array(found).reshape(-1, 4).T
     first = np.concatenate([[0], np.cumsum(rows)]).astype(np.int64)
-    return Layout(tuple(files), column, file.astype(np.int32), group.astype(np.int32), first, sizes.astype(float))
+    return Layout(
+        tuple(files), tuple(columns), file.astype(np.int32), group.astype(np.int32), first, sizes.astype(float)
+    )
+
+
+def _nulls(footer: pq.FileMetaData, column: str) -> int:
+    """Return how many values of a column are null, as far as the file says."""
+    groups = (footer.row_group(index) for index in range(footer.num_row_groups))
+    chunks = (group.column(index) for group in groups for index in range(group.num_columns))
+    known = (chunk.statistics for chunk in chunks if chunk.path_in_schema == column and chunk.is_stats_set)
+    return sum(one.null_count for one in known if one is not None and one.has_null_count)
 
 
 class _Groups:
@@ -134,7 +159,8 @@ class _Groups:
 
     def _read(self, number: int) -> pa.Array:
         layout = self.layout
-        with pq.ParquetFile(layout.files[layout.file[number]]) as file:
-            table = file.read_row_group(int(layout.group[number]), columns=[layout.column], use_threads=False)
-        column = table.column(0).combine_chunks()
-        return column.field("bytes") if pa.types.is_struct(column.type) else column
+        place = layout.file[number]
+        name = layout.columns[place]
+        with pq.ParquetFile(layout.files[place]) as file:
+            table = file.read_row_group(int(layout.group[number]), columns=[name], use_threads=False)
+        return part_of(table.column(0), name).combine_chunks()

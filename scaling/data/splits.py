@@ -10,13 +10,6 @@ from scaling.study.errors import DataError
 
 Chosen = tuple[Examples, np.ndarray]  # a set of the source, and the indices of the examples taken from it, in order
 
-# Names of the three sets in folders and files
-ALIASES = {
-    "train": "train", "training": "train",
-    "validation": "validation", "valid": "validation", "val": "validation", "dev": "validation",
-    "test": "test", "testing": "test", "eval": "test", "evaluation": "test",
-}  # fmt: skip
-
 
 def three_sets(found: SourceContent, config: DataConfig) -> dict[str, Chosen]:
     """Divide a source into train, validation and test.

@@ -23,6 +23,7 @@ from torch.utils.data import DataLoader, Dataset
 from scaling.data.crops import middle_crop, random_crop
 from scaling.data.dataset import StreamSplit
 from scaling.data.decoding import describe_problem
+from scaling.data.pixels import opened, quiet
 from scaling.study.plugins import Shipment
 
 AHEAD_BYTES = 256 * 2**20  # most bytes decoded ahead, unless two batches take more
@@ -79,6 +80,8 @@ class Reader(Dataset):
     def __init__(self, split: StreamSplit, workers: int = 1) -> None:
         self.plugins = Shipment()  # first: it is unpickled, and so loaded, before images of a plugin's own class
         self.images, self.shape = split.images.for_one_of(workers), split.shape
+        self.reading = split.reading
+        quiet()
 
     def __getitem__(self, piece: Piece) -> tuple[torch.Tensor, list[tuple[int, str]]]:
         pixels = np.zeros((len(piece.indices), *self.shape), np.uint8)
@@ -91,12 +94,12 @@ class Reader(Dataset):
         problems = []
         for index, place, row in zip(piece.indices.tolist(), piece.places.tolist(), rows, strict=True):
             try:
-                with self.images.open(index) as image:
+                with opened(self.images, index, self.reading) as image:
                     if piece.seed is None:
-                        out[row] = middle_crop(image, height, width)
+                        out[row] = middle_crop(image, height, width, self.reading.span)
                     else:
                         rng = np.random.default_rng((*piece.seed, place, index))
-                        out[row] = random_crop(image, height, width, rng)
+                        out[row] = random_crop(image, height, width, rng, self.reading.span)
             except Exception as error:  # broken bytes make PIL raise many types
                 out[row] = 0
                 problems.append((int(row), describe_problem(self.images, index, error)))

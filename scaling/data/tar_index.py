@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from scaling.data.folder import SUFFIXES
 from scaling.data.images import StreamedImages
+from scaling.data.listing import ENDING, IMAGE_ENDINGS, reason_to_skip_path
 from scaling.study.errors import DataError
 
-INDEX_VERSION = 1  # of the cached files; raise it when the meaning of their content changes
+INDEX_VERSION = 2  # of the cached files; raise it when the meaning of their content changes
 LABEL_FIELDS = ("label", "cls")  # of a sample's JSON, most common first
 # Errors of a damaged index in the cache, which is then rebuilt
 DAMAGE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
@@ -32,6 +32,8 @@ class TarIndex:
     offsets: np.ndarray  # int64: of the image's first byte in the file
     sizes: np.ndarray  # int64: bytes
     labels: np.ndarray  # str: as in the file; empty if a sample has none
+    passed: np.ndarray  # str (M,): members that are passed over
+    reasons: np.ndarray  # str (M,): why, as in `listing`
 
 
 class TarImages(StreamedImages):
@@ -108,12 +110,15 @@ class _Sample:
 def _read(file: Path, label_field: str | None) -> TarIndex:
     """Read the headers; members whose names agree up to the first dot are one sample, as in WebDataset."""
     samples: dict[str, _Sample] = {}
+    passed: list[tuple[str, str]] = []
     end = 0
     try:
         with tarfile.open(file, "r:") as tar:
             for member in tar:
                 end = member.offset_data + -(-member.size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
-                if member.isfile() and not os.path.basename(member.name).startswith("."):
+                if member.isfile() and (reason := reason_to_skip_path(member.name)):
+                    passed.append((member.name, reason))
+                elif member.isfile():
                     folder, base = os.path.split(member.name)
                     stem, _, ending = base.partition(".")
                     _note(samples.setdefault(os.path.join(folder, stem), _Sample()), ending, member, tar, label_field)
@@ -134,11 +139,16 @@ def _read(file: Path, label_field: str | None) -> TarIndex:
                 " use names without dots"
             )
     whole = [sample for sample in samples.values() if sample.name]
+    for stem, sample in samples.items():
+        if sample.label and not sample.name:
+            passed += [(f"{stem}.{ending}", ENDING) for ending in sorted(sample.endings - {"cls", "json"})]
     return TarIndex(
         names=np.array([os.fsencode(sample.name) for sample in whole], dtype=bytes),
         offsets=np.array([sample.offset for sample in whole], np.int64),
         sizes=np.array([sample.size for sample in whole], np.int64),
         labels=np.array([sample.label for sample in whole], dtype=str),
+        passed=np.array([name for name, _ in passed], dtype=str),
+        reasons=np.array([reason for _, reason in passed], dtype=str),
     )
 
 
@@ -159,9 +169,9 @@ def _note(sample: _Sample, ending: str, member: tarfile.TarInfo, tar: tarfile.Ta
     if ending in sample.endings:
         raise _SampleError(f"{member.name} occurs twice; keep one")
     sample.endings.add(ending)
-    if "." + ending.lower() in SUFFIXES and not sample.name:
+    if "." + ending.lower() in IMAGE_ENDINGS and not sample.name:
         sample.name, sample.offset, sample.size = member.name, member.offset_data, member.size
-    elif os.path.splitext(ending)[1].lower() in SUFFIXES:
+    elif os.path.splitext(ending)[1].lower() in IMAGE_ENDINGS:
         sample.dotted = member.name
     elif ending == "cls" and label_field is None:
         sample.label = _text(member, tar)

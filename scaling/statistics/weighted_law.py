@@ -18,6 +18,7 @@ from scaling.statistics.missing import Missing
 
 RHOS = np.linspace(-1.5, 1.5, 7)
 ALPHAS = 241
+FINE = 33  # more of them between the neighbours of the likeliest
 SPAN = (math.log(0.02), math.log(40.0))  # of log(α · range): from a straight line to a step at the cheapest cost
 FEWEST_CELLS, FEWEST_COSTS = 6, 4
 LEAST_RANGE = 4.0  # most over least cost
@@ -134,11 +135,15 @@ class _Likelihood:
         self.count = len(x)
         self.curve = np.polyfit(x, np.log(np.maximum(error, LEAST_ERROR)), 2)
         self.log_w = self.log_weights(x)
-        self.alphas = np.exp(np.linspace(*SPAN, ALPHAS)) / np.ptp(x)
+        coarse = np.linspace(*SPAN, ALPHAS) - math.log(np.ptp(x))
+        least = int(self._value(self._law(self._sums(np.exp(coarse)))[2]).min(axis=0).argmin())
+        ends = coarse[max(least - 1, 0)], coarse[min(least + 1, ALPHAS - 1)]
+        likeliest = _minimum(self._profile_alpha, *ends)
+        self.alphas = np.exp(np.unique(np.concatenate([coarse, np.linspace(*ends, FINE), [likeliest]])))
         self.sums = self._sums(self.alphas)
         self.law = self._law(self.sums)
         self.values = self._value(self.law[2])
-        self.best = divmod(int(self.values.argmin()), ALPHAS)
+        self.best = divmod(int(self.values.argmin()), len(self.alphas))
         self.least = float(self.values.min())
 
     def log_weights(self, x: np.ndarray) -> np.ndarray:
@@ -187,19 +192,30 @@ class _Likelihood:
             return math.exp(_root(lambda a: self._profile_alpha(a) - limit, logs[one], logs[other]))
 
         low = crossing(first - 1, first) if first > 0 else 0.0
-        high = crossing(last, last + 1) if last < ALPHAS - 1 else math.inf
+        high = crossing(last, last + 1) if last < len(logs) - 1 else math.inf
         return Interval(float(self.alphas[self.best[1]]), low, high, level, self.count - 4)
 
     def _profile_floor(self, floor: float) -> float:
-        one, sz, szz, sy, szy, syy = self.sums
+        return float(self._values_with(floor, self.sums).min())
+
+    def _values_with(self, floor: float, sums: tuple[np.ndarray, ...]) -> np.ndarray:
+        """The values with a given E: (rhos, alphas)."""
+        one, sz, szz, sy, szy, syy = sums
         product = szy - floor * sz
         rss = syy - 2 * floor * sy + floor**2 * one - np.maximum(product, 0.0) ** 2 / szz
-        return float(self._value(np.maximum(rss, SMALLEST)).min())
+        return self._value(np.maximum(rss, SMALLEST))
 
-    @property
+    @cached_property
     def without_floor(self) -> float:
         """The least value with E = 0."""
-        return self._profile_floor(0.0)
+        logs = np.log(self.alphas)
+        least = int(self._values_with(0.0, self.sums).min(axis=0).argmin())
+        ends = logs[max(least - 1, 0)], logs[min(least + 1, len(logs) - 1)]
+
+        def value(log_alpha: float) -> float:
+            return float(self._values_with(0.0, self._sums(np.array([math.exp(log_alpha)]))).min())
+
+        return min(value(_minimum(value, *ends)), self._profile_floor(0.0))
 
     def floor_interval(self, level: float) -> Interval:
         """Where the profile over ρ, α and A stays within the room, from E = 0 up."""
@@ -259,6 +275,12 @@ class _Likelihood:
             lows[place] = np.where(room >= 0, middle - half, np.inf).min()
             highs[place] = np.where(room >= 0, middle + half, -np.inf).max()
         return lows, highs
+
+
+def _minimum(function: Callable[[float], float], low: float, high: float) -> float:
+    """Where a function with one valley is least."""
+    found = optimize.minimize_scalar(function, bounds=(low, high), method="bounded", options={"xatol": 1e-7})
+    return float(found.x)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def _root(function: Callable[[float], float], low: float, high: float) -> float:

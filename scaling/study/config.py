@@ -109,6 +109,20 @@ class DataConfig(Settings):
     most_unreadable: NonNegativeInt = Field(
         default=10, description="of the images read every epoch, how many may be unreadable, each with a warning"
     )
+    most_megapixels: PositiveFloat = Field(
+        default=180.0, description="an image of more than this many million pixels is refused"
+    )
+    pixel_range: tuple[float, float] | None = Field(
+        default=None,
+        description="values of black and white in images of more than 8 bits a pixel; none: the range of the whole set",
+    )
+
+    @field_validator("pixel_range")
+    @classmethod
+    def _rises(cls, span: tuple[float, float] | None) -> tuple[float, float] | None:
+        if span is not None and not span[0] < span[1]:
+            raise ValueError(f"the value of black, {span[0]:g}, must be below that of white, {span[1]:g}")
+        return span
 
 
 class WidthRule(Settings):

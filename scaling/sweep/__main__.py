@@ -17,7 +17,7 @@ from scaling.sweep.authentication import require_token
 from scaling.sweep.executor.replay import Replay
 from scaling.sweep.lease import locked
 from scaling.sweep.overview import listed, status
-from scaling.sweep.plan import intended_name, make_plan, shown
+from scaling.sweep.plan import data_lines, intended_name, make_plan, shown
 from scaling.sweep.run import RunOptions, carry_out
 from scaling.sweep.signals import interrupted_by_sigterm
 from scaling.sweep.study_folder import previous, require_plugins
@@ -104,8 +104,10 @@ def sweep(console: Console, options: argparse.Namespace) -> int:
     require_token(options.address)
     if options.dry_run:
         for part in shown(plan):
-            console.print(part, highlight=False)
+            console.print(part, highlight=False, soft_wrap=isinstance(part, str))
         return 0
+    for line in data_lines(plan):
+        console.print(line, highlight=False, soft_wrap=True)
     with locked(plan.folder):
         run_options = RunOptions(options.address, trackers, Replay.of(options.replay) if options.replay else None)
         return carry_out(console, plan, run_options, previous(plan.folder, plan.space))

@@ -28,7 +28,7 @@ from scaling.sweep.search.feasibility import Feasibility
 from scaling.sweep.search.propose import propose
 from scaling.sweep.search.trial_queue import TrialQueue
 from scaling.sweep.study_folder import seeding_in
-from scaling.wording import plural, points
+from scaling.wording import listing, plural, points
 
 HEADINGS = {"params": "params"}  # of the table of a plan, where a metric's title is too long
 
@@ -157,9 +157,20 @@ def _matched(config: TrialConfig, match: Match, gap: float) -> str:
     return f"{config.recipe.epochs} ({points(100 * gap, signed=True, decimals=1)} %)"
 
 
+def data_lines(plan: StudyPlan) -> Iterator[str]:
+    """Describe the data in one line for each data set of the plan, then what was noticed in reading it, once each."""
+    notes: dict[str, None] = {}
+    for config, data in plan.cost_table.datasets.items():
+        counts = listing([f"{len(split):,} {name}" for name, split in data.splits()])
+        yield f"data: {config.source}: {data.num_classes:,} classes; images: {counts}"
+        notes |= dict.fromkeys(data.notes)
+    yield from (f"data: {note}" for note in notes)
+
+
 def shown(plan: StudyPlan) -> Iterator[RenderableType]:
-    """Show a plan: the costs of each cell and arm, then the expected time."""
+    """Show a plan: the data, the costs of each cell and arm, then the expected time."""
     space, cost_table = plan.space, plan.cost_table
+    yield from data_lines(plan)
     table = Table(title=f"{plan.study}: {extent(plan)}")
     for axis in space.axes:
         table.add_column(axis, justify="right")

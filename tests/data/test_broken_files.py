@@ -48,12 +48,20 @@ BROKEN: dict[str, tuple[Callable[[Path], str], list[str]]] = {
         broken_folder(lambda root: (root / "cat" / "003.png").write_bytes(b"no image")),
         ["cat/003.png: cannot be read as an image (no known image format)"],
     ),
+    "empty file": (
+        broken_folder(lambda root: (root / "cat" / "003.png").write_bytes(b"")),
+        ["cat/003.png: cannot be read as an image (the file is empty)"],
+    ),
+    "pointer": (
+        broken_folder(lambda root: (root / "cat" / "003.png").write_text("version https://git-lfs.github.com/spec/v1")),
+        ["cat/003.png: cannot be read as an image (a pointer of Git LFS, run: git lfs pull)"],
+    ),
     "cut image": (
         broken_folder(lambda root: (root / "dog" / "005.png").write_bytes((root / "dog/005.png").read_bytes()[:150])),
         ["dog/005.png: cannot be read as an image (", "truncated"],
     ),
     "sizes": (broken_folder(lambda root: picture(0, (9, 8)).save(root / "dog" / "a.png")), ["dog/a.png", "image_size"]),
-    "no images": (lambda root: f"folder:{root}", ["has no class folders"]),
+    "no images": (lambda root: f"folder:{root}", ["is empty; fill it with one folder per class"]),
     "class only in test": (unknown_class_in_test, ["test/horse: class 'horse' has no folder in"]),
     "no parquet": (lambda root: f"parquet:{root}", ["subfolders contain a *.parquet file"]),
     "not parquet": (lambda root: f"parquet:{__file__}", ["test_broken_files.py: not a readable Parquet file"]),

@@ -38,7 +38,7 @@ def test_a_large_jpeg_file_is_decoded_no_larger_than_needed(
 ) -> None:
     content, sizes = jpeg(384, 512), []
     convert = decoding.to_mode
-    monkeypatch.setattr(decoding, "to_mode", lambda image, mode: sizes.append(image.size[::-1]) or convert(image, mode))
+    monkeypatch.setattr(decoding, "to_mode", lambda image, *how: sizes.append(image.size[::-1]) or convert(image, *how))
     box = (40, 20, 500, 380)
 
     reduced = cut(Image.open(io.BytesIO(content)), box, side, side, "RGB")

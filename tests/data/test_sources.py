@@ -186,6 +186,14 @@ def test_the_hub_gives_the_same_as_its_parquet_files(tmp_path: Path, monkeypatch
     assert np.array_equal(images(from_hub.train), images(from_files.train))
 
 
+def test_two_sets_of_the_hub_never_stand_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    package = types.ModuleType("datasets")
+    package.__dict__.update(load_dataset=lambda name: {"train": 0, "val": 1, "validation": 2})
+    monkeypatch.setitem(sys.modules, "datasets", package)
+
+    assert problems("hf:x") == ["hf:x has both sets val and validation, which mean validation"]
+
+
 @pytest.mark.parametrize("name", sorted(SOURCES))
 def test_every_source_shows_how_to_write_it(name: str) -> None:
     argument = SOURCES[name].argument

@@ -200,3 +200,74 @@ def test_a_broken_tar_file_is_named_in_one_line(tmp_path: Path) -> None:
     }
     for name, text in expected.items():
         assert any(text in problem for problem in problems(f"wds:{tmp_path / name}")), name
+
+
+@pytest.mark.parametrize("shards", ["{0000000..9999999}", "{0..999999999999999999}", "{a,b}" * 40])
+def test_too_many_names_in_braces_are_refused_at_once(tmp_path: Path, shards: str) -> None:
+    (problem,) = problems(f"wds:{tmp_path}/train-{shards}.tar")
+
+    assert "at most 100,000 can be read" in problem
+
+
+def test_missing_shards_are_one_line(tmp_path: Path) -> None:
+    write_shards(tmp_path, 14, per_shard=7)
+
+    (problem,) = problems(f"wds:{tmp_path}/train-{{000..999}}.tar")
+
+    assert problem.startswith(f"{tmp_path}/train-{{000..999}}.tar: 998 of 1000 files do not exist: ")
+    assert problem.endswith("; and 995 more")
+
+
+def test_braces_that_count_down_are_refused(tmp_path: Path) -> None:
+    assert "counts down" in problems(f"wds:{tmp_path}/train-{{9..0}}.tar")[0]
+
+
+@pytest.mark.parametrize(
+    "name", ["cat/.ipynb_checkpoints/0.png", "__MACOSX/cat/._0.png", "cat/@eaDir/0.png", "cat/._0.png"]
+)
+def test_members_of_tools_are_left_out(tmp_path: Path, name: str) -> None:
+    members = [(f"{'cat' if i % 2 else 'dog'}/{i}.png", encoded(numbered_picture(i))) for i in range(20)]
+    write_tar(tmp_path / "a.tar", [*members, (name, encoded(numbered_picture(99)))])
+    (tmp_path / "._a.tar").write_bytes(b"Mac OS X")
+
+    data = load_data(DataConfig(source=f"wds:{tmp_path}"))
+
+    assert (data.class_names, sum(len(split) for _, split in data.splits())) == (("cat", "dog"), 20)
+    assert any(f"a.tar member {name}" in note for note in data.notes)
+    assert any("._a.tar" in note for note in data.notes)
+
+
+def test_samples_of_unknown_endings_are_counted(tmp_path: Path) -> None:
+    members = [member for i in range(20) for member in numbered_member(i, str(i % 2))]
+    file = write_tar(tmp_path / "a.tar", [*members, ("90.cls", b"1"), ("90.heic", b"x")])
+
+    notes = load_data(DataConfig(source=f"wds:{file}")).notes
+
+    assert "left out: files that do not end as images do: 1 .heic (a.tar member 90.heic)" in notes
+
+
+@pytest.mark.parametrize("label", ["-1", None])
+@pytest.mark.parametrize("names", ["01", "ab"])
+def test_shards_without_labels_count_as_absent(tmp_path: Path, label: str | None, names: str) -> None:
+    write_tar(tmp_path / "train-0.tar", [m for i in range(20) for m in numbered_member(i, names[i % 2])])
+    members = [numbered_member(i, label or "")[: 2 if label else 1] for i in range(5)]
+    write_tar(tmp_path / "test-0.tar", [member for pair in members for member in pair])
+
+    data = load_data(DataConfig(source=f"wds:{tmp_path}"))
+
+    assert sum(len(split) for _, split in data.splits()) == 20
+    assert any(note.endswith("the test set counts as absent") for note in data.notes)
+
+
+def test_sets_inside_a_tar_are_not_classes(tmp_path: Path) -> None:
+    members = [(f"{'train' if i % 2 else 'test'}/{i}.png", encoded(numbered_picture(i))) for i in range(20)]
+
+    (problem,) = problems(f"wds:{write_tar(tmp_path / 'a.tar', members)}")
+
+    assert "'test' and 'train' would be classes, but seem to be sets" in problem
+
+
+def test_compressed_shards_are_named(tmp_path: Path) -> None:
+    (tmp_path / "train-0.tar.gz").write_bytes(b"x")
+
+    assert problems(f"wds:{tmp_path}")[0].endswith("decompress train-0.tar.gz")

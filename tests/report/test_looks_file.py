@@ -191,7 +191,7 @@ def test_every_planned_trial_counts_as_ended_whatever_its_status(tmp_path: Path)
     assert [look.trials for look in read_looks(folder)] == [12]
 
 
-def test_one_look_is_at_95_percent_of_a_whole_plan(tmp_path: Path) -> None:
+def test_one_look_is_at_95_percent_of_whole_plans(tmp_path: Path) -> None:
     whole = study_of(tmp_path / "whole", RECORDS, space=with_settings(looks=1))
     part = study_of(tmp_path / "part", RECORDS[:8], space=with_settings(looks=1))
 

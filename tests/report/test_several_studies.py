@@ -66,7 +66,7 @@ def test_studies_are_compared_in_their_shared_cells_and_arms() -> None:
     assert "6 cells with the same arm in all studies are compared" in both.notes[0]
 
 
-def test_a_joint_report_counts_arms_that_no_rate_trains() -> None:
+def test_an_arm_that_no_rate_trains_is_lost_jointly() -> None:
     tuned = with_learning_rate_grid(EVERYTHING, rejected=4e-3, kept=2e-3)
     first = EVERYTHING[0]
     lost = [

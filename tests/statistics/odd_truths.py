@@ -8,6 +8,7 @@ import numpy as np
 
 from scaling.statistics.comparison import VerdictSettings
 from tests.statistics.truths import (
+    LOST,
     SD,
     Alter,
     Course,
@@ -174,7 +175,6 @@ def by_depth(depths: int, widths: int, sd: float) -> Callable[[Rng, int], np.nda
 
 
 SKEW = "limit: luck that is skewed in one arm"
-LOST = "HERE is not claimed where low runs are lost"
 ALIKE = "limit: cells that differ by a little more than the margin, in no order of size"
 
 ODD_TRUTHS = [

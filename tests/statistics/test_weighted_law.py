@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy import optimize, stats
 
 from scaling.statistics.missing import Missing
 from scaling.statistics.other_sentences import law_sentence
@@ -114,3 +115,39 @@ def test_what_cannot_carry_a_law_says_why(cost: np.ndarray, error: np.ndarray, w
 def test_errors_of_nothing_and_equal_errors_do_not_break_it() -> None:
     for error in (np.zeros(9), np.full(9, 20.0), np.r_[np.full(8, 5.0), 0.0]):
         assert math.isfinite(fitted(error).alpha.estimate)
+
+
+def plain_profile(cost: np.ndarray, error: np.ndarray, alpha: float) -> float:
+    """C log RSS_w − Σ log w at the best ρ, E and A, by non-negative least squares."""
+    x = np.log(cost) - np.log(cost).mean()
+    mu = np.exp(np.polyval(np.polyfit(x, np.log(error), 2), x))
+    least = math.inf
+    for rho in (-1.5, -1, -0.5, 0, 0.5, 1, 1.5):
+        w = mu ** (-2 * rho)
+        design = np.stack([np.ones_like(x), np.exp(-alpha * x)], axis=1) * np.sqrt(w)[:, None]
+        rss = optimize.nnls(design, error * np.sqrt(w))[1] ** 2
+        least = min(least, len(x) * math.log(rss) - float(np.log(w).sum()))
+    return least
+
+
+@pytest.mark.parametrize("sd", [0.3, 0.03, 0.001])
+def test_the_interval_of_an_exponent_is_a_plain_profile_s(sd: float) -> None:
+    error = law(5, 30, 0.3) + sd * np.random.default_rng(3).normal(size=9)
+    found = fitted(error)
+
+    least = plain_profile(COST, error, found.alpha.estimate)
+    room = 9 * math.log(1 + stats.t.ppf(0.975, 5) ** 2 / 5)
+    step = 1e-4 * (found.alpha.high - found.alpha.low)
+    assert least <= plain_profile(COST, error, found.alpha.estimate - step) + 1e-5
+    assert least <= plain_profile(COST, error, found.alpha.estimate + step) + 1e-5
+    for end in (found.alpha.low, found.alpha.high):
+        assert plain_profile(COST, error, end) - least == pytest.approx(room, abs=1e-4)
+
+
+def test_the_likeliest_law_without_a_floor_rules_one_out() -> None:
+    """Neither of the two laws is taken from a grid, so that precise errors tell the floor as well as coarse ones."""
+    error = law(0, 30, 0.3) * (1 + 1e-5 * np.random.default_rng(4).normal(size=9))
+    found = fitted(error)
+
+    assert found.likelihood.without_floor - found.likelihood.least < found.likelihood.room(0.95)
+    assert not found.floor_is_known

@@ -47,7 +47,7 @@ class Truth:
     settings: VerdictSettings = field(default_factory=VerdictSettings)
     base: tuple[float, float] = (60.0, 85.0)  # accuracy at both ends
     claims_beyond: bool = True  # whether the course and scatter are such that BEYOND claims to hold
-    claims_here: bool = True  # false where lost runs take away what HERE rests on; see docs/statistics.md
+    claims_here: bool = True  # false where low runs are lost, which takes away what both rest on
     note: str = ""  # why a rate is not what is claimed elsewhere
 
     def draw(self, rng: Rng) -> Study:
@@ -95,7 +95,7 @@ def run(truth: Truth, studies: int, seed: int = 0) -> Rates:
         chosen = study.contrast.paired()
         if found.here.is_known and truth.claims_here:
             here.append(found.here.low <= study.cells[chosen].mean() <= found.here.high)
-        if found.beyond is not None and truth.claims_beyond:
+        if found.beyond is not None and truth.claims_beyond and truth.claims_here:
             beyond.append(found.beyond.low <= study.course[chosen].mean() <= found.beyond.high)
     return Rates(truth.name, studies, _share(here), _share(beyond), false / studies, shares(kinds, studies))
 
@@ -294,6 +294,8 @@ def flat(effect: float) -> Course:
     return lambda place: effect + 0 * place
 
 
+LOST = "no interval is claimed where low runs are lost"
+
 TRUTHS = [
     *[Truth(f"no difference, {c} × {s}", c, s) for c, s in ((1, 5), (2, 3), (3, 3), (6, 3), (12, 3), (24, 5), (50, 1))],
     *[Truth(f"cells differ by 0.3, {c} × {s}", c, s, spread=0.3) for c, s in ((6, 3), (12, 3), (24, 5), (9, 1))],
@@ -331,7 +333,7 @@ TRUTHS = [
     *[
         Truth(
             f"lowest {q:.0%} of the arm lost, {c} × {s}".replace("%", " %"), c, s, alter=lowest_lost(q),
-            claims_here=False,
+            claims_here=False, note=LOST,
         )
         for q, c, s in ((0.1, 12, 3), (0.1, 24, 1), (0.25, 12, 3))
     ],

@@ -16,7 +16,14 @@ from scaling.sweep.search.outcomes import stopped_record
 from scaling.training.train import epoch_plan
 from tests.support.studies import simulated_records, table_of
 
-EARLIER = simulated_records()[0]  # without the fields that later versions write
+CURRENT = simulated_records()[0]
+EARLIER = CURRENT.model_copy(  # without the fields that later versions write
+    update={
+        "images_seen": None,
+        "training_compute": None,
+        "curve": [epoch.model_copy(update={"images": None, "training_compute": None}) for epoch in CURRENT.curve],
+    }
+)
 
 
 def earlier(data: dict[str, Any] | None = None, **recipe: Any) -> Record:

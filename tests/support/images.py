@@ -2,7 +2,7 @@
 
 import io
 import tarfile
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,8 @@ from PIL import Image
 from scaling.data import AnySplit, Dataset, Split, load_data
 from scaling.study.config import DataConfig
 from scaling.study.errors import DataError
+
+Write = Callable[[Path, int], None]
 
 
 def picture(seed: int, size: tuple[int, int] = (8, 8), mode: str = "RGB") -> Image.Image:
@@ -33,6 +35,15 @@ def write_folder(root: Path, per_class: int = 10, classes: tuple[str, ...] = ("c
         (root / name).mkdir(parents=True)
         for i in range(per_class):
             picture(100 * label + i, **look).save(root / name / f"{i:03}.png")
+    return root
+
+
+def write_by(root: Path, write: Write, *, count: int = 10, ending: str = "png") -> Path:
+    """Write images of two classes by a function of path and seed (0 and on, 100 and on); return the folder."""
+    for label, name in enumerate(("a", "b")):
+        (root / name).mkdir(parents=True)
+        for number in range(count):
+            write(root / name / f"{number:02}.{ending}", 100 * label + number)
     return root
 
 
@@ -95,6 +106,15 @@ def write_shards(folder: Path, count: int, *, per_shard: int = 7, broken: Collec
 def images(split: AnySplit) -> np.ndarray:
     assert isinstance(split, Split)
     return split.images
+
+
+def load_folder(root: Path, **settings) -> Dataset:
+    return load_data(DataConfig(source=f"folder:{root}", **settings))
+
+
+def all_pixels(data: Dataset) -> np.ndarray:
+    """Return the images of all three sets, uint8 (N, H, W, C)."""
+    return np.concatenate([images(split) for _, split in data.splits()])
 
 
 def problems(source: str, **settings) -> list[str]:

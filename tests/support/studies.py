@@ -16,6 +16,8 @@ import pandas as pd
 from scaling.study.config import TrialConfig
 from scaling.study.records import CountedCost, Epoch, Record, Scores, Study, frame, write_record, write_study
 
+IMAGES = 1000  # that an epoch trains on
+
 
 @dataclass(frozen=True)
 class Truth:
@@ -106,6 +108,8 @@ def _record(
             val_accuracy=float(validation[i]),
             learning_rate=1e-3 * (1 - i / truth.epochs),
             train_seconds=seconds,
+            images=IMAGES,
+            training_compute=3 * cost.macs * IMAGES,
         )
         for i in range(truth.epochs)
     ]
@@ -134,6 +138,8 @@ def _record(
         ),
         train_seconds=seconds * truth.epochs,
         wall_seconds=seconds * truth.epochs + 1,
+        images_seen=IMAGES * truth.epochs,
+        training_compute=3 * cost.macs * IMAGES * truth.epochs,
         seconds={"setup": 0.75, "training": seconds * truth.epochs, "evaluation": 0.25},
         environment={"device": "Pretended Processor", "host": "simulation", "python": "3.11.2", "torch": "2.15.0"},
         started=_clock(start),

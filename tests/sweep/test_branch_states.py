@@ -33,7 +33,7 @@ def trials(asked_for: dict[str, object], folder: Path) -> tuple[Recorder, list[T
 
 def test_shared_states_go_with_the_last_record(tmp_path: Path) -> None:
     recorder, planned = trials({"arms": BUDGETS, "recipe": RECIPE}, tmp_path)
-    folder = branch_folder(planned[0].config, tmp_path)
+    folder = tmp_path / "checkpoints" / branch_folder(planned[0].config, tmp_path).name
     folder.mkdir(parents=True)
     (folder / "epoch-000004.safetensors").write_bytes(b"state")
 

@@ -15,10 +15,11 @@ from scaling.study.errors import ScalingError
 from scaling.study.metrics import si
 from scaling.study.notes import Notes
 from scaling.study.records import read_records, read_study
-from scaling.sweep.plan import StudyPlan, expected, extent, make_plan, shown
+from scaling.sweep.plan import StudyPlan, data_lines, expected, extent, make_plan, shown
 from scaling.sweep.study_folder import previous
 from scaling.trial import build, costs
 from tests.support import RECORDS_V1
+from tests.support.images import write_folder
 
 SPACE = """\
 family: patchconvnet
@@ -194,3 +195,15 @@ def test_a_new_plan_of_that_space_has_own_seeds(tmp_path: Path) -> None:
 
     assert len({trial.config.seed for trial in made.trials}) == 6 * 5  # cells × repetitions
     assert not {trial.key for trial in made.trials} & set(before.planned)
+
+
+def test_a_plan_shows_its_data_first(space: Path, tmp_path: Path) -> None:
+    root = write_folder(tmp_path / "photos")
+    (root / "cat" / "a.heic").touch()
+
+    lines = list(data_lines(plan(space, data__source=f"folder:{root}")))
+
+    assert lines == [
+        f"data: folder:{root}: 2 classes; images: 14 train, 2 validation and 4 test",
+        "data: left out: files that do not end as images do: 1 .heic (cat/a.heic)",
+    ]

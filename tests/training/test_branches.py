@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+import scaling.training.state
 import scaling.training.train
 from scaling.data import Dataset, load_data
 from scaling.study.config import DataConfig, Recipe, Trial, TrialConfig

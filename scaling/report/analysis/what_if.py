@@ -73,7 +73,7 @@ def _margin(verdict: ArmVerdict, settings: VerdictSettings) -> str | None:
     reach = max(abs(here.low), abs(here.high))
     if verdict.kind in (Kind.EQUAL, Kind.BY_SIZE, Kind.MIXED) or not math.isfinite(reach):
         return None
-    if usable_margin(reach, float(verdict.cells["baseline"].to_numpy(dtype=float).mean())) < reach:
+    if usable_margin(reach, float(np.mean(verdict.cells["baseline"].to_numpy(dtype=float)))) < reach:
         return None
     return (
         f"A margin of {reach:.2g} points or more would count a difference like this as none; {settings.margin:.2g} was"

@@ -38,7 +38,7 @@ class Strip:
 
 
 @dataclass(frozen=True)
-class Row:
+class IntervalRow:
     """One interval beside that of the verdict, a line."""
 
     title: str
@@ -57,8 +57,8 @@ class VerdictCard:
     sentence: str
     strip: Strip | None
     notes: list[str]
-    by_size: list[Row]  # other models, and the parts by size
-    at_costs: list[Row]
+    by_size: list[IntervalRow]  # other models, and the parts by size
+    at_costs: list[IntervalRow]
     missing: list[str]  # why there is no result for other costs, a sentence per reason
     changes: list[str]  # what would change the verdict
     arm: str
@@ -92,7 +92,7 @@ def verdict_cards(analysis: Analysis) -> list[VerdictCard]:
     ]
 
 
-def size_rows(verdict: ArmVerdict, reach: float) -> list[Row]:
+def size_rows(verdict: ArmVerdict, reach: float) -> list[IntervalRow]:
     """Other models of the range, and the parts by size."""
     rows = []
     if (beyond := verdict.found.beyond) is not None:
@@ -104,21 +104,21 @@ def size_rows(verdict: ArmVerdict, reach: float) -> list[Row]:
     return rows
 
 
-def _row(title: str, interval: Interval, margin: float, reach: float) -> Row:
+def _row(title: str, interval: Interval, margin: float, reach: float) -> IntervalRow:
     """An interval with the side of zero on which it lies."""
     kind, outcome = "inconclusive", "Open"
     if interval.is_above_zero:
         kind, outcome = "better", "Above 0"
     elif interval.is_below_zero:
         kind, outcome = "worse", "Below 0"
-    return Row(title, kind, outcome, strip(interval, margin, reach))
+    return IntervalRow(title, kind, outcome, strip(interval, margin, reach))
 
 
-def cost_rows(analysis: Analysis, verdict: ArmVerdict) -> list[Row]:
+def cost_rows(analysis: Analysis, verdict: ArmVerdict) -> list[IntervalRow]:
     """The difference at equal cost, a line per cost that has a result, all on the same scale."""
     reach = reach_of(analysis, verdict)
     return [
-        Row(
+        IntervalRow(
             title=METRICS[answer.cost].title,
             kind=str(answer.kind).replace(" ", "-"),
             outcome=OUTCOMES[answer.kind],

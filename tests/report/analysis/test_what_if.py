@@ -98,7 +98,7 @@ def test_lost_runs_are_set_to_the_worst_seen() -> None:
     assert any(line.startswith("With the lost runs at the worst seen it is +") for line in said)
 
 
-def test_near_the_ceiling_no_larger_margin_is_proposed() -> None:
+def test_a_margin_above_a_tenth_of_errors_is_never_proposed() -> None:
     """Near the ceiling no margin that may be used would count the difference as none."""
     near = []
     for record in simulated_records(SURE):

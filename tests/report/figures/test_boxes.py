@@ -64,7 +64,7 @@ def test_boxes_at_equal_cost_cover_the_shared_range(whole: Analysis) -> None:
             assert [box.end for box in arm.boxes[:-1]] == pytest.approx([box.start for box in arm.boxes[1:]])
 
 
-def test_an_incomplete_plan_has_no_boxes(under_way: Analysis) -> None:
+def test_before_the_plan_is_complete_no_box_is_drawn(under_way: Analysis) -> None:
     by_size, forest = arms_by_size(under_way), arm_differences(under_way)
 
     assert by_size is not None
