@@ -14,6 +14,7 @@ from scaling.statistics.estimates import SAME, Interval, Mean, only_finite
 from scaling.statistics.kinds import Kind, Sizes, decide, usable_margin
 from scaling.statistics.missing import Missing
 from scaling.statistics.parts import Part, number_of_parts, part_level
+from scaling.wording import plural
 
 POINTS = 120  # of log cost along the shared range
 LOWEST, HIGHEST = 0.005, 0.9995  # accuracies are clipped to these before their logit is taken
@@ -127,7 +128,7 @@ def compare_at_equal_cost(baseline: Polyline, arm: Polyline, margin: float, leve
     lines = (baseline, arm)
     fewest = min(len(line) for line in lines)
     if fewest < FEWEST_CELLS:
-        said = f"too few: an arm has {fewest} cells of different cost, and {FEWEST_CELLS} are needed"
+        said = f"too few: an arm has {plural(fewest, 'cell')} of different cost, and {FEWEST_CELLS} are needed"
         return Missing("too few cells", said)
     low, high = max(line.x[0] for line in lines), min(line.x[-1] for line in lines)
     if high - low < SAME:

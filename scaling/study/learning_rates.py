@@ -57,7 +57,12 @@ def without_rejected(records: Sequence[Record], choose_by: int = 1) -> list[Reco
 
 
 def rejected_keys(records: Sequence[Record], choose_by: int = 1) -> set[str]:
-    """Return the keys of the trials whose learning rate was not chosen."""
+    """Return the keys of the trials whose learning rate was not chosen; none where no repetition chooses.
+
+    A joint study is such: its records are those that its members score, each with the grid that it was chosen from.
+    """
+    if not choose_by:
+        return set()
     chosen = chosen_rates(records, choose_by)
     return {
         record.key

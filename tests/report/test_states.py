@@ -149,7 +149,7 @@ STATES: dict[str, tuple[list[Record], Kind, list[str]]] = {
         Kind.BETTER,
         ["The costs of the models are not known"],
     ),
-    "equal costs": (every(updated(cost=COST)), Kind.BETTER, ["too few: an arm has 1 cells of different cost"]),
+    "equal costs": (every(updated(cost=COST)), Kind.BETTER, ["too few: an arm has 1 cell of different cost"]),
     "losses that are no numbers": (every(diverging), Kind.BETTER, ["beats average pooling by"]),
     "nothing but scores": (
         every(updated(curve=[], environment={}, train_seconds=None, started=None, ended=None)),
