@@ -84,6 +84,7 @@ def render_page(
         "time_note": time_note(analysis),
         "has_space": any(analysis.study.space.values()),
         "has_models": bool(header["costs"]),
+        "has_difference": bool(by_section["difference"]) or any(tables[name].rows for name in ("verdicts", "looks")),
         "has_curves": bool(header["with_curves"]),
         "has_fronts": bool(by_section["fronts"])
         or any(name in tables and tables[name].rows for name in ("fronts", "front_odds")),
@@ -128,7 +129,7 @@ def _sections(content: Mapping[str, Any]) -> list[tuple[str, str, bool]]:
         ("caveats", "Caveats", bool(content["caveats"])),
         ("explore", "Accuracy and cost", content["has_models"]),
         ("trials", "Trials", bool(content["tables"]["trials"].rows)),
-        ("difference", "Difference", bool(placed["difference"])),
+        ("difference", "Difference", content["has_difference"]),
         ("fronts", "Fronts", content["has_fronts"]),
         ("more", "Design space", bool(placed["more"] or content["more_tables"])),
         ("curves", "Curves", content["has_curves"]),

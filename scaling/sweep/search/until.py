@@ -88,7 +88,7 @@ def assessments(space: Space, records: Sequence[Record], look: int, seeding: See
         LookRule.UNTIL_DECIDED,
         margin=space.search.margin,
         contrasts=len(arms) - 1,
-        images=max((record.scores.test_examples for record in ended if record.scores), default=0) or None,
+        images=min((r.scores.test_examples for r in ended if r.scores and r.scores.test_examples), default=None),
         shared_seeds=is_shared,
     )
     return [assess(table.contrast(arms[0], arm), settings) for arm in arms[1:]]
