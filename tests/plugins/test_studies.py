@@ -245,6 +245,7 @@ def inside(home: Home, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
     monkeypatch.syspath_prepend(str(home.path / "site"))
     with forgotten():
         yield home
+        monkeypatch.undo()  # else the package would be found again, and stay for the tests that follow
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+import scaling.training.state
 from scaling.costs.live_tensors import Step, measured_training_memory
 from scaling.costs.memory import predict_training
 from scaling.data import Dataset, Split
@@ -249,7 +250,8 @@ def test_other_errors_are_not_taken_for_a_lack_of_memory() -> None:
     assert not is_out_of_memory(RuntimeError("shape mismatch"))
 
 
-def test_the_checkpoint_keeps_the_micro_batch_and_the_notes(tmp_path: Path) -> None:
+def test_the_checkpoint_keeps_the_micro_batch_and_the_notes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scaling.training.state, "WRITING_SHARE", 1e9)  # keep the state of every epoch
     how, notes, again = recipe(epochs=4), Notes(), Notes()
     whole, first, resumed = Small(network(), 10), Small(network(), 10), Small(network(), 32)
     expected = train(whole, how)
@@ -258,7 +260,10 @@ def test_the_checkpoint_keeps_the_micro_batch_and_the_notes(tmp_path: Path) -> N
     list(itertools.islice(running, 2))
     curve = train(resumed, how, again, checkpoints=tmp_path)
 
-    assert timeless(curve) == timeless(expected)
+    # What is evaluated whole and in parts differs by rounding; what is trained does not.
+    assert [epoch.val_loss for epoch in curve] == pytest.approx([epoch.val_loss for epoch in expected], rel=1e-6)
+    trained, wanted = ([epoch.model_copy(update={"val_loss": 0.0}) for epoch in of] for of in (curve, expected))
+    assert timeless(trained) == timeless(wanted)
     assert max(size for size in resumed.sizes if size != 30) == 8  # it never meets the whole batch; 30 are evaluated
     assert all(torch.equal(tensor, weights(whole)[name]) for name, tensor in weights(resumed).items())
     assert again.lines == notes.lines
