@@ -13,8 +13,9 @@ from scaling.compare.settings import differing_settings, sentence
 from scaling.report.imports.importer import ImportRequest, importer
 from scaling.report.imports.outcome import Imported, Row
 from scaling.report.imports.quantities import LABELS, QUANTITIES, number, plain_name
+from scaling.report.imports.raw_table import RawTable, read_table
 from scaling.report.imports.study import study_name
-from scaling.report.imports.tables import Columns, RawTable, read_table, split_arms, understand
+from scaling.report.imports.tables import Columns, split_arms, understand
 from scaling.report.imports.wide import as_long
 from scaling.study.errors import RecordError, unknown
 from scaling.study.records import LARGEST_SEED

@@ -1,15 +1,11 @@
-"""Tables: files of separated values in the usual dialects, and their recognised columns."""
+"""The recognised columns of a table: which quantities and labels they hold, in which unit."""
 
-import csv
-import io
 import math
 import re
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from scaling.report.imports.decimal_marks import read_commas
 from scaling.report.imports.quantities import (
     COUNTED,
     FLOPS,
@@ -22,31 +18,11 @@ from scaling.report.imports.quantities import (
     plain_name,
     read_numbers,
 )
+from scaling.report.imports.raw_table import MOST_NAMED, RawTable
 from scaling.study.errors import RecordError, unknown
 from scaling.wording import plural
 
 FACTOR = re.compile(r"(?P<column>.+?)\s*(?P<sign>[*/])\s*(?P<factor>\d+\.?\d*(e[+-]?\d+)?)", re.I)
-MOST_NAMED = 40  # columns in a message
-
-
-@dataclass(frozen=True)
-class RawTable:
-    """A file's cells as text."""
-
-    path: Path
-    columns: list[str]
-    rows: list[list[str]]
-    notes: list[str]
-
-    def cells(self, column: str) -> list[str]:
-        place = self.columns.index(column)
-        return [row[place] for row in self.rows]
-
-    @property
-    def seen(self) -> str:
-        """The columns, for a message."""
-        more = ", …" if len(self.columns) > MOST_NAMED else ""
-        return ", ".join(self.columns[:MOST_NAMED]) + more
 
 
 @dataclass(frozen=True)
@@ -73,56 +49,6 @@ class QuantityColumn:
     factor: float  # to this package's unit; 0: to be guessed from the size of the numbers
     is_error: bool  # whether the quantity is 100 minus it
     given: bool = False  # whether the user gave the factor
-
-
-def read_table(path: Path) -> RawTable:
-    """Read a file of values separated by commas, semicolons or tabs, with column names in its first line.
-
-    Raises:
-        RecordError: it cannot be read, is not text, or has no row.
-    """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise RecordError(f"{path} cannot be read: {error.strerror or error}") from None
-    if b"\0" in content[:4096] and not content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise RecordError(f"{path} is not text; give a table of separated values (CSV)")
-    text = _decoded(content)
-    first = next((line for line in text.splitlines() if line.strip()), "")
-    separator = max(",;\t", key=first.count)
-    try:
-        lines = [
-            line for line in csv.reader(io.StringIO(text), delimiter=separator) if any(cell.strip() for cell in line)
-        ]
-    except csv.Error as error:
-        raise RecordError(f"{path} is not a table of separated values: {error}") from None
-    if len(lines) < 2:
-        raise RecordError(
-            f"{path} has no rows" + (f" under its columns {', '.join(lines[0])}" if lines else "; it is empty")
-        )
-    columns = [name.strip() for name in lines[0]]
-    while columns and not columns[-1]:
-        columns.pop()
-    columns = [name or f"column {place}" for place, name in enumerate(columns, 1)]
-    twice = sorted({name for name in columns if columns.count(name) > 1})
-    if twice:
-        raise RecordError(f"{path} has two columns named {', '.join(twice)}; rename one")
-    rows = [line[: len(columns)] for line in lines[1:] if len(line) >= len(columns)]
-    torn = len(lines) - 1 - len(rows)
-    notes = [f"{path.name}: {plural(torn, 'line')} with fewer cells than columns left out."] if torn else []
-    if not rows:
-        raise RecordError(f"{path} has no whole row under its columns {', '.join(columns)}")
-    rows, said = read_commas(columns, rows, separator)
-    return RawTable(path, columns, rows, [*notes, *(f"{path.name}: {note}" for note in said)])
-
-
-def _decoded(content: bytes) -> str:
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return content.decode("utf-16", errors="replace")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return content.decode("latin-1")
 
 
 def understand(table: RawTable, chosen: Mapping[str, str] | None = None) -> Columns:

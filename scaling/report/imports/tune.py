@@ -17,8 +17,9 @@ from scaling.compare.settings import role, sentence
 from scaling.report.imports.importer import ImportRequest, importer
 from scaling.report.imports.outcome import Imported, Row
 from scaling.report.imports.quantities import QUANTITIES, number
+from scaling.report.imports.raw_table import MOST_NAMED
 from scaling.report.imports.study import study_name
-from scaling.report.imports.tables import MOST_NAMED, split_arms
+from scaling.report.imports.tables import split_arms
 from scaling.report.imports.tune_metrics import TuneMetric, find_metrics
 from scaling.study.config import flatten
 from scaling.study.errors import RecordError, unknown
