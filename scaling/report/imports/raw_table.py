@@ -6,7 +6,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pandas as pd
@@ -29,10 +29,16 @@ class RawTable:
     columns: list[str]
     rows: list[list[str]]
     notes: list[str]
+    left_out: list[list[str]] = field(default_factory=list)  # rows that are no results
 
     def cells(self, column: str) -> list[str]:
         place = self.columns.index(column)
         return [row[place] for row in self.rows]
+
+    def cells_left_out(self, column: str) -> list[str]:
+        """The cells of a column in rows that were left out."""
+        place = self.columns.index(column)
+        return [row[place] for row in self.left_out]
 
     @property
     def seen(self) -> str:
@@ -49,7 +55,8 @@ class RawTable:
         said = f"{self.path.name}: rows left out: " + ", ".join(f"{n} {reason}" for reason, n in counts.items()) + "."
         if not rows:
             raise RecordError(f"{self.path} has no row that is a result; " + said)
-        return replace(self, rows=rows, notes=[*self.notes, said])
+        left_out = [row for row, reason in zip(self.rows, reasons, strict=True) if reason]
+        return replace(self, rows=rows, notes=[*self.notes, said], left_out=[*self.left_out, *left_out])
 
 
 def read_table(path: Path) -> RawTable:

@@ -12,6 +12,7 @@ from scaling.report.imports.importer import ImportRequest, importer
 from scaling.report.imports.outcome import Imported, Row
 from scaling.report.imports.quantities import number
 from scaling.report.imports.raw_table import read_table
+from scaling.report.imports.roles import arm_in_words
 from scaling.report.imports.study import study_name
 from scaling.report.imports.tables import Columns, split_arms, understand
 from scaling.study.errors import RecordError
@@ -74,6 +75,12 @@ def read_timm(request: ImportRequest) -> Imported:
         axes=list(rows[0].cell),
         rows=rows,
         notes=[*notes, *said],
+        roles={
+            "score": result.sources["accuracy"],
+            "arm": arm_in_words(request.arms.column if request.arms else None, arms),
+            "cell": ", ".join(rows[0].cell),
+            "seed": "none",
+        },
     )
 
 
