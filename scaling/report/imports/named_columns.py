@@ -3,7 +3,7 @@
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +11,23 @@ import pandas as pd
 
 from scaling.compare.settings import differing_settings, sentence
 from scaling.report.imports.importer import ImportRequest, importer
-from scaling.report.imports.outcome import Imported, Row
+from scaling.report.imports.logs import Runs, as_runs
+from scaling.report.imports.outcome import COST_NAMES, Imported, Row
 from scaling.report.imports.quantities import LABELS, QUANTITIES, number, plain_name
+from scaling.report.imports.raw_table import RawTable, read_table
+from scaling.report.imports.result_rows import only_results
+from scaling.report.imports.roles import arm_in_words, axes_among, is_bookkeeping, rounded, same_names
 from scaling.report.imports.study import study_name
-from scaling.report.imports.tables import Columns, RawTable, read_table, split_arms, understand
+from scaling.report.imports.tables import Columns, split_arms, understand
 from scaling.report.imports.wide import as_long
 from scaling.study.errors import RecordError, unknown
 from scaling.study.records import LARGEST_SEED
-from scaling.wording import listing
+from scaling.wording import listing, plural
 
 MOST_ARMS = 8
 ARM_OF_ROW = " arm"  # of a frame; no column of a table begins with a blank
 LISTS = ("cell", "arms", "repeats")  # options that name several columns
-OPTIONS = (*QUANTITIES, *LABELS, *LISTS, "test_examples")
+OPTIONS = (*QUANTITIES, *LABELS, *LISTS, "state", "test_examples")
 
 
 @importer("csv", argument="FILE[?accuracy=COLUMN&macs=COLUMN*1e9&arm=COLUMN&cell=COLUMN,COLUMN&seed=COLUMN]")
@@ -34,7 +38,6 @@ def read_csv(request: ImportRequest) -> Imported:
         raise RecordError("--import csv takes one file; join several first, or import them as separate studies")
     path = request.paths[0]
     table, chosen = _table(request, path)
-    cell_columns = request.names("cell")
     read = understand(table, chosen)
     if "accuracy" not in read.numbers and "val_accuracy" not in read.numbers:
         raise RecordError(
@@ -42,20 +45,26 @@ def read_csv(request: ImportRequest) -> Imported:
             f" --import 'csv:{path}?accuracy=COLUMN', with macs=, params=, arm=, cell= and seed= as available"
         )
     notes = list(read.notes)
-    cell_columns = cell_columns or _guess_cell(read, notes)
-    _refuse_settings(request, read, cell_columns)
-    labels = read.labels
-    arms, of = ["published"], [*map(str, ["published"] * len(table.rows))]
+    runs = as_runs(read, request.names("cell"), _named(request, chosen), notes)
+    read, labels = runs.read, runs.read.labels
+    arms, of = ["published"], [*map(str, ["published"] * len(read.table.rows))]
     maybe: list[str | None] = [*of]
     if "arm" in labels:
-        values = [value.strip() or "none" for value in table.cells(labels["arm"])]
-        arms, maybe, said = split_arms(values, request.arms.values if request.arms else (), labels["arm"], MOST_ARMS)
+        values = [value.strip() or "none" for value in read.table.cells(labels["arm"])]
+        wanted = request.arms.values if request.arms else ()
+        more = read.table.cells_left_out(labels["arm"])
+        arms, maybe, said = split_arms(values, wanted, labels["arm"], MOST_ARMS, more)
         notes += said
-    rows, left_out = _rows(request, read, cell_columns, maybe)
+    cell_columns = request.names("cell") or _guess_cell(read, [arm or "" for arm in maybe], notes)
+    _refuse_settings(request, read, cell_columns, maybe)
+    rows, left_out = _rows(request, runs, cell_columns, maybe, notes)
     if left_out:
         notes.append("Rows left out: " + ", ".join(f"{count} {reason}" for reason, count in left_out.items()) + ".")
     if not rows:
         raise RecordError([f"{path} has no row with an accuracy, so there is nothing to report", *notes])
+    if without := [arm for arm in arms if arm not in {row.arm for row in rows}]:
+        notes.append(f"No result of {listing(without)} is left, so {plural(len(without), 'arm')} left out.")
+        arms = [arm for arm in arms if arm not in without]
     repeated = max(row.seed for row in rows) > 0
     if repeated and "seed" not in labels:
         notes.append("Rows of the same cell and arm are taken as repetitions; their order numbers the seeds.")
@@ -71,6 +80,7 @@ def read_csv(request: ImportRequest) -> Imported:
         axes=cell_columns or ["row"],
         rows=rows,
         notes=notes,
+        roles=_roles(read, cell_columns, arms, runs.progress),
         knows_seeds="seed" in labels or repeated,
         sets="both" if {"accuracy", "val_accuracy"} <= set(read.numbers) else "one",
     )
@@ -79,9 +89,13 @@ def read_csv(request: ImportRequest) -> Imported:
 def _table(request: ImportRequest, path: Path) -> tuple[RawTable, dict[str, str]]:
     """The table with a row a run, and the columns that the request names, by quantity or label."""
     table = read_table(path)
-    chosen = {name: value for name, value in request.options.items() if name not in {*LISTS, "test_examples"}}
+    chosen = {name: value for name, value in request.options.items() if name in {*QUANTITIES, *LABELS}}
     if request.arms:
         chosen["arm"] = request.arms.column
+    state = request.options.get("state")
+    if state is not None and state not in table.columns:
+        raise RecordError(f"{path.name}: state: {unknown('column', state, table.columns)}")
+    table = only_results(table, _named(request, chosen), state)
     if wide := request.names("arms"):
         if two := [name for name in ("arm", "accuracy", "val_accuracy") if name in chosen]:
             raise RecordError(f"{path.name}: arms= names columns of accuracies, one an arm; leave out {listing(two)}")
@@ -94,7 +108,31 @@ def _table(request: ImportRequest, path: Path) -> tuple[RawTable, dict[str, str]
     return table, chosen
 
 
-def _refuse_settings(request: ImportRequest, read: Columns, cell: Sequence[str]) -> None:
+def _named(request: ImportRequest, chosen: Mapping[str, str]) -> list[str]:
+    """Columns to which the request gives a meaning; nothing else is read from them."""
+    return [column for name, column in chosen.items() if name != "model"] + [
+        column for option in LISTS for column in request.names(option)
+    ]
+
+
+def _roles(read: Columns, cell: Sequence[str], arms: Sequence[str], progress: str | None) -> dict[str, str]:
+    """What was taken as score, arm, cell and seed, in words."""
+    arm = read.labels.get("arm")
+    score = read.sources.get("accuracy")
+    validation = read.sources.get("val_accuracy")
+    costs = [f"{name} {read.sources[name]}" for name in COST_NAMES if name in read.sources]
+    return {
+        "score": score or f"{validation} (validation)",
+        **({"validation": validation} if score and validation else {}),
+        "arm": arm_in_words(arm, arms),
+        "cell": ", ".join(cell) or "each row",
+        "seed": read.labels.get("seed", "none"),
+        **({"epoch": progress} if progress else {}),
+        **({"costs": ", ".join(costs)} if costs else {}),
+    }
+
+
+def _refuse_settings(request: ImportRequest, read: Columns, cell: Sequence[str], arms: Sequence[str | None]) -> None:
     """Name the settings in which rows of the same cell and arm differ, unless repetitions may.
 
     Raises:
@@ -102,10 +140,10 @@ def _refuse_settings(request: ImportRequest, read: Columns, cell: Sequence[str])
     """
     if not cell:
         return  # each row is a cell
-    others = [column for column in read.others if column not in {*cell, *request.names("repeats")}]
+    given = {*cell, *request.names("repeats")}
+    others = [column for column in read.others if column not in given and not is_bookkeeping(column)]
     frame = pd.DataFrame({column: as_values(read.table.cells(column)) for column in [*cell, *others]})
-    arm = read.labels.get("arm")
-    frame[ARM_OF_ROW] = read.table.cells(arm) if arm else ""
+    frame[ARM_OF_ROW] = [arm or "" for arm in arms]
     if differing := differing_settings(frame, cell, ARM_OF_ROW, others):
         raise RecordError(f"{read.table.path.name}: {sentence(differing)}")
 
@@ -114,18 +152,18 @@ def as_values(cells: Sequence[str]) -> pd.Series:
     """A column of text as numbers where all of it is, None for an empty cell."""
     read = [number(cell) for cell in cells]
     if all(one is not None for one in read):
-        return pd.Series([one.value for one in read if one is not None], dtype=float)
+        return pd.Series([rounded(one.value) for one in read if one is not None], dtype=float)
     return pd.Series([cell.strip() or None for cell in cells], dtype=object)
 
 
-def _guess_cell(read: Columns, notes: list[str]) -> list[str]:
+def _guess_cell(read: Columns, arms: Sequence[str], notes: list[str]) -> list[str]:
     """Guess the columns that name a cell: `cell`, the model with its image size, those with few values, or the row."""
     named = [column for column in read.others if plain_name(column) == "cell"]
     if named:
         return named[:1]
     found = [read.labels[label] for label in ("model", "image_size") if label in read.labels]
     if not found:
-        found = [column for column in read.others if _is_axis(read.table.cells(column))]
+        found = axes_among({column: read.table.cells(column) for column in read.others}, arms)
         if found:
             notes.append(f"Cells are taken from {', '.join(found)}; use cell=COLUMN,COLUMN if that is wrong.")
         else:
@@ -133,18 +171,12 @@ def _guess_cell(read: Columns, notes: list[str]) -> list[str]:
     return found
 
 
-def _is_axis(cells: list[str]) -> bool:
-    """Whether a column has few whole values that repeat, as depths and widths do."""
-    values = Counter(cell.strip() for cell in cells)
-    whole = all((read := number(value)) is not None and read.value == round(read.value, 6) for value in values if value)
-    return whole and 1 < len(values) <= max(2, len(cells) // 2) and "" not in values
-
-
 def _rows(
-    request: ImportRequest, read: Columns, cell_columns: list[str], arms: list[str | None]
+    request: ImportRequest, runs: Runs, cell_columns: list[str], arms: list[str | None], notes: list[str]
 ) -> tuple[list[Row], Counter[str]]:
-    table = read.table
-    cells = [(column, table.cells(column)) for column in cell_columns]
+    """Rows, and how many were left out for which reason."""
+    read, table = runs.read, runs.read.table
+    cells = [(column, _names_of_cells(column, table.cells(column), notes)) for column in cell_columns]
     used = read.used | set(cell_columns)
     others = [(column, table.cells(column)) for column in table.columns if column not in used]
     seeds = table.cells(read.labels["seed"]) if "seed" in read.labels else None
@@ -173,15 +205,24 @@ def _rows(
         seen.add((*where, seed))
         if examples:
             known["test_examples"] = examples
-        rows.append(Row(cell, arm, known, seed=seed, settings={column: values[place] for column, values in others}))
+        settings = {column: values[place] for column, values in others}
+        rows.append(Row(cell, arm, known, seed=seed, settings=settings, curve=runs.curves[place]))
     return rows, left_out
+
+
+def _names_of_cells(column: str, cells: list[str], notes: list[str]) -> list[str]:
+    """The cells of a column, those that differ in case or blanks alone as one."""
+    names, joined = same_names([cell.strip() for cell in cells])
+    if joined:
+        notes.append(f"{column}: {joined} differ in case or blanks alone and are one cell.")
+    return names
 
 
 def _value(text: str) -> Any:
     read = number(text)
     if read is None or math.isnan(read.value):
         return text.strip()
-    return int(read.value) if read.value == int(read.value) else read.value
+    return int(read.value) if read.value == int(read.value) else rounded(read.value)
 
 
 def _seed(text: str) -> int | None:

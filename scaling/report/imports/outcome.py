@@ -25,7 +25,7 @@ class Row:
     arm: str
     quantities: Mapping[str, float]  # of `scaling.report.imports.quantities.QUANTITIES`; unknown ones are absent
     seed: int = 0
-    status: Literal["finished", "failed"] = "finished"
+    status: Literal["finished", "failed", "stopped"] = "finished"
     reason: str | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)  # other columns, shown unchanged
     curve: tuple[Epoch, ...] = ()
@@ -45,5 +45,6 @@ class Imported:
     rows: list[Row]
     notes: list[str]  # assumptions, omissions and their reasons, one sentence each
     test_examples: int = 0  # images that accuracies were measured on; 0: unknown
+    roles: Mapping[str, str] = field(default_factory=dict)  # what was taken as score, arm, cell, seed; for one line
     knows_seeds: bool = False  # whether repeated rows are repetitions with seeds of their own
     sets: Literal["one", "both"] = "one"  # whether validation and test accuracy are from different sets

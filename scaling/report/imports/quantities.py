@@ -29,6 +29,8 @@ THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?")
 DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
 NUMBER = re.compile(r"(?P<number>[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?)\s*(?P<unit>[a-zµμ]+)?", re.I)
 SPREAD = re.compile(r"\s*(±|\+/-|\+-)\s*[\d.,]+\s*%?$")
+GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}([ '’]\d{3})+(?!\d)")  # 1'234 in Switzerland, 1 234 in France
+LONGEST = 100  # letters of a number
 MARKS = "*†‡~≈$ "  # around a number: footnotes, approximation, money
 FRACTION = 1.0  # accuracies that never exceed this are fractions, not percentages
 COUNTED = 1e4  # larger whole numbers are counts: no network has so many millions of parameters
@@ -172,9 +174,13 @@ def number(cell: str, units: Mapping[str, float] = SUFFIXES) -> Number | None:
     Args:
         units: unit in lower case → factor.
     """
-    text = bare(cell)
+    text = " ".join(bare(cell).split())  # any blanks, also those that do not break a line
     if text.lower() in MISSING:
         return Number(math.nan, False, "")
+    if len(text) > LONGEST:
+        return None
+    if grouped := GROUPED.match(text):
+        text = re.sub(r"[ '’]", "", grouped[0]) + text[grouped.end() :]
     text = SPREAD.sub("", text)
     percent = text.endswith("%")
     text = text.rstrip("% ")
@@ -182,7 +188,7 @@ def number(cell: str, units: Mapping[str, float] = SUFFIXES) -> Number | None:
         text = text.replace(",", "")
     elif DECIMAL_COMMA.fullmatch(text):
         text = text.replace(",", ".")
-    match = NUMBER.fullmatch(text.replace("\u202f", "").replace("\u00a0", ""))
+    match = NUMBER.fullmatch(text)
     unit = (match["unit"] or "").lower() if match else ""
     if match is None or (unit and unit not in units):
         return None

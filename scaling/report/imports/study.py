@@ -11,6 +11,7 @@ from typing import Any
 
 from scaling.report.imports.importer import IMPORTERS, ImportRequest
 from scaling.report.imports.outcome import COST_NAMES, Imported, Row
+from scaling.report.imports.roles import roles_line
 from scaling.study.errors import RecordError
 from scaling.study.records import Cost, Record, Scores, Study, read_study, write_record, write_study
 from scaling.study.storage import Where
@@ -46,6 +47,7 @@ def import_study(request: ImportRequest, results: Where, name: str | None = None
             path.unlink()
     for record in records:
         write_record(folder, record)
+    taken = [roles_line(imported.roles)] if imported.roles else []
     study = Study(
         name=name,
         question=imported.question,
@@ -57,10 +59,10 @@ def import_study(request: ImportRequest, results: Where, name: str | None = None
         conditions={},
         space={},
         planned=[record.key for record in records],
-        imported=[f"Imported from {imported.source}.", *notes],
+        imported=[f"Imported from {imported.source}.", *(f"{line}." for line in taken), *notes],
     )
     write_study(folder, study)
-    return folder, [f"{plural(len(records), 'row')} from {imported.source}", *notes]
+    return folder, [f"{plural(len(records), 'row')} from {imported.source}", *taken, *notes]
 
 
 def _repetitions(rows: Sequence[Row]) -> int:

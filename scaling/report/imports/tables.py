@@ -1,15 +1,12 @@
-"""Tables: files of separated values in the usual dialects, and their recognised columns."""
+"""The recognised columns of a table: which quantities and labels they hold, in which unit."""
 
-import csv
-import io
 import math
 import re
 import statistics
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 
-from scaling.report.imports.decimal_marks import read_commas
 from scaling.report.imports.quantities import (
     COUNTED,
     FLOPS,
@@ -22,31 +19,14 @@ from scaling.report.imports.quantities import (
     plain_name,
     read_numbers,
 )
+from scaling.report.imports.raw_table import MOST_NAMED, RawTable
+from scaling.report.imports.roles import folded, same_names
 from scaling.study.errors import RecordError, unknown
 from scaling.wording import plural
 
+VALIDATION = QUANTITIES["val_accuracy"]
+OF_TRAINING = {"accuracy", "acc", "error", "err", "mean_accuracy"}  # unless they are the only ones
 FACTOR = re.compile(r"(?P<column>.+?)\s*(?P<sign>[*/])\s*(?P<factor>\d+\.?\d*(e[+-]?\d+)?)", re.I)
-MOST_NAMED = 40  # columns in a message
-
-
-@dataclass(frozen=True)
-class RawTable:
-    """A file's cells as text."""
-
-    path: Path
-    columns: list[str]
-    rows: list[list[str]]
-    notes: list[str]
-
-    def cells(self, column: str) -> list[str]:
-        place = self.columns.index(column)
-        return [row[place] for row in self.rows]
-
-    @property
-    def seen(self) -> str:
-        """The columns, for a message."""
-        more = ", …" if len(self.columns) > MOST_NAMED else ""
-        return ", ".join(self.columns[:MOST_NAMED]) + more
 
 
 @dataclass(frozen=True)
@@ -58,11 +38,18 @@ class Columns:
     labels: dict[str, str]  # label of `LABELS` → column
     used: set[str]
     notes: list[str]
+    sources: dict[str, str]  # quantity → column that it was taken from
 
     @property
     def others(self) -> list[str]:
         """Columns that were not recognised."""
         return [column for column in self.table.columns if column not in self.used]
+
+    def take(self, places: Sequence[int]) -> "Columns":
+        """These rows alone, in this order."""
+        table = replace(self.table, rows=[self.table.rows[place] for place in places])
+        numbers = {name: [values[place] for place in places] for name, values in self.numbers.items()}
+        return replace(self, table=table, numbers=numbers)
 
 
 @dataclass(frozen=True)
@@ -73,56 +60,6 @@ class QuantityColumn:
     factor: float  # to this package's unit; 0: to be guessed from the size of the numbers
     is_error: bool  # whether the quantity is 100 minus it
     given: bool = False  # whether the user gave the factor
-
-
-def read_table(path: Path) -> RawTable:
-    """Read a file of values separated by commas, semicolons or tabs, with column names in its first line.
-
-    Raises:
-        RecordError: it cannot be read, is not text, or has no row.
-    """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise RecordError(f"{path} cannot be read: {error.strerror or error}") from None
-    if b"\0" in content[:4096] and not content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise RecordError(f"{path} is not text; give a table of separated values (CSV)")
-    text = _decoded(content)
-    first = next((line for line in text.splitlines() if line.strip()), "")
-    separator = max(",;\t", key=first.count)
-    try:
-        lines = [
-            line for line in csv.reader(io.StringIO(text), delimiter=separator) if any(cell.strip() for cell in line)
-        ]
-    except csv.Error as error:
-        raise RecordError(f"{path} is not a table of separated values: {error}") from None
-    if len(lines) < 2:
-        raise RecordError(
-            f"{path} has no rows" + (f" under its columns {', '.join(lines[0])}" if lines else "; it is empty")
-        )
-    columns = [name.strip() for name in lines[0]]
-    while columns and not columns[-1]:
-        columns.pop()
-    columns = [name or f"column {place}" for place, name in enumerate(columns, 1)]
-    twice = sorted({name for name in columns if columns.count(name) > 1})
-    if twice:
-        raise RecordError(f"{path} has two columns named {', '.join(twice)}; rename one")
-    rows = [line[: len(columns)] for line in lines[1:] if len(line) >= len(columns)]
-    torn = len(lines) - 1 - len(rows)
-    notes = [f"{path.name}: {plural(torn, 'line')} with fewer cells than columns left out."] if torn else []
-    if not rows:
-        raise RecordError(f"{path} has no whole row under its columns {', '.join(columns)}")
-    rows, said = read_commas(columns, rows, separator)
-    return RawTable(path, columns, rows, [*notes, *(f"{path.name}: {note}" for note in said)])
-
-
-def _decoded(content: bytes) -> str:
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return content.decode("utf-16", errors="replace")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return content.decode("latin-1")
 
 
 def understand(table: RawTable, chosen: Mapping[str, str] | None = None) -> Columns:
@@ -139,28 +76,28 @@ def understand(table: RawTable, chosen: Mapping[str, str] | None = None) -> Colu
     for column in table.columns:
         by_plain.setdefault(plain_name(column), column)
     numbers: dict[str, list[float]] = {}
+    sources: dict[str, str] = {}
     notes: list[str] = list(table.notes)
     used: set[str] = set()
-    for quantity, kind in QUANTITIES.items():
-        if chosen and quantity in chosen:
-            found = [_chosen(table, quantity, chosen[quantity], notes)]
-        else:
-            found = [
-                QuantityColumn(by_plain[name], factor, False)
-                for name, factor in kind.aliases.items()
-                if name in by_plain
-            ]
-            found += [
-                QuantityColumn(by_plain[name], factor, True) for name, factor in kind.errors.items() if name in by_plain
-            ]
-            found = [source for source in found if source.column not in used]
-        for source in found:
-            values = _values(table, quantity, source, chosen is not None, notes)
-            used.add(source.column)
-            if quantity not in numbers:
-                numbers[quantity] = values
-            else:  # a second column of the same quantity, such as an error beside an accuracy, fills gaps
-                numbers[quantity] = [b if math.isnan(a) else a for a, b in zip(numbers[quantity], values, strict=True)]
+    for quantity in QUANTITIES:
+        given = quantity in (chosen or {})
+        found = (
+            [_chosen(table, quantity, chosen[quantity], notes)]
+            if chosen and given
+            else [source for source in _by_name(quantity, by_plain) if source.column not in used]
+        )
+        if quantity == "accuracy" and not given:
+            found = _test_accuracies(table, found, by_plain, chosen, notes)
+        used |= {source.column for source in found}
+        for source in found[:1]:
+            numbers[quantity], sources[quantity] = (
+                _values(table, quantity, source, chosen is not None, notes),
+                source.column,
+            )
+        for other in found[1:]:
+            if _is_complement(found[0], other):  # an error beside an accuracy of the same images fills gaps
+                more = _values(table, quantity, other, chosen is not None, notes)
+                numbers[quantity] = [b if math.isnan(a) else a for a, b in zip(numbers[quantity], more, strict=True)]
     labels: dict[str, str] = {}
     for label, names in LABELS.items():
         if chosen and label in chosen:
@@ -170,7 +107,50 @@ def understand(table: RawTable, chosen: Mapping[str, str] | None = None) -> Colu
         ):
             labels[label] = column
     used |= set(labels.values())
-    return Columns(table, numbers, labels, used, notes)
+    return Columns(table, numbers, labels, used, notes, sources)
+
+
+def _by_name(quantity: str, by_plain: Mapping[str, str]) -> list[QuantityColumn]:
+    """Columns whose names mean the quantity, the usual names first; those that name the test images before others."""
+    kind = QUANTITIES[quantity]
+    found = [QuantityColumn(by_plain[name], factor, False) for name, factor in kind.aliases.items() if name in by_plain]
+    found += [QuantityColumn(by_plain[name], factor, True) for name, factor in kind.errors.items() if name in by_plain]
+    return sorted(found, key=lambda source: _images(source.column) != "test") if kind.high == 100 else found
+
+
+def _test_accuracies(
+    table: RawTable,
+    found: list[QuantityColumn],
+    by_plain: Mapping[str, str],
+    chosen: Mapping[str, str] | None,
+    notes: list[str],
+) -> list[QuantityColumn]:
+    """Columns of the test accuracy among those found: Keras names that of training `accuracy`, without a prefix."""
+    plain = [source for source in found if plain_name(source.column) in OF_TRAINING]
+    named = [source for source in found if source not in plain]
+    has_validation = bool((chosen or {}).get("val_accuracy")) or any(
+        name in by_plain for name in (*VALIDATION.aliases, *VALIDATION.errors)
+    )
+    has_test = any(_images(source.column) == "test" for source in named)
+    if not plain or not (has_validation or has_test):
+        return found
+    column = plain[0].column
+    notes.append(
+        f"{table.path.name}: '{column}' beside an accuracy of other images is taken for that of training, as Keras"
+        f" names it; if it is the test accuracy, import with accuracy={column}."
+    )
+    return named
+
+
+def _is_complement(first: QuantityColumn, other: QuantityColumn) -> bool:
+    """Whether one holds the errors to the accuracies of the other."""
+    return first.is_error != other.is_error and _images(first.column) == _images(other.column)
+
+
+def _images(column: str) -> str:
+    """`test` if a column's name says so, `eval` likewise; empty if it names no images."""
+    words = plain_name(column).split("_")
+    return "test" if {"test", "eval"} & set(words) else ""
 
 
 def _known(table: RawTable, what: str, column: str) -> str:
@@ -266,32 +246,40 @@ def _by_size(kind: Quantity, numbers: Sequence[float]) -> tuple[float, str]:
 
 
 def split_arms(
-    values: Sequence[str], wanted: Sequence[str], column: str, most: int
+    values: Sequence[str], wanted: Sequence[str], column: str, most: int, left_out: Sequence[str] = ()
 ) -> tuple[list[str], list[str | None], list[str]]:
     """Choose the arms; return them in order, the arm of each row (None: left out), and notes.
 
     If no values are wanted, the `most` common ones are arms, the most common the baseline; the rest is one arm, other.
 
+    Args:
+        left_out: values of rows that are no results; they count for the order, so that a crash moves no baseline.
+
     Raises:
         RecordError: no row has a wanted value.
     """
-    counts: dict[str, int] = {}
-    for value in values:
-        counts[value] = counts.get(value, 0) + 1
+    said: list[str] = []
+    if len(set(wanted)) == len(set(map(folded, wanted))):  # none asks for two spellings
+        values, joined = same_names(values)
+        spelled = {folded(value): value for value in values}
+        wanted, left_out = ([spelled.get(folded(name), name) for name in names] for names in (wanted, left_out))
+        said = [f"{column}: {joined} differ in case or blanks alone and are one arm."] if joined else []
+    counts, all_rows = Counter(values), Counter([*values, *left_out])
     if wanted:
         bad = [
             f"--arm {column}: {unknown('value', value, list(counts)[:MOST_NAMED])}"
             for value in wanted
-            if value not in counts
+            if value not in all_rows
         ]
         if bad:
             raise RecordError(bad)
         of = [value if value in wanted else None for value in values]
         left = sum(arm is None for arm in of)
-        return list(wanted), of, [f"{plural(left, 'row')} with another {column} left out."] if left else []
-    common = sorted(counts, key=lambda value: -counts[value])
+        said += [f"{plural(left, 'row')} with another {column} left out."] if left else []
+        return list(wanted), of, said
+    common = sorted(counts, key=lambda value: -all_rows[value])
     if len(common) <= most:
-        return common, list(values), []
+        return common, list(values), said
     named = common[: most - 1]
     note = f"{len(common)} values of {column}: the {most - 1} most common are arms, the others form one arm, “other”."
-    return [*named, "other"], [value if value in named else "other" for value in values], [note]
+    return [*named, "other"], [value if value in named else "other" for value in values], [*said, note]

@@ -11,13 +11,16 @@ from collections import Counter
 from scaling.report.imports.importer import ImportRequest, importer
 from scaling.report.imports.outcome import Imported, Row
 from scaling.report.imports.quantities import number
+from scaling.report.imports.raw_table import read_table
+from scaling.report.imports.roles import arm_in_words
 from scaling.report.imports.study import study_name
-from scaling.report.imports.tables import Columns, read_table, split_arms, understand
+from scaling.report.imports.tables import Columns, split_arms, understand
 from scaling.study.errors import RecordError
 from scaling.wording import plural
 
 MOST_ARMS = 8
 IMAGENET_IMAGES = 50_000  # of ImageNet-1k's validation set, used by timm's tables; its variants have fewer
+REAL_IMAGES = 46_837  # of them have ReaL labels: Beyer et al., Are we done with ImageNet?, 2020
 COUNTED_WITHOUT_ATTENTION = re.compile(r"pt210")  # fvcore had no handler for scaled_dot_product_attention at that time
 DERIVED = ("family", "tag", "architecture")
 DEVICE = re.compile(r"(rtx\w+|a100\w*|h100\w*|v100\w*|t4|cpu\w*)", re.I)
@@ -72,6 +75,12 @@ def read_timm(request: ImportRequest) -> Imported:
         axes=list(rows[0].cell),
         rows=rows,
         notes=[*notes, *said],
+        roles={
+            "score": result.sources["accuracy"],
+            "arm": arm_in_words(request.arms.column if request.arms else None, arms),
+            "cell": ", ".join(rows[0].cell),
+            "seed": "none",
+        },
     )
 
 
@@ -84,6 +93,7 @@ def _rows(result: Columns, benchmarks: list[Columns]) -> tuple[list[Row], Counte
     is_imagenet = "imagenet" in result.table.path.name and not re.search(
         r"imagenet[-_]?(a|r|v2|sketch|c)\b|matched", result.table.path.name
     )
+    images = REAL_IMAGES if re.search(r"imagenet[-_]?real", result.table.path.name) else IMAGENET_IMAGES
     others = [(column, result.table.cells(column)) for column in result.others]
     rows: list[Row] = []
     left_out: Counter[str] = Counter()
@@ -117,7 +127,7 @@ def _rows(result: Columns, benchmarks: list[Columns]) -> tuple[list[Row], Counte
                     device = device or (match[0] if match and "throughput" in found else None)
                     break
         if is_imagenet:
-            quantities["test_examples"] = IMAGENET_IMAGES
+            quantities["test_examples"] = images
         cell = {"model": model, **({"image_size": size} if size else {})}
         settings = {column: cells[place] for column, cells in others}
         rows.append(Row(cell, "published", quantities, settings=settings, device=device))

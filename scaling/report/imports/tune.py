@@ -3,13 +3,11 @@
 Tune's pickles (params.pkl, tuner.pkl, searcher states) are never opened: loading one executes its content.
 """
 
-import csv
 import json
 import math
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +15,12 @@ from scaling.compare.settings import role, sentence
 from scaling.report.imports.importer import ImportRequest, importer
 from scaling.report.imports.outcome import Imported, Row
 from scaling.report.imports.quantities import QUANTITIES, number
+from scaling.report.imports.raw_table import MOST_NAMED
+from scaling.report.imports.roles import arm_in_words, is_bookkeeping
 from scaling.report.imports.study import study_name
-from scaling.report.imports.tables import MOST_NAMED, split_arms
+from scaling.report.imports.tables import split_arms
 from scaling.report.imports.tune_metrics import TuneMetric, find_metrics
-from scaling.study.config import flatten
+from scaling.report.imports.tune_trials import TuneTrial, read_trials
 from scaling.study.errors import RecordError, unknown
 from scaling.study.records import LARGEST_SEED, Epoch
 from scaling.wording import plural
@@ -28,16 +28,6 @@ from scaling.wording import plural
 OPTIONS = ("accuracy", "val_accuracy", "params", "macs", "activations", "arm", "cell", "seed", "repeats")
 MOST_ARMS = 8
 SEEDS = ("seed", "random_seed", "train_loop_config/seed")
-
-
-@dataclass(frozen=True)
-class TuneTrial:
-    """One trial's folder as read."""
-
-    folder: Path
-    config: dict[str, Any]  # flat, nested names joined by slashes
-    results: list[dict[str, Any]]  # flat, in their order
-    error: str | None
 
 
 @importer("tune", argument="FOLDER[?accuracy=METRIC&arm=CONFIG&cell=CONFIG,CONFIG&seed=CONFIG]")
@@ -48,7 +38,7 @@ def read_tune(request: ImportRequest) -> Imported:
     if len(request.paths) != 1 or not folder.is_dir():
         raise RecordError(f"--import tune takes one folder, the experiment's, not {', '.join(map(str, request.paths))}")
     notes: list[str] = []
-    trials = _trials(folder, notes)
+    trials = read_trials(folder, notes)
     if not trials:
         raise RecordError(
             f"{folder} holds no trials of Ray Tune (no folder in it has a result.json, progress.csv or params.json)"
@@ -58,15 +48,19 @@ def read_tune(request: ImportRequest) -> Imported:
     scale = _scale(trials, metrics, notes)
     arm_name, seed_name, axes = _roles(request, trials)
     _refuse_settings(request, folder, trials, [name for name in (arm_name, seed_name) if name], axes)
-    values = [_word(trial.config.get(arm_name)) if arm_name else "trials" for trial in trials]
+    readable = [trial for trial in trials if trial.is_readable]
+    values, left_out = (
+        [_word(trial.config.get(arm_name)) if arm_name else "trials" for trial in some]
+        for some in (readable, [trial for trial in trials if not trial.is_readable])
+    )
     wanted = request.arms.values if request.arms else ()
-    arms, of, said = split_arms(values, wanted, arm_name or "", MOST_ARMS)
-    rows, unscored, repeated = _rows(trials, of, metrics, scale, seed_name, axes)
+    arms, of, said = split_arms(values, wanted, arm_name or "", MOST_ARMS, left_out)
+    rows, unscored, repeated = _rows(readable, of, metrics, scale, seed_name, axes)
     if unscored:
         notes.append(f"{plural(unscored, 'trial')} without a result, counted as failed.")
     if repeated:
         notes.append("Trials of the same cell and arm are taken as repetitions; their order numbers the seeds.")
-    notes.append(f"Accuracy is the metric '{metrics['accuracy'].name}' in each trial's last result.")
+    notes.append(f"Accuracy is the metric '{metrics['accuracy'].name}', as each trial last reported it.")
     notes.append(
         "The trials were run by Tune: if a search or scheduler chose or stopped them, arms are not balanced, and the"
         " best cells of an arm look better than they are."
@@ -80,78 +74,16 @@ def read_tune(request: ImportRequest) -> Imported:
         axes=axes or ["trial"],
         rows=rows,
         notes=[*notes, *said],
+        roles={
+            "score": metrics["accuracy"].name,
+            **({"validation": metrics["val_accuracy"].name} if "val_accuracy" in metrics else {}),
+            "arm": arm_in_words(arm_name, arms),
+            "cell": ", ".join(axes) or "each trial",
+            "seed": seed_name or "none",
+        },
         knows_seeds=bool(seed_name) or repeated,
         sets="both" if "val_accuracy" in metrics and metrics["val_accuracy"] != metrics["accuracy"] else "one",
     )
-
-
-def _trials(folder: Path, notes: list[str]) -> list[TuneTrial]:
-    found: list[TuneTrial] = []
-    torn = unreadable = 0
-    for inner in sorted(path for path in folder.iterdir() if path.is_dir()):
-        if not any((inner / name).is_file() for name in ("result.json", "progress.csv", "params.json")):
-            continue
-        results, bad = _results(inner)
-        config = _json(inner / "params.json")
-        if config is None:
-            unreadable += (inner / "params.json").is_file()
-            last = next(
-                (result["config"] for result in reversed(results) if isinstance(result.get("config"), dict)), {}
-            )
-            config = last
-        torn += bad
-        flat = [flatten({name: value for name, value in result.items() if name != "config"}, "/") for result in results]
-        found.append(TuneTrial(inner, flatten(config, "/"), flat, _error(inner / "error.txt")))
-    if torn:
-        notes.append(f"{plural(torn, 'line')} of results torn or unreadable, left out.")
-    if unreadable:
-        notes.append(f"{plural(unreadable, 'params.json')} unreadable; the config is read from the results.")
-    return found
-
-
-def _results(folder: Path) -> tuple[list[dict[str, Any]], int]:
-    """Every result of a trial, and how many lines could not be read; a killed run leaves a torn last line."""
-    path = folder / "result.json"
-    if path.is_file() and path.stat().st_size:
-        results, bad = [], 0
-        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-            if not line.strip():
-                continue
-            try:
-                result = json.loads(line)
-            except ValueError:
-                result = None
-            if isinstance(result, dict):
-                results.append(result)
-            else:
-                bad += 1
-        return results, bad
-    path = folder / "progress.csv"
-    if not path.is_file():
-        return [], 0
-    with path.open(encoding="utf-8", errors="replace", newline="") as file:
-        lines = list(csv.reader(line.replace("\0", "") for line in file))
-    if not lines:
-        return [], 0
-    whole = [line for line in lines[1:] if len(line) == len(lines[0])]
-    return [dict(zip(lines[0], line, strict=True)) for line in whole], len(lines) - 1 - len(whole)
-
-
-def _json(path: Path) -> dict[str, Any] | None:
-    try:
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return None
-    return content if isinstance(content, dict) else None
-
-
-def _error(path: Path) -> str | None:
-    """Last line of a trial's error.txt."""
-    try:
-        lines = path.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    except OSError:
-        return None
-    return lines[-1].strip()[:300] if lines else "failed"
 
 
 def _scale(trials: Sequence[TuneTrial], metrics: Mapping[str, TuneMetric], notes: list[str]) -> float:
@@ -190,7 +122,7 @@ def _roles(request: ImportRequest, trials: Sequence[TuneTrial]) -> tuple[str | N
     if "cell" in request.options:
         return arm, seed, [known("cell", part.strip()) for part in request.options["cell"].split(",") if part.strip()]
     varying = [name for name in names if len({_word(trial.config.get(name)) for trial in trials}) > 1]
-    return arm, seed, [name for name in varying if name not in {arm, seed}]
+    return arm, seed, [name for name in varying if name not in {arm, seed} and not is_bookkeeping(name)]
 
 
 def _refuse_settings(
@@ -248,22 +180,26 @@ def _rows(
             seed, numbered = seed + 1, True
         taken[where] += 1
         used.add((*where, seed))
-        known = _quantities(trial.results[-1], metrics, scale) if trial.results else {}
-        failed = trial.error is not None or "accuracy" not in known
-        unscored += failed and trial.error is None
-        reason = (trial.error or "no result with an accuracy") if failed else None
+        known = _quantities(trial.results, metrics, scale)
+        status, reason = trial.status, trial.reason
+        if status == "finished" and "accuracy" not in known:
+            unscored, status, reason = unscored + 1, "failed", "no result with an accuracy"
         settings = {name: entry for name, entry in trial.config.items() if name not in axes}
-        status = "failed" if failed else "finished"
         curve = _curve(trial, metrics, scale)
         rows.append(Row(cell, arm, known, seed=seed, status=status, reason=reason, settings=settings, curve=curve))
     return rows, unscored, numbered
 
 
-def _quantities(result: Mapping[str, Any], metrics: Mapping[str, TuneMetric], scale: float) -> dict[str, float]:
+def _quantities(
+    results: Sequence[Mapping[str, Any]], metrics: Mapping[str, TuneMetric], scale: float
+) -> dict[str, float]:
+    """The last value that was reported of each quantity; a metric may be reported every second iteration."""
     known = {}
     for quantity, (name, factor, is_error) in metrics.items():
         kind = QUANTITIES[quantity]
-        value = _value(result.get(name)) * (scale if kind.high == 100 else factor)
+        reported = (_value(result.get(name)) for result in reversed(results))
+        value = next((value for value in reported if not math.isnan(value)), math.nan)
+        value *= scale if kind.high == 100 else factor
         value = 100 - value if is_error else value
         if kind.low <= value <= kind.high:
             known[quantity] = value
@@ -276,6 +212,8 @@ def _curve(trial: TuneTrial, metrics: Mapping[str, TuneMetric], scale: float) ->
     points = []
     for place, result in enumerate(trial.results, 1):
         value = _value(result.get(name)) * scale
+        if math.isnan(value):
+            continue  # reported every second iteration
         points.append(
             Epoch(
                 epoch=place,

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from scaling.report.imports.importer import ImportRequest
 from scaling.report.imports.quantities import QUANTITIES, Quantity, is_error, plain_name
-from scaling.report.imports.tables import MOST_NAMED
+from scaling.report.imports.raw_table import MOST_NAMED
 from scaling.study.errors import RecordError, unknown
 
 # Written by Tune itself into every result.

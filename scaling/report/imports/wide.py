@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from scaling.report.imports.quantities import is_error
-from scaling.report.imports.tables import RawTable
+from scaling.report.imports.raw_table import RawTable
 from scaling.study.errors import RecordError, unknown
 
 ARM, SCORE, ERROR = "arm", "score", "error"  # columns of the long table
