@@ -12,7 +12,7 @@ BOOKKEEPING = {  # last words of names
     "gpus", "cpus", "epoch", "step", "iteration", "iter", "index", "idx", "rank", "number", "no", "run", "runs",
     "runid", "count", "server", "machine", "hostname", "name", "names", "tags", "group", "author", "best", "last",
     "final", "max", "min", "eta", "total", "version", "state", "end", "start", "ended", "dir", "path", "file",
-    "modified", "finish", "completed", "nodes",
+    "modified", "finish", "completed", "nodes", "id", "ids", "uid", "created", "host",
 }  # fmt: skip
 PROGRESS = ("epoch", "training_iteration", "global_step", "trainer_global_step", "step", "iteration", "iter")
 LONGEST_NAME = 30  # letters of an arm's name in a line

@@ -102,9 +102,9 @@ def understand(table: RawTable, chosen: Mapping[str, str] | None = None) -> Colu
     for label, names in LABELS.items():
         if chosen and label in chosen:
             labels[label] = _known(table, label, chosen[label])
-        elif column := next(
-            (by_plain[name] for name in names if name in by_plain and by_plain[name] not in used), None
-        ):
+            continue
+        column = next((by_plain[name] for name in names if name in by_plain and by_plain[name] not in used), None)
+        if column and any(cell.strip() for cell in table.cells(column)):  # an empty column of seeds names no seed
             labels[label] = column
     used |= set(labels.values())
     return Columns(table, numbers, labels, used, notes, sources)
