@@ -175,3 +175,16 @@ def test_empty_losses_of_a_curve_are_missing(tmp_path: Path) -> None:
     (row,) = found(f"csv:{table(tmp_path / 'log.csv', 'model,epoch,acc', 'a,1,50', 'a,2,60')}").rows
 
     assert all(math.isnan(epoch.train_loss) and math.isnan(epoch.learning_rate) for epoch in row.curve)
+
+
+def test_names_of_runs_are_no_cells(tmp_path: Path) -> None:
+    rows = ["run-a,2,avg,70", "run-b,2,att,71", "run-c,4,avg,72", "run-d,4,att,73"]
+
+    assert found(f"csv:{table(tmp_path / 'a.csv', 'Name,depth,arm,acc', *rows)}").axes == ["depth"]
+    assert found(f"csv:{table(tmp_path / 'b.csv', 'Name,arch,arm,acc', *rows)}").axes == ["arch"]
+
+
+def test_an_empty_column_of_seeds_names_no_seed(tmp_path: Path) -> None:
+    path = table(tmp_path / "a.csv", "model,arm,seed,acc", "r18,avg,,70", "r18,avg,,71")
+
+    assert [row.seed for row in found(f"csv:{path}").rows] == [0, 1]
