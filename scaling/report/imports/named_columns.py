@@ -11,7 +11,7 @@ import pandas as pd
 
 from scaling.compare.settings import differing_settings, sentence
 from scaling.report.imports.importer import ImportRequest, importer
-from scaling.report.imports.logs import Runs, as_runs
+from scaling.report.imports.logs import LoggedRuns, as_runs
 from scaling.report.imports.outcome import COST_NAMES, Imported, Row
 from scaling.report.imports.quantities import LABELS, QUANTITIES, number, plain_name
 from scaling.report.imports.raw_table import RawTable, read_table
@@ -178,7 +178,7 @@ def _guess_cell(read: Columns, arms: Sequence[str], notes: list[str]) -> list[st
 
 
 def _rows(
-    request: ImportRequest, runs: Runs, cell_columns: list[str], arms: list[str | None], notes: list[str]
+    request: ImportRequest, runs: LoggedRuns, cell_columns: list[str], arms: list[str | None], notes: list[str]
 ) -> tuple[list[Row], Counter[str]]:
     """Rows, and how many were left out for which reason."""
     read, table = runs.read, runs.read.table
