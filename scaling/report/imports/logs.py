@@ -17,7 +17,7 @@ MEASURED = {"train_loss": ("train_loss", "training_loss", "loss"), "val_loss": (
 
 
 @dataclass(frozen=True)
-class Runs:
+class LoggedRuns:
     """The last row of each run, and its curve; without a log, all rows and no curves."""
 
     read: Columns
@@ -25,7 +25,7 @@ class Runs:
     progress: str | None = None  # the column that counts epochs, in a log
 
 
-def as_runs(read: Columns, cell: Sequence[str], named: Sequence[str], notes: list[str]) -> Runs:
+def as_runs(read: Columns, cell: Sequence[str], named: Sequence[str], notes: list[str]) -> LoggedRuns:
     """Read a table with a row an epoch as a row a run: the last one that has an accuracy.
 
     A table is such a log if most of its runs have several rows, and most begin at the same epoch. A run is what has the
@@ -36,7 +36,7 @@ def as_runs(read: Columns, cell: Sequence[str], named: Sequence[str], notes: lis
         named: columns that the user gave a meaning; none of them counts epochs.
     """
     table = read.table
-    plain = Runs(read, [()] * len(table.rows))
+    plain = LoggedRuns(read, [()] * len(table.rows))
     by_name = {plain_name(column): column for column in reversed(table.columns)}
     progress = next((by_name[name] for name in PROGRESS if name in by_name and by_name[name] not in named), None)
     if progress is None:
@@ -59,7 +59,7 @@ def as_runs(read: Columns, cell: Sequence[str], named: Sequence[str], notes: lis
     if min(ends) < max(ends):
         notes.append("Runs ended at different times; those that ended early may be unfinished.")
     measured = _measured(read)
-    return Runs(read.take(last), [_curve(measured, places) for places in groups], progress)
+    return LoggedRuns(read.take(last), [_curve(measured, places) for places in groups], progress)
 
 
 def _groups(read: Columns, cell: Sequence[str], ids: Sequence[str], counted: Sequence[float]) -> list[list[int]]:

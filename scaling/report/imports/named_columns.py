@@ -11,12 +11,12 @@ import pandas as pd
 
 from scaling.compare.settings import differing_settings, sentence
 from scaling.report.imports.importer import ImportRequest, importer
-from scaling.report.imports.logs import Runs, as_runs
+from scaling.report.imports.logs import LoggedRuns, as_runs
 from scaling.report.imports.outcome import COST_NAMES, Imported, Row
 from scaling.report.imports.quantities import LABELS, QUANTITIES, number, plain_name
 from scaling.report.imports.raw_table import RawTable, read_table
 from scaling.report.imports.result_rows import only_results
-from scaling.report.imports.roles import arm_in_words, axes_among, is_bookkeeping, rounded, same_names
+from scaling.report.imports.roles import arm_in_words, axes_among, follows_from, is_bookkeeping, rounded, same_names
 from scaling.report.imports.study import study_name
 from scaling.report.imports.tables import Columns, split_arms, understand
 from scaling.report.imports.wide import as_long
@@ -41,7 +41,9 @@ def read_csv(request: ImportRequest) -> Imported:
     read = understand(table, chosen)
     if "accuracy" not in read.numbers and "val_accuracy" not in read.numbers:
         raise RecordError(
-            f"{path} has no column that is known as an accuracy; columns seen: {table.seen}. Name it:"
+            f"{path} has no column that is known as an accuracy; columns seen: {table.seen}"
+            + ("" if len(table.columns) > 1 else " (no comma, semicolon, tab or | separates them)")
+            + ". Name it:"
             f" --import 'csv:{path}?accuracy=COLUMN', with macs=, params=, arm=, cell= and seed= as available"
         )
     notes = list(read.notes)
@@ -162,8 +164,12 @@ def _guess_cell(read: Columns, arms: Sequence[str], notes: list[str]) -> list[st
     if named:
         return named[:1]
     found = [read.labels[label] for label in ("model", "image_size") if label in read.labels]
-    if not found:
-        found = axes_among({column: read.table.cells(column) for column in read.others}, arms)
+    names_runs = (
+        bool(found) and plain_name(found[0]) == "name" and follows_from(read.table.cells(found[0]), arms)
+    )  # as in exports of W&B and MLflow; nothing would be paired
+    if not found or names_runs:
+        axes = axes_among({column: read.table.cells(column) for column in read.others}, arms)
+        found = axes or found
         if found:
             notes.append(f"Cells are taken from {', '.join(found)}; use cell=COLUMN,COLUMN if that is wrong.")
         else:
@@ -172,7 +178,7 @@ def _guess_cell(read: Columns, arms: Sequence[str], notes: list[str]) -> list[st
 
 
 def _rows(
-    request: ImportRequest, runs: Runs, cell_columns: list[str], arms: list[str | None], notes: list[str]
+    request: ImportRequest, runs: LoggedRuns, cell_columns: list[str], arms: list[str | None], notes: list[str]
 ) -> tuple[list[Row], Counter[str]]:
     """Rows, and how many were left out for which reason."""
     read, table = runs.read, runs.read.table

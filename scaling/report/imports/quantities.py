@@ -125,7 +125,7 @@ UNITS = {unit: factor for kind in QUANTITIES.values() for unit, factor in kind.u
 FLOPS = re.compile(r"flops?")  # columns and cells that may count a multiply-accumulate once or twice
 ERROR_WORD = re.compile(r"(^|_)(err|errors?)(_|$)")
 LABELS: dict[str, tuple[str, ...]] = {
-    "model": ("model", "name", "model_name", "architecture", "arch", "network", "backbone"),
+    "model": ("model", "model_name", "architecture", "arch", "network", "backbone", "name"),
     "image_size": ("img_size", "infer_img_size", "image_size", "input_size", "resolution", "res",
                    "train_img_size", "test_size"),
     "seed": ("seed", "random_seed"),
@@ -159,7 +159,7 @@ class NumberColumn:
 
     values: list[float]  # NaN where missing
     words: list[str]
-    percents: bool  # whether any cell has a percent sign
+    percents: list[bool]  # whether each cell has a percent sign
     units: list[str]  # of each cell, such as that of 25.6M; empty if there is none
 
 
@@ -198,12 +198,12 @@ def number(cell: str, units: Mapping[str, float] = SUFFIXES) -> Number | None:
 
 def read_numbers(cells: Sequence[str], units: Mapping[str, float] = SUFFIXES) -> NumberColumn:
     """Parse a column."""
-    values, words, percents, found = [], [], False, []
+    values, words, percents, found = [], [], [], []
     for cell in cells:
         read = number(cell, units)
         if read is None:
             words.append(cell.strip())
         values.append(read.value if read else math.nan)
         found.append(read.unit if read else "")
-        percents = percents or (read is not None and read.percent)
+        percents.append(read is not None and read.percent)
     return NumberColumn(values, words, percents, found)

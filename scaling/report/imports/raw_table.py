@@ -29,7 +29,7 @@ class RawTable:
     columns: list[str]
     rows: list[list[str]]
     notes: list[str]
-    left_out: list[list[str]] = field(default_factory=list)  # rows that are no results
+    left_out: list[list[str]] = field(default_factory=list)  # rows of trials that are no results
 
     def cells(self, column: str) -> list[str]:
         place = self.columns.index(column)

@@ -1,8 +1,10 @@
 """Which rows of a table are results: those of finished trials, and no summaries of other rows."""
 
 import math
+import re
 import statistics
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 
 from scaling.report.imports.quantities import LABELS, bare, number, plain_name
 from scaling.report.imports.raw_table import RawTable
@@ -28,7 +30,7 @@ OF_POOLING: dict[str, Statistic] = {  # also names of poolings, so the numbers m
     "min": min, "max": max, "minimum": min, "maximum": max, "sum": math.fsum,
 }  # fmt: skip
 SUMMARIES = {"std", "stdev", "std dev", "std deviation", "standard deviation", "sd", "sem", "stderr", "std err",
-             "standard error", "variance", "var", "total", "overall", "mean std", "mean ± std", "mean±std", "std.",
+             "standard error", "variance", "var", "total", "overall", "mean std", "mean ± std", "mean±std",
              "grand mean", "ci", "95% ci"}  # fmt: skip
 WHERE = (*LABELS["model"], *LABELS["seed"], "cell", "run", "run_name", "trial", "id", "fold", "repetition", "rep")
 
@@ -47,7 +49,7 @@ def only_results(table: RawTable, named: Collection[str], state: str | None = No
         RecordError: no row is left, or `state` holds no state that is known.
     """
     table = table.without(_unfinished(table, named, state))
-    return table.without(_summaries(table, named))
+    return replace(table.without(_summaries(table, named)), left_out=table.left_out)
 
 
 def state_columns(table: RawTable) -> list[str]:
@@ -95,7 +97,7 @@ def _summaries(table: RawTable, named: Collection[str]) -> list[str | None]:
     looked_at = [name for name in table.columns if plain_name(name) in WHERE and name not in named]
     looked_at = looked_at or [name for name in table.columns[:1] if plain_name(name) != "arm" and name not in named]
     for column in looked_at:
-        words = [bare(cell).lower() for cell in table.cells(column)]
+        words = [_word(cell) for cell in table.cells(column)]
         certain = bool(set(words) & SUMMARIES) or plain_name(column) in LABELS["seed"]
         maybe = [place for place, word in enumerate(words) if word in OF_POOLING]
         plain = [place for place, word in enumerate(words) if word not in SUMMARIES and word not in OF_POOLING]
@@ -108,6 +110,11 @@ def _summaries(table: RawTable, named: Collection[str]) -> list[str | None]:
             if plain and word in SUMMARIES:
                 reasons[place] = SUMMARY
     return reasons
+
+
+def _word(cell: str) -> str:
+    """`std dev` of `Std. dev:`."""
+    return " ".join(re.sub(r"[^a-z0-9%±]+", " ", cell.lower()).split())
 
 
 def _agrees(table: RawTable, plain: Sequence[int], place: int, statistic: Statistic) -> bool:

@@ -12,7 +12,7 @@ BOOKKEEPING = {  # last words of names
     "gpus", "cpus", "epoch", "step", "iteration", "iter", "index", "idx", "rank", "number", "no", "run", "runs",
     "runid", "count", "server", "machine", "hostname", "name", "names", "tags", "group", "author", "best", "last",
     "final", "max", "min", "eta", "total", "version", "state", "end", "start", "ended", "dir", "path", "file",
-    "modified", "finish", "completed", "nodes",
+    "modified", "finish", "completed", "nodes", "id", "ids", "uid", "created", "host", "value", "values",
 }  # fmt: skip
 PROGRESS = ("epoch", "training_iteration", "global_step", "trainer_global_step", "step", "iteration", "iter")
 LONGEST_NAME = 30  # letters of an arm's name in a line
@@ -49,10 +49,10 @@ def _can_be_axis(column: str, cells: Sequence[str], arms: Sequence[str] | None) 
     values = Counter(cell.strip() for cell in cells)
     whole = all((read := number(value)) is not None and read.value == round(read.value, 6) for value in values if value)
     few = whole and len(values) <= max(2, len(cells) // 2) and "" not in values
-    return few and not _follows_from(cells, arms)
+    return few and not follows_from(cells, arms)
 
 
-def _follows_from(cells: Sequence[str], arms: Sequence[str] | None) -> bool:
+def follows_from(cells: Sequence[str], arms: Sequence[str] | None) -> bool:
     """Whether each value belongs to one arm, so that nothing could be paired; arms with one value each."""
     if arms is None or len(set(arms)) < 2:
         return False

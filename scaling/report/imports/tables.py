@@ -102,9 +102,9 @@ def understand(table: RawTable, chosen: Mapping[str, str] | None = None) -> Colu
     for label, names in LABELS.items():
         if chosen and label in chosen:
             labels[label] = _known(table, label, chosen[label])
-        elif column := next(
-            (by_plain[name] for name in names if name in by_plain and by_plain[name] not in used), None
-        ):
+            continue
+        column = next((by_plain[name] for name in names if name in by_plain and by_plain[name] not in used), None)
+        if column and any(cell.strip() for cell in table.cells(column)):  # an empty column of seeds names no seed
             labels[label] = column
     used |= set(labels.values())
     return Columns(table, numbers, labels, used, notes, sources)
@@ -179,7 +179,7 @@ def _values(
     table: RawTable, quantity: str, source: QuantityColumn, takes_options: bool, notes: list[str]
 ) -> list[float]:
     """Convert a column to this package's unit; assumptions go into `notes`."""
-    kind, column, factor = QUANTITIES[quantity], source.column, source.factor
+    kind, column = QUANTITIES[quantity], source.column
     read = read_numbers(table.cells(column), kind.units)
     known = [value for value in read.values if not math.isnan(value)]
     said: list[str] = []
@@ -189,10 +189,7 @@ def _values(
             f" {plural(len(read.words), 'cell')} taken as missing."
         )
     if known and kind.high == 100:
-        if not read.percents and max(known) <= FRACTION and min(known) >= 0 and factor == 1:
-            factor = 100
-            said.append(f"'{column}' never exceeds 1, so it is read as fractions, not percentages.")
-        factors = [factor] * len(read.values)
+        factors = _percents(source, read, said)
     else:
         factors = _factors(quantity, source, read, takes_options, said)
     values = [value * by for value, by in zip(read.values, factors, strict=True)]
@@ -203,6 +200,19 @@ def _values(
         said.append(f"{plural(out, 'number')} of '{column}' not {limits} {kind.unit}; taken as missing.")
     notes += [f"{table.path.name}: {note}" for note in said]
     return [value if kind.low <= value <= kind.high and math.isfinite(value) else math.nan for value in values]
+
+
+def _percents(source: QuantityColumn, read: NumberColumn, said: list[str]) -> list[float]:
+    """Factor to percent of each cell; those without a percent sign may be fractions."""
+    column, factor = source.column, source.factor
+    plain = [v for v, percent in zip(read.values, read.percents, strict=True) if not percent and not math.isnan(v)]
+    if plain and max(plain) <= FRACTION and min(plain) >= 0 and factor == 1:
+        factor = 100
+        where = "without a percent sign " if any(read.percents) else ""
+        said.append(f"'{column}' {where}never exceeds 1, so it is read as fractions, not percentages.")
+    elif small := sum(0 < value < FRACTION for value in plain) if factor == 1 and not source.is_error else 0:
+        said.append(f"{plural(small, 'number')} of '{column}' below 1 beside larger ones, read as percentages.")
+    return [source.factor if percent else factor for percent in read.percents]
 
 
 def _factors(

@@ -21,7 +21,10 @@ PREDICTED = (*COUNTED, TRAINING_MEMORY, "inference_memory_bytes")  # fields that
 READABLE = (*NUMBERS, "repetition", "seed", "epochs")  # numeric columns of the table of trials, whatever its axes
 UNPREFIXED = {"s", "ms"}  # kiloseconds are not in use
 PREFIXED = {"B"}  # the prefix belongs to the unit: MB
-PREFIXES = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
+PREFIXES = (
+    (1e24, "Y"), (1e21, "Z"), (1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"),
+)  # fmt: skip
+WELL_KNOWN = 1e15  # prefixes above are less known, and are used from ten of them on: 1000 P, but 10 E
 
 
 class Role(StrEnum):
@@ -224,7 +227,7 @@ def si(value: float, digits: int = 3) -> str:
     """`value` with `digits` significant digits and an SI prefix: 5120000 is `5.12 M`; never `1e+03`."""
     rounded = float(f"{value:.{digits}g}")
     for factor, prefix in PREFIXES:
-        if abs(rounded) >= factor:
+        if abs(rounded) >= (10 * factor if factor > WELL_KNOWN else factor):
             return f"{_plain(rounded / factor, digits)} {prefix}"
     return _plain(rounded, digits)
 

@@ -101,6 +101,16 @@ def test_timm_joins_results_and_benchmark_by_architecture_and_image_size(tmp_pat
     assert "1 model of 3 without MACs" in said
 
 
+@pytest.mark.parametrize(
+    ("name", "images"),
+    [("results-imagenet.csv", 50_000), ("results-imagenet-real.csv", 46_837), ("results-imagenet-r.csv", 0)],
+)
+def test_the_number_of_test_images_is_that_of_the_labels(tmp_path: Path, name: str, images: int) -> None:
+    path = table(tmp_path / name, "model,top1,img_size", "resnet18.a,79,224")
+
+    assert found(f"timm:{path}").rows[0].quantities.get("test_examples", 0) == images
+
+
 def test_timm_without_image_sizes_lacks_costs_that_depend_on_them(tmp_path: Path) -> None:
     results = table(
         tmp_path / "results-imagenet.csv", "model,top1",

@@ -211,3 +211,22 @@ def test_numbers_in_options_that_are_none_are_refused(tmp_path: Path, option: st
 
     with pytest.raises(RecordError, match=message):
         found(f"csv:{path}?{option}")
+
+
+def test_fractions_beside_percents_are_fractions(tmp_path: Path) -> None:
+    imported = found(f"csv:{table(tmp_path / 'a.csv', 'model,acc', 'a,0.70', 'b,71%', 'c,0.5%')}")
+
+    assert values(imported, "accuracy") == pytest.approx([70, 71, 0.5])
+    assert "'acc' without a percent sign never exceeds 1" in said(imported)
+
+
+def test_small_numbers_beside_percentages_are_noted(tmp_path: Path) -> None:
+    imported = found(f"csv:{table(tmp_path / 'a.csv', 'model,acc', 'a,0.70', 'b,71')}")
+
+    assert values(imported, "accuracy") == [0.7, 71]
+    assert "1 number of 'acc' below 1 beside larger ones, read as percentages" in said(imported)
+
+
+def test_a_line_without_separators_is_named(tmp_path: Path) -> None:
+    with pytest.raises(RecordError, match=r"no comma, semicolon, tab or \| separates them"):
+        found(f"csv:{table(tmp_path / 'a.csv', 'model arm acc', 'a b 70')}")

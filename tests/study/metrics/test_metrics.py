@@ -113,7 +113,7 @@ def test_an_unknown_metric_is_refused_with_a_suggestion() -> None:
     [
         (0, "0"), (1, "1"), (12.5, "12.5"), (999, "999"), (999.9, "1 k"), (1000, "1 k"), (1234, "1.23 k"),
         (25_231_096, "25.2 M"), (3.979e9, "3.98 G"), (999_999, "1 M"), (0.0123, "0.0123"),
-        (1e18, "1000 P"), (-5120000, "-5.12 M"),
+        (1e18, "1000 P"), (6.22e20, "622 E"), (1e19, "10 E"), (3e22, "30 Z"), (-5120000, "-5.12 M"),
     ],
 )  # fmt: skip
 def test_numbers_are_written_with_si_prefixes(value: float, text: str) -> None:

@@ -77,12 +77,13 @@ function faint(colour, alpha) {
   return `rgba(${value >> 16},${(value >> 8) & 255},${value & 255},${alpha})`;
 }
 
-const PREFIXES = [[1e15, "P"], [1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"]];
+const PREFIXES = [[1e24, "Y"], [1e21, "Z"], [1e18, "E"], [1e15, "P"], [1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"]];
 
 function si(value, digits = 3) {
   const rounded = Number(value.toPrecision(digits));
   for (const [factor, prefix] of PREFIXES) {
-    if (Math.abs(rounded) >= factor) return `${Number((rounded / factor).toPrecision(digits))} ${prefix}`;
+    const least = factor > 1e15 ? 10 * factor : factor; // 1000 P, but 10 E, as in study/metrics/metric.py
+    if (Math.abs(rounded) >= least) return `${Number((rounded / factor).toPrecision(digits))} ${prefix}`;
   }
   return `${rounded}`;
 }
