@@ -13,6 +13,7 @@ from scaling.compare.settings import column_of
 from scaling.statistics.comparison import Comparison, VerdictSettings
 from scaling.statistics.contrast import Contrast
 from scaling.statistics.judge import judge
+from scaling.statistics.score_table import mean_costs, repetition_places
 from scaling.statistics.words import Words
 from scaling.study.metrics import METRICS
 from scaling.wording import first_few, plural
@@ -67,12 +68,7 @@ class Runs:
         if self.asked.seed is None:
             return pd.Series(0, index=range(len(frame))).groupby([cell, arm]).cumcount().to_numpy()
         seeds = pd.factorize(column_of(frame, self.asked.seed).astype(object).map(name_of), use_na_sentinel=False)[0]
-        if self.asked.shared_seeds:
-            return seeds
-        keys = np.unique(np.stack([cell, seeds], axis=1), axis=0)
-        first = np.searchsorted(keys[:, 0], np.arange(cell.max() + 1))
-        place = pd.MultiIndex.from_arrays(keys.T).get_indexer(pd.MultiIndex.from_arrays([cell, seeds]))
-        return place - first[cell]
+        return repetition_places(cell, pd.Series(seeds), bool(self.asked.shared_seeds))
 
     def _settle_doubles(self, place: np.ndarray, scores: np.ndarray, first: np.ndarray) -> list[str]:
         """Count rows of one cell, arm and seed once where their scores agree, and not at all where they differ."""
@@ -100,12 +96,7 @@ class Runs:
         if self.asked.cost is None:
             return None
         values = numbers_of(column_of(frame, self.asked.cost))
-        known = np.isfinite(values)
-        size = (len(self.arms), len(self.names))
-        place = np.ravel_multi_index((arm[known], cell[known]), size)
-        counts = np.bincount(place, minlength=size[0] * size[1])
-        sums = np.bincount(place, values[known], minlength=size[0] * size[1])
-        return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan).reshape(size)
+        return mean_costs(values, arm, cell, (len(self.arms), len(self.names)))
 
     def judged(self, baseline: str, arm: str, settings: VerdictSettings) -> Comparison:
         """The verdict of one arm."""
