@@ -3,6 +3,7 @@
 import contextlib
 import os
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -73,16 +74,16 @@ def run(
     # By default Tune keeps one trial of a searcher waiting. It abandons a worker that is starting as soon as another
     # becomes free, so one worker would run all trials while the others never start.
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(max(2, min(MOST_WAITING, int(_cpus() / cpus))))
-    trials: dict[str, Trial] = {}  # Tune's name of a trial → ours
+    given = _Given()
     body = _trainable(datasets, folder, workers, replay)
     with _scratch(folder) as scratch:
         while not queue.is_over:
             tune.Tuner(
                 body,
                 tune_config=tune.TuneConfig(
-                    search_alg=_QueueSearcher(queue, trials, cpus, share, workers),
+                    search_alg=_QueueSearcher(queue, given, cpus, share, workers),
                     num_samples=-1,
-                    reuse_actors=True,
+                    reuse_actors=workers == 1,  # of several, what Tune would reuse only waits for Train's workers
                     trial_dirname_creator=lambda trial: trial.trial_id,
                 ),
                 run_config=tune.RunConfig(
@@ -91,7 +92,7 @@ def run(
                     verbose=0,
                     failure_config=tune.FailureConfig(max_failures=MAX_RESTARTS),
                     checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),  # trials keep their own
-                    callbacks=[_WatcherCallback(trials, watcher)],
+                    callbacks=[_WatcherCallback(given, watcher)],
                 ),
             ).fit()
 
@@ -123,17 +124,42 @@ def _cpus() -> float:
     return ray.cluster_resources().get("CPU", 1)
 
 
+class _Given:
+    """The segments that Tune has got, and those that it lost and must get again.
+
+    Tune restarts a trial whose worker dies while it runs. It gives the trial up at once where the worker dies between
+    two trials, because it learns of that death twice (`_actor_failed`, then the failed reset).
+    """
+
+    def __init__(self) -> None:
+        self.segments: dict[str, Segment] = {}  # by Tune's name of the trial
+        self.over: set[str] = set()  # of them, those whose end was reported
+        self.lost: list[Segment] = []
+        self.deaths: Counter[str] = Counter()  # of workers, by content key
+
+    def gave_up(self, name: str, deaths: int) -> Trial | None:
+        """Note that Tune gave up a trial after so many deaths; return it if it shall not start again."""
+        segment = self.segments.pop(name)
+        if name in self.over:
+            return None
+        self.deaths[segment.trial.key] += max(1, deaths)
+        if self.deaths[segment.trial.key] > MAX_RESTARTS:
+            return segment.trial
+        self.lost.append(segment)
+        return None
+
+
 class _QueueSearcher(Searcher):
     """Gives Tune its trials from a queue."""
 
-    def __init__(self, queue: Queue, trials: dict[str, Trial], cpus: float, share: Share, workers: int = 1) -> None:
+    def __init__(self, queue: Queue, given: _Given, cpus: float, share: Share, workers: int = 1) -> None:
         super().__init__()
         self.queue = queue
-        self.trials = trials
+        self.given = given
         self.cpus = cpus
         self.share = share
         self.workers = workers
-        self.given = 0  # trials that Tune has got
+        self.count = 0  # trials that this run of Tune has got
         self.taken: dict[str, float] = {}  # GPUs of each running trial, because Tune does not count Train's workers
 
     def __getstate__(self) -> dict[str, Any]:
@@ -143,13 +169,13 @@ class _QueueSearcher(Searcher):
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # pyright: ignore[reportIncompatibleMethodOverride]
         if self.workers > 1 and not self._has_room():
             return None
-        if self.given >= TRIALS_A_RUN:
+        if self.count >= TRIALS_A_RUN:
             return Searcher.FINISHED
-        segment = self.queue.next()
+        segment = self.given.lost.pop() if self.given.lost else self.queue.next()
         if segment is None:
             return Searcher.FINISHED if self.queue.is_over else None
-        self.given += 1
-        self.trials[trial_id] = segment.trial
+        self.count += 1
+        self.given.segments[trial_id] = segment
         self.taken[trial_id] = self.share(segment.trial)
         taken = {"cpus": self.cpus, "gpus": self.taken[trial_id], "workers": self.workers}
         return {"trial": segment.trial.model_dump_json(), "until": segment.until, **taken}
@@ -162,7 +188,8 @@ class _QueueSearcher(Searcher):
         return not running or fits
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        self.trials.pop(trial_id, None)
+        if not error:  # after an error the callback still needs it
+            self.given.segments.pop(trial_id, None)
         self.taken.pop(trial_id, None)
 
     def save(self, checkpoint_path: str) -> None: ...  # a study continues from its records
@@ -178,20 +205,22 @@ class _QueueSearcher(Searcher):
 class _WatcherCallback(tune.Callback):
     """Translates Tune's callbacks into events for a `Watcher`."""
 
-    def __init__(self, trials: Mapping[str, Trial], watcher: Watcher) -> None:
-        self.trials = trials
+    def __init__(self, given: _Given, watcher: Watcher) -> None:
+        self.given = given
         self.watcher = watcher
 
     def __getstate__(self) -> dict[str, Any]:
         return {}  # Tune pickles its callbacks to restore an experiment, which is never done here
 
     def on_trial_start(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
-        self.watcher.started(self.trials[trial.trial_id])
+        self.watcher.started(self.given.segments[trial.trial_id].trial)
 
     def on_trial_result(
         self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, result: dict[str, Any], **info: Any
     ) -> None:
-        ours = self.trials[trial.trial_id]
+        ours = self.given.segments[trial.trial_id].trial
+        if "record" in result or "rested" in result:
+            self.given.over.add(trial.trial_id)
         for epoch in result.get("epochs", ()):
             self.watcher.epoch_ended(ours, Epoch.model_validate_json(epoch))
         if "record" in result:
@@ -200,7 +229,8 @@ class _WatcherCallback(tune.Callback):
             self.watcher.rested(ours)
 
     def on_trial_error(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
-        self.watcher.died(Trial.model_validate_json(trial.config["trial"]), _reason(trial))
+        if ours := self.given.gave_up(trial.trial_id, trial.num_failures):
+            self.watcher.died(ours, _reason(trial))
 
 
 def _reason(trial: TuneTrial) -> str:
