@@ -23,6 +23,7 @@ class ReportCaveat:
 
     check: Check
     order: int
+    heading: str
 
     def __call__(self, analysis: Analysis) -> str | None:
         text = self.check(analysis)
@@ -37,8 +38,8 @@ CAVEATS: Registry[ReportCaveat] = Registry("caveat", "scaling.report.caveats")
 @overload
 def caveat(check: Check, /) -> Check: ...
 @overload
-def caveat(*, order: int = 1000) -> Callable[[Check], Check]: ...
-def caveat(check: Check | None = None, /, *, order: int = 1000) -> Any:
+def caveat(*, order: int = 1000, heading: str = "") -> Callable[[Check], Check]: ...
+def caveat(check: Check | None = None, /, *, order: int = 1000, heading: str = "") -> Any:
     """Register a function as a caveat under its own name, as `@caveat` or `@caveat(order=1)`.
 
     The function receives an `Analysis` of any study, also an empty one. It returns one or two whole sentences, or None
@@ -46,16 +47,23 @@ def caveat(check: Check | None = None, /, *, order: int = 1000) -> Any:
 
     Args:
         order: among the caveats of a report, the lowest first.
+        heading: a few words that the page shows first; by default the function's name in words.
     """
 
     def register(check: Check) -> Check:
-        CAVEATS.add(check.__name__, ReportCaveat(check, order), module=check.__module__)
+        words = heading or check.__name__.replace("_", " ").capitalize()
+        CAVEATS.add(check.__name__, ReportCaveat(check, order, words), module=check.__module__)
         return check
 
     return register if check is None else register(check)
 
 
-def caveats(analysis: Analysis) -> list[str]:
-    """All caveats that apply to a study."""
+def headed_caveats(analysis: Analysis) -> list[tuple[str, str]]:
+    """All caveats that apply to a study: heading and sentences."""
     ordered = sorted(CAVEATS.values(), key=lambda one: one.order)
-    return [text for one in ordered if (text := one(analysis)) is not None]
+    return [(one.heading, text) for one in ordered if (text := one(analysis)) is not None]
+
+
+def caveats(analysis: Analysis) -> list[str]:
+    """The sentences of all caveats that apply to a study."""
+    return [text for _, text in headed_caveats(analysis)]

@@ -5,7 +5,7 @@ from scaling.report.caveats.caveat import caveat
 from scaling.wording import plural, points
 
 
-@caveat(order=140)
+@caveat(order=140, heading="Machines or versions differ")
 def mixed_machines(analysis: Analysis) -> str | None:
     """Records come from different devices or versions."""
     mixed = []
@@ -18,19 +18,19 @@ def mixed_machines(analysis: Analysis) -> str | None:
     return f"The trials differ in {', '.join(mixed)}; within a pair this may bias the difference."
 
 
-@caveat(order=160)
+@caveat(order=160, heading="Imported results")
 def imported(analysis: Analysis) -> str | None:
     """The results are imported, with assumptions about them."""
     return " ".join(analysis.study.imported) if analysis.study.imported else None
 
 
-@caveat(order=170)
+@caveat(order=170, heading="Compared studies differ")
 def joint(analysis: Analysis) -> str | None:
     """Compared studies differ in more than their names."""
     return " ".join(analysis.context.notes) or None
 
 
-@caveat(order=180)
+@caveat(order=180, heading="Changes since an earlier study")
 def changed(analysis: Analysis) -> str | None:
     """Results changed since an earlier study."""
     changes = analysis.context.changes
@@ -48,7 +48,7 @@ def changed(analysis: Analysis) -> str | None:
     )
 
 
-@caveat(order=190)
+@caveat(order=190, heading="Published numbers are of other recipes")
 def published(analysis: Analysis) -> str | None:
     """Published numbers are drawn in, from models trained by other recipes."""
     if not analysis.context.references:

@@ -9,7 +9,7 @@ from scaling.study.metrics import METRICS, Role
 from scaling.wording import listing, points
 
 
-@caveat(order=60)
+@caveat(order=60, heading="Arms of a cell differ in cost")
 def unequal_cost(analysis: Analysis) -> str | None:
     """The arms of a cell differ in cost."""
     texts = []
@@ -38,7 +38,7 @@ def unequal_cost(analysis: Analysis) -> str | None:
     )
 
 
-@caveat(order=120)
+@caveat(order=120, heading="Times were measured beside other trials")
 def shared_device(analysis: Analysis) -> str | None:
     """Latency was measured while other trials ran on the same machine."""
     if not analysis.trials_overlap or not np.isfinite(analysis.cells["latency"].to_numpy(dtype=float)).any():

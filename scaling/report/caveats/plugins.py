@@ -6,7 +6,7 @@ from scaling.study.plugins import loaded, short
 from scaling.wording import listing
 
 
-@caveat()
+@caveat(heading="Plugins are missing here")
 def absent_plugins(analysis: Analysis) -> str | None:
     """Trials used a plugin that is not loaded here, or that has another digest here."""
     here = loaded()

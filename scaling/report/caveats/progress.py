@@ -11,7 +11,7 @@ from scaling.study.config import cell_label
 from scaling.wording import first_few, plural
 
 
-@caveat(order=10)
+@caveat(order=10, heading="Not all trials have ended")
 def under_way(analysis: Analysis) -> str | None:
     """Some trials have not ended."""
     missing = analysis.progress.missing
@@ -28,7 +28,7 @@ def under_way(analysis: Analysis) -> str | None:
     return f"{text} The verdict was asked for before the plan was complete, and counts as a look."
 
 
-@caveat(order=20)
+@caveat(order=20, heading="More than one look")
 def looked_at_often(analysis: Analysis) -> str | None:
     """This is not the first look, or the verdict itself decided when the study was long enough."""
     level, look = f"{100 * analysis.settings.level:.4g} %", analysis.look
@@ -47,7 +47,7 @@ def looked_at_often(analysis: Analysis) -> str | None:
     return f"{look.note} {said}".strip()
 
 
-@caveat(order=30)
+@caveat(order=30, heading="Pairs are missing")
 def lost_pairs(analysis: Analysis) -> str | None:
     """Trials without a score removed pairs."""
     lost = lost_trials(analysis.table, analysis.records)
@@ -62,7 +62,7 @@ def lost_pairs(analysis: Analysis) -> str | None:
     return f"Trials that ended without a score leave no pair ({counts}). Pairs are missing in {named}."
 
 
-@caveat(order=110)
+@caveat(order=110, heading="Cells were stopped early")
 def stopped_cells(analysis: Analysis) -> str | None:
     """Whole cells were stopped early."""
     stopped = analysis.progress.stopped
@@ -75,7 +75,7 @@ def stopped_cells(analysis: Analysis) -> str | None:
     )
 
 
-@caveat(order=150)
+@caveat(order=150, heading="Records are left out")
 def unreadable(analysis: Analysis) -> str | None:
     """Some records are torn, or written by a newer version."""
     lines = analysis.context.left_out

@@ -10,7 +10,7 @@ from scaling.wording import plural
 FEWEST_EXAMPLES = 2000  # test images below which one image weighs more than 0.05 points
 
 
-@caveat(order=40)
+@caveat(order=40, heading="Cells share their seeds")
 def shared_seeds(analysis: Analysis) -> str | None:
     """The cells of an earlier study share their seeds."""
     if not analysis.settings.shared_seeds or not analysis.verdicts:
@@ -21,7 +21,7 @@ def shared_seeds(analysis: Analysis) -> str | None:
     )
 
 
-@caveat(order=45)
+@caveat(order=45, heading="Runs that chose are not scored")
 def choosing_runs(analysis: Analysis) -> str | None:
     """Runs that chose a learning rate are not scored."""
     left_out = int(np.count_nonzero(analysis.table["chooses"]))
@@ -33,7 +33,7 @@ def choosing_runs(analysis: Analysis) -> str | None:
     )
 
 
-@caveat(order=50)
+@caveat(order=50, heading="Records repeat others")
 def repeated_records(analysis: Analysis) -> str | None:
     """Two records have the same cell, arm and repetition."""
     table = analysis.table.take(np.flatnonzero(~is_left_out(analysis.table)))
@@ -46,7 +46,7 @@ def repeated_records(analysis: Analysis) -> str | None:
     )
 
 
-@caveat(order=130)
+@caveat(order=130, heading="Few test images")
 def other_test_images(analysis: Analysis) -> str | None:
     """Few test images, and nothing shows how far others would move the difference."""
     examples = analysis.test_examples

@@ -6,13 +6,13 @@ from scaling.report.caveats.caveat import caveat
 from scaling.statistics.missing import Missing
 
 
-@caveat(order=62)
+@caveat(order=62, heading="The better arm changes with size")
 def sign_change(analysis: Analysis) -> str | None:
     """At equal cost the better arm changes along the range."""
     return " ".join(one.sentence for one in changes_along_main_cost(analysis)) or None
 
 
-@caveat(order=64)
+@caveat(order=64, heading="Small models alone would mislead")
 def small_models_mislead(analysis: Analysis) -> str | None:
     """Some smaller models are decided against the sign of the largest."""
     texts = [

@@ -16,7 +16,7 @@ def _is_tuned(record: Record) -> bool:
     return record.learning_rate_grid is not None and len(record.learning_rate_grid) > 1
 
 
-@caveat(order=70)
+@caveat(order=70, heading="Learning rates were not tuned")
 def untuned_rates(analysis: Analysis) -> str | None:
     """Only one learning rate was tried."""
     if not analysis.verdicts or any(map(_is_tuned, analysis.records)):
@@ -29,7 +29,7 @@ def untuned_rates(analysis: Analysis) -> str | None:
     )
 
 
-@caveat(order=80)
+@caveat(order=80, heading="Scaling laws of untuned models")
 def laws_of_untuned_models(analysis: Analysis) -> str | None:
     """Scaling laws are fitted to models at one learning rate."""
     if all(map(_is_tuned, analysis.records)) or not analysis.scaling_fits.any_known:
@@ -46,7 +46,7 @@ def laws_of_untuned_models(analysis: Analysis) -> str | None:
     )
 
 
-@caveat(order=90)
+@caveat(order=90, heading="Best learning rates lie at the edge")
 def rates_at_edge(analysis: Analysis) -> str | None:
     """The best learning rate is the smallest or the largest that was tried."""
     chosen = chosen_rates(analysis.records, max(1, analysis.study.choose_by))
@@ -75,7 +75,7 @@ def _on_purpose(analysis: Analysis) -> str:
     return f", as {axis} is an axis" if axis in analysis.study.axes else ""
 
 
-@caveat(order=100)
+@caveat(order=100, heading="Trials were trained differently")
 def unequal_training(analysis: Analysis) -> str | None:
     """Compared trials differ in their number of epochs, or some did not follow the recipe."""
     texts = []

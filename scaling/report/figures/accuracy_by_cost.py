@@ -3,10 +3,13 @@
 from dataclasses import dataclass
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from scaling.report.analysis.analysis import Analysis, share_of_front
+from scaling.report.analysis.cell_marks import CellMark, cell_marks, joined
 from scaling.report.figures.canvas import canvas, legend, log_axis
+from scaling.report.figures.direct_labels import place_labels
 from scaling.report.figures.drawing import Drawing, drawn
 from scaling.report.figures.figure import Section, figure
 from scaling.report.figures.text import Text
@@ -17,12 +20,20 @@ from scaling.wording import plural
 
 SHARED = "Trials ran concurrently on one machine: these seconds do not measure speed."
 PUBLISHED = "x+1"  # markers of published series; those of arms are filled
+FRONT = (
+    "Steps are the Pareto front of an arm: its filled points are chosen on validation accuracy and drawn at test"
+    " accuracy."
+)
+FEW = 60  # cells of all arms up to which each has a label and a size
+LABEL = 6.5  # points, the smallest text
 
 
 @dataclass(frozen=True)
 class ArmAccuracy:
     """One arm on the plane of cost and accuracy; points are cells, in order of cost.
 
+    Members of the front are chosen on validation accuracy; the line through them is the highest of their mean test
+    accuracies up to each cost, so that it never falls.
     `drawn` and `trials_drawn` hold indices: all of them, or a sample that includes the whole front.
     """
 
@@ -35,6 +46,7 @@ class ArmAccuracy:
     front: np.ndarray  # (cells,) boolean: on the front of the arm
     trial_cost: np.ndarray  # (trials,)
     trial_accuracy: np.ndarray  # (trials,) percent
+    marks: list[CellMark]  # (cells,)
     drawn: np.ndarray  # (cells drawn,) indices
     trials_drawn: np.ndarray  # (trials drawn,) indices
 
@@ -48,6 +60,7 @@ class AccuracyByCost:
     score: Metric
     arms: list[ArmAccuracy]
     published: list[tuple[str, np.ndarray, np.ndarray]]  # series, its costs, its accuracies in percent
+    joins: bool  # cells on one line
 
 
 def arm_accuracy(analysis: Analysis, cost_name: str, note: str = "") -> AccuracyByCost | None:
@@ -55,6 +68,7 @@ def arm_accuracy(analysis: Analysis, cost_name: str, note: str = "") -> Accuracy
     cost, score = METRICS[cost_name], METRICS["test_accuracy"]
     cells, trials = analysis.cells, analysis.finished
     trial_costs, trial_scores = cost(trials), score(trials)
+    marks = cell_marks(analysis)
     arms = []
     for colour, arm in enumerate(analysis.arms):
         rows = np.flatnonzero((cells["arm"] == arm).to_numpy() & (cells[cost_name] > 0).to_numpy())
@@ -72,6 +86,7 @@ def arm_accuracy(analysis: Analysis, cost_name: str, note: str = "") -> Accuracy
                 accuracy=cells["test_accuracy"].to_numpy(dtype=float)[rows],
                 sd=cells["test_sd"].to_numpy(dtype=float)[rows],
                 front=front,
+                marks=[marks[label] for label in cells["cell"].to_numpy()[rows]],
                 trial_cost=trial_costs[mine],
                 trial_accuracy=trial_scores[mine],
                 drawn=sample(len(rows), keep=front),
@@ -81,7 +96,10 @@ def arm_accuracy(analysis: Analysis, cost_name: str, note: str = "") -> Accuracy
     if not arms:
         return None
     shares = ", ".join(f"{arm} {number}" for arm, number in share_of_front(analysis, cost_name).items())
-    caption = f"Points are cells, faint dots single trials. On the joint front of all arms: {shares}."
+    joins = joined(marks)
+    caption = f"Points are cells, faint dots single trials, bars ±1 standard deviation over repetitions. {FRONT}"
+    caption += " Thin lines join cells that differ in one axis alone." if joins else ""
+    caption += f" On the joint front of all arms: {shares}."
     if any(max(len(one.cost), len(one.trial_cost)) > MOST for one in arms):
         caption += f" A random {MOST:,} cells and trials of each arm are drawn, and all of its front."
     ranges = "; ".join(
@@ -96,6 +114,7 @@ def arm_accuracy(analysis: Analysis, cost_name: str, note: str = "") -> Accuracy
         score=score,
         arms=arms,
         published=_published(analysis, cost_name),
+        joins=joins,
     )
 
 
@@ -126,22 +145,40 @@ for _cost in column_costs():
     _register(_cost)
 
 
+def front_steps(cost: np.ndarray, accuracy: np.ndarray, end: float) -> tuple[np.ndarray, np.ndarray]:
+    """Corners of the step line of a front, to draw with `steps-post`; it goes on level to the cost `end`.
+
+    Args:
+        cost: (members,) in order.
+        accuracy: (members,) percent.
+    """
+    return np.append(cost, end), np.append(highest := np.maximum.accumulate(accuracy), highest[-1:])
+
+
 def draw_accuracy(info: AccuracyByCost) -> Figure:
     """Draw accuracy over a cost: cells, single trials, fronts, published numbers."""
     paper, axes = canvas(3.7, [one.label for one in info.arms])
+    few = sum(len(arm.cost) for arm in info.arms) <= FEW
+    end = max(float(arm.cost[-1]) for arm in info.arms)
+    fronts = []
     for arm in info.arms:
         colour, marker = look(arm.colour)
-        axes.plot(arm.cost[arm.front], arm.accuracy[arm.front], color=colour, linewidth=1.4, zorder=3)
+        if arm.front.any():
+            fronts.append(steps := front_steps(arm.cost[arm.front], arm.accuracy[arm.front], end))
+            axes.plot(*steps, color=colour, linewidth=1.4, drawstyle="steps-post", zorder=3)
+        if info.joins:
+            _join(axes, arm, colour)
         axes.scatter(
             arm.trial_cost[arm.trials_drawn], arm.trial_accuracy[arm.trials_drawn], s=7, color=colour,
             alpha=0.28, linewidths=0, zorder=2,
         )  # fmt: skip
         cost, accuracy, front = arm.cost[arm.drawn], arm.accuracy[arm.drawn], arm.front[arm.drawn]
+        sizes = np.array([arm.marks[i].size for i in arm.drawn]) if few else np.full(len(cost), 0.5)
         axes.errorbar(cost, accuracy, arm.sd[arm.drawn], fmt="none", ecolor=colour, elinewidth=1, alpha=0.7, zorder=3)
         for chosen, fill in ((front, colour), (~front, PAPER)):
             axes.scatter(
-                cost[chosen], accuracy[chosen], s=30, marker=marker, color=fill, edgecolors=colour,
-                linewidths=1.2, zorder=4,
+                cost[chosen], accuracy[chosen], s=18 + 30 * sizes[chosen], marker=marker, color=fill,
+                edgecolors=colour, linewidths=1.2, zorder=4,
             )  # fmt: skip
     for order, (series, cost, accuracy) in enumerate(info.published):
         axes.scatter(
@@ -153,4 +190,22 @@ def draw_accuracy(info: AccuracyByCost) -> Figure:
     log_axis(axes, np.concatenate(costs), info.cost)
     axes.set(xlabel=info.cost.label, ylabel=info.score.label)
     legend(axes, [(one.label, one.colour) for one in info.arms])
+    if few:
+        place_labels(
+            axes,
+            np.concatenate([one.cost for one in info.arms]),
+            np.concatenate([one.accuracy for one in info.arms]),
+            [mark.label for one in info.arms for mark in one.marks],
+            [look(one.colour)[0] for one in info.arms for _ in one.marks],
+            LABEL,
+            fronts,
+        )
     return paper
+
+
+def _join(axes: Axes, arm: ArmAccuracy, colour: str) -> None:
+    """Join the cells of an arm that differ in one axis alone."""
+    lines = np.array([mark.line for mark in arm.marks])
+    for line in np.unique(lines):
+        mine = lines == line
+        axes.plot(arm.cost[mine], arm.accuracy[mine], color=colour, linewidth=0.7, linestyle=":", alpha=0.8, zorder=2)

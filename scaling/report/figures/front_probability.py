@@ -7,6 +7,7 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
 from scaling.report.analysis.analysis import Analysis
+from scaling.report.figures.accuracy_by_cost import FRONT, front_steps
 from scaling.report.figures.canvas import canvas, legend, log_axis
 from scaling.report.figures.drawing import Drawing, drawn
 from scaling.report.figures.figure import Section, figure
@@ -29,7 +30,7 @@ class ArmFront:
     cost: np.ndarray
     accuracy: np.ndarray  # percent
     probability: np.ndarray  # of being on the front of its arm
-    observed: np.ndarray  # boolean: on the front by mean test accuracy
+    front: np.ndarray  # boolean: on the front of its arm, as in every figure
 
 
 @dataclass(frozen=True)
@@ -59,15 +60,16 @@ def arm_fronts(analysis: Analysis, cost_name: str) -> FrontProbability | None:
         rows = rows[np.argsort(costs[rows], kind="stable")]
         stable = "stable" if odds.stable[arm] else "not stable under repetitions"
         label = f"{arm} ({plural(count, 'cell')}; front {stable})"
-        arms.append(ArmFront(arm, colour, label, costs[rows], accuracy[rows], odds.own[rows], odds.observed[rows]))
+        front = analysis.fronts[cost_name]["own"].to_numpy()[rows]
+        arms.append(ArmFront(arm, colour, label, costs[rows], accuracy[rows], odds.own[rows], front))
         sure = int((odds.own[rows] >= 0.95).sum())
-        words.append(f"{arm}: {int(odds.observed[rows].sum())} on the front, {sure} of them with 95 % or more")
+        words.append(f"{arm}: {int(front.sum())} on the front, {sure} of them with 95 % or more")
     if not arms:
         return None
     noise = "repetitions and of test images" if odds.images_included else "repetitions"
     caption = (
         "Points are cells. The fuller a point, the more probable it is on the front of its arm when scores are redrawn"
-        f" with the noise of {noise}. The line joins the cells on the front by mean test accuracy."
+        f" with the noise of {noise}. {FRONT.partition(':')[0]}."
     )
     description = f"Scatter plot of test accuracy against {cost.label}. {'; '.join(words)}."
     return FrontProbability(Text("How certain the fronts are", caption, description), cost, score, arms)
@@ -82,9 +84,12 @@ def front_probability(analysis: Analysis) -> Drawing | None:
 def draw_fronts(info: FrontProbability) -> Figure:
     """Draw the observed fronts, and cells whose opacity is the probability."""
     paper, axes = canvas(3.4, [arm.label for arm in info.arms])
+    end = max(float(arm.cost[-1]) for arm in info.arms)
     for arm in info.arms:
         colour, marker = look(arm.colour)
-        axes.plot(arm.cost[arm.observed], arm.accuracy[arm.observed], color=colour, linewidth=1.0, zorder=2)
+        if arm.front.any():
+            steps = front_steps(arm.cost[arm.front], arm.accuracy[arm.front], end)
+            axes.plot(*steps, color=colour, linewidth=1.0, drawstyle="steps-post", zorder=2)
         fill = np.array([to_rgba(colour, float(p)) for p in arm.probability])
         axes.scatter(arm.cost, arm.accuracy, s=34, marker=marker, facecolors=fill, edgecolors=colour, linewidths=0.9,
                      zorder=3)  # fmt: skip

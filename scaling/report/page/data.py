@@ -9,6 +9,7 @@ import pandas as pd
 
 from scaling.report.analysis.accounts import PREDICTIONS
 from scaling.report.analysis.analysis import Analysis, find_fronts
+from scaling.report.analysis.cell_marks import cell_marks, joined
 from scaling.report.page.packing import codes, numbers
 from scaling.statistics.estimates import Interval
 from scaling.statistics.missing import Missing
@@ -47,6 +48,9 @@ def page_data(analysis: Analysis) -> tuple[dict[str, Any], dict[str, np.ndarray]
         "statuses": list(STATUSES),
         "keys": list(table["key"]),
     }
+    marks = cell_marks(analysis)
+    header["marks"] = [[marks[label].label, marks[label].line, round(marks[label].size, 3)] for label in labels]
+    header["joined"] = joined(marks)
     place = {label: code for code, label in enumerate(labels)}
     arm = {name: code for code, name in enumerate(analysis.arms)}
     for name, frame in (("trial", table), ("model", cells)):
