@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 
 SIDES = ((1, 1), (1, -1), (-1, 1), (-1, -1))  # of the point: right above, right below, left above, left below
 GAP = 4.0  # points between a point and its label
-WIDE = 0.58  # width of a letter over the size of the font
-HIGH = 1.15  # height of a line over the size of the font
+WIDE = 0.64  # width of a letter over the size of the font
+HIGH = 1.25  # height of a line over the size of the font
 
 
 def place_labels(

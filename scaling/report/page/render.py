@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from scaling.report.analysis.accounts import memory_note, time_note
 from scaling.report.analysis.analysis import Analysis, size_of
-from scaling.report.caveats import caveats
+from scaling.report.caveats import headed_caveats
 from scaling.report.figures import Section, Text
 from scaling.report.page import facts, words
 from scaling.report.page.data import page_data
@@ -20,6 +20,7 @@ from scaling.report.page.packing import fingerprint, pack, plotly
 from scaling.report.page.vector import coded, tied
 from scaling.report.tables import Table
 from scaling.statistics.other_sentences import shares_sentence
+from scaling.study.metrics import main_cost
 from scaling.wording import plural
 
 HERE = Path(__file__).parent
@@ -72,21 +73,22 @@ def render_page(
     by_section = {
         section.value: [one.name for one in figures.values() if one.section is section] for section in Section
     }
+    more_tables = [name for name, table in tables.items() if name not in TABLES_IN_SECTIONS and table.rows]
     content: dict[str, Any] = {
         "figures": figures,
         "tables": tables,
         "galleries": galleries,
         "commands": commands,
         "placed": by_section,
-        "more_tables": [name for name, table in tables.items() if name not in TABLES_IN_SECTIONS and table.rows],
-        "caveats": caveats(analysis),
+        "more_tables": more_tables,
+        "caveats": headed_caveats(analysis),
         "memory_note": memory_note(analysis),
         "time_note": time_note(analysis),
         "has_space": any(analysis.study.space.values()),
         "has_models": bool(header["costs"]),
         "has_difference": bool(by_section["difference"]) or any(tables[name].rows for name in ("verdicts", "looks")),
         "has_curves": bool(header["with_curves"]),
-        "has_fronts": bool(by_section["fronts"])
+        "has_appendix": bool(by_section["more"] or by_section["fronts"] or more_tables)
         or any(name in tables and tables[name].rows for name in ("fronts", "front_odds")),
         "has_equal": bool(header["equal"]),
         "has_predictions": bool(header["predictions"]),
@@ -123,20 +125,18 @@ def _environment() -> jinja2.Environment:
 
 def _sections(content: Mapping[str, Any]) -> list[tuple[str, str, bool]]:
     """Sections of the page in order: id, label, whether there is anything to show."""
-    placed = content["placed"]
     return [
         ("verdict", "Verdict", True),
         ("caveats", "Caveats", bool(content["caveats"])),
-        ("explore", "Accuracy and cost", content["has_models"]),
-        ("trials", "Trials", bool(content["tables"]["trials"].rows)),
         ("difference", "Difference", content["has_difference"]),
-        ("fronts", "Fronts", content["has_fronts"]),
-        ("more", "Design space", bool(placed["more"] or content["more_tables"])),
+        ("costs", "Other costs", content["has_models"]),
         ("curves", "Curves", content["has_curves"]),
+        ("trials", "Trials", bool(content["tables"]["trials"].rows)),
         ("attention", "Attention", bool(content["galleries"])),
         ("took", "Resources", bool(content["memory_note"] or content["time_note"])),
         ("asked", "Setup", True),
         ("method", "Method", True),
+        ("appendix", "Appendix", content["has_appendix"]),
     ]
 
 
@@ -152,6 +152,7 @@ def _texts(analysis: Analysis) -> dict[str, Any]:
         "settings": analysis.settings,
         "look": analysis.look,
         "front_note": words.front_note(analysis),
+        "first_figure": f"accuracy_by_{main_cost()}",
         "asked": facts.settings(analysis),
         "environment": facts.environments(analysis),
         "until": facts.until(analysis),

@@ -1,6 +1,6 @@
 """Texts of the page around figures and tables, computed from an analysis."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from scaling.report.analysis.analysis import Analysis, overheads, share_of_front
 from scaling.report.analysis.arm_names import arm_name
@@ -22,7 +22,7 @@ OUTCOMES = {
     Kind.INCONCLUSIVE: "Inconclusive",
     Kind.UNKNOWN: "No verdict",
 }
-PARTS = {2: ("Cheaper half", "More expensive half"), 3: ("Cheapest third", "Middle third", "Most expensive third")}
+PARTS = {2: ("Cheaper half", "Costlier half"), 3: ("Cheapest third", "Middle third", "Costliest third")}
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,8 @@ class VerdictCard:
     outcome: str
     sentence: str
     strip: Strip | None
+    answers: list[IntervalRow]  # the first screen: these models, others, by size, at equal cost
+    extra: str | None  # cost of the arm in the same cells, in a few words
     notes: list[str]
     by_size: list[IntervalRow]  # other models, and the parts by size
     at_costs: list[IntervalRow]
@@ -80,6 +82,8 @@ def verdict_cards(analysis: Analysis) -> list[VerdictCard]:
             outcome=OUTCOMES[verdict.kind],
             sentence=without_outcome(verdict.sentence),
             strip=strip(verdict.difference, verdict.margin, reach_of(analysis, verdict)),
+            answers=first_answers(analysis, verdict),
+            extra=extra_cost(analysis, verdict),
             by_size=size_rows(verdict, reach_of(analysis, verdict)),
             at_costs=cost_rows(analysis, verdict),
             missing=missing_costs(analysis, verdict.arm),
@@ -92,11 +96,37 @@ def verdict_cards(analysis: Analysis) -> list[VerdictCard]:
     ]
 
 
+FIRST_COSTS = ("macs", "params")  # at which the first screen shows the difference
+
+
+def first_answers(analysis: Analysis, verdict: ArmVerdict) -> list[IntervalRow]:
+    """The difference in the models that were run, in others, by size, and at the first costs: a line each."""
+    reach = reach_of(analysis, verdict)
+    kind = str(verdict.kind).replace(" ", "-")
+    rows = [
+        IntervalRow("In these models", kind, OUTCOMES[verdict.kind], strip(verdict.difference, verdict.margin, reach))
+    ]
+    titles = [METRICS[cost].title for cost in FIRST_COSTS]
+    equal = [row for row in cost_rows(analysis, verdict) if row.title in titles]
+    at_cost = [replace(row, title=f"At equal {row.title}") for row in equal]
+    return [row for row in (*rows, *size_rows(verdict, reach), *at_cost) if row.strip]
+
+
+def extra_cost(analysis: Analysis, verdict: ArmVerdict) -> str | None:
+    """Extra cost of the arm in the same cells: `+33 % MACs, +93 % parameters`; None if nothing is known."""
+    more = [
+        f"{points(overhead.mean, signed=True, decimals=0)} % {METRICS[overhead.cost].title}"
+        for overhead in overheads(analysis, verdict)
+        if METRICS[overhead.cost].role is not Role.TIME
+    ]
+    return ", ".join(more) or None
+
+
 def size_rows(verdict: ArmVerdict, reach: float) -> list[IntervalRow]:
     """Other models of the range, and the parts by size."""
     rows = []
     if (beyond := verdict.found.beyond) is not None:
-        rows.append(_row("Other models between", beyond, verdict.margin, reach))
+        rows.append(_row("Models between", beyond, verdict.margin, reach))
     parts = verdict.found.parts
     if len(parts) > 1:
         named = zip(PARTS[len(parts)], parts, strict=True)

@@ -68,6 +68,7 @@ def seen(shared: Seen) -> Seen:
     shared.page.select_option("#explore-cost", "macs")
     shared.page.select_option("#explore-score", "test_accuracy")
     shared.page.check("#explore-log-cost")
+    shared.page.check("#explore-trials")
     return shared
 
 
@@ -398,9 +399,9 @@ def test_many_models_are_sampled_but_fronts_and_table_are_whole(chromium: sync_a
     assert seen.drawn() == 2500
     missing = seen.page.locator("#explore-plot").evaluate(
         """plot => {
-            const dots = new Set(plot.data.filter(t => t.customdata).flatMap(t => t.x.map((x, i) => `${x} ${t.y[i]}`)));
-            const fronts = plot.data.filter(t => t.mode === "lines" && !t.fill);
-            return fronts.flatMap(t => t.x.map((x, i) => `${x} ${t.y[i]}`)).filter(at => !dots.has(at)).length;
+            const costs = new Set(plot.data.filter(t => t.customdata).flatMap(t => t.x));
+            const fronts = plot.data.filter(t => t.meta === "front");
+            return fronts.flatMap(t => t.x.slice(0, -1)).filter(x => !costs.has(x)).length;
         }"""
     )
     assert missing == 0

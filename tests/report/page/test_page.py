@@ -96,16 +96,19 @@ def test_the_page_has_the_verdict_first_and_every_section(reported: Path) -> Non
         "Does attention-based pooling beat average pooling",
         "4 cells × 2 arms × 2 repetitions · 16 of 16 trials finished",
         "points (96 % interval",
+        "Accuracy against MACs",
+        "Attention pooling minus average pooling, points of test accuracy",
+        "Caveats (",
+        "Learning rates were not tuned",
         "Cost: in the same cells",
         "at equal cost (mean over the range that both arms cover)",
         "What would change the verdict",
-        "Accuracy against MACs",
-        "Accuracy against training time",
-        "All 16 trials",
-        "All cells",
         "Difference in each cell",
         "Paired difference in each cell",
+        "Accuracy against training time",
         "Learning curves",
+        "All 16 trials",
+        "All cells",
         "relative error of",
         "Memory, predicted and measured",
         "went into training, n =",
@@ -119,6 +122,7 @@ def test_the_page_has_the_verdict_first_and_every_section(reported: Path) -> Non
     places = [text.find(words) for words in order]
     assert -1 not in places, order[places.index(-1)]
     assert places == sorted(places)
+    assert text.rfind("How certain the fronts are") > places[-1]  # in the appendix
 
 
 def test_what_comes_from_records_is_escaped() -> None:

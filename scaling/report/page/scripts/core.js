@@ -103,6 +103,8 @@ function text(metric, value) {
   return joined ? written + metric.unit : `${written} ${metric.unit}`;
 }
 
+// Text for plotly.js, which reads some HTML in its labels.
+const plain = (text) => text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
 const count = (value) => value.toLocaleString("en");
 const plural = (value, noun) => `${count(value)} ${noun}${value === 1 ? "" : "s"}`;
 const kept = (value) => Number.isFinite(value);

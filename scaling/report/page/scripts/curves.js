@@ -60,20 +60,21 @@ function curves(data) {
     const shown = thin(eligible, Math.max(40, Math.floor(EPOCHS_DRAWN / longest)), new Set());
     const dots = longest === 1 ? { mode: "markers" } : {};
     const traces = [];
-    data.arms.forEach((_, arm) => {
+    data.arms.forEach((name, arm) => {
       if (selection.hidden.has(arm)) return;
       const colour = armColour(arm);
       const mine = shown.filter((place) => arrays["trial.arm"][trials[place]] === arm);
       const whole = (place) => data.statuses[arrays["trial.status"][trials[place]]] === "finished";
       const alpha = mine.length > 60 ? 0.16 : 0.34;
-      traces.push(bundle(mine.filter(whole), { line: { color: faint(colour, alpha), width: 1 }, ...dots }));
+      const inLegend = { name: plain(name), showlegend: true };
+      traces.push(bundle(mine.filter(whole), { ...(selection.matches ? inLegend : {}), line: { color: faint(colour, alpha), width: 1 }, ...dots }));
       const broken = mine.filter((place) => !whole(place));
       if (broken.length) traces.push(bundle(broken, { line: { color: faint(colour, 0.6), width: 1, dash: "dot" }, ...dots }));
       const mean = Array.from(arrays[`mean.${arm}.${field.value}`]);
       if (!selection.matches) {
         traces.push({
           x: mean.map((_, epoch) => epoch + 1), y: mean, type: "scatter", mode: mean.length > 1 ? "lines" : "markers",
-          line: { color: colour, width: 2.6 }, hoverinfo: "skip",
+          line: { color: colour, width: 2.6 }, hoverinfo: "skip", ...inLegend,
         });
       }
     });

@@ -1,7 +1,8 @@
-// Accuracy against any cost: models (means over repetitions) with the fronts of their arms, and single trials behind them.
+// Accuracy against any cost: models (means over repetitions) with the step fronts of their arms, and single trials behind.
 
 const MODELS_DRAWN = 2500;
 const TRIALS_DRAWN = 1500;
+const LABELLED = 80; // models up to which each has a label, a size and a bar
 const PUBLISHED = [["x-thin-open", "×"], ["cross-thin-open", "+"], ["asterisk-open", "✳"]]; // published series; distinct from the symbols of arms
 const SPREADS = {
   test_accuracy: "model.test_sd", test_error: "model.test_sd", val_accuracy: "model.val_sd", val_error: "model.val_sd",
@@ -12,16 +13,18 @@ function explore(data, showRow) {
   const plot = byId("explore-plot");
   const said = byId("explore-said");
   const box = byId("explore-tip");
-  const [cost, score, logCost, logScore, single] =
-    ["explore-cost", "explore-score", "explore-log-cost", "explore-log-score", "explore-trials"].map(byId);
+  const [cost, score, logCost, logScore, single, lines] =
+    ["explore-cost", "explore-score", "explore-log-cost", "explore-log-score", "explore-trials", "explore-lines"].map(byId);
   options(cost, data.costs.map((name) => [name, data.metrics[name].title]), data.costs[0]);
   options(score, data.scores.map((name) => [name, data.metrics[name].title]), data.scores[0]);
   const several = arrays["model.n"].some((n) => n > 1);
   single.closest("label").hidden = !several;
+  lines.closest("label").hidden = !data.joined || data.models > LABELLED;
   let view = null; // the zoomed range: {x, y}, or null for everything
   let drawn = []; // visible models in order of cost
   let started = false;
   const hiddenSeries = new Set(); // of published numbers, by index
+  const mark = (place) => data.marks[arrays["model.cell"][place]]; // short label, line, size
 
   // Published numbers that have the selected cost and score: a list per series, in the order of `data.published`.
   function published() {
@@ -33,6 +36,7 @@ function explore(data, showRow) {
   }
 
   const publishedTrace = (points, order) => ({
+    name: plain(points[0].series), showlegend: true,
     x: points.map((p) => p.x), y: points.map((p) => p.y), customdata: points.map((p) => ["published", p]),
     type: "scatter", mode: "markers", hoverinfo: "none",
     marker: { size: 10, symbol: PUBLISHED[order % PUBLISHED.length][0], color: variable("--muted"), line: { color: variable("--muted"), width: 1.8 } },
@@ -90,7 +94,36 @@ function explore(data, showRow) {
     customdata: places.map((place) => [of, place]), type: "scatter", mode: "markers", hoverinfo: "none",
   });
 
-  function tracesOf(arm, models, shown, trials) {
+  // The front's step line: the highest score of its members up to each cost, level to the last cost of all arms.
+  function steps(front, end) {
+    const better = data.metrics[score.value].direction === "lower" ? Math.min : Math.max;
+    const [x, y] = [[], []];
+    for (const place of front) {
+      x.push(xs("model")[place]);
+      y.push(y.length ? better(y.at(-1), ys("model")[place]) : ys("model")[place]);
+    }
+    return { x: [...x, Math.max(end, x.at(-1))], y: [...y, y.at(-1)] };
+  }
+
+  // Thin lines between cells that differ in one axis alone.
+  function joins(places, colour) {
+    const lines = new Map();
+    for (const place of places) {
+      const line = mark(place)[1];
+      if (!lines.has(line)) lines.set(line, []);
+      lines.get(line).push(place);
+    }
+    const [x, y] = [[], []];
+    for (const line of lines.values()) {
+      if (line.length < 2) continue;
+      line.sort((one, other) => xs("model")[one] - xs("model")[other]);
+      x.push(...line.map((place) => xs("model")[place]), null);
+      y.push(...line.map((place) => ys("model")[place]), null);
+    }
+    return { x, y, mode: "lines", line: { color: faint(colour, 0.8), width: 1, dash: "dot" }, hoverinfo: "skip", type: "scatter", meta: "join" };
+  }
+
+  function tracesOf(arm, models, shown, trials, few, end) {
     const colour = armColour(arm);
     const symbol = SYMBOLS[arm % SYMBOLS.length];
     const mine = (places, of = "model") => places.filter((place) => arrays[`${of}.arm`][place] === arm);
@@ -98,29 +131,65 @@ function explore(data, showRow) {
     const front = mine(models).filter(isFront).sort((one, other) => xs("model")[one] - xs("model")[other]);
     const sd = arrays[SPREADS[score.value]];
     const spreads = (places) => places.map((place) => (sd && kept(sd[place]) ? sd[place] : 0));
-    const [x, y, wide] = [front.map((p) => xs("model")[p]), front.map((p) => ys("model")[p]), spreads(front)];
     const traces = [];
     if (trials.length) {
       traces.push({ ...cloud("trial", mine(trials, "trial")), marker: { size: 4, color: faint(colour, 0.3), symbol } });
     }
-    if (front.length > 1 && wide.some((width) => width > 0)) {
-      traces.push({
-        x: [...x, ...x.toReversed()], y: [...y.map((v, i) => v + wide[i]), ...y.map((v, i) => v - wide[i]).reverse()],
-        fill: "toself", fillcolor: faint(colour, 0.14), line: { width: 0 }, mode: "lines", hoverinfo: "skip", type: "scatter",
-      });
+    if (few && data.joined && lines.checked) traces.push(joins(mine(shown), colour));
+    if (front.length) {
+      traces.push({ ...steps(front, end), mode: "lines", line: { color: colour, width: 2.2, shape: "hv" }, hoverinfo: "skip", type: "scatter", meta: "front" });
     }
-    traces.push({ x, y, mode: "lines", line: { color: colour, width: 1.8 }, hoverinfo: "skip", type: "scatter" });
     const off = mine(shown).filter((place) => !isFront(place));
     const on = mine(shown).filter(isFront);
-    const few = off.length + on.length <= 300;
     for (const [places, fill] of [[off, variable("--paper")], [on, colour]]) {
+      const inLegend = places === on ? on.length > 0 : on.length === 0;
+      const sizes = few ? places.map((place) => 8 + 6 * mark(place)[2]) : 6;
       traces.push({
-        ...cloud("model", places),
-        marker: { size: few ? 9 : 6, symbol, color: fill, line: { color: colour, width: 1.4 }, opacity: few ? 1 : 0.85 },
-        ...(few && sd ? { error_y: { array: spreads(places), color: faint(colour, 0.6), thickness: 1, width: 0 } } : {}),
+        ...cloud("model", places), showlegend: inLegend,
+        marker: { size: sizes, symbol, color: fill, line: { color: colour, width: 1.4 }, opacity: few ? 1 : 0.85 },
+        ...(few && sd ? { error_y: { array: spreads(places), color: faint(colour, 0.5), thickness: 1, width: 0 } } : {}),
       });
     }
     return traces;
+  }
+
+  // The name of each cell beside its point, and of each arm at the end of its front, where there is room.
+  function labels(places, traces, few) {
+    const { xaxis, yaxis } = plot._fullLayout;
+    const at = (x, y) => [xaxis.l2p(xaxis.d2l(x)), yaxis.l2p(yaxis.d2l(y))];
+    const points = places.map((place) => at(xs("model")[place], ys("model")[place]));
+    const taken = points.map(([x, y]) => [x - 5, y - 5, x + 5, y + 5]);
+    const fronts = traces.filter((trace) => trace.meta === "front").flatMap((trace) => trace.x.slice(1).flatMap((x, i) => {
+      const [[x0, y0], [x1, y1]] = [at(trace.x[i], trace.y[i]), at(x, trace.y[i + 1])];
+      return [[x0, y0 - 1, x1, y0 + 1], [x1 - 1, Math.min(y0, y1), x1 + 1, Math.max(y0, y1)]];
+    }));
+    const clash = (box, boxes) => boxes.some((o) => box[0] < o[2] && o[0] < box[2] && box[1] < o[3] && o[1] < box[3]);
+    const inside = (box) => box[0] >= 0 && box[1] >= 0 && box[2] <= xaxis._length && box[3] <= yaxis._length;
+    const notes = [];
+    const write = (text, [x, y], colour, size, others, sides, weight = 400) => {
+      const [wide, high] = [0.56 * size * text.length + 2, 1.2 * size];
+      const boxes = sides.map(([right, above]) => {
+        const [left, top] = [right > 0 ? x + 6 : x - 6 - wide, above > 0 ? y - 3 - high : y + 3];
+        return [left, top, left + wide, top + high];
+      }).filter((box) => inside(box) && !clash(box, others));
+      const box = boxes.find((one) => !clash(one, fronts)) || boxes[0];
+      if (!box) return;
+      taken.push(box);
+      notes.push({ xref: "x", yref: "y", x: xaxis.p2l(box[0]), y: yaxis.p2l((box[1] + box[3]) / 2), text, showarrow: false, xanchor: "left", yanchor: "middle",
+        font: { size, color: colour, weight }, captureevents: false, borderpad: 0 });
+    };
+    const corners = [[1, 1], [1, -1], [-1, 1], [-1, -1]];
+    for (const trace of traces.filter((one) => one.meta === "front")) {
+      const end = at(trace.x.at(-1), trace.y.at(-1));
+      write(trace.name, [end[0] - 4, end[1]], trace.line.color, 13, taken, [[-1, 1], [-1, -1]], 600);
+    }
+    if (few) {
+      places.forEach((place, i) => {
+        const label = mark(place)[0];
+        if (label) write(plain(label), points[i], armColour(arrays["model.arm"][place]), 10.5, taken.filter((_, j) => j !== i), corners);
+      });
+    }
+    return notes;
   }
 
   function ring() {
@@ -144,16 +213,21 @@ function explore(data, showRow) {
     const trialsInView = seen("trial", all);
     const trials = thin(trialsInView, TRIALS_DRAWN, essential("trial", trialsInView));
     drawn = shown.toSorted((one, other) => xs("model")[one] - xs("model")[other]);
-    const traces = data.arms.flatMap((_, arm) =>
-      selection.hidden.has(arm) ? [] : tracesOf(arm, models, shown, trials));
+    const few = models.length <= LABELLED;
+    const end = Math.max(...models.map((place) => xs("model")[place]));
+    const traces = data.arms.flatMap((name, arm) => (selection.hidden.has(arm) ? []
+      : tracesOf(arm, models, shown, trials, few, end).map((trace) => ({ ...trace, name: plain(name) }))));
     const papers = published();
     papers.forEach((points, order) => { if (points.length) traces.push(publishedTrace(points, order)); });
     const every = [...papers.flat().map((p) => p.x), ...models.map((p) => xs("model")[p]), ...all.map((p) => xs("trial")[p])];
-    const heights = [...papers.flat().map((p) => p.y), ...models.map((p) => ys("model")[p]), ...all.map((p) => ys("trial")[p])];
+    const sd = few ? arrays[SPREADS[score.value]] : null;
+    const bars = sd ? models.filter((p) => kept(sd[p])).flatMap((p) => [ys("model")[p] - sd[p], ys("model")[p] + sd[p]]) : [];
+    const heights = [...bars, ...papers.flat().map((p) => p.y), ...models.map((p) => ys("model")[p]), ...all.map((p) => ys("trial")[p])];
     const x = axisOf(data.metrics[cost.value], view?.x || spread(every, logCost.checked), logCost.checked, plot.clientWidth);
     const y = axisOf(data.metrics[score.value], view?.y || spread(heights, logScore.checked), logScore.checked);
     const layout = layoutOf(x, y, { dragmode: plot._fullLayout?.dragmode ?? (coarse ? false : "zoom") });
     Plotly.react(plot, traces, layout, OPTIONS);
+    Plotly.relayout(plot, { annotations: labels(shown, traces, few) });
     said.textContent = saying(shown.length, inView.length, models.length, trials.length, trialsInView.length);
     plot.dataset.models = shown.length;
     plot.dataset.published = papers.flat().length;
@@ -252,6 +326,7 @@ function explore(data, showRow) {
   byId("explore-keys").addEventListener("blur", () => { box.hidden = true; });
   for (const control of [cost, score, logCost, logScore]) control.addEventListener("change", reset);
   single.addEventListener("change", draw);
+  lines.addEventListener("change", draw);
   selection.on("arms", draw);
   selection.on("filter", draw);
   selection.on("focus", () => {

@@ -104,6 +104,14 @@ function zoom(plot, factor) {
   Plotly.relayout(plot, { "xaxis.range": around(xaxis.range), "yaxis.range": around(yaxis.range) });
 }
 
+// A figure as a picture of its own: on paper, with the legend that the page shows as buttons.
+function withLegend(plot) {
+  const data = plot.data.map((trace) => ({ ...trace, showlegend: trace.showlegend === true }));
+  const legend = { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", itemsizing: "constant" };
+  const layout = { ...plot.layout, showlegend: true, legend, paper_bgcolor: variable("--paper"), margin: { ...plot.layout.margin, t: 48 } };
+  return { data, layout };
+}
+
 // Tools of a figure: zoom, pan, reset, download.
 function tools(place, plot, name, reset) {
   const tool = (label, title, onclick, more = {}) => make("button", { type: "button", title, onclick, ...more }, label);
@@ -112,7 +120,7 @@ function tools(place, plot, name, reset) {
     move.setAttribute("aria-pressed", String(on));
     Plotly.relayout(plot, { dragmode: on ? "pan" : coarse ? false : "zoom" });
   }, { "aria-pressed": "false" });
-  const keep = (format) => Plotly.downloadImage(plot, { format, filename: name, width: 900, height: 600, scale: 2 });
+  const keep = (format) => Plotly.downloadImage(withLegend(plot), { format, filename: name, width: 900, height: 600, scale: 2 });
   place.replaceChildren(
     tool("+", "Zoom in", () => zoom(plot, 0.7), { "aria-label": "Zoom in" }),
     tool("−", "Zoom out", () => zoom(plot, 1 / 0.7), { "aria-label": "Zoom out" }),

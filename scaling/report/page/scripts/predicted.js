@@ -17,9 +17,10 @@ function predicted(data) {
     const worst = new Set(places.toSorted((one, other) => errors.get(other) - errors.get(one)).slice(0, 50));
     const shown = thin(places, MODELS_DRAWN, worst);
     const traces = [{ x: range, y: range, mode: "lines", line: { color: variable("--muted"), width: 1 }, hoverinfo: "skip", type: "scatter" }];
-    data.arms.forEach((_, arm) => {
+    data.arms.forEach((name, arm) => {
       const mine = shown.filter((p) => arrays["model.arm"][p] === arm);
       traces.push({
+        name: plain(name), showlegend: mine.length > 0,
         x: mine.map((p) => xs[p]), y: mine.map((p) => ys[p]), customdata: mine, type: "scatter", mode: "markers", hoverinfo: "none",
         marker: { size: shown.length > 300 ? 6 : 9, symbol: SYMBOLS[arm % SYMBOLS.length], color: armColour(arm), line: { color: variable("--paper"), width: 0.8 } },
       });
