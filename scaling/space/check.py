@@ -36,12 +36,24 @@ def mistakes(space: Space, file: SpaceFile, *, is_whole: bool) -> Iterator[str]:
         space: may lack parts whose form is wrong; these are not checked again.
         is_whole: whether it lacks none. Only then can something be missing, or wrong with the parameters together.
     """
-    found = [file.place(path) + problem for path, problem in [*_clashes(space), *_names(space, file), *_needs(space)]]
+    alone = _of_one_arm(space) if is_whole else ()
+    problems = [*_clashes(space), *_names(space, file), *_needs(space), *alone]
+    found = [file.place(path) + problem for path, problem in problems]
     if space.family in FAMILIES:
         found += list(_parameters(space, file))
     yield from found
     if is_whole and not found:
         yield from _together(space, file)
+
+
+def _of_one_arm(space: Space) -> Iterator[Mistake]:
+    """Settings that need two arms, in a study of one."""
+    if len(space.arm_values) > 1:
+        return
+    if space.search.until == "decided":
+        yield ("search", "until"), "decides between arms, and this study has one; leave it out, or give two arms"
+    if space.match:
+        yield ("match",), "makes arms cost the same, and this study has one; leave it out, or give two arms"
 
 
 def _clashes(space: Space) -> Iterator[Mistake]:

@@ -115,12 +115,6 @@ def _distinct(written: Any, read: Callable[[Any], list[Value]]) -> list[Value]:
     return values
 
 
-def _comparable(values: list[Value]) -> list[Value]:
-    if len(values) < 2:
-        raise ValueError("has one value; a comparison needs two")
-    return values
-
-
 Listed = Annotated[list[Value], WrapValidator(_distinct)]
 Axis = Annotated[
     Annotated[Listed, Tag("list")] | Annotated[Range, Tag("range")],
@@ -190,9 +184,10 @@ class Space(Settings):
     axes: dict[str, Axis] = Field(
         description="free parameters: a list of values, or low and high; recipe.NAME and data.NAME are allowed"
     )
-    arms: dict[str, Annotated[Listed, AfterValidator(_comparable)]] = Field(
+    arms: dict[str, Listed] = Field(
+        default={},
         description="the one compared factor and its values, the baseline first; a pooling with options is"
-        " {name: attention, heads: 4}"
+        " {name: attention, heads: 4}. Left out: one arm, the pooling of arch or else average, and no verdict"
     )
     repetitions: PositiveInt = Field(
         default=3,
@@ -247,8 +242,15 @@ class Space(Settings):
 
     @classmethod
     def in_current_words(cls, content: Mapping[str, Any]) -> dict[str, Any]:
-        """Also spell out `search: matched`: a grid whose arms have equal cost."""
+        """Also spell out `search: matched`, a grid whose arms have equal cost, and the arm of a study without arms."""
         content = super().in_current_words(content)
+        axes = content.get("axes")
+        if "arms" not in content and not (isinstance(axes, Mapping) and "pooling" in axes):
+            arch = content.get("arch")
+            arch = dict(arch) if isinstance(arch, Mapping) else arch
+            own = arch.pop("pooling", None) if isinstance(arch, dict) else None
+            content = {**content, "arms": {"pooling": [own or "average"]}, **({"arch": arch} if own else {})}
+        content.setdefault("arms", {})
         search = content.get("search")
         if isinstance(search, Mapping) and search.get("design") == "matched":
             return {**content, "search": {**search, "design": "grid"}, "match": content.get("match") or {}}

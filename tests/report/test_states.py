@@ -191,10 +191,25 @@ def test_every_state_gives_the_verdict_that_is_possible(state: str) -> None:
         assert answer["missing"] is None or (answer["missing"]["why"] and answer["missing"]["said"])
 
 
-def test_a_single_arm_is_no_comparison() -> None:
+def test_a_single_arm_without_models_is_no_comparison() -> None:
     study = describe(RECORDS, TRUTH).model_copy(update={"arms": ["average"]})
-    analysis = analyse(study, only(lambda r: not is_arm(r)))
+    analysis = analyse(study, [failed(record) for record in only(lambda r: not is_arm(r))])
 
     assert analysis.headline.startswith("no verdict: the study names one arm")
     assert "The study names one arm" in page_of(analysis).words
+    assert verdict_document(analysis)["verdicts"] == []
+
+
+def test_one_arm_alone_gives_its_front_in_words() -> None:
+    alone = [record for record in RECORDS if record.arm == "average"]
+    study = describe(RECORDS, TRUTH).model_copy(update={"arms": ["average"], "question": ""})
+    analysis = analyse(study.model_copy(update={"planned": [record.key for record in alone]}), alone)
+    page = page_of(analysis)
+
+    assert analysis.verdicts == []
+    best = max(analysis.cells["test_accuracy"][analysis.fronts["macs"]["own"]])
+    assert analysis.headline.startswith("no verdict: one arm. Along its front (")
+    assert f"to {best:.2f} % at " in analysis.headline
+    assert "One arm. Along its front" in page.words.replace("\N{NO-BREAK SPACE}", " ")
+    assert "How does" in page.words
     assert verdict_document(analysis)["verdicts"] == []

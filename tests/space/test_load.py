@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
+from unittest.mock import ANY
 
 import pytest
 from pydantic import ValidationError
@@ -134,8 +135,12 @@ def test_a_wrong_override_names_the_command_line(tmp_path: Path) -> None:
         (GOOD.replace("step: 32", "step: 0"), ":5: axes.width.step: input should be greater than 0"),
         (GOOD.replace("step: 32", "stop: 3"), ":5: axes.width: unknown setting 'stop'; did you mean 'step'"),
         (GOOD.replace("average,", "averge,"), ":7: arms.pooling: .*unknown pooling 'averge'; did you mean 'average'"),
-        (GOOD.replace("average, ", ""), ":7: arms.pooling: has one value; a comparison needs two"),
         (GOOD + "  depth: [1, 2]", ":6: arms: compares 2 factors"),
+        (GOOD.replace("[average, attention]", "[average]") + "match: {cost: macs}", ":8: match: makes arms cost the same"),
+        (
+            GOOD.replace("[average, attention]", "[average]") + "search: {until: decided}",
+            ":8: search.until: decides between arms, and this study has one",
+        ),
         (GOOD.replace("patch_size: 2", "patch_size: 3"), ":2: arch.patch_size: .*3"),
         (GOOD.replace("patch_size: 2", "depth: 2"), ":4: axes.depth: 'depth' is fixed in arch too"),
         (GOOD.replace("arch: {patch_size: 2}", "arch: {image_size: 32}"), "vary data.image_size instead"),
@@ -440,3 +445,19 @@ def test_a_grid_that_one_run_chooses_is_under_earlier_conditions(tmp_path: Path)
     tuned = load_space(str(write(tmp_path, GOOD + "tune: {lr: 3, factor: 2}")))
 
     assert tuned.conditions()["tune"] == {"lr": 3, "factor": 2.0}  # as studies older than choose_by have it
+
+
+def test_a_space_without_arms_has_one(tmp_path: Path) -> None:
+    without = GOOD.partition("arms:")[0]
+    average = load_space(str(write(tmp_path, without)), {})
+    attention = load_space(str(write(tmp_path, without.replace("size: 2}", "size: 2, pooling: attention}"))), {})
+
+    assert (average.arms, attention.arms) == ({"pooling": ["average"]}, {"pooling": ["attention"]})
+    assert "pooling" not in attention.arch
+    assert Space.model_validate(average.model_dump(mode="json")) == average
+
+
+def test_without_arms_pooling_cannot_be_an_axis(tmp_path: Path) -> None:
+    without = GOOD.partition("arms:")[0] + "  pooling: [average, attention]\n"
+
+    assert problems(tmp_path, without) == [ANY]

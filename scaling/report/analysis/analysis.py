@@ -37,7 +37,7 @@ from scaling.statistics.front_noise import FrontOdds
 from scaling.statistics.missing import Missing
 from scaling.statistics.score_table import ScoreTable
 from scaling.statistics.shares import Shares, share_the_gain
-from scaling.study.metrics import analysed_costs, column_costs
+from scaling.study.metrics import METRICS, analysed_costs, column_costs, main_cost
 from scaling.study.records import Record, Study, frame
 from scaling.wording import plural
 
@@ -78,7 +78,7 @@ class Analysis:
     def headline(self) -> str:
         """The verdict: its sentences, one comparison a line."""
         if not self.verdicts:
-            return "no verdict: the study names one arm, and a comparison needs two."
+            return front_sentence(self) or "no verdict: the study names one arm, and a comparison needs two."
         return "\n".join(verdict.sentence for verdict in self.verdicts)
 
     @cached_property
@@ -187,6 +187,22 @@ def share_of_front(analysis: Analysis, cost: str) -> dict[str, int]:
     """Number of cells of each arm on the joint front over `cost`."""
     counts = Counter(itertools.compress(analysis.cells["arm"], analysis.fronts[cost]["joint"]))
     return {arm: counts[arm] for arm in analysis.arms}
+
+
+def front_sentence(analysis: Analysis) -> str | None:
+    """How the accuracy of a study of one arm grows along its front over the main cost; None if no model is known."""
+    cost = METRICS[main_cost()]
+    costs = cost(analysis.cells)
+    members = np.flatnonzero(analysis.fronts[main_cost()]["own"].to_numpy() & (costs > 0))
+    if not len(members):
+        return None
+    members = members[np.argsort(costs[members])]
+    accuracy = np.maximum.accumulate(analysis.cells["test_accuracy"].to_numpy(dtype=float)[members])
+    best = int(np.argmax(accuracy))  # the cheapest with the highest accuracy
+    first, last = (f"{accuracy[at]:.2f} % at {cost.text(costs[members[at]])}" for at in (0, best))
+    of = f"{len(members)} of {plural(len(analysis.cells), 'model')}"
+    grows = f"rises from {first} to {last}" if best else f"is {last} and no costlier model has more"
+    return f"no verdict: one arm. Along its front ({of}), the test accuracy of {analysis.arms[0]} {grows}."
 
 
 def size_of(analysis: Analysis) -> str:
