@@ -6,6 +6,7 @@ A source is one function decorated with `@source` in a file of `scaling/data/`. 
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
@@ -88,10 +89,20 @@ def find(config: DataConfig) -> SourceContent:
     """
     name, colon, argument = config.source.partition(":")
     if name not in SOURCES:
-        raise DataError(unknown("data source", name, SOURCES))
+        raise DataError(unknown("data source", name, SOURCES, _likely(config.source)))
     wanted = SOURCES[name].argument
     if wanted and not argument:
         raise DataError(f"data source '{config.source}' needs its {wanted.lower()}: write {name}:{wanted}")
     if not wanted and colon:
         raise DataError(f"data source '{name}' takes nothing after a colon; write {name}")
     return SOURCES[name].read(Spec(name, argument), config)
+
+
+def _likely(source: str) -> str | None:
+    """What a source that is not registered is likely to mean: a path is a folder, ImageNet is the user's own."""
+    if source.lower() in ("imagenet", "imagenet1k", "imagenet-1k", "ilsvrc2012"):
+        return "folder:PATH, with ImageNet's train and val in PATH"
+    if any(mark in source for mark in "/\\~.") or Path(source).exists():
+        path = source.removeprefix("file://")
+        return f"{'parquet' if path.endswith('.parquet') else 'wds' if path.endswith('.tar') else 'folder'}:{path}"
+    return None

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
+from scaling.space.meant import meant
 from scaling.space.yaml_source import SpaceFile
 from scaling.study.config import Settings
 from scaling.study.errors import unknown
@@ -35,8 +36,10 @@ S = TypeVar("S", bound=Settings)
 class FormReader:
     """Reads settings from a file and collects every mistake in their form, one line each, in `problems`."""
 
-    def __init__(self, file: SpaceFile) -> None:
+    def __init__(self, file: SpaceFile, whole_model: type[Settings] | None = None) -> None:
+        """Args: whole_model: the settings of a whole file, in which a setting in a wrong place is looked for."""
         self.file = file
+        self.whole_model = whole_model
         self._problems: dict[KeyPath, str] = {}  # the first mistake at each place
 
     @property
@@ -116,7 +119,10 @@ class FormReader:
 
     def _add_unknown(self, path: KeyPath, name: str, known: Mapping[str, Any]) -> None:
         where = self.file.place(path) if path else self.file.place((name,)).replace(f"{name}: ", "", 1)
-        self._add((*path, name), where + unknown("setting", name, known), is_whole=True)
+        if ".".join(map(str, (*path, name))) in self.file.overrides:
+            where = self.file.place((*path, name))
+        likely = meant(self.whole_model, self.file.content, path, name, known) if self.whole_model else None
+        self._add((*path, name), where + unknown("setting", name, known, likely), is_whole=True)
 
     def _add(self, path: KeyPath, message: str, *, is_whole: bool = False) -> None:
         self._problems.setdefault(path, message if is_whole else self.file.place(path) + message)

@@ -51,7 +51,7 @@ def check_space(file: SpaceFile) -> Space:
     """Turn the content of a file into a `Space`, or raise `SpaceError` with every mistake in it."""
     from scaling.space.check import mistakes  # loads torch, which reading a file does not need
 
-    form = FormReader(file)
+    form = FormReader(file, Space)
     parts = form.parts(Space, written_out(file))
     space = form.whole(Space, parts)
     found = form.problems

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from scaling.space.yaml_source import REMOVED
 from scaling.study.errors import SpaceError
 from scaling.study.plain_scalars import text_problem
 from scaling.study.plain_yaml import YamlError, read_yaml
@@ -10,7 +11,7 @@ from scaling.wording import shortened
 
 
 def parse_overrides(settings: Sequence[str], data: str | None) -> dict[str, Any]:
-    """Read `KEY=VALUE` strings; values are YAML. `--data SPEC` is short for `--set data.source=SPEC`.
+    """Read `KEY=VALUE` strings; values are YAML. `KEY-` removes a key; `--data SPEC` is short for `data.source=SPEC`.
 
     Raises:
         SpaceError: one line for every setting that cannot be read, or not in one way only.
@@ -20,12 +21,16 @@ def parse_overrides(settings: Sequence[str], data: str | None) -> dict[str, Any]
     for setting in settings:
         key, equals, value = setting.partition("=")
         key = key.strip()
-        if not equals or not key:
+        removes = not equals and key.endswith("-")
+        key = key.removesuffix("-") if removes else key
+        if not (equals or removes) or not key:
             problems.append(f"--set {shortened(setting)}: write KEY=VALUE, such as recipe.epochs=5")
         elif "" in key.split("."):
             problems.append(f"--set {shortened(key)}: a part of the key is empty; write it as in recipe.epochs=5")
         elif text_problem(key) or "\n" in key or "\r" in key:
             problems.append(f"--set {shortened(key)}: the key holds a letter that cannot be printed; leave it out")
+        elif removes:
+            overrides[key] = REMOVED
         else:
             try:
                 overrides[key] = read_yaml(value)

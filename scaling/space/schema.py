@@ -187,7 +187,7 @@ class Space(Settings):
     arms: dict[str, Listed] = Field(
         default={},
         description="the one compared factor and its values, the baseline first; a pooling with options is"
-        " {name: attention, heads: 4}. Left out: one arm, the pooling of arch or else average, and no verdict"
+        " {name: attention, heads: 4}. Left out: one arm, the pooling of arch or else average, and no verdict",
     )
     repetitions: PositiveInt = Field(
         default=3,

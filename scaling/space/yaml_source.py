@@ -24,6 +24,16 @@ SHORT_FORMS = {
 MOST_STEPS = 16  # of a dotted key
 
 
+class Removed:
+    """The value of an override that removes a key."""
+
+    def __str__(self) -> str:
+        return "removed"
+
+
+REMOVED = Removed()
+
+
 @dataclass(frozen=True)
 class SpaceFile:
     """The content of a space file after overrides, and the line of each of its keys."""
@@ -70,7 +80,11 @@ class SpaceFile:
             for other in names_of(last) - {last}:
                 if ".".join([*parents, other]) not in settings:  # else it is given twice, which is a mistake
                     node.pop(other, None)
-            node[last] = value
+            if isinstance(value, Removed):
+                if node.pop(last, value) is value:
+                    raise SpaceError(f"--set {key}-: the space has no {key} to remove")
+            else:
+                node[last] = value
         return replace(self, content=content, overrides=(*self.overrides, *settings))
 
     def place(self, dotted: str | KeyPath, *, item: int | None = None) -> str:

@@ -64,11 +64,11 @@ STUDIES = ("design", "stopping rule", "tracker", "metric", "cost", "objective", 
 ADDED = {*MODELS, *STUDIES}
 
 
-def unknown(kind: str, name: object, known: Iterable[object]) -> str:
-    """Return a message that `name` is not a known `kind`, with the known names and the most similar one."""
+def unknown(kind: str, name: object, known: Iterable[object], likely: str | None = None) -> str:
+    """Return a message that `name` is not a known `kind`, with the known names and the `likely` or most similar one."""
     names = sorted(str(k) for k in known)
     name = shortened(str(name), MOST_LETTERS_OF_NAME)
-    meant = difflib.get_close_matches(name, names, n=1)
+    meant = [likely] if likely else difflib.get_close_matches(name, names, n=1)
     hint = f"; did you mean '{meant[0]}'?" if meant else ""
     broken = _broken_plugins() if kind in ADDED else ""
     return f"unknown {kind} '{name}'{hint} (known: {', '.join(names) or 'none'}){broken}"

@@ -136,7 +136,10 @@ def test_a_wrong_override_names_the_command_line(tmp_path: Path) -> None:
         (GOOD.replace("step: 32", "stop: 3"), ":5: axes.width: unknown setting 'stop'; did you mean 'step'"),
         (GOOD.replace("average,", "averge,"), ":7: arms.pooling: .*unknown pooling 'averge'; did you mean 'average'"),
         (GOOD + "  depth: [1, 2]", ":6: arms: compares 2 factors"),
-        (GOOD.replace("[average, attention]", "[average]") + "match: {cost: macs}", ":8: match: makes arms cost the same"),
+        (
+            GOOD.replace("[average, attention]", "[average]") + "match: {cost: macs}",
+            ":8: match: makes arms cost the same",
+        ),
         (
             GOOD.replace("[average, attention]", "[average]") + "search: {until: decided}",
             ":8: search.until: decides between arms, and this study has one",
