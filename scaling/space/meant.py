@@ -48,7 +48,7 @@ def meant(
     known = OTHER_WORDS.get(name, name)
     if known in here:
         return known
-    if path and known == name and difflib.get_close_matches(name, here, n=1):
+    if path and known == name and difflib.get_close_matches(name, here, n=1, cutoff=0.75):
         return None  # a slip of the pen
     found = [".".join(place) for place in _places(whole) if place[-1] == known and place[:-1] != path]
     if len(found) == 1:
