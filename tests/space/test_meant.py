@@ -74,7 +74,7 @@ def test_a_minus_removes_a_key() -> None:
 
     assert space.recipe.epochs == type(space.recipe)().epochs
     assert space.arms == {"pooling": ["average"]}
-    with pytest.raises(SpaceError, match="--set arch.nope-: the space has no arch.nope to remove"):
+    with pytest.raises(SpaceError, match="the space has no arch"):
         load_space("depth_width", parse_overrides(["arch.nope-"], None))
     with pytest.raises(SpaceError, match="write KEY=VALUE"):
         parse_overrides(["-"], None)
