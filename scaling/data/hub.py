@@ -56,10 +56,11 @@ class HubImages(StreamedImages):
     def inventory(self) -> Inventory:
         """Rows have no names, and no time at which they changed; sizes come from the offsets of the memory map."""
         column = self.dataset[:].column(self.column)
-        if pa.types.is_struct(column.type):
-            column = pc.struct_field(column, "bytes")
-        lengths = pc.fill_null(pc.binary_length(column), 0).to_numpy()
-        return Inventory(sizes=lengths.astype(np.int64)[self.rows])
+        column = part_of(column, f"{self.column}.bytes") if pa.types.is_struct(column.type) else column
+        if not (pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type)):
+            return Inventory()
+        lengths = pc.call_function("binary_length", [column]).to_pandas().fillna(0)
+        return Inventory(sizes=lengths.to_numpy(np.int64)[self.rows])
 
     def stored(self, index: int) -> bytes:
         content, path = self._value(index)

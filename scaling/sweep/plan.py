@@ -27,7 +27,8 @@ from scaling.sweep.search.cell_run import at_all_rates
 from scaling.sweep.search.feasibility import Feasibility
 from scaling.sweep.search.propose import propose
 from scaling.sweep.search.trial_queue import TrialQueue
-from scaling.sweep.study_folder import seeding_in
+from scaling.sweep.study_data import as_spelled_there, earlier_keys
+from scaling.sweep.study_folder import begun, seeding_in
 from scaling.wording import listing, plural, points
 
 HEADINGS = {"params": "params"}  # of the table of a plan, where a metric's title is too long
@@ -85,7 +86,9 @@ def make_plan(
     space = load_space(space_name, {**overrides, **sampled})
     study = name or study_name(find_space(space_name).stem, space, load_space(space_name), dict(overrides))
     folder = (results / study).resolve()
-    feasibility = Feasibility(space, load_datasets(data_configs(space)), seeding_in(folder))
+    before = begun(folder)
+    space, datasets = as_spelled_there(space, load_datasets(data_configs(space)), before)
+    feasibility = Feasibility(space, datasets, seeding_in(folder), earlier_keys(folder, before))
     known = list(TrialQueue(study, feasibility, propose(space, feasibility), {}).planned.values())
     points = list({cell_label(trial.cell): trial.cell for trial in known}.values())
     return StudyPlan(study, folder, feasibility, points, known)
