@@ -1,6 +1,6 @@
 """Plan: everything about a sweep that is decided before anything runs, and the output of a dry run."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,6 +43,7 @@ class StudyPlan:
     feasibility: Feasibility
     cells: list[Cell]  # known before the start: all, or the first batch of a design that looks at results
     trials: list[Trial]  # known before the start
+    notes: Sequence[str]  # on its data, one line each
 
     @property
     def space(self) -> Space:
@@ -87,11 +88,11 @@ def make_plan(
     study = name or study_name(find_space(space_name).stem, space, load_space(space_name), dict(overrides))
     folder = (results / study).resolve()
     before = begun(folder)
-    space, datasets = as_spelled_there(space, load_datasets(data_configs(space)), before)
+    space, datasets, notes = as_spelled_there(space, load_datasets(data_configs(space)), before)
     feasibility = Feasibility(space, datasets, seeding_in(folder), earlier_keys(folder, before))
     known = list(TrialQueue(study, feasibility, propose(space, feasibility), {}).planned.values())
     points = list({cell_label(trial.cell): trial.cell for trial in known}.values())
-    return StudyPlan(study, folder, feasibility, points, known)
+    return StudyPlan(study, folder, feasibility, points, known, notes)
 
 
 def intended_name(space_name: str, overrides: Mapping[str, Any]) -> str | None:
@@ -167,7 +168,7 @@ def data_lines(plan: StudyPlan) -> Iterator[str]:
         counts = listing([f"{len(split):,} {name}" for name, split in data.splits()])
         yield f"data: {config.source}: {data.num_classes:,} classes; images: {counts}"
         notes |= dict.fromkeys(data.notes)
-    yield from (f"data: {note}" for note in notes)
+    yield from (f"data: {note}" for note in (*notes, *plan.notes))
 
 
 def shown(plan: StudyPlan) -> Iterator[RenderableType]:

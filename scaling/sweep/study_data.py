@@ -23,18 +23,21 @@ WAY_OUT = "restore them, or start a new study with a --name of its own"
 
 def as_spelled_there(
     space: Space, datasets: Mapping[DataConfig, Dataset], before: Study | None
-) -> tuple[Space, dict[DataConfig, Dataset]]:
+) -> tuple[Space, dict[DataConfig, Dataset], list[str]]:
     """Spell the sources of data as the study does that already has them, so that its cells, seeds and keys stay.
 
     The images are read from where they are found here. Data are the same by their fingerprint. A study from before
     fingerprints has them if the place is the same, or has the same last name; see `refuse_other_counts`.
+
+    Returns:
+        the space, its data, and a line for each source that is spelled otherwise.
 
     Args:
         datasets: of the space.
         before: the study as an earlier command left it.
     """
     if before is None:
-        return space, dict(datasets)
+        return space, dict(datasets), []
     known = _sources(before)
     words: dict[str, str] = {}  # here → there
     for config, data in datasets.items():
@@ -44,12 +47,13 @@ def as_spelled_there(
     twice = Counter([*words.values(), *taken])
     words = {here: there for here, there in words.items() if twice[there] == 1}
     if not words:
-        return space, dict(datasets)
+        return space, dict(datasets), []
     data = {
         config.model_copy(update={"source": words.get(config.source, config.source)}): one
         for config, one in datasets.items()
     }
-    return _respelled(space, words), data
+    said = [f"the study knows {here} as {there}" for here, there in words.items()]
+    return _respelled(space, words), data, said
 
 
 def _sources(before: Study) -> list[str]:
@@ -108,7 +112,7 @@ def _of_study(config: DataConfig, found: DataContent) -> StudyData:
     )
 
 
-def differences(content: Mapping[DataConfig, DataContent], before: Study) -> list[str]:
+def changed_data(content: Mapping[DataConfig, DataContent], before: Study) -> list[str]:
     """Say which data of a study are others here; data that it does not have are no difference."""
     here = {one.settings: one for one in study_data(content, None)}
     there = {one.settings: one for one in before.data}
@@ -130,7 +134,7 @@ def refuse_changed(folder: Where, before: Study, content: Mapping[DataConfig, Da
     """
     if not before.data:
         refuse_other_counts(folder, content)
-    elif changed := differences(content, before):
+    elif changed := changed_data(content, before):
         raise RecordError(
             f"{folder}: the data have changed since this study was begun ({'; '.join(changed)}); {WAY_OUT}"
         )

@@ -11,7 +11,7 @@ from scaling.study.errors import PluginError, RecordError
 from scaling.study.plugins import difference, loaded, used
 from scaling.study.records import Seeding, Study, read_study
 from scaling.study.storage import Where
-from scaling.sweep.study_data import has_earlier_keys, refuse_changed, study_data
+from scaling.sweep.study_data import changed_data, has_earlier_keys, refuse_changed, study_data
 
 
 def previous(folder: Where, space: Space, data: Mapping[DataConfig, DataContent] | None = None) -> Study | None:
@@ -35,6 +35,7 @@ def previous(folder: Where, space: Space, data: Mapping[DataConfig, DataContent]
         if theirs.get(key) != ours.get(key)
     ]
     if differences:
+        differences += changed_data(data or {}, study)
         raise RecordError(f"{folder} holds another study ({'; '.join(differences)}); give this one a --name of its own")
     refuse_changed(folder, study, data or {})
     refuse_further_looks(folder, study, space)
