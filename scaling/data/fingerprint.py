@@ -56,7 +56,10 @@ def content_of(found: SourceContent, parts: Mapping[str, Chosen]) -> DataContent
         if cached is not None:
             with contextlib.suppress(StorageError):  # what cannot be cached is computed again
                 write_atomically(cached, whole.model_dump_json(indent=1).encode())
-    used = {name: _used(found, whole, examples, rows) for name, (examples, rows) in parts.items()}
+    redrawn = {"train", "validation"} if "pool" in parts else set()  # anew in every repetition
+    used = {
+        name: _used(found, whole, examples, rows) for name, (examples, rows) in parts.items() if name not in redrawn
+    }
     return DataContent(whole, UsedData(fingerprint=whole.digest, sets=used))
 
 
