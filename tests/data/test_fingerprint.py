@@ -80,9 +80,9 @@ def test_unicode_forms_of_names_are_one(tmp_path: Path) -> None:
     classes = ("café", "caz", "öl", "zug")  # decomposed, é and ö would stand elsewhere in the order
     write_folder(tmp_path / "composed", classes=classes)
     write_folder(tmp_path / "decomposed", classes=tuple(unicodedata.normalize("NFD", name) for name in classes))
-    for form, root in (("NFC", tmp_path / "composed"), ("NFD", tmp_path / "decomposed")):
+    for letter, root in (("\u00e4", tmp_path / "composed"), ("a\u0308", tmp_path / "decomposed")):
         for file in sorted(root.rglob("00[13].png")):
-            file.rename(file.with_name(unicodedata.normalize(form, f"ä{file.name}")))
+            file.rename(file.with_name(f"{letter}{file.name}"))
 
     assert of(f"folder:{tmp_path}/composed") == of(f"folder:{tmp_path}/decomposed")
     one, other = (load_folder(tmp_path / form) for form in ("composed", "decomposed"))
