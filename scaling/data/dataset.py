@@ -7,6 +7,7 @@ import numpy as np
 
 from scaling.data.images import StreamedImages
 from scaling.data.pixels import PLAIN, Reading
+from scaling.study.data_fingerprint import DataContent
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,6 +99,7 @@ class Dataset:
     flip: bool  # whether an image and its mirror image belong to the same class
     crop_padding: int  # pixels by which random crops may shift an image
     pool: AnySplit | None = None  # with `split: per_repetition`, what a trial draws train and validation from
+    content: DataContent | None = None  # fingerprint of the source and of these sets
     notes: tuple[str, ...] = ()  # one line each: what was left out, taken for something else, or changed in reading
 
     @property

@@ -83,9 +83,9 @@ def _sets(root: Path, passed: PassedOver, remarks: list[str]) -> dict[str, Path]
 
 
 def _class_folders(place: Path, root: Path, passed: PassedOver) -> list[str]:
-    """Return the names of the folders in a set's folder, sorted; note what else is there."""
+    """Return the names of the folders in a set's folder, in one order on every disk; note what else is there."""
     found = entries(place, passed, root)
-    names = [path.name for path in found if path.is_dir()]
+    names = sorted((path.name for path in found if path.is_dir()), key=one_form)
     loose = [path.relative_to(root) for path in found if path.is_file() and is_image(path.name)]
     if not names:
         if not found:
@@ -140,7 +140,7 @@ def _examples(place: Path, folders: Mapping[str, str], names: list[str], root: P
         if name not in folders:
             continue
         others = PassedOver()
-        found = sorted(_images_below(place / folders[name], place, root, others))
+        found = sorted(_images_below(place / folders[name], place, root, others), key=one_form)
         for reason, skipped in others.by_reason.items():
             for one in skipped:
                 passed.add(reason, one)

@@ -2,9 +2,12 @@
 
 import importlib
 import io
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from PIL import Image
 
 from scaling.data.class_names import ALIASES
@@ -18,7 +21,7 @@ from scaling.data.columns import (
     part_of,
     type_of,
 )
-from scaling.data.images import StreamedImages
+from scaling.data.images import Inventory, StreamedImages
 from scaling.data.labels import numbered, without_withheld
 from scaling.data.pixels import WrongImageError
 from scaling.data.registry import Examples, SourceContent, Spec, source
@@ -37,9 +40,7 @@ class HubImages(StreamedImages):
         return len(self.rows)
 
     def open(self, index: int) -> Image.Image:
-        row = int(self.rows[index])
-        value = self.dataset[row : row + 1].column(self.column)[0].as_py()
-        content, path = (value["bytes"], value.get("path")) if isinstance(value, dict) else (value, None)
+        content, path = self._value(index)
         if content:
             return Image.open(io.BytesIO(content))
         if not path:
@@ -51,6 +52,25 @@ class HubImages(StreamedImages):
 
     def take(self, indices: np.ndarray) -> "HubImages":
         return HubImages(self.dataset, self.column, self.rows[indices], self.name)
+
+    def inventory(self) -> Inventory:
+        """Rows have no names, and no time at which they changed; sizes come from the offsets of the memory map."""
+        column = self.dataset[:].column(self.column)
+        column = part_of(column, f"{self.column}.bytes") if pa.types.is_struct(column.type) else column
+        if not (pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type)):
+            return Inventory()
+        lengths = pc.call_function("binary_length", [column]).to_pandas().fillna(0)
+        return Inventory(sizes=lengths.to_numpy(np.int64)[self.rows])
+
+    def stored(self, index: int) -> bytes:
+        content, path = self._value(index)
+        return content or (Path(path).read_bytes() if path else b"")
+
+    def _value(self, index: int) -> tuple[bytes | None, str | None]:
+        """Return the bytes and the path of an image, as the data set has them."""
+        row = int(self.rows[index])
+        value = self.dataset[row : row + 1].column(self.column)[0].as_py()
+        return (value["bytes"], value.get("path")) if isinstance(value, dict) else (value, None)
 
 
 @source("hf", argument="NAME")

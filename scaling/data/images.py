@@ -1,8 +1,10 @@
 """Images as a source stores them: how many there are, how to open one, where it comes from."""
 
+import contextlib
+import hashlib
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -10,9 +12,23 @@ from typing import Self
 import numpy as np
 from PIL import Image
 
+from scaling.data.class_names import one_form
+
+
+@dataclass(frozen=True, eq=False)
+class Inventory:
+    """What a fingerprint takes of the images of one set without reading them; None: unknown."""
+
+    names: Sequence[str] | None = None  # of each image, relative to the set's place, parts separated by `/`
+    sizes: np.ndarray | None = None  # int64: bytes of each image, or of each block of images that are read together
+    state: bytes | None = None  # differs whenever the bytes may have changed, as the times and inodes of files do
+
 
 class Images(ABC):
-    """The images of one set, in the source's order."""
+    """The images of one set, in the source's order.
+
+    `inventory` and `stored` may be left out: a fingerprint then takes pixels, which depend on the decoder's version.
+    """
 
     @abstractmethod
     def __len__(self) -> int: ...
@@ -24,6 +40,15 @@ class Images(ABC):
     @abstractmethod
     def place(self, index: int) -> str:
         """Return where the image comes from, for messages."""
+
+    def inventory(self) -> Inventory:
+        """Return names, sizes and state of all images as they are now, without reading one."""
+        return Inventory()
+
+    def stored(self, index: int) -> bytes:
+        """Return the bytes of one image, as they are stored where that is possible."""
+        with self.open(index) as image:
+            return f"{image.mode} {image.size}".encode() + image.tobytes()
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +91,20 @@ class ArrayImages(Images):
     def place(self, index: int) -> str:
         return f"{self.name} image {index}"
 
+    def stored(self, index: int) -> bytes:
+        return f"{self.array.dtype} {self.array.shape[1:]}".encode() + self.array[index].tobytes()
+
+
+def state_of(files: Iterable[str | bytes | Path]) -> tuple[np.ndarray, bytes]:
+    """Return the size of each file, int64 (N,), −1 where it cannot be read; and what differs once any has changed."""
+    files = list(files)
+    found = np.full((len(files), 4), -1, np.int64)
+    for row, file in enumerate(files):
+        with contextlib.suppress(OSError):
+            stat = os.stat(file)
+            found[row] = stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino & 0x7FFF_FFFF_FFFF_FFFF
+    return found[:, 0].copy(), hashlib.sha256(found.tobytes()).digest()
+
 
 class FileImages(StreamedImages):
     """Images that are one file each.
@@ -90,3 +129,12 @@ class FileImages(StreamedImages):
 
     def take(self, indices: np.ndarray) -> "FileImages":
         return FileImages(self.root, self.paths[indices])
+
+    def inventory(self) -> Inventory:
+        root = os.fsencode(self.root)
+        names = [os.path.relpath(path, root) if os.path.isabs(path) else path for path in self.paths.tolist()]
+        sizes, state = state_of(os.path.join(root, path) for path in self.paths.tolist())
+        return Inventory([one_form(os.fsdecode(name).replace(os.sep, "/")) for name in names], sizes, state)
+
+    def stored(self, index: int) -> bytes:
+        return Path(self.place(index)).read_bytes()

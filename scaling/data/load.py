@@ -9,6 +9,7 @@ import numpy as np
 
 from scaling.data.dataset import AnySplit, Dataset, Split, StreamSplit
 from scaling.data.decoding import Form, data_error, decode, first_form
+from scaling.data.fingerprint import content_of
 from scaling.data.grey_range import DeepValues, deep_values, refuse_blank, span_of
 from scaling.data.images import StreamedImages
 from scaling.data.pixels import DeepImageError, NotGreyError, Reading, Survey, quiet, survey_lines
@@ -42,14 +43,15 @@ def load_data(config: DataConfig) -> Dataset:
     limited = with_limit(parts, found, config)
     if config.split == "per_repetition":
         limited["pool"] = train, np.union1d(rows, parts["validation"][1])
+    content = content_of(found, limited)
     # Of the whole set: streamed images are cropped differently, and trials with different limits must be comparable.
     count = sum(len(indices) for _, indices in parts.values())
     for form in (own, coloured):
         if count * float(np.prod(form.shape)) > config.memory_gib * GIB:
             break
         with contextlib.suppress(NotGreyError):
-            return _in_memory(found, parts, limited, form, config)
-    return _streamed(found, limited, coloured, config)
+            return replace(_in_memory(found, parts, limited, form, config), content=content)
+    return replace(_streamed(found, limited, coloured, config), content=content)
 
 
 def pixel_statistics(images: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:

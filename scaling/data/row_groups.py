@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from scaling.data.columns import part_of
-from scaling.data.images import Blocks, StreamedImages
+from scaling.data.images import Blocks, Inventory, StreamedImages, state_of
 from scaling.data.pixels import WrongImageError
 from scaling.study.config import DataConfig
 from scaling.study.errors import DataError
@@ -59,8 +59,7 @@ class RowGroupImages(StreamedImages):
         return len(self.rows)
 
     def open(self, index: int) -> Image.Image:
-        group = self._group(index)
-        content = self._groups.get(group)[int(self.rows[index] - self.layout.first[group])].as_py()
+        content = self.stored(index)
         if not content:
             raise WrongImageError("holds no image: its bytes are null or empty")
         return Image.open(io.BytesIO(content))
@@ -73,6 +72,14 @@ class RowGroupImages(StreamedImages):
 
     def take(self, indices: np.ndarray) -> "RowGroupImages":
         return RowGroupImages(self.layout, self.rows[indices], self.keep_bytes)
+
+    def inventory(self) -> Inventory:
+        """Rows have no names; sizes are those of the row groups, as the bytes of an image are known when it is read."""
+        return Inventory(sizes=self._blocks.sizes.astype(np.int64), state=state_of(self.layout.files)[1])
+
+    def stored(self, index: int) -> bytes:
+        group = self._group(index)
+        return self._groups.get(group)[int(self.rows[index] - self.layout.first[group])].as_py() or b""
 
     @functools.cached_property
     def _blocks(self) -> Blocks:

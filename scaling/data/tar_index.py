@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from scaling.data.images import StreamedImages
+from scaling.data.class_names import one_form
+from scaling.data.images import Inventory, StreamedImages, state_of
 from scaling.data.listing import ENDING, IMAGE_ENDINGS, reason_to_skip_path
 from scaling.study.errors import DataError
 
@@ -60,9 +61,7 @@ class TarImages(StreamedImages):
         return len(self.names)
 
     def open(self, index: int) -> Image.Image:
-        with open(self.files[self.shard[index]], "rb", buffering=0) as file:
-            file.seek(int(self.offsets[index]))
-            return Image.open(io.BytesIO(file.read(int(self.sizes[index]))))
+        return Image.open(io.BytesIO(self.stored(index)))
 
     def place(self, index: int) -> str:
         return f"{self.files[self.shard[index]]} member {os.fsdecode(self.names[index])}"
@@ -70,6 +69,15 @@ class TarImages(StreamedImages):
     def take(self, indices: np.ndarray) -> "TarImages":
         columns = (column[indices] for column in (self.shard, self.names, self.offsets, self.sizes))
         return TarImages(self.files, *columns)
+
+    def inventory(self) -> Inventory:
+        names = [one_form(os.path.normpath(os.fsdecode(name))) for name in self.names.tolist()]
+        return Inventory(names, self.sizes, state_of(self.files)[1])
+
+    def stored(self, index: int) -> bytes:
+        with open(self.files[self.shard[index]], "rb", buffering=0) as file:
+            file.seek(int(self.offsets[index]))
+            return file.read(int(self.sizes[index]))
 
 
 def indexed(file: Path, label_field: str | None, cache: Path) -> TarIndex:

@@ -10,6 +10,7 @@ from scaling.study.errors import RecordError, unknown
 from scaling.study.storage import Where, place
 
 if TYPE_CHECKING:
+    from scaling.report.analysis.analysis import Analysis
     from scaling.report.analysis.context import References
 
 
@@ -19,7 +20,7 @@ class Report:
 
     verdict: str  # one line per arm that is compared with the baseline
     page: Path
-    missing: tuple[str, ...] = ()  # files that could not be read and were left out, one line each
+    missing: tuple[str, ...] = ()  # files that could not be read, and trials, that were left out, one line each
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ def write_one(folder: Where, out: Path, options: ReportOptions) -> Report:
     analysis = replace(analysis, context=context)
     commands = study_commands(folder, target, bool(given_space(analysis)), analysis.study.plugins)
     page = publish(analysis, target, folder, commands)
-    return Report(analysis.headline, page, tuple(context.left_out))
+    return Report(analysis.headline, page, (*context.left_out, *_other_images(analysis)))
 
 
 def compare_studies(folders: Sequence[Where], out: Path, options: ReportOptions | None = None) -> Report:
@@ -123,4 +124,11 @@ def compare_studies(folders: Sequence[Where], out: Path, options: ReportOptions 
     analysis = analyse(joint.study, joint.records, options.margin, context, look)
     target = out / "+".join(folder.resolve().name for folder in folders)
     page = publish(analysis, target, None, joint_commands(folders, target))
-    return Report(analysis.headline, page, tuple(joint.left_out))
+    return Report(analysis.headline, page, (*joint.left_out, *_other_images(analysis)))
+
+
+def _other_images(analysis: "Analysis") -> list[str]:
+    """A line on trials that were scored on other test images than most, if there are any."""
+    from scaling.report.analysis.scored_images import on_other_images_text
+
+    return [said] if (said := on_other_images_text(analysis.study, analysis.records)) else []

@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any, TypeVar
 
+from scaling.space.data_place import last_name, real_place
 from scaling.space.pooling_setting import PoolingSetting, as_arch, read_pooling
 from scaling.space.schema import Range, Space
 from scaling.space.seeding import seed_of
 from scaling.study.aliases import present_name
 from scaling.study.config import DataConfig, Settings, Trial, TrialConfig, as_whole, cell_label, flat_pooling
+from scaling.study.data_fingerprint import DataContent
 from scaling.study.errors import SpaceError
 from scaling.study.plugins import used_by
 from scaling.study.records import Seeding
@@ -50,9 +52,14 @@ class Design:
     # (cell, arm) → values that match found: parameters of the family, and settings as `recipe.epochs`
     matched: Mapping[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
     seeding: Seeding = "own"  # of the study; see `scaling.study.records.Study`
+    data: Mapping[DataConfig, DataContent] = field(default_factory=dict)  # what the images are, as far as it is known
+    earlier_keys: frozenset[str] = frozenset()  # of trials that keep a key from before fingerprints of data
 
     def config(self, cell: Cell, arm: Any, repetition: int) -> TrialConfig:
-        """Combine the settings of space, cell and arm; poolings with options may be given by their text."""
+        """Combine the settings of space, cell and arm; poolings with options may be given by their text.
+
+        The fingerprint of the data is left to `trial`.
+        """
         space = self.space
         matched = self.matched.get((cell_label(cell), str(arm)), {})
         varied = {**cell, space.factor: arm, **{name: value for name, value in matched.items() if "." in name}}
@@ -113,12 +120,16 @@ class Design:
         if rate is not None and self.space.tune:
             rates = self.space.tune.rates(config.recipe.learning_rate)
             config = config.model_copy(update={"recipe": config.recipe.model_copy(update={"learning_rate": rate})})
+        content = self.data.get(config.data)
+        if content and not (self.earlier_keys and config.key in self.earlier_keys):
+            config = config.model_copy(update={"data_fingerprint": content.fingerprint.digest})
         keep = self.space.keep_weights
         return Trial(
             study=study,
             cell={name: str(value) if isinstance(value, PoolingSetting) else value for name, value in cell.items()},
             arm=str(arm),
             config=config,
+            data=content.used if content else None,
             repetition=repetition,
             keeps_weights=keep == "all" or (keep == "first_repetition" and repetition == 0),
             compiles=self.space.resources.compile,
@@ -190,16 +201,27 @@ def study_name(space_name: str, asked: Space, original: Space, overrides: dict[s
     A study that only grew (more cells, arms or repetitions) keeps the name of its space; one under other conditions
     gets its own, made from the overrides, such as `depth_width-cifar10-epochs=1`.
     """
-    if asked.conditions() == original.conditions():
+    if _conditions(asked) == _conditions(original):
         return space_name
     parts = [space_name]
     for key, value in overrides.items():
         if present_name(key.partition(".")[0]) in EXTENDING:
             continue
         text = _text(value)
-        text = PurePath(text.partition(":")[2] or text).name
-        parts.append(text if key == "data.source" else f"{key.rpartition('.')[2]}={text}")
+        if key == "data.source":
+            parts.append(last_name(text))
+        else:
+            parts.append(f"{key.rpartition('.')[2]}={PurePath(text.partition(':')[2] or text).name}")
     return re.sub(r"[^A-Za-z0-9=._-]+", "_", "-".join(parts))
+
+
+def _conditions(space: Space) -> dict[str, Any]:
+    """The conditions of a space, in which a place of data has one spelling."""
+    return {**space.conditions(), "source": real_place(space.data.source), "data": _without_source(space.data)}
+
+
+def _without_source(data: DataConfig) -> dict[str, Any]:
+    return data.model_dump(mode="json", exclude_defaults=True, exclude={"source"})
 
 
 def _text(value: Any) -> str:

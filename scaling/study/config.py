@@ -17,6 +17,7 @@ from pydantic import (
 )
 
 from scaling.study.aliases import EARLIER_NAMES
+from scaling.study.data_fingerprint import UsedData
 from scaling.study.errors import ModelError
 from scaling.wording import shown
 
@@ -245,6 +246,10 @@ class TrialConfig(Settings):
     family: str
     arch: dict[str, Any] = Field(description="parameters of the family, the compared factor among them")
     data: DataConfig = DataConfig()
+    data_fingerprint: str | None = Field(
+        default=None,
+        description="digest of what data.source holds, which it replaces in the key; none in trials from before it",
+    )
     recipe: Recipe = Recipe()
     seed: int = Field(default=0, ge=0, description="of initialisation, data order and augmentation")
     plugins: dict[str, str] = Field(
@@ -258,8 +263,14 @@ class TrialConfig(Settings):
 
     @property
     def key(self) -> str:
-        """Content key: 16 hexadecimal digits of the SHA-256 of the settings that differ from the defaults."""
+        """Content key: 16 hexadecimal digits of the SHA-256 of the settings that differ from the defaults.
+
+        The place and the spelling of data whose fingerprint is known do not matter.
+        """
         content = {"key_version": KEY_VERSION, **self.model_dump(mode="json", exclude_defaults=True)}
+        if self.data_fingerprint is not None and "data" in content:
+            content["data"] = {name: value for name, value in content["data"].items() if name != "source"}
+            content = {name: value for name, value in content.items() if name != "data" or value}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -270,6 +281,7 @@ class Trial(Settings):
     cell: dict[str, Any] = Field(description="value of each axis")
     arm: str = Field(description="value of the compared factor")
     config: TrialConfig
+    data: UsedData | None = Field(default=None, description="what its images are; not part of its identity")
     repetition: int = Field(default=0, ge=0, description="of the cell and arm; the arms of a repetition share its seed")
     keeps_weights: bool = False
     compiles: bool | None = Field(default=None, description="as in Resources")

@@ -17,6 +17,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
 from scaling.study.aliases import either_name
 from scaling.study.config import Trial, cell_label
+from scaling.study.data_fingerprint import StudyData, UsedData
 from scaling.study.errors import RecordError, StorageError
 from scaling.study.storage import Where, cause, place, read_all
 from scaling.study.storage import write_atomically as write_atomically
@@ -134,6 +135,7 @@ class Record(Entry):
     # learning rates tried for this cell and arm
     learning_rate_grid: list[float] | None = Field(default=None, validation_alias=either_name("learning_rate_grid"))
     config: dict[str, Any]  # the complete TrialConfig, so that the trial can be repeated
+    data: UsedData | None = None  # fingerprint of the images that it used; missing in earlier records
     cost: Cost | None = None
     curve: list[Epoch] = []
     scores: Scores | None = None
@@ -162,6 +164,7 @@ class Record(Entry):
             seed=trial.config.seed,
             learning_rate_grid=trial.learning_rate_grid,
             config=trial.config.model_dump(mode="json"),
+            data=trial.data,
             **left,
         )
 
@@ -182,6 +185,10 @@ class Study(Entry):
     plans_more: bool = False  # whether the search may still plan trials; false in studies older than the field
     ended_by: str | None = None  # the part of its budget with which it ended before all planned trials had run
     plugins: dict[str, str] = {}  # name → digest of those that it needs to go on
+    data: list[StudyData] = []  # fingerprint of each of its data sets; none in studies from before fingerprints
+    has_earlier_keys: bool = (
+        False  # whether it was begun before fingerprints: the keys of its trials then name a source
+    )
     imported: list[str] | None = None  # for imported results: their origin, assumptions, and what was left out
     # own: every cell and repetition has a seed of its own. shared: repetition r of every cell has the seed r, as in all
     # studies older than the field

@@ -20,6 +20,7 @@ from scaling.sweep.overview import listed, status
 from scaling.sweep.plan import data_lines, intended_name, make_plan, shown
 from scaling.sweep.run import RunOptions, carry_out
 from scaling.sweep.signals import interrupted_by_sigterm
+from scaling.sweep.study_data import adoption
 from scaling.sweep.study_folder import previous, require_plugins
 from scaling.sweep.tracking import TRACKERS, check_names, usual_trackers
 
@@ -110,7 +111,10 @@ def sweep(console: Console, options: argparse.Namespace) -> int:
         console.print(line, highlight=False, soft_wrap=True)
     with locked(plan.folder):
         run_options = RunOptions(options.address, trackers, Replay.of(options.replay) if options.replay else None)
-        return carry_out(console, plan, run_options, previous(plan.folder, plan.space))
+        before = previous(plan.folder, plan.space, plan.design.data)
+        if adopted := adoption(before, plan.design):
+            console.print(adopted, highlight=False, soft_wrap=True)
+        return carry_out(console, plan, run_options, before)
 
 
 def replayed_name(space: str, replay: Where | None) -> str | None:

@@ -1,6 +1,6 @@
 """Plan: everything about a sweep that is decided before anything runs, and the output of a dry run."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,7 +27,8 @@ from scaling.sweep.search.cell_run import at_all_rates
 from scaling.sweep.search.feasibility import Feasibility
 from scaling.sweep.search.propose import propose
 from scaling.sweep.search.trial_queue import TrialQueue
-from scaling.sweep.study_folder import seeding_in
+from scaling.sweep.study_data import as_spelled_there, earlier_keys
+from scaling.sweep.study_folder import begun, seeding_in
 from scaling.wording import listing, plural, points
 
 HEADINGS = {"params": "params"}  # of the table of a plan, where a metric's title is too long
@@ -42,6 +43,7 @@ class StudyPlan:
     feasibility: Feasibility
     cells: list[Cell]  # known before the start: all, or the first batch of a design that looks at results
     trials: list[Trial]  # known before the start
+    notes: Sequence[str]  # on its data, one line each
 
     @property
     def space(self) -> Space:
@@ -85,10 +87,12 @@ def make_plan(
     space = load_space(space_name, {**overrides, **sampled})
     study = name or study_name(find_space(space_name).stem, space, load_space(space_name), dict(overrides))
     folder = (results / study).resolve()
-    feasibility = Feasibility(space, load_datasets(data_configs(space)), seeding_in(folder))
+    before = begun(folder)
+    space, datasets, notes = as_spelled_there(space, load_datasets(data_configs(space)), before)
+    feasibility = Feasibility(space, datasets, seeding_in(folder), earlier_keys(folder, before))
     known = list(TrialQueue(study, feasibility, propose(space, feasibility), {}).planned.values())
     points = list({cell_label(trial.cell): trial.cell for trial in known}.values())
-    return StudyPlan(study, folder, feasibility, points, known)
+    return StudyPlan(study, folder, feasibility, points, known, notes)
 
 
 def intended_name(space_name: str, overrides: Mapping[str, Any]) -> str | None:
@@ -164,7 +168,7 @@ def data_lines(plan: StudyPlan) -> Iterator[str]:
         counts = listing([f"{len(split):,} {name}" for name, split in data.splits()])
         yield f"data: {config.source}: {data.num_classes:,} classes; images: {counts}"
         notes |= dict.fromkeys(data.notes)
-    yield from (f"data: {note}" for note in notes)
+    yield from (f"data: {note}" for note in (*notes, *plan.notes))
 
 
 def shown(plan: StudyPlan) -> Iterator[RenderableType]:

@@ -1,22 +1,27 @@
 """The folder of a study that is about to run: which study it holds and what it plans. For locks see `lease`."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from scaling.space.design import Design
 from scaling.space.schema import Space
-from scaling.study.config import Trial, flatten
+from scaling.study.config import DataConfig, Trial, flatten
+from scaling.study.data_fingerprint import DataContent
 from scaling.study.errors import PluginError, RecordError
 from scaling.study.plugins import difference, loaded, used
 from scaling.study.records import Seeding, Study, read_study
 from scaling.study.storage import Where
+from scaling.sweep.study_data import changed_data, has_earlier_keys, refuse_changed, study_data
 
 
-def previous(folder: Where, space: Space) -> Study | None:
+def previous(folder: Where, space: Space, data: Mapping[DataConfig, DataContent] | None = None) -> Study | None:
     """Read the study in `folder`; None if there is none.
 
+    Args:
+        data: what the images of the space are, as far as it is known.
+
     Raises:
-        RecordError: it was made under other conditions.
+        RecordError: it was made under other conditions, or on other data.
         PluginError: it was made with a plugin that is missing here, or with another version of one.
     """
     if not (folder / "study.json").exists():
@@ -30,9 +35,20 @@ def previous(folder: Where, space: Space) -> Study | None:
         if theirs.get(key) != ours.get(key)
     ]
     if differences:
+        differences += changed_data(data or {}, study)
         raise RecordError(f"{folder} holds another study ({'; '.join(differences)}); give this one a --name of its own")
+    refuse_changed(folder, study, data or {})
     refuse_further_looks(folder, study, space)
     return study
+
+
+def begun(folder: Where) -> Study | None:
+    """Read the study in `folder`, whatever it is; None if there is none.
+
+    Raises:
+        RecordError: its `study.json` cannot be read.
+    """
+    return read_study(folder) if (folder / "study.json").exists() else None
 
 
 def seeding_in(folder: Where) -> Seeding:
@@ -41,7 +57,8 @@ def seeding_in(folder: Where) -> Seeding:
     Raises:
         RecordError: its `study.json` cannot be read.
     """
-    return read_study(folder).seeding if (folder / "study.json").exists() else "own"
+    before = begun(folder)
+    return before.seeding if before else "own"
 
 
 def refuse_further_looks(folder: Where, study: Study, space: Space) -> None:
@@ -126,5 +143,7 @@ def describe(
         plans_more=plans_more,
         ended_by=ended_by,
         plugins={**(before.plugins if before else {}), **plugins},
+        data=study_data(design.data, before),
+        has_earlier_keys=before is not None and has_earlier_keys(before),
         seeding=design.seeding,
     )

@@ -24,6 +24,7 @@ from scaling.report.analysis.trial_table import (
     asked_cells,
     count,
     find_fronts,
+    is_left_out,
     is_usable,
     mark,
     scores_of,
@@ -58,7 +59,7 @@ class Analysis:
 
     study: Study
     records: Sequence[Record]
-    table: pd.DataFrame  # a row per trial, from `load_study`, with `rejected` and `chooses`; see `mark`
+    table: pd.DataFrame  # a row per trial, from `load_study`, with why one enters no comparison; see `mark`
     arms: list[str]  # the baseline first
     cells: pd.DataFrame  # a row per cell and arm with finished trials; see `summarise`
     fronts: dict[str, pd.DataFrame]  # metric → columns own, joint (booleans), rows as in `cells`
@@ -116,9 +117,8 @@ def analyse(
     cells = summarise(table, arms)
     progress = count(study, records)
     look = look or first_look(study, progress)
-    examples = {record.scores.test_examples for record in records if record.scores and record.scores.test_examples}
-    test_examples = min(examples) if examples else None
     usable = is_usable(table)
+    test_examples = fewest_examples(itertools.compress(records, ~is_left_out(table)))
     trials = collect(table, usable, records, arms)
     settings = settings_of(study, arms, margin, look, test_examples)
     scores = scores_of(table, arms, study)
@@ -144,6 +144,11 @@ def analyse(
         trials_overlap=trials_overlap(records),
         context=context or Context(),
     )
+
+
+def fewest_examples(records: Iterable[Record]) -> int | None:
+    """Images of the test set, the fewest of any trial; None where unknown."""
+    return min((r.scores.test_examples for r in records if r.scores and r.scores.test_examples), default=None)
 
 
 def first_look(study: Study, progress: TrialCounts) -> Look:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from scaling.study.config import cell_label, flatten
+from scaling.study.data_fingerprint import changes
 from scaling.study.errors import RecordError
 from scaling.study.learning_rates import scored
 from scaling.study.reading import StudyRecords
@@ -139,7 +140,14 @@ def _different_conditions(members: Sequence[Member]) -> list[str]:
         theirs = flatten(other.study.conditions)
         if not ours or not theirs:
             continue
-        changed = [name for name in sorted(ours.keys() | theirs.keys()) if ours.get(name) != theirs.get(name)]
+        known = _digests(first.study), _digests(other.study)
+        same = {"data.source"} if known[0] and known[0] == known[1] else set()  # in another place
+        changed = [name for name in sorted((ours.keys() | theirs.keys()) - same) if ours.get(name) != theirs.get(name)]
+        if all(known) and known[0] != known[1] and "data.source" not in changed:
+            notes.append(
+                f"{first.study.name} and {other.study.name} have the same source of data, with different content"
+                f" ({_content_text(first.study, other.study)}): the difference between them is also one of the data."
+            )
         if changed:
             named = [f"{name} {_setting_text(ours.get(name))} → {_setting_text(theirs.get(name))}" for name in changed]
             notes.append(
@@ -147,6 +155,17 @@ def _different_conditions(members: Sequence[Member]) -> list[str]:
                 f" ({first_few(named, MOST_NAMED)}): the difference between them is the effect of all of these."
             )
     return notes
+
+
+def _digests(study: Study) -> set[str]:
+    return {one.fingerprint.digest for one in study.data}
+
+
+def _content_text(one: Study, other: Study) -> str:
+    """How the images of two studies differ, where each has one data set."""
+    if len(one.data) == len(other.data) == 1:
+        return "; ".join(changes(one.data[0].fingerprint, other.data[0].fingerprint))
+    return "by their fingerprints"
 
 
 def _setting_text(value: Any) -> str:

@@ -9,12 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from scaling.report.analysis.scored_images import on_other_images
 from scaling.statistics.pareto import on_front
 from scaling.statistics.score_table import ScoreTable, score_table
 from scaling.study.learning_rates import chooses, lost_choices, rejected_keys
 from scaling.study.metrics import METRICS, get_metric
 from scaling.study.records import Record, Study
 
+LEFT_OUT = ["rejected", "chooses", "other_images"]  # marks of trials that enter no comparison
 ENDED = ["finished", "failed", "diverged"]  # statuses of trials that count in a comparison, lost or not
 
 
@@ -32,13 +34,17 @@ class TrialCounts:
 
 
 def mark(table: pd.DataFrame, study: Study, records: Sequence[Record]) -> pd.DataFrame:
-    """Add which trials enter no comparison: `rejected` (another learning rate was chosen) and `chooses` (it chose)."""
+    """Add which trials enter no comparison.
+
+    `rejected`: another learning rate was chosen; `chooses`: it chose; `other_images`: see `scored_images`.
+    """
     lost = lost_choices(records, study.choose_by)
     rejected = rejected_keys(records, study.choose_by) - lost
     table["rejected"] = table["key"].isin(list(rejected))
     table["chooses"] = [
         chooses(record, study.choose_by) and record.key not in rejected and record.key not in lost for record in records
     ]
+    table["other_images"] = table["key"].isin(list(on_other_images(study, records)))
     return table
 
 
@@ -57,8 +63,8 @@ def is_usable(table: pd.DataFrame) -> np.ndarray:
 
 
 def is_left_out(table: pd.DataFrame) -> np.ndarray:
-    """Mark the trials that served the choice of a learning rate: a boolean per row."""
-    marks = [table[name].to_numpy(dtype=bool) for name in ("rejected", "chooses") if name in table]
+    """Mark the trials that enter no comparison, see `mark`: a boolean per row."""
+    marks = [table[name].to_numpy(dtype=bool) for name in LEFT_OUT if name in table]
     return np.logical_or.reduce([np.zeros(len(table), dtype=bool), *marks])
 
 
@@ -121,7 +127,7 @@ def count(study: Study, records: Sequence[Record]) -> TrialCounts:
 def lost_trials(table: pd.DataFrame, records: Sequence[Record]) -> list[tuple[Record, str]]:
     """Trials that ended without a score, each with what became of it: `failed`, `diverged` or `has no score`.
 
-    Stopped trials do not count (their whole cell was stopped), nor do those that served the choice of a learning rate.
+    Stopped trials do not count (their whole cell was stopped), nor do those that enter no comparison.
     """
     lost = []
     for record, is_out in zip(records, is_left_out(table), strict=True):

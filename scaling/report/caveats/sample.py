@@ -3,9 +3,10 @@
 import numpy as np
 
 from scaling.report.analysis.analysis import Analysis
+from scaling.report.analysis.scored_images import images_by_arm, on_other_images_text
 from scaling.report.analysis.trial_table import is_left_out
 from scaling.report.caveats.caveat import caveat
-from scaling.wording import plural
+from scaling.wording import listing, plural
 
 FEWEST_EXAMPLES = 2000  # test images below which one image weighs more than 0.05 points
 
@@ -31,6 +32,28 @@ def choosing_runs(analysis: Analysis) -> str | None:
         f"{plural(left_out, 'trial')} of the first repetitions chose the learning rates and are left out of the"
         " comparison: the run that was chosen for being the best looks better than it is."
     )
+
+
+@caveat(order=5, heading="Trials on other test images are left out")
+def different_test_images(analysis: Analysis) -> str | None:
+    """Trials of the study were scored on different test images."""
+    said = on_other_images_text(analysis.study, analysis.records)
+    if said is None:
+        return None
+    return (
+        f"{said}. They are left out, because they are no repetitions of the same cells. The data have changed between"
+        " the trials: run a new study on the data that count."
+    )
+
+
+@caveat(order=6, heading="Arms are scored on different images")
+def test_images_of_arms(analysis: Analysis) -> str | None:
+    """The arms are scored on different test images, because they vary the data or are different studies."""
+    found = images_by_arm(analysis.study, analysis.records)
+    if not found:
+        return None
+    named = listing([f"{arm} on {scored.images:,}" for arm, scored in found.items()])
+    return f"The arms were scored on different test images ({named}), so their difference is also one of the images."
 
 
 @caveat(order=50, heading="Records repeat others")

@@ -40,6 +40,11 @@ def trials(analysis: Analysis) -> Table:
         for row, record, (rejected, chooses) in zip(rows, analysis.records, marks, strict=True):
             tried = " ".join(map(_rate, record.learning_rate_grid)) if record.learning_rate_grid is not None else None
             row += [rate_of(record), tried, *("yes" if mark else "no" for mark in (rejected, chooses))]
+    if any(analysis.table["other_images"]):
+        columns.append(Column("other_images", "other test images"))
+        caption += " Trials that were scored on other test images than the rest are not compared."
+        for row, other in zip(rows, analysis.table["other_images"], strict=True):
+            row.append("yes" if other else "no")
     return Table("All trials", caption, columns, rows)
 
 

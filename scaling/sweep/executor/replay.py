@@ -51,6 +51,7 @@ class Replay:
 
     def like(self, trial: Trial) -> Record:
         """Return the trial's own record, otherwise one of its arm, otherwise any."""
-        own = [record for record in self.records if record.key == trial.key]
+        keys = {trial.key, trial.config.model_copy(update={"data_fingerprint": None}).key}  # a study may have either
+        own = [record for record in self.records if record.key in keys]
         of_arm = own or [record for record in self.records if record.arm == trial.arm] or list(self.records)
         return of_arm[int(trial.key, 16) % len(of_arm)]

@@ -18,10 +18,18 @@ class Feasibility:
 
     Args:
         seeding: of the study.
+        earlier_keys: as in `Design`.
     """
 
-    def __init__(self, space: Space, datasets: dict[DataConfig, Dataset], seeding: Seeding = "own") -> None:
-        self.design = Design(space, seeding=seeding)
+    def __init__(
+        self,
+        space: Space,
+        datasets: dict[DataConfig, Dataset],
+        seeding: Seeding = "own",
+        earlier_keys: frozenset[str] = frozenset(),
+    ) -> None:
+        content = {config: data.content for config, data in datasets.items() if data.content is not None}
+        self.design = Design(space, seeding=seeding, data=content, earlier_keys=earlier_keys)
         self.cost_table = CostTable([], datasets, space.resources)
 
     def macs(self, cell: Cell) -> dict[str, int]:
