@@ -99,7 +99,7 @@ class Dataset:
     flip: bool  # whether an image and its mirror image belong to the same class
     crop_padding: int  # pixels by which random crops may shift an image
     pool: AnySplit | None = None  # with `split: per_repetition`, what a trial draws train and validation from
-    content: DataContent | None = None  # fingerprint of the source and of these sets
+    content: DataContent | None = None  # fingerprint and summary of the source and of these sets
     notes: tuple[str, ...] = ()  # one line each: what was left out, taken for something else, or changed in reading
 
     @property

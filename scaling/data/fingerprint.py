@@ -35,17 +35,22 @@ SMALL_IMAGES, SMALL_BYTES = 2000, 64 * 2**20  # up to both, all images of a set 
 SAMPLE = 512  # images that are read of a larger set, unless their bytes are more than the above
 
 
-def content_of(found: SourceContent, parts: Mapping[str, Chosen]) -> DataContent:
-    """Return the fingerprint of a source and of the parts of it that trials use.
+def inventories_of(found: SourceContent) -> dict[str, Inventory]:
+    """Return what is known of the images of each set without reading one."""
+    return {name: examples.images.inventory() for name, examples in found.sets.items()}
 
-    It is cached in `data_root()`; no image is read again before its file has another size, time or inode.
+
+def content_of(
+    found: SourceContent, parts: Mapping[str, Chosen], inventories: Mapping[str, Inventory], cached: Path | None
+) -> DataContent:
+    """Return the fingerprint of a source and of the parts of it that trials use.
 
     Args:
         parts: as `splits.with_limit` returns them.
+        inventories: of each set.
+        cached: where the fingerprint is kept (`cache_file`); None: nowhere.
     """
-    inventories = {name: examples.images.inventory() for name, examples in found.sets.items()}
     names = {name: _names(inventories[name], examples, found) for name, examples in found.sets.items()}
-    cached = _cache_file(found, inventories, names)
     whole = _from_cache(cached)
     if whole is None:
         sets = {
@@ -139,13 +144,17 @@ def _used(found: SourceContent, whole: DataFingerprint, examples: Examples, rows
     return UsedSet(images=len(rows), classes=len(np.unique(examples.labels[rows])), digest=digest)
 
 
-def _cache_file(found: SourceContent, inventories: Mapping[str, Inventory], names: Mapping[str, str]) -> Path | None:
-    """Return the file in which the fingerprint is cached; None if changes of the images could not be seen."""
+def cache_file(found: SourceContent, inventories: Mapping[str, Inventory]) -> Path | None:
+    """Return the file in `data_root()` that keeps the fingerprint; None if changes of the images could not be seen.
+
+    It is another one as soon as a file has another name, class, size, time or inode.
+    """
     identity = hashlib.sha256(f"{VERSION} {SMALL_IMAGES} {SMALL_BYTES} {SAMPLE}".encode())
     for name, inventory in inventories.items():
         if inventory.state is None:
             return None
-        identity.update(f"{name} {len(found.sets[name].labels)} {names[name]} ".encode() + inventory.state)
+        names = _names(inventory, found.sets[name], found)
+        identity.update(f"{name} {len(found.sets[name].labels)} {names} ".encode() + inventory.state)
     return data_root() / "fingerprints" / f"{identity.hexdigest()[:20]}.json"
 
 

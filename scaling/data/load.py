@@ -4,18 +4,21 @@ import contextlib
 import functools
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
 from scaling.data.dataset import AnySplit, Dataset, Split, StreamSplit
 from scaling.data.decoding import Form, data_error, decode, first_form
-from scaling.data.fingerprint import content_of
+from scaling.data.duplicates import Repeats, TooLargeError, equal_images, refuse_shared
+from scaling.data.fingerprint import cache_file, content_of, inventories_of
 from scaling.data.grey_range import DeepValues, deep_values, refuse_blank, span_of
-from scaling.data.images import StreamedImages
+from scaling.data.images import Inventory, StreamedImages
 from scaling.data.pixels import DeepImageError, NotGreyError, Reading, Survey, quiet, survey_lines
 from scaling.data.registry import SourceContent, find
 from scaling.data.row_groups import window_bytes
 from scaling.data.splits import Chosen, three_sets, with_limit
+from scaling.data.summary import summarise
 from scaling.study.config import DataConfig
 from scaling.study.errors import DataError
 
@@ -43,15 +46,45 @@ def load_data(config: DataConfig) -> Dataset:
     limited = with_limit(parts, found, config)
     if config.split == "per_repetition":
         limited["pool"] = train, np.union1d(rows, parts["validation"][1])
-    content = content_of(found, limited)
+    inventories = inventories_of(found)
+    cached = cache_file(found, inventories)
+    repeats, unchecked = _repeats(found, limited, inventories, cached, config)
+    content = content_of(found, limited, inventories, cached)
+
+    def described(data: Dataset) -> Dataset:
+        summary = summarise(data, found, limited, repeats, reading=reading, unchecked=unchecked)
+        return replace(data, content=replace(content, summary=summary))
+
     # Of the whole set: streamed images are cropped differently, and trials with different limits must be comparable.
     count = sum(len(indices) for _, indices in parts.values())
     for form in (own, coloured):
         if count * float(np.prod(form.shape)) > config.memory_gib * GIB:
             break
         with contextlib.suppress(NotGreyError):
-            return replace(_in_memory(found, parts, limited, form, config), content=content)
-    return replace(_streamed(found, limited, coloured, config), content=content)
+            return described(_in_memory(found, parts, limited, form, config))
+    return described(_streamed(found, limited, coloured, config))
+
+
+def _repeats(
+    found: SourceContent,
+    parts: Mapping[str, Chosen],
+    inventories: Mapping[str, Inventory],
+    cached: Path | None,
+    config: DataConfig,
+) -> tuple[Repeats | None, str | None]:
+    """Look for equal images; where they are too many to read, return why there is no answer.
+
+    Raises:
+        DataError: two sets share images, and `allow_duplicates` is not set.
+    """
+    kept = cached.with_name(f"{cached.stem}-equal.json") if cached else None
+    try:
+        repeats = Repeats(equal_images(found, inventories, kept), parts, found)
+    except TooLargeError as size:
+        return None, f"equal images were not looked for, as that would read {size}"
+    if not config.allow_duplicates:
+        refuse_shared(repeats, config.source)
+    return repeats, None
 
 
 def pixel_statistics(images: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:

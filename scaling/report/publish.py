@@ -10,7 +10,7 @@ from scaling.report.analysis.analysis import Analysis
 from scaling.report.figures import FIGURES, in_order
 from scaling.report.figures.theme import THEME
 from scaling.report.page import PageFigure, inline, render_page
-from scaling.report.page.galleries import find_galleries
+from scaling.report.page.galleries import find_galleries, find_samples
 from scaling.report.tables.table import tables as all_tables
 from scaling.report.verdict_file import verdict_document
 from scaling.study.errors import StorageError
@@ -46,7 +46,8 @@ def publish(analysis: Analysis, target: Path, folder: Where | None, commands: Se
     if space:
         files["space.yaml"] = _space_file(space)
     galleries = find_galleries(folder, analysis.arms, analysis.records) if folder is not None else []
-    page = render_page(analysis, figures, tables, galleries, commands)
+    samples = [find_samples(folder, data) for data in analysis.study.data] if folder is not None else []
+    page = render_page(analysis, figures, tables, galleries, commands, samples)
     for name in (f"figures/{name}.{kind}" for name in FIGURES for kind in FIGURE_KINDS):
         if name not in files:  # remove a figure of an earlier report that now has nothing to draw
             (target / name).unlink(missing_ok=True)

@@ -12,7 +12,16 @@ from scaling.space.pooling_setting import PoolingSetting, as_arch, read_pooling
 from scaling.space.schema import Range, Space
 from scaling.space.seeding import seed_of
 from scaling.study.aliases import present_name
-from scaling.study.config import DataConfig, Settings, Trial, TrialConfig, as_whole, cell_label, flat_pooling
+from scaling.study.config import (
+    NO_IDENTITY,
+    DataConfig,
+    Settings,
+    Trial,
+    TrialConfig,
+    as_whole,
+    cell_label,
+    flat_pooling,
+)
 from scaling.study.data_fingerprint import DataContent
 from scaling.study.errors import SpaceError
 from scaling.study.plugins import used_by
@@ -221,7 +230,7 @@ def _conditions(space: Space) -> dict[str, Any]:
 
 
 def _without_source(data: DataConfig) -> dict[str, Any]:
-    return data.model_dump(mode="json", exclude_defaults=True, exclude={"source"})
+    return data.model_dump(mode="json", exclude_defaults=True, exclude={"source", *NO_IDENTITY})
 
 
 def _text(value: Any) -> str:

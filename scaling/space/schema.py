@@ -28,7 +28,16 @@ from pydantic import (
 from scaling.space.pooling_setting import PoolingSetting, Scalar, as_arch, read_value
 from scaling.space.search_settings import Budget, Search, Tune
 from scaling.study.aliases import present_value
-from scaling.study.config import DataConfig, Recipe, Resources, Settings, as_whole, flat_pooling, pooling_text
+from scaling.study.config import (
+    NO_IDENTITY,
+    DataConfig,
+    Recipe,
+    Resources,
+    Settings,
+    as_whole,
+    flat_pooling,
+    pooling_text,
+)
 from scaling.study.training_compute import EPOCHS, TRAINING_COMPUTE
 from scaling.wording import shortened, shown
 
@@ -290,6 +299,6 @@ class Space(Settings):
             **({"tune": self.tune.conditions()} if self.tune else {}),
             **({"seed": self.seed} if self.seed else {}),
             "arch": flat_pooling({name: as_arch(value) for name, value in self.arch.items()}),
-            "data": self.data.model_dump(mode="json", exclude_defaults=True),
+            "data": self.data.model_dump(mode="json", exclude_defaults=True, exclude=NO_IDENTITY),
             "recipe": self.recipe.model_dump(mode="json", exclude_defaults=True),
         }

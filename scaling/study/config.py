@@ -76,6 +76,9 @@ class Settings(BaseModel):
         return cls.in_current_words(content)
 
 
+NO_IDENTITY = {"allow_duplicates"}  # settings of data that change no result
+
+
 class DataConfig(Settings):
     """Where the images come from and how they are split."""
 
@@ -116,6 +119,12 @@ class DataConfig(Settings):
     pixel_range: tuple[float, float] | None = Field(
         default=None,
         description="values of black and white in images of more than 8 bits a pixel; none: the range of the whole set",
+    )
+
+    allow_duplicates: bool = Field(
+        default=False,
+        description="accept images that are in two of train, validation and test; otherwise they are refused. Not part"
+        " of a trial's identity",
     )
 
     @field_validator("pixel_range")
@@ -267,7 +276,10 @@ class TrialConfig(Settings):
 
         The place and the spelling of data whose fingerprint is known do not matter.
         """
-        content = {"key_version": KEY_VERSION, **self.model_dump(mode="json", exclude_defaults=True)}
+        settings = self.model_dump(mode="json", exclude_defaults=True, exclude={"data": NO_IDENTITY})
+        content = {"key_version": KEY_VERSION, **settings}
+        if not content.get("data"):
+            content.pop("data", None)
         if self.data_fingerprint is not None and "data" in content:
             content["data"] = {name: value for name, value in content["data"].items() if name != "source"}
             content = {name: value for name, value in content.items() if name != "data" or value}

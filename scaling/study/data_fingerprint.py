@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel, computed_field
 
+from scaling.study.data_summary import DataSummary
 from scaling.wording import first_few, plural
 
 DIGITS = 16  # of a digest, hexadecimal, as in content keys
@@ -67,10 +68,16 @@ class StudyData(BaseModel, frozen=True, extra="ignore"):
     image_column: str | None = None
     label_column: str | None = None
     fingerprint: DataFingerprint
+    summary: DataSummary | None = None  # for people; none in studies from before it
 
     @property
     def settings(self) -> tuple[str, str | None, str | None]:
         return self.source, self.image_column, self.label_column
+
+    @property
+    def picture(self) -> str:
+        """Name of the picture of samples in the study's folder."""
+        return f"samples-{self.fingerprint.digest}.png"
 
 
 @dataclass(frozen=True)
@@ -79,6 +86,7 @@ class DataContent:
 
     fingerprint: DataFingerprint
     used: UsedData
+    summary: DataSummary | None = None
 
 
 def digest_of(parts: Iterable[str]) -> str:

@@ -29,7 +29,7 @@ from scaling.sweep.search.propose import propose
 from scaling.sweep.search.trial_queue import TrialQueue
 from scaling.sweep.study_data import as_spelled_there, earlier_keys
 from scaling.sweep.study_folder import begun, seeding_in
-from scaling.wording import listing, plural, points
+from scaling.wording import plural, points
 
 HEADINGS = {"params": "params"}  # of the table of a plan, where a metric's title is too long
 
@@ -162,13 +162,13 @@ def _matched(config: TrialConfig, match: Match, gap: float) -> str:
 
 
 def data_lines(plan: StudyPlan) -> Iterator[str]:
-    """Describe the data in one line for each data set of the plan, then what was noticed in reading it, once each."""
-    notes: dict[str, None] = {}
+    """Describe each data set of the plan in a few lines, then what the study says of its data; each line once."""
+    lines: dict[str, None] = {}
     for config, data in plan.cost_table.datasets.items():
-        counts = listing([f"{len(split):,} {name}" for name, split in data.splits()])
-        yield f"data: {config.source}: {data.num_classes:,} classes; images: {counts}"
-        notes |= dict.fromkeys(data.notes)
-    yield from (f"data: {note}" for note in (*notes, *plan.notes))
+        if data.content and data.content.summary:
+            first, *rest = data.content.summary.lines()
+            lines |= dict.fromkeys([f"{config.source}: {first}", *rest])
+    yield from (f"data: {line}" for line in (*lines, *plan.notes))
 
 
 def shown(plan: StudyPlan) -> Iterator[RenderableType]:

@@ -20,6 +20,7 @@ from scaling.sweep.plan import StudyPlan
 from scaling.sweep.progress import Progress
 from scaling.sweep.recorder import Recorder
 from scaling.sweep.signals import interrupted_by_sigterm
+from scaling.sweep.study_data import draw_samples
 from scaling.sweep.tracking import StudyInfo, open_trackers, that_can_write
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ def carry_out(console: Console, plan: StudyPlan, options: RunOptions, before: St
     settled = settled_records(plan)
     progress = Progress(arms=[str(arm) for arm in plan.space.arm_values])
     recorder = Recorder(plan, plan.queue(settled), progress, settled, before)
+    draw_samples(plan.folder, plan.cost_table.datasets)
     try:
         recorder.follow()
         if settled:

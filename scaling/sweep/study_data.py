@@ -1,5 +1,6 @@
 """The data of a study that is about to run: whether they are those it was begun with, however they are spelled here."""
 
+import contextlib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -7,14 +8,15 @@ from typing import Any
 from pydantic import ValidationError
 
 from scaling.data import Dataset
+from scaling.data.sample_picture import sample_picture
 from scaling.space.data_place import may_have_moved
 from scaling.space.design import Design
 from scaling.space.schema import Space
 from scaling.study.config import DataConfig
 from scaling.study.data_fingerprint import DataContent, StudyData, changes
-from scaling.study.errors import RecordError
+from scaling.study.errors import RecordError, StorageError
 from scaling.study.records import Study, read_records
-from scaling.study.storage import Where
+from scaling.study.storage import Where, write_atomically
 from scaling.wording import listing, plural
 
 SOURCE = "data.source"
@@ -103,12 +105,27 @@ def study_data(content: Mapping[DataConfig, DataContent], before: Study | None) 
     return [*here.values(), *(one for one in (before.data if before else []) if one.settings not in here)]
 
 
+def draw_samples(folder: Where, datasets: Mapping[DataConfig, Dataset]) -> None:
+    """Write a picture of training images of each data set into the study's folder, unless it is there.
+
+    A picture that cannot be drawn or written is no reason to stop: the report goes without it.
+    """
+    for config, data in datasets.items():
+        if data.content is None:
+            continue
+        file = folder / _of_study(config, data.content).picture
+        with contextlib.suppress(StorageError, OSError, ValueError):
+            if not file.is_file():
+                write_atomically(file, sample_picture(data))
+
+
 def _of_study(config: DataConfig, found: DataContent) -> StudyData:
     return StudyData(
         source=config.source,
         image_column=config.image_column,
         label_column=config.label_column,
         fingerprint=found.fingerprint,
+        summary=found.summary,
     )
 
 

@@ -1,5 +1,6 @@
 """Render the page from the templates, the style and the scripts beside this file."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from scaling.report.caveats import headed_caveats
 from scaling.report.figures import Section, Text
 from scaling.report.page import facts, words
 from scaling.report.page.data import page_data
-from scaling.report.page.galleries import Gallery
+from scaling.report.page.galleries import Gallery, Samples
 from scaling.report.page.packing import fingerprint, pack, plotly
 from scaling.report.page.vector import coded, tied
 from scaling.report.tables import Table
@@ -60,6 +61,7 @@ def render_page(
     tables: Mapping[str, Table],
     galleries: Sequence[Gallery],
     commands: Sequence[str],
+    samples: Sequence[Samples | None] = (),
 ) -> str:
     """Render the page.
 
@@ -68,6 +70,7 @@ def render_page(
         tables: by name.
         galleries: of attention maps; may be empty.
         commands: that run the study and the report again.
+        samples: a picture of each data set of the study; None where there is none.
     """
     header, arrays = page_data(analysis)
     by_section = {
@@ -79,6 +82,7 @@ def render_page(
         "tables": tables,
         "galleries": galleries,
         "commands": commands,
+        "data_sets": list(itertools.zip_longest(analysis.study.data, samples)),
         "placed": by_section,
         "more_tables": more_tables,
         "caveats": headed_caveats(analysis),
@@ -133,6 +137,7 @@ def _sections(content: Mapping[str, Any]) -> list[tuple[str, str, bool]]:
         ("curves", "Curves", content["has_curves"]),
         ("trials", "Trials", bool(content["tables"]["trials"].rows)),
         ("attention", "Attention", bool(content["galleries"])),
+        ("data-sets", "Data", bool(content["data_sets"])),
         ("took", "Resources", bool(content["memory_note"] or content["time_note"])),
         ("asked", "Setup", True),
         ("method", "Method", True),
