@@ -33,7 +33,7 @@ def summarise(
         parts: the sets that trials use.
         repeats: equal images among them; None if they were not looked for, for the reason `unchecked`.
     """
-    seen = list(_headers(found, reading))
+    seen = list(headers(found, reading))
     areas = sorted({size for size, _ in seen}, key=lambda size: (size[0] * size[1], size))
     middle = sorted((size for size, _ in seen), key=lambda size: (size[0] * size[1], size))[len(seen) // 2 :][:1]
     sizes = [areas[0], *middle, areas[-1]] if len(areas) > 1 else areas
@@ -44,7 +44,7 @@ def summarise(
         sets={name: _of_set(name, parts[name], data.class_names, repeats) for name, _ in data.splits()},
         looked_at=len(seen),
         of=sum(len(examples.labels) for examples in found.sets.values()),
-        sizes=[f"{width}×{height}" for width, height in sizes] or ["of unknown size"],
+        sizes=[f"{width}×{height}" for width, height in sizes],
         modes=dict(modes.most_common()),
         input=f"{height}×{width}×{channels}",
         mean=[round(value, 1) for value in data.mean],
@@ -69,7 +69,7 @@ def _of_set(name: str, part: Chosen, class_names: tuple[str, ...], repeats: Repe
     )
 
 
-def _headers(found: SourceContent, reading: Reading) -> Iterator[tuple[tuple[int, int], str]]:
+def headers(found: SourceContent, reading: Reading) -> Iterator[tuple[tuple[int, int], str]]:
     """Yield width and height, and mode, of the images, or of a seeded sample; those that cannot be read are skipped."""
     count = sum(len(examples.labels) for examples in found.sets.values())
     for examples in found.sets.values():

@@ -39,9 +39,9 @@ class DataSummary(BaseModel, frozen=True, extra="ignore"):
         yield f"{self.classes:,} classes; images: {counts}"
         yield from self._about_classes()
         looked = "" if self.looked_at == self.of else f" (of {self.looked_at:,} images looked at)"
-        sizes = (
-            f"{self.sizes[0]} to {self.sizes[-1]}, middle {self.sizes[1]}" if len(self.sizes) == 3 else self.sizes[0]
-        )
+        sizes = self.sizes[0] if len(self.sizes) == 1 else "in unknown sizes"
+        if len(self.sizes) == 3:
+            sizes = f"{self.sizes[0]} to {self.sizes[2]}, middle {self.sizes[1]}"
         modes = listing([mode if len(self.modes) == 1 else f"{count:,} {mode}" for mode, count in self.modes.items()])
         mean = ", ".join(f"{value:.0f}" for value in self.mean)
         yield f"stored {sizes}, {modes}{looked}; a network gets {self.input}; mean colour {mean} of 255"

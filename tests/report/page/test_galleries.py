@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from scaling.report.page import galleries
-from scaling.report.page.galleries import Gallery, find_galleries
+from scaling.report.page.galleries import Gallery, find_galleries, find_samples
 from scaling.report.write import write_report
+from scaling.study.data_fingerprint import DataFingerprint, SetFingerprint, StudyData
+from scaling.study.data_summary import DataSummary
 from scaling.study.records import Record
 from tests.support.studies import Truth, describe, failed, simulated_records, write_simulation
 
@@ -115,3 +117,37 @@ def test_a_gallery_states_the_number_of_images_drawn() -> None:
     from scaling.training.artifacts import IMAGES
 
     assert galleries.IMAGES == IMAGES
+
+
+def with_samples(classes: list[str]) -> StudyData:
+    sets = {"train": SetFingerprint(images=4, classes={}, names="1", sizes="2", content="3")}
+    summary = DataSummary(classes=len(classes), sets={}, looked_at=4, of=4, pictured=classes)
+    return StudyData(source="folder:photos", fingerprint=DataFingerprint(sets=sets), summary=summary)
+
+
+def test_samples_of_the_data_are_on_the_page(tmp_path: Path) -> None:
+    data = with_samples(["cat", "<dog>"])
+    study = describe(attending(), TRUTH).model_copy(update={"data": [data]})
+    folder = write_simulation(tmp_path / "results" / "pools", attending(), study)
+    (folder / data.picture).write_bytes(png(40, 10))
+    page = write_report(folder, tmp_path / "reports").page.read_text()
+
+    assert base64.b64encode(png(40, 10)).decode() in page
+    assert "Training images of folder:photos, a row for each of 2 classes." in page
+    assert "<li>&lt;dog&gt;</li>" in page
+
+
+@pytest.mark.parametrize("wrong", [b"", b"root:x:0:0", png(4, 4)[:-3], png(4, 4)[:-12] + b" " * galleries.MOST_BYTES])
+def test_what_is_no_whole_small_picture_is_left_out(tmp_path: Path, wrong: bytes) -> None:
+    data = with_samples(["cat"])
+    (tmp_path / data.picture).write_bytes(wrong)
+
+    assert find_samples(tmp_path, data) is None
+
+
+def test_a_link_to_another_file_is_not_followed(tmp_path: Path) -> None:
+    data = with_samples(["cat"])
+    (tmp_path / "private.png").write_bytes(png(4, 4))
+    (tmp_path / data.picture).symlink_to(tmp_path / "private.png")
+
+    assert find_samples(tmp_path, data) is None
