@@ -48,7 +48,7 @@ def make_files(root: Path) -> None:
 
 
 def make_parquet(root: Path) -> None:
-    """Write one table of a small image and much noise behind it, in row groups of 500, as data sets on hubs have them."""
+    """Write one table, each row a small image with noise behind it, in row groups of 500."""
     import numpy as np
     import pyarrow as pa
     import pyarrow.parquet as pq

@@ -151,4 +151,4 @@ def refuse_shared(repeats: Repeats, source: str) -> None:
             f" ({first_few(names, SHOWN)}); remove the copies, or set data.allow_duplicates: true to keep them"
         )
     if problems:
-        raise DataError(problems)
+        raise DataError([*problems, *repeats.found.remarks])  # how the sets were read may explain it

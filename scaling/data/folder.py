@@ -169,11 +169,12 @@ def _images_below(path: Path, place: Path, root: Path, passed: PassedOver) -> It
             folders.clear()
             continue
         seen.add(where)
+        below = os.path.relpath(directory, place)  # once, as it takes most of the time of listing
         folders[:] = [name for name in sorted(folders) if _is_data(directory, name, root, passed)]
         for file in files:
             if _is_data(directory, file, root, passed):
                 if is_image(file):
-                    yield os.path.relpath(os.path.join(directory, file), place)
+                    yield os.path.join(below, file)
                 else:
                     passed.add(ENDING, os.path.relpath(os.path.join(directory, file), root))
 

@@ -48,10 +48,10 @@ def load_data(config: DataConfig) -> Dataset:
         limited["pool"] = train, np.union1d(rows, parts["validation"][1])
     inventories = inventories_of(found)
     cached = cache_file(found, inventories)
-    repeats, unchecked = _repeats(found, limited, inventories, cached, config)
     content = content_of(found, limited, inventories, cached)
 
     def described(data: Dataset) -> Dataset:
+        repeats, unchecked = _repeats(found, limited, inventories, cached, config)
         summary = summarise(data, found, limited, repeats, reading=reading, unchecked=unchecked)
         return replace(data, content=replace(content, summary=summary))
 

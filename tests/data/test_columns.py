@@ -32,7 +32,7 @@ def write(file: Path, labels: Any, pixels: Any = None, **columns: Any) -> Path:
 
 
 def load(root: Path, **settings: Any) -> Dataset:
-    return load_data(DataConfig(source=f"parquet:{root}", **settings))
+    return load_data(DataConfig(source=f"parquet:{root}", allow_duplicates=True, **settings))
 
 
 def labelled(data: Dataset) -> list[int]:

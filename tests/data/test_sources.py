@@ -39,7 +39,7 @@ def test_a_folder_with_one_two_or_three_sets_gives_three(tmp_path: Path, sets: t
     for name in sets:
         write_folder(tmp_path / name)
 
-    data = load_data(DataConfig(source=f"folder:{tmp_path}"))
+    data = load_data(DataConfig(source=f"folder:{tmp_path}", allow_duplicates=True))
 
     check(data)
     assert data.class_names == ("cat", "dog")
@@ -55,7 +55,7 @@ def test_links_between_folders_are_followed_once(tmp_path: Path) -> None:
     (root / "dog" / "loop").symlink_to(root)
     (root / "dog" / "itself").symlink_to(root / "dog")
 
-    data = load_data(DataConfig(source=f"folder:{root}"))
+    data = load_data(DataConfig(source=f"folder:{root}", allow_duplicates=True))
 
     labels = np.concatenate([split.labels for _, split in data.splits()])
     assert np.bincount(labels).tolist() == [20, 10]
@@ -67,7 +67,7 @@ def test_labels_of_a_folder_follow_its_images(tmp_path: Path) -> None:
         for i in range(8):
             Image.new("RGB", (4, 4), (number, i, 0)).save(tmp_path / name / "deeper" / f"{i}.png")
 
-    data = load_data(DataConfig(source=f"folder:{tmp_path}"))
+    data = load_data(DataConfig(source=f"folder:{tmp_path}", allow_duplicates=True))
 
     for _, split in data.splits():
         assert np.array_equal(images(split)[:, 0, 0, 0], split.labels)
@@ -88,7 +88,7 @@ def test_parquet_finds_sets_names_and_shards_below_data(tmp_path: Path) -> None:
     write_parquet(tmp_path / "data" / "test-00000-of-00001.parquet", [-1] * 4)  # secret labels, as on the hub
     write_parquet(tmp_path / "data" / "validation-00000-of-00001.parquet", [1, 0, 0])
 
-    data = load_data(DataConfig(source=f"parquet:{tmp_path}"))
+    data = load_data(DataConfig(source=f"parquet:{tmp_path}", allow_duplicates=True))
 
     check(data)
     assert data.class_names == ("cat", "dog")

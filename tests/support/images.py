@@ -109,7 +109,7 @@ def images(split: AnySplit) -> np.ndarray:
 
 
 def load_folder(root: Path, **settings) -> Dataset:
-    return load_data(DataConfig(source=f"folder:{root}", **settings))
+    return load_data(DataConfig(source=f"folder:{root}", allow_duplicates=True, **settings))
 
 
 def all_pixels(data: Dataset) -> np.ndarray:

@@ -205,5 +205,7 @@ def test_a_plan_shows_its_data_first(space: Path, tmp_path: Path) -> None:
 
     assert lines == [
         f"data: folder:{root}: 2 classes; images: 14 train, 2 validation and 4 test",
+        "data: every class has 7 training images",
+        "data: stored 8×8, RGB; a network gets 8×8×3; mean colour 126, 126, 128 of 255",
         "data: left out: files that do not end as images do: 1 .heic (cat/a.heic)",
     ]

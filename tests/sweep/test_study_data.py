@@ -119,7 +119,7 @@ def test_a_new_study_gives_fingerprints_to_study_trials_and_records(here: Path) 
 def test_changed_data_are_refused_with_what_changed(here: Path) -> None:
     ran(plan())
     for number in range(12):
-        picture(number).save(here / "photos" / "cat" / f"new{number}.png")
+        picture(1000 + number).save(here / "photos" / "cat" / f"new{number}.png")
 
     made = plan(repetitions=2)
     with pytest.raises(RecordError) as caught:
@@ -157,7 +157,7 @@ def test_an_earlier_study_adopts_what_is_found(here: Path) -> None:
     before = previous(third.folder, third.space, third.design.data)
     assert adoption(before, third.design) is None
     assert set(keys(third)) > set(keys(adopting))
-    picture(1).save(here / "photos" / "cat" / "new.png")
+    picture(1000).save(here / "photos" / "cat" / "new.png")
     with pytest.raises(RecordError, match="1 image more in class cat"):
         goes_on(plan(repetitions=3))
 
@@ -165,7 +165,7 @@ def test_an_earlier_study_adopts_what_is_found(here: Path) -> None:
 def test_an_earlier_study_refuses_other_numbers_of_images(here: Path) -> None:
     ran(plan(), before_fingerprints=True)
     for number in range(12):
-        picture(number).save(here / "photos" / "cat" / f"new{number}.png")
+        picture(1000 + number).save(here / "photos" / "cat" / f"new{number}.png")
 
     with pytest.raises(RecordError, match=r"scored on 2 validation images, now there are 3 and 4 test images, now.* 6"):
         goes_on(plan())
@@ -204,7 +204,7 @@ def test_an_axis_over_sources_knows_each_by_content(here: Path) -> None:
     assert set(keys(more)) > set(keys(first))
     ran(more)
     assert {one.source for one in read_study(more.folder).data} == {*sources, "digits"}
-    picture(1).save(here / "flowers" / "lily" / "new.png")
+    picture(1000).save(here / "flowers" / "lily" / "new.png")
     with pytest.raises(RecordError, match="folder:flowers: train: 1 image more in class lily"):
         goes_on(plan("study", axes={"depth": [1], "data.source": sources}))
 
@@ -269,6 +269,6 @@ def test_a_real_study_moves_and_refuses_other_images(tmp_path: Path) -> None:
     assert (code, "4 of 4 trials are finished; 0 to run" in said) == (0, True)
     assert {record.key: record.model_dump() for record in read_records(tmp_path / "results" / "tiny")} == before
     assert all(record["data"]["sets"]["test"]["images"] == 5 for record in before.values())
-    picture(1).save(photos / "cat" / "new.png")
+    picture(1000).save(photos / "cat" / "new.png")
     code, said = end(start(tmp_path, "--name", "tiny", "--data", "folder:elsewhere", "--set", "repetitions=2"))
     assert (code, "1 image more in class cat" in said, "--name" in said) == (2, True, True)
