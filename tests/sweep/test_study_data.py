@@ -48,7 +48,8 @@ def keys(made: StudyPlan) -> list[str]:
 
 
 def scores(trial: Trial) -> Scores:
-    assert (used := trial.data) is not None
+    used = trial.data
+    assert used is not None
     numbers = {f"{part}_{kind}": 50.0 for part in ("val", "test") for kind in ("accuracy", "loss")}
     counts = {"val_examples": used.sets["validation"].images, "test_examples": used.sets["test"].images}
     return Scores.model_validate({**numbers, **counts})
@@ -68,11 +69,11 @@ def ran(made: StudyPlan, *, before_fingerprints: bool = False) -> None:
         write_record(made.folder, Record.of(trial, status="finished", scores=scores(with_data)))
     if before_fingerprints:  # no file of that time has the fields
         for file in (made.folder / "study.json", *(made.folder / "records").glob("*.json")):
-            content = json.loads(file.read_text())
+            content = json.loads(file.read_bytes())
             for field in ("data", "has_earlier_keys"):
                 content.pop(field, None)
             content.get("config", {}).pop("data_fingerprint", None)
-            file.write_text(json.dumps(content))
+            file.write_bytes(json.dumps(content).encode())
 
 
 def goes_on(made: StudyPlan) -> bool:
