@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 
 from scaling.report.analysis.analysis import Analysis, analyse
+from scaling.report.analysis.changes import find_changes
+from scaling.report.analysis.context import Context
 from scaling.report.analysis.scored_images import images_by_arm, on_other_images
 from scaling.report.caveats import CAVEATS
 from scaling.report.tables import TABLES
@@ -108,7 +110,7 @@ def test_arms_that_are_data_have_test_images_each() -> None:
 
     assert on_other_images(study, records) == {}
     assert {arm: one.images for arm, one in images_by_arm(study, records).items()} == {"average": 500, "attention": 529}
-    said = CAVEATS["test_images_of_arms"](analyse(study, records))
+    said = CAVEATS["arms_on_other_images"](analyse(study, records))
     assert said is not None
     assert "(average on 500 and attention on 529)" in said
 
@@ -135,6 +137,18 @@ def test_a_report_names_what_it_leaves_out(tmp_path: Path) -> None:
     table = TABLES["trials"](analysis)
     assert [row[-1] for row in table.rows].count("yes") == 4
     assert CAVEATS["different_test_images"](analyse(STUDY, RECORDS)) is None
+
+
+def test_an_earlier_study_on_other_images_is_not_compared_trial_by_trial() -> None:
+    now = analyse(STUDY, [scored(record, 500, "new") for record in RECORDS])
+    before = analyse(STUDY, [scored(r, 500, "old" if r.repetition == 0 else "new") for r in RECORDS])
+
+    changes = find_changes(now, before)
+
+    assert (changes.shared, changes.on_other_images, changes.added, changes.gone) == (8, 4, 0, 0)
+    said = CAVEATS["changed"](analyse(STUDY, RECORDS, context=Context(changes=changes)))
+    assert said is not None
+    assert said.endswith("4 trials of both studies were scored on different test images and are not compared.")
 
 
 def data_of(content: str) -> list[StudyData]:
