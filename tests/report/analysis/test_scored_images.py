@@ -139,7 +139,7 @@ def test_a_report_names_what_it_leaves_out(tmp_path: Path) -> None:
     assert CAVEATS["different_test_images"](analyse(STUDY, RECORDS)) is None
 
 
-def test_an_earlier_study_on_other_images_is_not_compared_trial_by_trial() -> None:
+def test_trials_of_other_images_are_not_compared_over_time() -> None:
     now = analyse(STUDY, [scored(record, 500, "new") for record in RECORDS])
     before = analyse(STUDY, [scored(r, 500, "old" if r.repetition == 0 else "new") for r in RECORDS])
 
