@@ -210,6 +210,28 @@ def test_an_axis_over_sources_knows_each_by_content(here: Path) -> None:
         goes_on(plan("study", axes={"depth": [1], "data.source": sources}))
 
 
+@pytest.mark.parametrize("is_old", [False, True])
+@pytest.mark.parametrize("part", ["axes", "arms"])
+def test_sources_that_are_varied_may_be_respelled(here: Path, part: str, is_old: bool) -> None:
+    write_folder(here / "flowers", classes=("lily", "rose"))
+
+    def varied(*sources: str) -> StudyPlan:
+        axes = {"depth": [1], "data.source": list(sources)} if part == "axes" else {"depth": [1]}
+        arms = {"data.source": list(sources)} if part == "arms" else {"pooling": ["average", "max"]}
+        return plan("study", axes=axes, arms=arms)
+
+    ran(varied("folder:photos", "folder:flowers"), before_fingerprints=is_old)
+    old = read_records(Path("results/study"))
+
+    again = varied("folder:./photos", f"folder:{here}/flowers/")
+
+    assert goes_on(again)
+    assert {(trial.key, *trial.cell.values(), trial.arm) for trial in again.trials} == {
+        (record.key, *record.cell.values(), record.arm) for record in old
+    }
+    assert [str(arm) for arm in again.space.arm_values] == read_study(again.folder).arms
+
+
 def test_an_axis_over_sizes_has_one_fingerprint(here: Path) -> None:
     made = plan(axes={"depth": [1], "data.image_size": [4, 8]})
     ran(made)
