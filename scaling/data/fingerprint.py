@@ -54,7 +54,7 @@ def content_of(found: SourceContent, parts: Mapping[str, Chosen]) -> DataContent
             name: _of_set(examples, found.class_names, inventories[name], names[name])
             for name, examples in found.sets.items()
         }
-        whole = DataFingerprint(sets=sets)
+        whole = DataFingerprint(sets=sets, flip=found.flip, shift=found.shift)
         if cached is not None:
             with contextlib.suppress(StorageError):  # what cannot be cached is computed again
                 write_atomically(cached, whole.model_dump_json(indent=1).encode())
@@ -148,7 +148,7 @@ def _used(found: SourceContent, whole: DataFingerprint, examples: Examples, rows
 
 def _cache_file(found: SourceContent, inventories: Mapping[str, Inventory], names: Mapping[str, str]) -> Path | None:
     """Return the file in which the fingerprint is cached; None if changes of the images could not be seen."""
-    identity = hashlib.sha256(f"{VERSION} {SMALL_IMAGES} {SMALL_BYTES} {SAMPLE}".encode())
+    identity = hashlib.sha256(f"{VERSION} {SMALL_IMAGES} {SMALL_BYTES} {SAMPLE} {found.flip} {found.shift}".encode())
     for name, inventory in inventories.items():
         if inventory.state is None:
             return None

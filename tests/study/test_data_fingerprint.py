@@ -60,6 +60,13 @@ def test_many_changed_classes_are_summed_up() -> None:
     ]
 
 
+def test_advice_on_augmentation_belongs_to_the_data() -> None:
+    one, other = DataFingerprint(sets=BEFORE), DataFingerprint(sets=BEFORE, flip=False)
+
+    assert one.digest != other.digest
+    assert changes(one, other) == ["the source recommends other random flips or shifts"]
+
+
 def test_a_fingerprint_is_stored_with_its_digest() -> None:
     whole = DataFingerprint(sets=BEFORE)
 
