@@ -7,7 +7,8 @@ What is read is bounded, so a large set with a changed image of the same name an
 
 import contextlib
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -27,8 +28,9 @@ from scaling.study.data_fingerprint import (
     UsedSet,
     digest_of,
 )
-from scaling.study.errors import StorageError
+from scaling.study.errors import DataError, StorageError
 from scaling.study.storage import write_atomically
+from scaling.wording import plural
 
 VERSION = 1  # of what a digest is taken of; another gives every study other fingerprints
 SMALL_IMAGES, SMALL_BYTES = 2000, 64 * 2**20  # up to both, all images of a set are read
@@ -50,14 +52,14 @@ def content_of(
         inventories: of each set.
         cached: where the fingerprint is kept (`cache_file`); None: nowhere.
     """
-    names = {name: _names(inventories[name], examples, found) for name, examples in found.sets.items()}
+    names = {name: _names(one, found.class_names, inventories[name]) for name, one in found.sets.items()}
     whole = _from_cache(cached)
     if whole is None:
         sets = {
             name: _of_set(examples, found.class_names, inventories[name], names[name])
             for name, examples in found.sets.items()
         }
-        whole = DataFingerprint(sets=sets)
+        whole = DataFingerprint(sets=sets, flip=found.flip, shift=found.shift)
         if cached is not None:
             with contextlib.suppress(StorageError):  # what cannot be cached is computed again
                 write_atomically(cached, whole.model_dump_json(indent=1).encode())
@@ -68,57 +70,62 @@ def content_of(
     return DataContent(whole, UsedData(fingerprint=whole.digest, sets=used))
 
 
-def _of_set(examples: Examples, class_names: tuple[str, ...], inventory: Inventory, names: str) -> SetFingerprint:
-    images = examples.images
-    chosen = _sample(images, inventory)
+def _of_set(examples: Examples, class_names: Sequence[str], inventory: Inventory, names: str) -> SetFingerprint:
     lengths = []
     content = hashlib.sha256()
-    for index in chosen.tolist():
-        read = _stored(images, index)
+    for index in _sample(examples.images, inventory).tolist():
+        read = _stored(examples.images, index)
         lengths.append(len(read))
         content.update(f"{index} {len(read)} ".encode() + read)
-    is_whole = len(chosen) == len(images)  # then how rows are grouped does not matter
+        if inventory.sizes is None and sum(lengths) > SMALL_BYTES:
+            break
+    is_whole = len(lengths) == len(examples.images)  # then how rows are grouped does not matter
     sizes = lengths if is_whole else [] if inventory.sizes is None else inventory.sizes.tolist()
     return SetFingerprint(
-        images=len(images),
-        classes=_counts(examples.labels, class_names),
+        images=len(examples.images),
+        classes=dict(Counter(_classes(examples, class_names))),
         names=names,
         sizes=digest_of(map(str, sizes)),
         content=content.hexdigest()[:DIGITS],
     )
 
 
-def _names(inventory: Inventory, examples: Examples, found: SourceContent) -> str:
-    """Return the digest of the name and class of every image."""
-    known = [one_form(name) for name in found.class_names]
-    classes = [known[label] for label in examples.labels.tolist()]
+def _names(examples: Examples, class_names: Sequence[str], inventory: Inventory) -> str:
+    """Return the digest of the name and class of every image.
+
+    Raises:
+        DataError: there are not as many labels as images.
+    """
+    classes = _classes(examples, class_names)
+    if len(classes) != len(examples.images):
+        counts = f"{plural(len(examples.images), 'image')} and {plural(len(classes), 'label')}"
+        raise DataError(f"{examples.name}: {counts}; a source gives every image a label")
     names = inventory.names if inventory.names is not None else [""] * len(classes)
     return digest_of(f"{name}\0{of}\0" for name, of in zip(names, classes, strict=True))
 
 
-def _counts(labels: np.ndarray, class_names: Iterable[str]) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for name, count in zip(class_names, np.bincount(labels, minlength=0).tolist(), strict=False):
-        if count:
-            counts[one_form(name)] = counts.get(one_form(name), 0) + count
-    return counts
+def _classes(examples: Examples, class_names: Sequence[str]) -> list[str]:
+    """Return the name of the class of every image; of a label that has none, its number."""
+    known = {label: one_form(name) for label, name in enumerate(class_names)}
+    return [known.get(label, str(label)) for label in examples.labels.tolist()]
 
 
 def _sample(images: Images, inventory: Inventory) -> np.ndarray:
-    """Return the indices of the images to read, in order: all of a small set, else a seeded sample.
+    """Return the indices of the images to read: all of a small set in order, else a seeded sample.
 
-    Of images that can only be read in blocks, whole blocks are taken.
+    Of images that can only be read in blocks, whole blocks are taken. Where sizes are unknown, so is the end.
     """
     count, sizes = len(images), inventory.sizes
     blocks = images.blocks() if isinstance(images, StreamedImages) else None
-    whole = 0 if sizes is None else int(sizes.sum())
-    if whole <= SMALL_BYTES and (count <= SMALL_IMAGES or blocks is not None):
-        return np.arange(count)
     rng = np.random.default_rng(0)
     if blocks is not None:
-        return np.flatnonzero(np.isin(blocks.numbers, _within(rng.permutation(len(blocks.sizes)), blocks.sizes)))
-    order = rng.permutation(count)[:SAMPLE]
-    return np.sort(order if sizes is None else _within(order, sizes))
+        chosen = _within(rng.permutation(len(blocks.sizes)), blocks.sizes)
+        return np.flatnonzero(np.isin(blocks.numbers, chosen))
+    if sizes is None:
+        return rng.permutation(count)[:SAMPLE]
+    if count <= SMALL_IMAGES and sizes.sum() <= SMALL_BYTES:
+        return np.arange(count)
+    return np.sort(_within(rng.permutation(count)[:SAMPLE], sizes))
 
 
 def _within(order: np.ndarray, sizes: np.ndarray) -> np.ndarray:
@@ -149,11 +156,11 @@ def cache_file(found: SourceContent, inventories: Mapping[str, Inventory]) -> Pa
 
     It is another one as soon as a file has another name, class, size, time or inode.
     """
-    identity = hashlib.sha256(f"{VERSION} {SMALL_IMAGES} {SMALL_BYTES} {SAMPLE}".encode())
+    identity = hashlib.sha256(f"{VERSION} {SMALL_IMAGES} {SMALL_BYTES} {SAMPLE} {found.flip} {found.shift}".encode())
     for name, inventory in inventories.items():
         if inventory.state is None:
             return None
-        names = _names(inventory, found.sets[name], found)
+        names = _names(found.sets[name], found.class_names, inventory)
         identity.update(f"{name} {len(found.sets[name].labels)} {names} ".encode() + inventory.state)
     return data_root() / "fingerprints" / f"{identity.hexdigest()[:20]}.json"
 

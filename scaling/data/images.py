@@ -91,6 +91,9 @@ class ArrayImages(Images):
     def place(self, index: int) -> str:
         return f"{self.name} image {index}"
 
+    def inventory(self) -> Inventory:
+        return Inventory(sizes=np.full(len(self), self.array[:1].nbytes))
+
     def stored(self, index: int) -> bytes:
         return f"{self.array.dtype} {self.array.shape[1:]}".encode() + self.array[index].tobytes()
 

@@ -14,8 +14,9 @@ from torch import nn
 
 from scaling.models.pooling import POOLINGS, PoolingChoice, option_owners, pooling_options, unknown_options
 from scaling.models.signature import arguments, check_argument, required
-from scaling.study.config import Side, flat_pooling
+from scaling.study.config import Side
 from scaling.study.errors import ModelError, unknown
+from scaling.study.flat_pooling import flat_pooling
 from scaling.study.registry import Registry
 
 Check = Callable[[Mapping[str, Any]], Iterable[str]]

@@ -12,18 +12,10 @@ from scaling.space.pooling_setting import PoolingSetting, as_arch, read_pooling
 from scaling.space.schema import Range, Space
 from scaling.space.seeding import seed_of
 from scaling.study.aliases import present_name
-from scaling.study.config import (
-    NO_IDENTITY,
-    DataConfig,
-    Settings,
-    Trial,
-    TrialConfig,
-    as_whole,
-    cell_label,
-    flat_pooling,
-)
+from scaling.study.config import NO_IDENTITY, DataConfig, Settings, Trial, TrialConfig, as_whole, cell_label
 from scaling.study.data_fingerprint import DataContent
 from scaling.study.errors import SpaceError
+from scaling.study.flat_pooling import flat_pooling
 from scaling.study.plugins import used_by
 from scaling.study.records import Seeding
 from scaling.study.training_compute import EPOCHS

@@ -5,7 +5,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from scaling.study.config import as_whole, pooling_text
+from scaling.study.config import as_whole
+from scaling.study.flat_pooling import pooling_text
 from scaling.wording import shown
 
 Scalar = bool | int | float | str

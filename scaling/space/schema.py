@@ -28,16 +28,8 @@ from pydantic import (
 from scaling.space.pooling_setting import PoolingSetting, Scalar, as_arch, read_value
 from scaling.space.search_settings import Budget, Search, Tune
 from scaling.study.aliases import present_value
-from scaling.study.config import (
-    NO_IDENTITY,
-    DataConfig,
-    Recipe,
-    Resources,
-    Settings,
-    as_whole,
-    flat_pooling,
-    pooling_text,
-)
+from scaling.study.config import NO_IDENTITY, DataConfig, Recipe, Resources, Settings, as_whole
+from scaling.study.flat_pooling import flat_pooling, pooling_text
 from scaling.study.training_compute import EPOCHS, TRAINING_COMPUTE
 from scaling.wording import shortened, shown
 

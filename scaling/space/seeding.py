@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from scaling.study.config import flat_pooling
+from scaling.study.flat_pooling import flat_pooling
 
 
 def seed_of(family: str, cell: Mapping[str, Any], arch: Mapping[str, Any], repetition: int, study_seed: int = 0) -> int:

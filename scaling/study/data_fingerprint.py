@@ -31,14 +31,17 @@ class SetFingerprint(BaseModel, frozen=True, extra="ignore"):
 
 
 class DataFingerprint(BaseModel, frozen=True, extra="ignore"):
-    """All sets that a source holds. Equal digests mean equal images, labels and order."""
+    """All that a source says of its data. Equal digests mean equal images, labels and order."""
 
     sets: dict[str, SetFingerprint]
+    flip: bool = True  # the source's advice on augmentation, which differs between sources of equal images
+    shift: float = 1 / 8
 
     @computed_field
     @property
     def digest(self) -> str:
-        return digest_of(part for name in sorted(self.sets) for part in (name, self.sets[name].digest))
+        sets = (part for name in sorted(self.sets) for part in (name, self.sets[name].digest))
+        return digest_of([*sets, f"flip {self.flip} shift {self.shift:g}"])
 
 
 class UsedSet(BaseModel, frozen=True, extra="ignore"):
@@ -104,6 +107,8 @@ def changes(before: DataFingerprint, now: DataFingerprint) -> list[str]:
             lines.append(f"a {name} set is new ({plural(now.sets[name].images, 'image')})")
         elif differences := list(_set_changes(before.sets[name], now.sets[name])):
             lines.append(f"{name}: {', '.join(differences)}")
+    if (before.flip, before.shift) != (now.flip, now.shift):
+        lines.append("the source recommends other random flips or shifts")
     return lines
 
 

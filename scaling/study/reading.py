@@ -53,7 +53,7 @@ def _read(path: Where, content: bytes | Exception) -> Record:
 
 
 def _sharing(record: Record, shared: dict[object, Any]) -> Record:
-    """Return the record with equal parts shared among records: recipes, environments, names of set fields.
+    """Return the record with equal parts shared among records: recipes, environments, data, names of set fields.
 
     The record stays frozen. Of the memory of 100,000 records, two thirds would go into these parts.
     """
@@ -62,7 +62,10 @@ def _sharing(record: Record, shared: dict[object, Any]) -> Record:
         for name, value in record.config.items()
     }
     environment = shared.setdefault(repr(record.environment), record.environment)
-    record = record.model_copy(update={"config": config, "environment": environment})
+    data = record.data
+    if data is not None:
+        data = shared.setdefault((data.fingerprint, *(one.digest for one in data.sets.values())), data)
+    record = record.model_copy(update={"config": config, "environment": environment, "data": data})
     for entry in (record, record.cost, record.scores, *record.curve):
         if entry is not None:
             names = entry.__pydantic_fields_set__

@@ -43,7 +43,7 @@ class StudyPlan:
     feasibility: Feasibility
     cells: list[Cell]  # known before the start: all, or the first batch of a design that looks at results
     trials: list[Trial]  # known before the start
-    notes: Sequence[str]  # on its data, one line each
+    notes: Sequence[str] = ()  # on its data, one line each
 
     @property
     def space(self) -> Space:

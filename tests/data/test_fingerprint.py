@@ -12,10 +12,11 @@ import pytest
 from PIL import Image
 
 from scaling.data import fingerprint, load_data
-from scaling.data.images import FileImages, Images
+from scaling.data.images import Blocks, FileImages, Images, StreamedImages
 from scaling.data.registry import Examples, SourceContent, find
 from scaling.study.config import DataConfig
 from scaling.study.data_fingerprint import DataFingerprint, UsedData
+from scaling.study.errors import DataError
 from tests.support.images import (
     all_pixels,
     encoded,
@@ -221,33 +222,86 @@ def test_tar_files_are_known_by_their_members(tmp_path: Path) -> None:
     assert of(f"wds:{tmp_path / 'turned'}").digest != before.digest  # another order is divided otherwise
 
 
+class Plain(Images):
+    """Images as a plugin may define them, with nothing for fingerprints."""
+
+    def __init__(self, array: np.ndarray) -> None:
+        self.array = array
+        self.opened: list[int] = []
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+    def open(self, index: int) -> Image.Image:
+        self.opened.append(index)
+        return Image.fromarray(self.array[index])
+
+    def place(self, index: int) -> str:
+        return f"image {index}"
+
+
+def of_plain(images: Images, labels: np.ndarray) -> DataFingerprint:
+    found = SourceContent({"train": Examples("plain", images, labels)}, ("a", "b"))
+    return of_listed(found)
+
+
 @pytest.mark.parametrize("change", [None, "pixel", "label"])
 def test_a_plain_source_of_a_plugin_is_known_by_pixels(change: str | None) -> None:
     values = np.random.default_rng(0).integers(0, 256, (40, 4, 4), dtype=np.uint8)
     labels = np.arange(40) % 2
+    other, relabelled = values.copy(), labels.copy()
+    other[17, 2, 2] ^= 255 if change == "pixel" else 0
+    relabelled[:2] = relabelled[1::-1] if change == "label" else relabelled[:2]
 
-    class Plain(Images):
-        def __init__(self, array: np.ndarray) -> None:
-            self.array = array
+    digests = {of_plain(Plain(values), labels).digest, of_plain(Plain(other), relabelled).digest}
+
+    assert len(digests) == (1 if change is None else 2)
+
+
+def test_of_a_plain_source_little_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    images = Plain(np.zeros((3000, 4, 4), np.uint8))
+    of_plain(images, np.arange(3000) % 2)
+    assert len(images.opened) == len(set(images.opened)) == fingerprint.SAMPLE
+
+    images.opened.clear()
+    monkeypatch.setattr(fingerprint, "SMALL_BYTES", 100)  # pixels, of 16 and a few letters a picture
+    of_plain(images, np.arange(3000) % 2)
+    assert 4 <= len(images.opened) <= 7
+
+
+def test_blocks_without_an_inventory_are_read_in_part() -> None:
+    class Grouped(StreamedImages):
+        def __init__(self) -> None:
+            self.opened: list[int] = []
 
         def __len__(self) -> int:
-            return len(self.array)
+            return 100
 
         def open(self, index: int) -> Image.Image:
-            return Image.fromarray(self.array[index])
+            self.opened.append(index)
+            return numbered_picture(index)
 
         def place(self, index: int) -> str:
             return f"image {index}"
 
-    other, relabelled = values.copy(), labels.copy()
-    other[17, 2, 2] ^= 255 if change == "pixel" else 0
-    relabelled[:2] = relabelled[1::-1] if change == "label" else relabelled[:2]
-    found = SourceContent({"train": Examples("plain", Plain(values), labels)}, ("a", "b"))
-    again = SourceContent({"train": Examples("plain", Plain(other), relabelled)}, ("a", "b"))
+        def take(self, indices: np.ndarray) -> "Grouped":
+            return self
 
-    digests = {of_listed(one).digest for one in (found, again)}
+        def blocks(self) -> Blocks:
+            return Blocks(np.arange(100) // 10, np.full(10, 50 * 2.0**20))
 
-    assert len(digests) == (1 if change is None else 2)
+    images = Grouped()
+    of_plain(images, np.arange(100) % 2)
+
+    assert len(images.opened) == 10
+    assert len({index // 10 for index in images.opened}) == 1
+
+
+def test_images_without_labels_are_named() -> None:
+    with pytest.raises(DataError, match="plain: 4 images and 3 labels; a source gives every image a label"):
+        of_plain(Plain(np.zeros((4, 2, 2), np.uint8)), np.zeros(3, np.int64))
+    odd = of_plain(Plain(np.zeros((3, 2, 2), np.uint8)), np.array([0, 7, -1]))
+    assert odd.sets["train"].classes == {"a": 1, "7": 1, "-1": 1}
 
 
 def test_absolute_paths_of_a_plugin_are_relative_to_its_place(photos: Path, tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ def test_changes_are_named_set_by_set(change: dict[str, SetFingerprint], said: l
     assert (before.digest == now.digest) == (not said)
 
 
-def test_a_set_may_be_gone_and_many_classes_are_summed_up() -> None:
+def test_many_changed_classes_are_summed_up() -> None:
     before = DataFingerprint(sets={"train": of(a=1, b=1, c=1, d=1, e=1), "test": of(a=4)})
     now = DataFingerprint(sets={"train": of("m", a=2, b=3, c=4, d=5, e=6)})
 
@@ -60,6 +60,13 @@ def test_a_set_may_be_gone_and_many_classes_are_summed_up() -> None:
     ]
 
 
+def test_advice_on_augmentation_belongs_to_the_data() -> None:
+    one, other = DataFingerprint(sets=BEFORE), DataFingerprint(sets=BEFORE, flip=False)
+
+    assert one.digest != other.digest
+    assert changes(one, other) == ["the source recommends other random flips or shifts"]
+
+
 def test_a_fingerprint_is_stored_with_its_digest() -> None:
     whole = DataFingerprint(sets=BEFORE)
 
@@ -67,7 +74,7 @@ def test_a_fingerprint_is_stored_with_its_digest() -> None:
     assert DataFingerprint.model_validate_json(whole.model_dump_json()) == whole
 
 
-def test_the_digest_of_used_images_is_that_of_their_test_set() -> None:
+def test_the_test_set_has_a_digest_of_its_own() -> None:
     data = UsedData(fingerprint="f", sets={"test": UsedSet(images=1, classes=1, digest="t")})
 
     assert (data.test, UsedData(fingerprint="f", sets={}).test) == ("t", None)

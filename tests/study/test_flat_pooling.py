@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from scaling.study.config import TrialConfig, flat_pooling
+from scaling.study.config import TrialConfig
 from scaling.study.errors import ModelError
+from scaling.study.flat_pooling import flat_pooling
 
 
 def config(**arch: Any) -> TrialConfig:

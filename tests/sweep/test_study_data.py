@@ -48,7 +48,8 @@ def keys(made: StudyPlan) -> list[str]:
 
 
 def scores(trial: Trial) -> Scores:
-    assert (used := trial.data) is not None
+    used = trial.data
+    assert used is not None
     numbers = {f"{part}_{kind}": 50.0 for part in ("val", "test") for kind in ("accuracy", "loss")}
     counts = {"val_examples": used.sets["validation"].images, "test_examples": used.sets["test"].images}
     return Scores.model_validate({**numbers, **counts})
@@ -68,11 +69,11 @@ def ran(made: StudyPlan, *, before_fingerprints: bool = False) -> None:
         write_record(made.folder, Record.of(trial, status="finished", scores=scores(with_data)))
     if before_fingerprints:  # no file of that time has the fields
         for file in (made.folder / "study.json", *(made.folder / "records").glob("*.json")):
-            content = json.loads(file.read_text())
+            content = json.loads(file.read_bytes())
             for field in ("data", "has_earlier_keys"):
                 content.pop(field, None)
             content.get("config", {}).pop("data_fingerprint", None)
-            file.write_text(json.dumps(content))
+            file.write_bytes(json.dumps(content).encode())
 
 
 def goes_on(made: StudyPlan) -> bool:
@@ -207,6 +208,28 @@ def test_an_axis_over_sources_knows_each_by_content(here: Path) -> None:
     picture(1000).save(here / "flowers" / "lily" / "new.png")
     with pytest.raises(RecordError, match="folder:flowers: train: 1 image more in class lily"):
         goes_on(plan("study", axes={"depth": [1], "data.source": sources}))
+
+
+@pytest.mark.parametrize("is_old", [False, True])
+@pytest.mark.parametrize("part", ["axes", "arms"])
+def test_sources_that_are_varied_may_be_respelled(here: Path, part: str, is_old: bool) -> None:
+    write_folder(here / "flowers", classes=("lily", "rose"))
+
+    def varied(*sources: str) -> StudyPlan:
+        axes = {"depth": [1], "data.source": list(sources)} if part == "axes" else {"depth": [1]}
+        arms = {"data.source": list(sources)} if part == "arms" else {"pooling": ["average", "max"]}
+        return plan("study", axes=axes, arms=arms)
+
+    ran(varied("folder:photos", "folder:flowers"), before_fingerprints=is_old)
+    old = read_records(Path("results/study"))
+
+    again = varied("folder:./photos", f"folder:{here}/flowers/")
+
+    assert goes_on(again)
+    assert {(trial.key, *trial.cell.values(), trial.arm) for trial in again.trials} == {
+        (record.key, *record.cell.values(), record.arm) for record in old
+    }
+    assert [str(arm) for arm in again.space.arm_values] == read_study(again.folder).arms
 
 
 def test_an_axis_over_sizes_has_one_fingerprint(here: Path) -> None:

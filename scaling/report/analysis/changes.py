@@ -12,6 +12,7 @@ from scipy import stats
 
 from scaling.report.analysis.analysis import Analysis
 from scaling.report.analysis.context import Changes, MovedTrial, MovedVerdict
+from scaling.report.analysis.scored_images import are_known_to_differ, scored_on
 from scaling.statistics.intervals import Bounded
 from scaling.study.config import cell_label
 from scaling.study.records import Record
@@ -24,7 +25,8 @@ TrialId = tuple[str, str, int]  # cell, arm, repetition
 def find_changes(now: Analysis, before: Analysis) -> Changes:
     """Compare a study with an earlier one."""
     new, old = _by_id(now), _by_id(before)
-    shared = [place for place in new if place in old]
+    both = [place for place in new if place in old]
+    shared = [place for place in both if not are_known_to_differ(scored_on(old[place]), scored_on(new[place]))]
     scores = {place: (_score(old[place]), _score(new[place])) for place in shared}
     compared = sum(a is not None and b is not None for a, b in scores.values())
     noise, how = _noise(now, before, compared)
@@ -41,8 +43,9 @@ def find_changes(now: Analysis, before: Analysis) -> Changes:
         trials=trials,
         verdicts=_verdicts(now, before),
         shared=len(shared),
-        added=len(new) - len(shared),
-        gone=len(old) - len(shared),
+        added=len(new) - len(both),
+        gone=len(old) - len(both),
+        on_other_images=len(both) - len(shared),
         noise=noise,
         how=how,
     )

@@ -57,11 +57,12 @@ class Changes:
     earlier: str  # its name
     trials: Sequence[MovedTrial]  # of the trials in both studies, those whose status or score changed
     verdicts: Sequence[MovedVerdict]
-    shared: int  # trials in both
+    shared: int  # trials in both, scored on the same test images as far as that is known
     added: int
     gone: int
     noise: float | None  # points beyond which a trial counts as moved; None: unknown
     how: str  # how the noise was computed
+    on_other_images: int = 0  # trials in both that are not compared, as their test images differ
 
 
 @dataclass(frozen=True)

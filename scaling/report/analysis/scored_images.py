@@ -3,6 +3,7 @@
 A record holds the digest of the images it was scored on; an earlier one only their number.
 """
 
+import itertools
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,6 +31,15 @@ def scored_on(record: Record) -> Scored | None:
     if record.status != "finished" or record.scores is None or not record.scores.test_examples:
         return None
     return Scored(record.scores.test_examples, record.data.test if record.data else None)
+
+
+def are_known_to_differ(one: Scored | None, other: Scored | None) -> bool:
+    """Return whether two test sets differ by their numbers of images, or by their digests where both are known."""
+    if one is None or other is None:
+        return False
+    if one.digest is not None and other.digest is not None:
+        return one != other
+    return one.images != other.images
 
 
 def on_other_images(study: Study, records: Sequence[Record]) -> dict[str, tuple[int, int]]:
@@ -76,7 +86,8 @@ def images_by_arm(study: Study, records: Sequence[Record]) -> dict[str, Scored]:
             kept = _most(study, known)
             by_arm.setdefault(known[0][0].arm, set()).add(kept)
     single = {arm: next(iter(sets)) for arm, sets in by_arm.items() if len(sets) == 1}
-    return single if len(set(single.values())) > 1 and _really_differ(list(single.values())) else {}
+    pairs = itertools.combinations(single.values(), 2)
+    return single if any(are_known_to_differ(one, other) for one, other in pairs) else {}
 
 
 def _alike(study: Study, records: Sequence[Record]) -> Mapping[str, list[tuple[Record, Scored]]]:
@@ -106,10 +117,3 @@ def _most(study: Study, known: Sequence[tuple[Record, Scored]]) -> Scored:
 
 def _arms_may_differ(study: Study) -> bool:
     return study.factor == "study" or study.factor in DECIDING
-
-
-def _really_differ(sets: Sequence[Scored]) -> bool:
-    """Whether two sets are known to differ: by their numbers, or by their digests."""
-    numbers = {one.images for one in sets}
-    digests = {one.digest for one in sets if one.digest is not None}
-    return len(numbers) > 1 or len(digests) > 1

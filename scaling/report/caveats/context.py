@@ -45,6 +45,12 @@ def changed(analysis: Analysis) -> str | None:
     return (
         f"Compared with {changes.earlier}: {text}. Of {plural(changes.shared, 'trial')} in both studies, {moved} moved"
         f" beyond noise ({limit}); {changes.added} are new, {changes.gone} are gone."
+        + (
+            f" {plural(changes.on_other_images, 'trial')} of both studies were scored on different test images and are"
+            " not compared."
+            if changes.on_other_images
+            else ""
+        )
     )
 
 

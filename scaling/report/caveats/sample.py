@@ -47,7 +47,7 @@ def different_test_images(analysis: Analysis) -> str | None:
 
 
 @caveat(order=6, heading="Arms are scored on different images")
-def test_images_of_arms(analysis: Analysis) -> str | None:
+def arms_on_other_images(analysis: Analysis) -> str | None:
     """The arms are scored on different test images, because they vary the data or are different studies."""
     found = images_by_arm(analysis.study, analysis.records)
     if not found:

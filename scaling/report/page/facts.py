@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from scaling.report.analysis.analysis import Analysis
-from scaling.study.config import pooling_text
+from scaling.study.flat_pooling import pooling_text
 
 HIDDEN = {"host"}  # of the environment: a page may be shared and should not name the machines
 
