@@ -129,7 +129,7 @@ def import_table(path: Path) -> dict[str, float]:
     from scaling.report.imports import IMPORTERS, import_study, parse
 
     found: dict[str, float] = {}
-    request = parse(f"csv:{path}", None, None)
+    request = parse(f"csv:{path}?arm=pooling", None, None)
     with timed(found, "read"):
         IMPORTERS["csv"].read(request)
     with timed(found, "import"):

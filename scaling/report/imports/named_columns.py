@@ -16,7 +16,15 @@ from scaling.report.imports.outcome import COST_NAMES, Imported, Row
 from scaling.report.imports.quantities import LABELS, QUANTITIES, number, plain_name
 from scaling.report.imports.raw_table import RawTable, read_table
 from scaling.report.imports.result_rows import only_results
-from scaling.report.imports.roles import arm_in_words, axes_among, follows_from, is_bookkeeping, rounded, same_names
+from scaling.report.imports.roles import (
+    arm_in_words,
+    axes_among,
+    follows_from,
+    goes_with_arm,
+    is_bookkeeping,
+    rounded,
+    same_names,
+)
 from scaling.report.imports.study import study_name
 from scaling.report.imports.tables import Columns, split_arms, understand
 from scaling.report.imports.wide import as_long
@@ -42,7 +50,7 @@ def read_csv(request: ImportRequest) -> Imported:
     if "accuracy" not in read.numbers and "val_accuracy" not in read.numbers:
         raise RecordError(
             f"{path} has no column that is known as an accuracy; columns seen: {table.seen}"
-            + ("" if len(table.columns) > 1 else " (no comma, semicolon, tab or | separates them)")
+            + _why_none(table)
             + ". Name it:"
             f" --import 'csv:{path}?accuracy=COLUMN', with macs=, params=, arm=, cell= and seed= as available"
         )
@@ -71,6 +79,11 @@ def read_csv(request: ImportRequest) -> Imported:
     if repeated and "seed" not in labels:
         notes.append("Rows of the same cell and arm are taken as repetitions; their order numbers the seeds.")
     others = [column for column in read.others if column not in cell_columns]
+    notes += [
+        f"{column} goes with the arm ({values}), so a difference between arms may be one of {column}."
+        for column in others
+        if (values := goes_with_arm(column, read.table.cells(column), maybe))
+    ]
     if others:
         notes.append(f"Columns not recognised, kept as settings: {', '.join(others)}.")
     return Imported(
@@ -86,6 +99,18 @@ def read_csv(request: ImportRequest) -> Imported:
         knows_seeds="seed" in labels or repeated,
         sets="both" if {"accuracy", "val_accuracy"} <= set(read.numbers) else "one",
     )
+
+
+def _why_none(table: RawTable) -> str:
+    """Why a table has no column that is known as an accuracy, where that can be seen."""
+    if len(table.columns) == 1:
+        return " (no comma, semicolon, tab or | separates them)"
+    if any(column.endswith(("__MIN", "__MAX")) for column in table.columns):
+        return (
+            " (a chart of W&B, with a column for each run: download the table of runs instead, which has a row for each"
+            " run with its settings and its summary)"
+        )
+    return ""
 
 
 def _table(request: ImportRequest, path: Path) -> tuple[RawTable, dict[str, str]]:

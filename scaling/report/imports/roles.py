@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from scaling.compare.settings import role
 from scaling.report.imports.quantities import number, plain_name
-from scaling.wording import listing
+from scaling.wording import listing, shortened
 
 BOOKKEEPING = {  # last words of names
     "gpus", "cpus", "epoch", "step", "iteration", "iter", "index", "idx", "rank", "number", "no", "run", "runs",
@@ -60,6 +60,19 @@ def follows_from(cells: Sequence[str], arms: Sequence[str] | None) -> bool:
     for cell, arm in zip(cells, arms, strict=True):
         of[cell.strip()].add(arm)
     return all(len(shared) == 1 for shared in of.values())
+
+
+def goes_with_arm(column: str, cells: Sequence[str], arms: Sequence[str | None]) -> str:
+    """The value of a setting in each arm where every arm has one of its own: `avg 0.1, att 0.01`; else nothing."""
+    of: dict[str, set[str]] = defaultdict(set)
+    for cell, arm in zip(cells, arms, strict=True):
+        if arm is not None:
+            of[arm].add(cell.strip())
+    values = [next(iter(own)) for own in of.values() if len(own) == 1]
+    apart = len(of) > 1 and len(values) == len(of) and len(set(values)) > 1
+    if not apart or is_bookkeeping(column) or "" in values:
+        return ""
+    return ", ".join(f"{arm} {shortened(value, LONGEST_NAME)}" for arm, value in zip(of, values, strict=True))
 
 
 def same_names(values: Sequence[str]) -> tuple[list[str], str]:

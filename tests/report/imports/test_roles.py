@@ -67,6 +67,25 @@ def test_a_number_that_follows_from_the_arm_is_no_axis(tmp_path: Path) -> None:
     assert found(f"csv:{table(tmp_path / 'a.csv', 'depth,arm,heads,acc', *rows)}").axes == ["depth"]
 
 
+def test_a_setting_that_goes_with_the_arm_is_said(tmp_path: Path) -> None:
+    rows = [
+        f"{depth},{arm},{rate},{optimizer},{70 + depth}"
+        for depth in (2, 4)
+        for arm, rate, optimizer in (("avg", 0.1, "sgd"), ("att", 0.01, "sgd"))
+    ]
+    notes = found(f"csv:{table(tmp_path / 'a.csv', 'depth,arm,lr,optimizer,acc', *rows)}").notes
+
+    assert [note for note in notes if "goes with the arm" in note] == [
+        "lr goes with the arm (avg 0.1, att 0.01), so a difference between arms may be one of lr."
+    ]
+
+
+def test_a_chart_of_runs_is_told_from_their_table(tmp_path: Path) -> None:
+    head = '"Step","run-1 - val_acc","run-1 - val_acc__MIN","run-1 - val_acc__MAX"'
+    with pytest.raises(RecordError, match="a chart of W&B, with a column for each run: download the table of runs"):
+        found(f"csv:{table(tmp_path / 'a.csv', head, '0,1,1,1', '1,2,2,2')}")
+
+
 def test_one_setting_for_all_rows_is_their_cell(tmp_path: Path) -> None:
     path = table(tmp_path / "a.csv", "depth,arm,best_acc,acc,epoch", "4,avg,82,80,10", "4,att,83,81,10")
 
