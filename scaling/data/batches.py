@@ -12,6 +12,7 @@ import torch
 from scaling.data.dataset import AnySplit, Split, StreamSplit
 from scaling.data.streaming import BatchIndices as BatchIndices
 from scaling.data.streaming import in_processes, in_threads
+from scaling.devices import copied, kind_of, room_bytes
 from scaling.study.errors import DataError
 from scaling.study.notes import Notes
 
@@ -46,12 +47,12 @@ def from_memory(split: Split, plan: Iterable[BatchIndices], device: torch.device
     """Serve decoded images: copy all bytes to the device once if they fit, else copy one batch at a time."""
     images, rows, labels = _tensor(split.images), split.rows, _tensor(split.labels).to(device)
     resident = fits(len(split) * images[:1].nbytes, device)
-    if resident and device.type != "cpu":
+    if resident and kind_of(device).is_accelerator:
         images, rows = _tensor(split.pixels).to(device), None
     for batch in plan:
         places = torch.from_numpy(batch.indices if rows is None else rows[batch.indices])
-        there = torch.from_numpy(batch.indices).to(device, non_blocking=True)
-        chosen = images[places.to(device)] if resident else images[places].pin_memory().to(device, non_blocking=True)
+        there = copied(batch.indices, device)
+        chosen = images[copied(places, device)] if resident else copied(images[places], device)
         yield chosen, labels[there]
 
 
@@ -59,7 +60,11 @@ def from_files(split: StreamSplit, plan: Iterable[BatchIndices], device: torch.d
     """Serve images decoded and cropped ahead of time, by one worker for each core of the trial."""
     workers = torch.get_num_threads()
     labels = _tensor(split.labels)
-    served = in_processes(split, plan, workers, device) if device.type == "cuda" else in_threads(split, plan, workers)
+    served = (
+        in_processes(split, plan, workers, device)
+        if kind_of(device).is_accelerator
+        else in_threads(split, plan, workers)
+    )
     black: set[str] = set()  # in this evaluation; the notes hold what training left out, in earlier runs too
     for batch, images, problems in served:
         indices = torch.from_numpy(batch.indices)
@@ -75,13 +80,13 @@ def from_files(split: StreamSplit, plan: Iterable[BatchIndices], device: torch.d
                 warnings.warn(line, UnreadableImageWarning, stacklevel=2)
         if problems and batch.seed is not None:
             rows = torch.from_numpy(np.setdiff1d(np.arange(len(indices)), [row for row, _ in problems]))
-            indices, images = indices[rows], images[rows.to(device)]
-        yield images, labels[indices].to(device, non_blocking=True)
+            indices, images = indices[rows], images[copied(rows, device)]
+        yield images, copied(labels[indices], device)
 
 
 def fits(size: int, device: torch.device) -> bool:
     """Return whether `size` bytes may stay on the device while a network trains there."""
-    return device.type != "cuda" or size <= SHARE_OF_GPU * torch.cuda.mem_get_info(device)[0]
+    return not kind_of(device).is_accelerator or size <= SHARE_OF_GPU * room_bytes(device)
 
 
 def left_out(notes: Notes) -> set[str]:

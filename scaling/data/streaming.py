@@ -20,10 +20,12 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from scaling import devices
 from scaling.data.crops import middle_crop, random_crop
 from scaling.data.dataset import StreamSplit
 from scaling.data.decoding import describe_problem
 from scaling.data.pixels import opened, quiet
+from scaling.devices import kind_of
 from scaling.study.plugins import Shipment
 
 AHEAD_BYTES = 256 * 2**20  # most bytes decoded ahead, unless two batches take more
@@ -132,7 +134,7 @@ def in_threads(split: StreamSplit, plan: Iterable[BatchIndices], workers: int) -
 def in_processes(
     split: StreamSplit, plan: Iterable[BatchIndices], workers: int, device: torch.device
 ) -> Iterator[Served]:
-    """Decode in processes; copy to a CUDA device from pinned memory while it works on earlier batches."""
+    """Decode in processes; copy to a GPU, from pinned memory where it can, while it works on earlier batches."""
     context = multiprocessing.get_context("forkserver")  # a plain fork inherits locks of CUDA's and Ray's threads
     context.set_forkserver_preload(["scaling.data.streaming"])
     begun: deque[tuple[BatchIndices, list[Piece]]] = deque()
@@ -154,21 +156,19 @@ def in_processes(
         num_workers=workers,
         multiprocessing_context=context,
         prefetch_factor=batches_ahead(split, len(first.indices)),
-        pin_memory=device.type == "cuda",
+        pin_memory=kind_of(device).has_streams,
         generator=torch.Generator(),  # the loader would otherwise draw from torch's global generator
     )
     answers = iter(loader)
-    side = torch.cuda.Stream(device) if device.type == "cuda" else None
+    side = devices.side_stream(device)
     while begun:
         batch, parts = begun.popleft()
         done = [next(answers) for _ in parts]
-        with torch.cuda.stream(side) if side else contextlib.nullcontext():
+        with devices.on_stream(side):
             pixels = torch.cat([pixels.to(device, non_blocking=True) for pixels, _ in done])
-            rows = torch.from_numpy(np.argsort(np.concatenate([part.rows for part in parts])))
-            images = pixels[rows.to(device, non_blocking=True)]
-        if side:
-            torch.cuda.current_stream(device).wait_stream(side)
-            images.record_stream(torch.cuda.current_stream(device))
+            rows = np.argsort(np.concatenate([part.rows for part in parts]))
+            images = pixels[devices.copied(rows, device)]
+        devices.join_stream(side, images)
         yield Served(batch, images, [problem for _, problems in done for problem in problems])
 
 

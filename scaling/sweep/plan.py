@@ -11,6 +11,7 @@ from rich.table import Table
 from scaling.console import duration
 from scaling.costs.cost_table import CostTable, load_datasets
 from scaling.costs.memory import GIB
+from scaling.devices import chosen
 from scaling.space.design import Cell, Design, data_configs, study_name
 from scaling.space.load import find_space, load_space, written_out
 from scaling.space.schema import Match, Space
@@ -170,6 +171,7 @@ def data_lines(plan: StudyPlan) -> Iterator[str]:
 def shown(plan: StudyPlan) -> Iterator[RenderableType]:
     """Show a plan: the data, the costs of each cell and arm, then the expected time."""
     space, cost_table = plan.space, plan.cost_table
+    device = chosen(space.resources.device)
     yield from data_lines(plan)
     table = Table(title=f"{plan.study}: {extent(plan)}")
     for axis in space.axes:
@@ -190,12 +192,16 @@ def shown(plan: StudyPlan) -> Iterator[RenderableType]:
             matched = [_matched(config, space.match, compute / target - 1)] if space.match else []
             varied = [*(str(value) for value in cell.values()), str(arm), *matched]
             table.add_row(
-                *varied, *numbers, METRICS[TRAINING_COMPUTE].number(compute), in_binary(cost_table.memory(config))
+                *varied,
+                *numbers,
+                METRICS[TRAINING_COMPUTE].number(compute),
+                in_binary(cost_table.memory(config, device.type)),
             )
     yield table
     yield (
         "per image: MACs (multiply-accumulates; FLOPs are twice that) and activations of the forward pass;"
-        f" memory: predicted for a training step of {space.recipe.batch_size} images in {space.recipe.precision}"
+        f" memory: predicted for a training step of {space.recipe.batch_size} images in {space.recipe.precision} on"
+        f" {device.type.upper()}"
     )
     trials = expected(plan)
     whole = sum(cost_table.training_compute(trial.config) for trial in trials)
@@ -203,11 +209,11 @@ def shown(plan: StudyPlan) -> Iterator[RenderableType]:
         f"training compute: MACs of all training steps of one trial; all {len(trials)} trials together"
         f" {METRICS[TRAINING_COMPUTE].text(whole)}, {si(petaflops(whole))} PFLOPs"
     )
-    estimated = estimate(trials, cost_table)
+    estimated = estimate(trials, cost_table, device)
     if estimated is None:
-        yield "time: unknown; one step of the largest model takes too long to time on this machine"
+        yield "time: unknown; one step of the largest model takes too long, or too much memory, to time on this machine"
     else:
         yield (
             f"time: about {estimated.seconds / 3600:.2g} device-hours ({duration(estimated.seconds)} on one"
-            f" {estimated.device}), estimated from training steps timed here"
+            f" {estimated.device}), estimated from uncompiled training steps timed here"
         )

@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from scaling.devices import kind_of
+
 # Compiling takes a minute or more; in shorter runs, on any GPU, it costs more than it saves.
 WORTHWHILE_STEPS = 5000
 # Without this option the compiler draws its own random numbers, and stochastic depth drops other blocks.
@@ -20,7 +22,7 @@ OPTIONS: dict[str, Any] = {"backend": "inductor", "options": {"fallback_random":
 def is_worthwhile(wanted: bool | None, device: torch.device, steps: int) -> bool:
     """Whether to compile a run of `steps`; None decides by the device and the length of the run."""
     if wanted is None:
-        return device.type == "cuda" and steps >= WORTHWHILE_STEPS
+        return kind_of(device).is_compiled and steps >= WORTHWHILE_STEPS
     return wanted
 
 

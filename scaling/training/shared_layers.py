@@ -16,6 +16,8 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from scaling.devices import kind_of
+
 Sum = Callable[[torch.Tensor], torch.Tensor]  # over all workers
 
 
@@ -136,7 +138,7 @@ class SharedBatchNorm(_BatchNorm):
 
 def share_statistics(model: nn.Module, device: torch.device, sum_up: Sum) -> None:
     """Let the batch norms of `model` see all workers' images; parameters keep their names."""
-    if device.type == "cuda":
+    if kind_of(device).has_sync_batch_norm:
         convert_sync_batchnorm(model)
         return
     _replace(model, _BatchNorm, lambda layer: SharedBatchNorm(layer, sum_up))
