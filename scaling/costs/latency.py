@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from scaling.costs.counting.quick import ImageSize
-from scaling.costs.live_tensors import Precision, Step, black_batch, loss_of
+from scaling.costs.live_tensors import Precision, Step, loss_of, training_batch
 from scaling.costs.memory import GIB, predict_inference
 from scaling.devices import free_bytes, kind_of, name_of, others_bytes, synchronize
 from scaling.study.config import Recipe
@@ -77,8 +77,7 @@ def measure_latency(  # one parameter per way to time
     device = next(model.parameters()).device
     if not allow_busy:
         refuse_shared(device)
-    with torch.device(device):
-        images, labels = black_batch(image_size, in_chans, step.batch_size)
+    images, labels = training_batch(image_size, in_chans, step.batch_size, device)
     laid_out(model, device)
     with _mode(model, training), float32_products(step.precision, device):
         runner = compile_for_training(model) if compiled else model

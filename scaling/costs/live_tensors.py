@@ -108,7 +108,8 @@ def peak_memory(device: torch.device, alive: Iterable[torch.Tensor] = ()) -> Ite
     """Measure the peak memory of the tensors on `device` while the block runs.
 
     Where the allocator has statistics, as on CUDA, its numbers are used, which include everything in this process; on
-    other devices the live tensors are counted, which takes about ten microseconds per operator: wrap one training step, not an epoch.
+    other devices the live tensors are counted, which takes about ten microseconds per operator: wrap one training step,
+    not an epoch.
 
     Args:
         alive: earlier tensors that the block uses: parameters, buffers, optimiser state, the batch.
@@ -164,8 +165,7 @@ def _measured(
     laid_out(model, device).train()
     call = compiled(model) if step.compiled else model
     stepper = build_optimizer(model, Recipe.model_validate({"optimizer": step.optimizer}))
-    with torch.device(device):
-        images, labels = black_batch(image_size, in_chans, step.batch_size)
+    images, labels = training_batch(image_size, in_chans, step.batch_size, device)
     measured = 0
     for _ in range(2):
         stepper.zero_grad(set_to_none=True)
@@ -191,7 +191,15 @@ def loss_of(
 
 
 def black_batch(image_size: int | tuple[int, int], in_chans: int, batch_size: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return images (N, C, H, W), channels last in memory, and labels (N,), all zero."""
+    """Return images (N, C, H, W) and labels (N,), all zero."""
     height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
-    images = torch.zeros(batch_size, height, width, in_chans).permute(0, 3, 1, 2)
-    return images, torch.zeros(batch_size, dtype=torch.long)
+    return torch.zeros(batch_size, in_chans, height, width), torch.zeros(batch_size, dtype=torch.long)
+
+
+def training_batch(
+    image_size: int | tuple[int, int], in_chans: int, batch_size: int, device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return a black batch on `device`, its images channels last in memory, as training has them."""
+    with torch.device(device):
+        images, labels = black_batch(image_size, in_chans, batch_size)
+    return images.contiguous(memory_format=torch.channels_last), labels

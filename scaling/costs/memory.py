@@ -18,8 +18,8 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from scaling.costs.counting.cuda import like_cuda
 from scaling.costs.counting.depth import Arch, Line, along_depth, on_line
 from scaling.costs.counting.quick import ImageSize, OfData, completed
-from scaling.costs.live_tensors import LiveTensors, Step, black_batch, loss_of
-from scaling.devices import kind_of
+from scaling.costs.live_tensors import LiveTensors, Step, loss_of, training_batch
+from scaling.devices import CPU, kind_of
 from scaling.models import build_model
 from scaling.models.activation_checkpointing import enable_activation_checkpointing
 from scaling.models.meta import on_meta
@@ -117,7 +117,7 @@ def predict_training(model: nn.Module, image_size: ImageSize, in_chans: int, ste
         optimizer = build_optimizer(model, Recipe.model_validate({"optimizer": step.optimizer}))
         _make_state(optimizer)
         state = live.bytes - parameters - buffers
-        images, labels = black_batch(image_size, in_chans, step.batch_size)
+        images, labels = training_batch(image_size, in_chans, step.batch_size, CPU)
         beside = kind_of(step.device).workspace
         live.renewed_peak()
         saved = forward = backward = 0
@@ -144,8 +144,8 @@ def predict_inference(model: nn.Module, image_size: ImageSize, in_chans: int, st
     with _simulation(model, step.device) as live, torch.no_grad():
         parameters, buffers = _bytes(model.parameters()), _bytes(model.buffers())
         model.eval()
-        images, _ = black_batch(image_size, in_chans, step.batch_size)
-        with autocast(step.precision, torch.device("cpu")):
+        images, _ = training_batch(image_size, in_chans, step.batch_size, CPU)
+        with autocast(step.precision, CPU):
             model(images)
         return Memory(parameters, buffers, 0, 0, 0, live.peak + kind_of(step.device).workspace, 0, 0)
 
@@ -222,9 +222,10 @@ def _simulation(model: nn.Module, device: str) -> Iterator[LiveTensors]:
 
 
 def _fake(tensor: torch.Tensor, fakes: dict[int, torch.Tensor]) -> Any:
-    """Return the fake twin of a tensor; a shared tensor has one twin."""
+    """Return the fake twin of a tensor, laid out as for training; a shared tensor has one twin."""
     if id(tensor) not in fakes:
-        twin = torch.empty(tensor.shape, dtype=tensor.dtype, device="cpu")
+        layout = torch.channels_last if tensor.ndim == 4 else torch.contiguous_format
+        twin = torch.empty(tensor.shape, dtype=tensor.dtype, device="cpu", memory_format=layout)
         is_parameter = isinstance(tensor, nn.Parameter)
         fakes[id(tensor)] = nn.Parameter(twin, requires_grad=tensor.requires_grad) if is_parameter else twin
     return fakes[id(tensor)]

@@ -8,7 +8,7 @@ import torch
 
 from scaling.costs.cost_table import CostTable
 from scaling.costs.latency import repeat, training_step
-from scaling.costs.live_tensors import Step, black_batch
+from scaling.costs.live_tensors import Step, training_batch
 from scaling.data import Dataset
 from scaling.devices import kind_of, name_of
 from scaling.study.config import Trial
@@ -87,8 +87,7 @@ def _timed(trial: Trial, cost_table: CostTable, device: torch.device, images: in
     data = _data(trial, cost_table)
     step = Step.of(trial.config.recipe, images, device.type)
     model = laid_out(build(trial, data), device).train()
-    with torch.device(device):
-        batch = black_batch(data.image_size, data.channels, step.batch_size)
+    batch = training_batch(data.image_size, data.channels, step.batch_size, device)
     threads = torch.get_num_threads()
     torch.set_num_threads(threads if kind_of(device).is_accelerator else 1)
     try:

@@ -179,8 +179,8 @@ class Stepper:
         for part in parts:
             if self.position:  # layers draw for the whole batch, the same numbers for each part
                 set_random_state(self.run.device, before)
-                self.position.whole, self.position.start = share.whole, share.start + part.start
-                self.position.images = part.stop - part.start
+                own = slice(share.start + part.start, share.start + part.stop)
+                self.position.take(share.whole, own, self.run.device)
             with autocast(self.recipe.precision, self.run.device):
                 outputs = self.call(share.inputs[part])
             loss = self.task.loss(outputs.float(), share.targets[part])

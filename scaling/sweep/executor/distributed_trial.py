@@ -77,3 +77,5 @@ def train_together(config: dict[str, Any]) -> None:
                 train.report({"epochs": [event.model_dump_json()]})
     except WorkerLost as lost:  # Ray Train restarts after an Exception
         raise RuntimeError(str(lost)) from None
+    finally:
+        group.left.set()
