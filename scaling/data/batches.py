@@ -11,7 +11,7 @@ import torch
 
 from scaling.data.dataset import AnySplit, Split, StreamSplit
 from scaling.data.streaming import BatchIndices as BatchIndices
-from scaling.data.streaming import in_processes, in_threads
+from scaling.data.streaming import KeptDecoders, in_threads
 from scaling.devices import copied, kind_of, room_bytes
 from scaling.study.errors import DataError
 from scaling.study.notes import Notes
@@ -28,9 +28,16 @@ class UnreadableImageWarning(UserWarning):
 
 
 def batches(
-    split: AnySplit, plan: Iterable[BatchIndices], device: torch.device, notes: Notes | None = None
+    split: AnySplit,
+    plan: Iterable[BatchIndices],
+    device: torch.device,
+    notes: Notes | None = None,
+    kept: KeptDecoders | None = None,
 ) -> Iterator[Batch]:
     """Serve the batches of `plan`, in order, on `device`.
+
+    Args:
+        kept: the decoders of earlier plans of the same sets, which serve this one too; None starts new ones.
 
     Each unreadable image of a stream gives a warning and a line in `notes`. Training leaves it out; evaluation, in
     which every image must keep its place, replaces it with a black image.
@@ -40,7 +47,7 @@ def batches(
     """
     if isinstance(split, Split):
         return from_memory(split, plan, device)
-    return from_files(split, plan, device, notes or Notes())
+    return from_files(split, plan, device, notes or Notes(), kept or KeptDecoders())
 
 
 def from_memory(split: Split, plan: Iterable[BatchIndices], device: torch.device) -> Iterator[Batch]:
@@ -56,12 +63,14 @@ def from_memory(split: Split, plan: Iterable[BatchIndices], device: torch.device
         yield chosen, labels[there]
 
 
-def from_files(split: StreamSplit, plan: Iterable[BatchIndices], device: torch.device, notes: Notes) -> Iterator[Batch]:
+def from_files(
+    split: StreamSplit, plan: Iterable[BatchIndices], device: torch.device, notes: Notes, kept: KeptDecoders
+) -> Iterator[Batch]:
     """Serve images decoded and cropped ahead of time, by one worker for each core of the trial."""
     workers = torch.get_num_threads()
     labels = _tensor(split.labels)
     served = (
-        in_processes(split, plan, workers, device)
+        kept.of(split, workers, device).serve(plan)
         if kind_of(device).is_accelerator
         else in_threads(split, plan, workers)
     )

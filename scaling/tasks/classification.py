@@ -130,7 +130,7 @@ def predict(model: nn.Module, split: AnySplit, data: Dataset, run: TrainingRun) 
     columns: list[tuple[torch.Tensor, ...]] = []
     with float32_products("float32", device):
         steps = list(_in_order(len(split)))
-        for images, labels in batches(split, steps[workers.part(len(steps))], device, notes):
+        for images, labels in batches(split, steps[workers.part(len(steps))], device, notes, run.decoders):
             logits = _logits(model, normalise, images, micro, notes)
             right = logits.gather(1, labels[:, None])
             # classes ranked above the right one; ties go to the lower number, or a blank network would be always right
