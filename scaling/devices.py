@@ -27,7 +27,7 @@ class DeviceError(ScalingError):
 
 
 @dataclass(frozen=True)
-class Kind:
+class DeviceKind:
     """What devices of one kind can do."""
 
     name: str  # as torch names it
@@ -47,19 +47,19 @@ class Kind:
 KINDS = {
     kind.name: kind
     for kind in (
-        Kind(
+        DeviceKind(
             "cuda", has_streams=True, has_tf32=True, keeps_less=True, has_statistics=True, is_compiled=True,
             joins_workers=True, has_sync_batch_norm=True, workspace=32 * 2**20, context=600 * 2**20,
         ),
-        Kind("xpu", has_streams=True, keeps_less=True, has_statistics=True, context=600 * 2**20),
-        Kind("mps", context=200 * 2**20),
-        Kind("cpu", is_accelerator=False, joins_workers=True),
+        DeviceKind("xpu", has_streams=True, keeps_less=True, has_statistics=True, context=600 * 2**20),
+        DeviceKind("mps", context=200 * 2**20),
+        DeviceKind("cpu", is_accelerator=False, joins_workers=True),
     )
 }  # fmt: skip
 CPU = torch.device("cpu")
 
 
-def kind_of(device: torch.device | str) -> Kind:
+def kind_of(device: torch.device | str) -> DeviceKind:
     """Return what a device can do.
 
     Raises:

@@ -95,7 +95,7 @@ class TrialResult:
         )
 
 
-def run_trial(
+def run_trial(  # a trial from start to end is read in one piece
     trial: Trial,
     data: Dataset,
     *,

@@ -19,7 +19,7 @@ from scaling.costs.counting.cuda import like_cuda
 from scaling.costs.counting.depth import Arch, Line, along_depth, on_line
 from scaling.costs.counting.quick import ImageSize, OfData, completed
 from scaling.costs.live_tensors import LiveTensors, Step, loss_of, training_batch
-from scaling.devices import CPU, kind_of
+from scaling.devices import CPU, KINDS, kind_of
 from scaling.models import build_model
 from scaling.models.activation_checkpointing import enable_activation_checkpointing
 from scaling.models.meta import on_meta
@@ -196,6 +196,8 @@ def _on_meta(family: str, arch: Arch, checkpointing: bool) -> tuple[nn.Module, I
 @contextlib.contextmanager
 def _simulation(model: nn.Module, device: str) -> Iterator[LiveTensors]:
     """Replace parameters and buffers of `model` by fake ones and count live tensors; restore them afterwards."""
+    if device.partition(":")[0] not in KINDS:
+        raise CostError(f"memory can be predicted for {', '.join(KINDS)}, not for '{device}'")
     modules = list(model.modules())
     kept = [(dict(module._parameters), dict(module._buffers), module.training) for module in modules]
     pretence = like_cuda() if kind_of(device).keeps_less else contextlib.nullcontext()

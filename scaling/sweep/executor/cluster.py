@@ -13,7 +13,7 @@ from ray._raylet import AuthenticationTokenLoader  # pyright: ignore[reportAttri
 
 from scaling.study import plugins
 from scaling.study.errors import ScalingError
-from scaling.sweep.short_folder import short_folder
+from scaling.sweep.executor.short_folder import short_folder
 
 PATIENCE = 10.0  # seconds in which a cluster that is joined must answer
 PORT = 6379  # of a cluster, where its address has none

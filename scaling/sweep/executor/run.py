@@ -44,7 +44,7 @@ class Watcher(Protocol):
     def died(self, trial: Trial, reason: str) -> None: ...
 
 
-def run(
+def run(  # one parameter for each decision of a sweep
     queue: Queue,
     datasets: Mapping[DataConfig, Dataset],
     *,
