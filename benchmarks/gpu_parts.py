@@ -333,7 +333,7 @@ def graphs(device: torch.device) -> Result:
 def out_of_memory(device: torch.device) -> Result:
     """A batch that cannot fit is taken in parts, and the trial finishes."""
     trial = trial_of(epochs=1, batch_size=600)
-    config = trial.config.model_copy(update={"arch": SMALL | {"patch_size": 1, "width": 256}})
+    config = trial.config.model_copy(update={"arch": SMALL | {"width": 768}})
     trial = trial.model_copy(update={"config": config})
     share = None
     if on_gpu(device):
@@ -350,7 +350,8 @@ def out_of_memory(device: torch.device) -> Result:
     record = record_of(trial, device, gpus=share)
     notes = [note for note in record.notes or [] if "out of memory" in note]
     ok = record.status == "finished" and any("micro-batches" in note for note in notes)
-    return {"ok": ok, "says": (notes or [record.reason or "memory did not run out"])[0][:200], "notes": notes}
+    says = record.reason or (notes or ["memory did not run out"])[-1]
+    return {"ok": ok, "says": says[:300], "notes": notes, "seconds_of_trial": record.seconds}
 
 
 def pair(device: torch.device) -> dict[str, Any] | None:

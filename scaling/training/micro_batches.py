@@ -11,6 +11,7 @@ from scaling import devices
 SIGNS = (
     *("out of memory", "can't allocate memory", "not enough memory", "_ALLOC_FAILED"),
     "unable to find an engine",  # of cuDNN, whose engines all need more workspace than there is
+    "could not create a primitive",  # of oneDNN, whose primitives allocate on a CPU
 )
 
 
