@@ -235,10 +235,6 @@ class Resources(Settings):
 
     @model_validator(mode="after")
     def _gives_each_worker_whole_gpus(self) -> "Resources":
-        if self.gpus and self.device == "cpu":
-            raise ValueError(f"gpus {self.gpus:g} and device cpu exclude each other; leave one of them out")
-        if self.gpus == 0 and self.device not in (None, "cpu"):
-            raise ValueError(f"gpus 0 and device {self.device} exclude each other; leave one of them out")
         if self.workers > 1 and self.gpus and self.gpus % self.workers:
             raise ValueError(
                 f"gpus {self.gpus:g} is not a whole number for each of {self.workers} workers; give a multiple, or 0"

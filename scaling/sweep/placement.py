@@ -22,6 +22,20 @@ class Accelerator:
     bytes: int | None = None  # memory of the smallest; None if unknown, as on other machines
 
 
+def refuse_contradiction(resources: Resources) -> None:
+    """Refuse a device and a number of GPUs that exclude each other.
+
+    Raises:
+        SpaceError: names both.
+    """
+    if resources.device is None or resources.gpus is None:
+        return
+    if bool(resources.gpus) != kind_of(resources.device).is_accelerator:
+        raise SpaceError(
+            f"resources: gpus {resources.gpus:g} and device {resources.device} exclude each other; leave one of them out"
+        )
+
+
 def local_device(resources: Resources, gpus: float) -> torch.device:
     """Return the device that trials train on, on a cluster of this machine alone.
 

@@ -24,6 +24,7 @@ from scaling.study.records import Record
 from scaling.study.storage import Where
 from scaling.study.training_compute import EPOCHS, TRAINING_COMPUTE, petaflops
 from scaling.sweep.estimate import estimate
+from scaling.sweep.placement import refuse_contradiction
 from scaling.sweep.search.cell_run import at_all_rates
 from scaling.sweep.search.feasibility import Feasibility
 from scaling.sweep.search.propose import propose
@@ -84,6 +85,7 @@ def make_plan(
         raise SpaceError(f"--samples {samples}: at least one cell is needed")
     sampled = {"search.cells": samples} if samples is not None else {}
     space = load_space(space_name, {**overrides, **sampled})
+    refuse_contradiction(space.resources)
     study = name or study_name(find_space(space_name).stem, space, load_space(space_name), dict(overrides))
     folder = (results / study).resolve()
     feasibility = Feasibility(space, load_datasets(data_configs(space)), seeding_in(folder))
