@@ -32,7 +32,7 @@ def refuse_contradiction(resources: Resources) -> None:
         return
     if bool(resources.gpus) != kind_of(resources.device).is_accelerator:
         raise SpaceError(
-            f"resources: gpus {resources.gpus:g} and device {resources.device} exclude each other; leave one of them out"
+            f"resources: gpus {resources.gpus:g} and device {resources.device} exclude each other; leave one out"
         )
 
 
