@@ -13,7 +13,7 @@ from scaling.costs.memory import inference_memory_all, training_memory_all
 from scaling.costs.training_compute import match_epochs, training_compute
 from scaling.data import Dataset, Split, load_data
 from scaling.data.batches import SHARE_OF_GPU
-from scaling.devices import chosen
+from scaling.devices import KINDS, chosen
 from scaling.space.design import Cell, Design
 from scaling.study.config import DataConfig, Resources, Trial, TrialConfig, cell_label
 from scaling.study.errors import CostError
@@ -174,7 +174,7 @@ class CostTable:
         cost = self.of(config)
         evaluation = 20 * cost.params + 2 * 4 * cost.activations * EVALUATION_BATCH
         average = 4 * cost.params
-        step = max(self.memory_bound(config), evaluation)
+        step = max(self.memory_bound(config), evaluation) + max(kind.workspace for kind in KINDS.values())
         return step + average + self.images_on_device(config, device_bytes) + ALLOCATOR_SLACK
 
     def images_on_device(self, config: TrialConfig, device_bytes: int) -> int:

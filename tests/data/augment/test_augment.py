@@ -243,7 +243,9 @@ def test_all_moved_images_of_a_round_move_as_each_alone() -> None:
         signs = generator.choice([-1, 1], len(images))
         done = generator.random(len(images)) < 0.5
         for row in np.flatnonzero(done):
-            alone[row : row + 1] = OPERATIONS[names[drawn[row]]](alone[row : row + 1], float(signs[row]) * magnitude / 10)
+            alone[row : row + 1] = OPERATIONS[names[drawn[row]]](
+                alone[row : row + 1], float(signs[row]) * magnitude / 10
+            )
     assert torch.equal(together, alone.permute(0, 2, 3, 1))
 
 
