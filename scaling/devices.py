@@ -337,7 +337,9 @@ def preserved_random_state(*where: torch.device) -> Iterator[None]:
 def copied(array: np.ndarray | torch.Tensor, device: torch.device) -> torch.Tensor:
     """Copy an array or a tensor from main memory to a device, which need not stop computing for it."""
     tensor = torch.from_numpy(array) if isinstance(array, np.ndarray) else array
-    if kind_of(device).has_streams and _is_available(device.type):  # memory can be pinned only where there is a device
+    if not kind_of(device).has_streams:
+        return tensor.to(device)  # Apple's GPUs share the memory; a copy that is under way could read what is freed
+    if _is_available(device.type):  # memory can be pinned only where there is a device
         tensor = tensor.pin_memory()
     return tensor.to(device, non_blocking=True)
 

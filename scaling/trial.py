@@ -116,14 +116,15 @@ def run_trial(  # a trial from start to end is read in one piece
         until: epoch after which the trial rests, its state in its checkpoint; no record follows then.
         workers: the processes that train it together; each runs the trial, and the events of the first one count.
         gpus: that the trial holds, a share of one or several; its processes take no more of their memory. None: not
-            known, and unlimited.
+            known, and not limited here.
     """
     run = TrainingRun.of(trial, device, folder, until, workers)
     result = TrialResult(environment(device, gpus), _now())
     recipe = trial.config.recipe
     try:
         devices.refuse_unusable(device)
-        devices.limit_memory(device, 1.0 if gpus is None else gpus / run.workers.count)
+        if gpus is not None:
+            devices.limit_memory(device, gpus / run.workers.count)
         require(trial.config.plugins)
         refuse_unknown(recipe)
         data = for_repetition(data, trial.config.data, trial.config.seed)

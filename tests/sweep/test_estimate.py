@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from scaling.costs.cost_table import CostTable
-from scaling.data import load_data
+from scaling.costs.cost_table import CostTable, load_datasets
 from scaling.study.config import DataConfig, Recipe, Trial, TrialConfig
 from scaling.sweep import estimate as module
 from scaling.sweep.estimate import estimate
@@ -24,7 +23,7 @@ def trials() -> list[Trial]:
 
 
 def costs_of(planned: Sequence[Trial]) -> CostTable:
-    return CostTable([trial.config for trial in planned], {DATA: load_data(DATA)})
+    return CostTable([trial.config for trial in planned], load_datasets([DATA]))
 
 
 def memory_for(images: int, monkeypatch: pytest.MonkeyPatch) -> list[int]:
