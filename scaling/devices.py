@@ -287,7 +287,7 @@ def limit_memory(device: torch.device, share: float) -> None:
 def room_bytes(device: torch.device) -> int:
     """Return the memory of an accelerator that this process may still take: what is free, within its limit."""
     free = free_bytes(device)
-    if not kind_of(device).has_statistics:
+    if not kind_of(device).has_statistics or not _module(device).is_initialized():  # then nothing has set a limit
         return free
     limit = _module(device).get_per_process_memory_fraction(device) * total_bytes(device)
     return max(0, min(free, int(limit) - _module(device).memory_reserved(device)))

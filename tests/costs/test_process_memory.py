@@ -27,7 +27,7 @@ def table(train: int, validation: int, test: int, **recipe: Any) -> tuple[CostTa
     config = TrialConfig(
         family="patchconvnet", arch=ARCH, data=DataConfig(), recipe=Recipe.model_validate({"batch_size": 16, **recipe})
     )
-    return CostTable([config], dict([(config.data, known)])), config
+    return CostTable([config], dict.fromkeys([config.data], known)), config
 
 
 def test_images_that_stay_on_the_gpu_are_counted_by_hand() -> None:

@@ -86,7 +86,7 @@ def test_without_gpus_trials_take_none() -> None:
     assert shares([1, 500], Resources(device="cpu")) == [0, 0]
 
 
-def test_gpus_that_a_space_asks_for_are_asked_of_ray_before_they_join() -> None:
+def test_gpus_that_a_space_wants_are_asked_for_early() -> None:
     assert shares([1], Resources(gpus=1), gpus=0, gpu_bytes=None) == [1]
     assert shares([1], Resources(device="cuda"), gpus=0, gpu_bytes=None) == [1]
 
@@ -155,7 +155,7 @@ def test_an_explicit_gpu_that_is_not_there_is_refused(pretend: Any) -> None:
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
-def test_a_gpu_that_ray_sees_and_torch_does_not_is_refused(pretend: Any) -> None:
+def test_a_gpu_that_ray_alone_sees_is_refused(pretend: Any) -> None:
     pretend("cpu")
 
     with pytest.raises(DeviceError, match=r"was granted, but torch .* cannot use it"):
