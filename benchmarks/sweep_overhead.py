@@ -2,6 +2,7 @@
 
     python benchmarks/sweep_overhead.py                     # 24 trials of 30 s: plain Tune, reused workers, ours
     python benchmarks/sweep_overhead.py --seconds 5 --trials 8
+    python benchmarks/sweep_overhead.py --device cuda       # trials share the GPUs, at most eight at once
     python benchmarks/sweep_overhead.py --replay 10000      # recorded curves: time and memory per trial
 
 Useful seconds are those of training steps, their data and evaluation, as measured in the trials. Paid seconds are slots
@@ -23,6 +24,7 @@ from pathlib import Path
 
 import torch
 
+from scaling.devices import chosen, count_for_ray, granted, kind_of
 from scaling.study.config import Trial
 from scaling.study.records import Epoch, Record, read_records, write_record, write_study
 from scaling.sweep.executor.cluster import cluster
@@ -53,6 +55,7 @@ seeds: {seeds}
 data: {{source: digits, train_limit: 200}}
 recipe: {{epochs: 3, batch_size: 50}}
 """
+MOST_ON_GPUS = 8  # trials at once
 USEFUL = ("training", "data", "evaluation")
 
 
@@ -109,23 +112,24 @@ def plan_of(text: str, folder: Path, name: str) -> StudyPlan:
     return make_plan(str(folder / f"{name}.yaml"), {}, results=folder / "results")
 
 
-def seconds_an_epoch(plan: StudyPlan) -> float:
+def seconds_an_epoch(plan: StudyPlan, device: torch.device) -> float:
     """Time an epoch of the first trial, running alone."""
     torch.set_num_threads(1)
     trial = plan.trials[0]
-    events = run_trial(trial, plan.cost_table.datasets[trial.config.data], device=torch.device("cpu"))
+    events = run_trial(trial, plan.cost_table.datasets[trial.config.data], device=device)
     epochs = [event for event in events if isinstance(event, Epoch)]
     return epochs[-1].train_seconds + (epochs[-1].evaluation_seconds or 0.0)  # the first one is a warm-up
 
 
-def plain(trials: Sequence[Trial], plan: StudyPlan, folder: Path, *, reuse_actors: bool) -> float:
+def plain(trials: Sequence[Trial], plan: StudyPlan, folder: Path, *, share: float, reuse_actors: bool) -> float:
     """Run trials as a user of Ray Tune would, as a function that reports; return the seconds taken."""
+    import ray
     from ray import tune
 
     def train(config: dict[str, str], datasets: dict) -> None:
         trial = Trial.model_validate_json(config["trial"])
         torch.set_num_threads(1)
-        for event in run_trial(trial, datasets[trial.config.data], device=torch.device("cpu")):
+        for event in run_trial(trial, datasets[trial.config.data], device=granted(ray.get_gpu_ids())):
             if isinstance(event, Epoch):
                 tune.report({"epoch": event.epoch, "val_accuracy": event.val_accuracy})
             else:
@@ -135,7 +139,7 @@ def plain(trials: Sequence[Trial], plan: StudyPlan, folder: Path, *, reuse_actor
     body = tune.with_parameters(train, datasets=plan.cost_table.datasets)
     started = time.monotonic()
     tune.Tuner(
-        tune.with_resources(body, {"cpu": 1}),
+        tune.with_resources(body, {"cpu": 1, "gpu": share}),
         param_space={"trial": tune.grid_search([trial.model_dump_json() for trial in trials])},
         tune_config=tune.TuneConfig(
             reuse_actors=reuse_actors, trial_dirname_creator=lambda trial: trial.trial_id, num_samples=1
@@ -146,7 +150,12 @@ def plain(trials: Sequence[Trial], plan: StudyPlan, folder: Path, *, reuse_actor
 
 
 def ours(
-    plan: StudyPlan, *, trackers: Sequence[str], replay: Replay | None = None, callback: Callback | None = None
+    plan: StudyPlan,
+    *,
+    trackers: Sequence[str],
+    share: float = 0.0,
+    replay: Replay | None = None,
+    callback: Callback | None = None,
 ) -> float:
     """Run a study as a sweep does, with records, checkpoints and trackers; return the seconds taken."""
     recorder = Recorder(plan, plan.queue({}), Progress(arms=[]), {}, None)
@@ -160,7 +169,7 @@ def ours(
             folder=plan.folder,
             watcher=recorder,
             cpus=1,
-            share=lambda trial: 0.0,
+            share=lambda trial: share,
             replay=replay,
         )
         return time.monotonic() - started
@@ -169,28 +178,29 @@ def ours(
 WAYS = ("plain", "reuse", "ours")
 
 
-def compare(seconds: float, trials: int, chosen: Sequence[str]) -> None:
+def compare(seconds: float, trials: int, wanted: Sequence[str], device: torch.device) -> None:
     """Print the overhead of each chosen way."""
-    with tempfile.TemporaryDirectory() as scratch, cluster(None) as on:
+    with tempfile.TemporaryDirectory() as scratch, cluster(None, count_for_ray(device)) as on:
         folder = Path(scratch)
-        once = seconds_an_epoch(plan_of(SPACE.format(seeds=1, epochs=3), folder, "probe"))
+        once = seconds_an_epoch(plan_of(SPACE.format(seeds=1, epochs=3), folder, "probe"), device)
         text = SPACE.format(seeds=trials // 4, epochs=max(1, round(seconds / once)))
         plan = plan_of(text, folder, "measured")
-        slots = on.slots(1, 0)
+        slots = on.slots(1, 0) if not kind_of(device).is_accelerator else min(MOST_ON_GPUS, on.slots(1, 0))
+        share = on.gpus / slots if kind_of(device).is_accelerator else 0.0
         print(f"{len(plan.trials)} trials of about {seconds:g} s, {slots} slots, load {os.getloadavg()[0]:.1f}")
 
         def plain_records(name: str, reuse: bool) -> tuple[float, list[Record]]:
             target = folder / name
             target.mkdir()
-            taken = plain(plan.trials, plan, target, reuse_actors=reuse)
+            taken = plain(plan.trials, plan, target, share=share, reuse_actors=reuse)
             return taken, [Record.model_validate_json(p.read_text()) for p in target.glob("*.json")]
 
         ways: dict[str, Callable[[], tuple[float, list[Record]]]] = {
             "plain": lambda: plain_records("plain", False),
             "reuse": lambda: plain_records("reuse", True),
-            "ours": lambda: (ours(plan, trackers=usual_trackers()), read_records(plan.folder)),
+            "ours": lambda: (ours(plan, trackers=usual_trackers(), share=share), read_records(plan.folder)),
         }
-        for name in chosen:
+        for name in wanted:
             taken, records = ways[name]()
             paid, good = slots * taken, useful(records)
             assert len(records) == len(plan.trials), f"{name} ended {len(records)} of {len(plan.trials)} trials"
@@ -264,11 +274,12 @@ def main() -> None:
     parser.add_argument(
         "--replay", type=int, metavar="TRIALS", help="replay recorded curves in this many trials instead"
     )
+    parser.add_argument("--device", default="cpu", help="cpu or cuda; default: cpu")
     options = parser.parse_args()
     if options.replay:
         replayed(options.replay)
     else:
-        compare(options.seconds, options.trials, options.ways)
+        compare(options.seconds, options.trials, options.ways, chosen(options.device, "--device"))
 
 
 if __name__ == "__main__":

@@ -28,7 +28,12 @@ HEAD_HOST=${hosts[0]}
 PORT=$((20000 + SLURM_JOB_ID % 20000))          # differs between jobs, which may share a node
 STATE="$PWD/.slurm-$SLURM_JOB_ID"               # the tasks signal their start and end through files in it
 NODES=$SLURM_JOB_NUM_NODES
-export STUDY RESULTS HEAD_HOST PORT STATE NODES
+# Since SLURM 22.05 `srun` takes the cores of a task from this variable alone, and would give each task one.
+[ -z "${SLURM_CPUS_PER_TASK:-}" ] || export SRUN_CPUS_PER_TASK="$SLURM_CPUS_PER_TASK"
+# A job that was requeued after a crash finds its own lease on the study, which expires after 120 seconds.
+LEASE=0
+[ "${SLURM_RESTART_COUNT:-0}" -eq 0 ] || LEASE=${LEASE_SECONDS:-125}
+export STUDY RESULTS HEAD_HOST PORT STATE NODES LEASE
 rm -rf "$STATE" && mkdir -p "$STATE"
 
 # The same on every node. Task 0 is the head and runs the sweep; the others add their cores and GPUs. Ray is started with
@@ -47,6 +52,7 @@ node() {
         done
         touch "$STATE/head"
         until [ "$(find "$STATE" -name 'joined-*' | wc -l)" -ge $((NODES - 1)) ]; do sleep 0.5; done
+        sleep "$LEASE"
         # shellcheck disable=SC2086 # STUDY is several words
         python -m scaling.sweep $STUDY --results "$RESULTS" --address "$HEAD_HOST:$PORT" &
         echo $! > "$STATE/sweep" && wait $! || code=$?

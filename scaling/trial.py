@@ -5,13 +5,14 @@ import functools
 import json
 import traceback
 from collections.abc import Generator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 import torch
 from torch import nn
 
+from scaling import devices
 from scaling.costs.complexity import measure
 from scaling.costs.live_tensors import Step, measured_training_memory
 from scaling.costs.memory import inference_memory, training_memory
@@ -28,6 +29,7 @@ from scaling.study.storage import Where
 from scaling.study.training_compute import total
 from scaling.tasks import TASKS
 from scaling.training.artifacts import keep
+from scaling.training.compiling import is_worthwhile
 from scaling.training.divergence import Diverged, not_finite
 from scaling.training.environment import environment
 from scaling.training.resolution import largest, sizes_for
@@ -93,7 +95,7 @@ class TrialResult:
         )
 
 
-def run_trial(
+def run_trial(  # a trial from start to end is read in one piece
     trial: Trial,
     data: Dataset,
     *,
@@ -101,6 +103,7 @@ def run_trial(
     folder: Where | None = None,
     until: int | None = None,
     workers: Workers | None = None,
+    gpus: float | None = None,
 ) -> Generator[Epoch | Record]:
     """Run one trial: yield each epoch as it ends, then the record.
 
@@ -112,11 +115,16 @@ def run_trial(
             one; weights are written there too if `trial.keeps_weights`.
         until: epoch after which the trial rests, its state in its checkpoint; no record follows then.
         workers: the processes that train it together; each runs the trial, and the events of the first one count.
+        gpus: that the trial holds, a share of one or several; its processes take no more of their memory. None: not
+            known, and not limited here.
     """
     run = TrainingRun.of(trial, device, folder, until, workers)
-    result = TrialResult(environment(device), _now())
+    result = TrialResult(environment(device, gpus), _now())
     recipe = trial.config.recipe
     try:
+        devices.refuse_unusable(device)
+        if gpus is not None:
+            devices.limit_memory(device, gpus / run.workers.count)
         require(trial.config.plugins)
         refuse_unknown(recipe)
         data = for_repetition(data, trial.config.data, trial.config.seed)
@@ -169,6 +177,8 @@ def costs(
     """Count the model's costs; predict a worker's training memory, and measure it over two steps of a copy."""
     config, checkpointing = trial.config, trial.activation_checkpointing
     step = Step.of(config.recipe, len(data.train), device.type, checkpointing=checkpointing, workers=workers)
+    steps = steps_per_epoch(len(data.train), config.recipe) * config.recipe.epochs
+    trained_step = replace(step, compiled=is_worthwhile(trial.compiles, device, steps))
     copied = copy.deepcopy(model)
     if checkpointing:
         enable_activation_checkpointing(copied, config.family)
@@ -177,7 +187,7 @@ def costs(
     trained = largest(sizes_for(model, config.recipe, data.image_size, data.channels), data.image_size)
     if trained != data.image_size:
         training, _ = predicted_memory(config.family, arch, trained, data.channels, data.num_classes, step)
-    measured = measured_training_memory(copied, trained, data.channels, step, notes)
+    measured = measured_training_memory(copied, trained, data.channels, trained_step, notes)
     return measure(model, image_size=data.image_size, in_chans=data.channels).model_copy(
         update={
             "training_memory_bytes": training,

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from scaling.study.records import read_records
+from scaling.sweep.lease import DEAD
 from tests.support import ROOT
 from tests.support.sweeps import tiny_space
 
@@ -47,6 +48,38 @@ def test_the_slurm_script_is_sound_bash() -> None:
     if linter := shutil.which("shellcheck"):
         checked = subprocess.run([linter, script], capture_output=True, text=True)
         assert checked.returncode == 0, checked.stdout
+
+
+def test_tasks_get_their_cores_and_requeued_jobs_wait(tmp_path: Path) -> None:
+    """SLURM's srun reads a variable of its own; the lease of the earlier run of a job expires after two minutes."""
+    lines = (DEPLOY / "slurm.sh").read_text(encoding="utf-8").splitlines()
+    begin = next(i for i, line in enumerate(lines) if line.startswith("# Since SLURM 22.05"))
+    end = next(i for i, line in enumerate(lines) if line.startswith("export STUDY RESULTS"))
+    said = 'echo "${SRUN_CPUS_PER_TASK:-none} $LEASE"'
+
+    def printed(**environment: str) -> str:
+        script = "\n".join(["set -euo pipefail", *lines[begin:end], said])
+        done = subprocess.run(["bash", "-c", script], env=environment, capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    assert printed(SLURM_CPUS_PER_TASK="16") == "16 0"
+    assert printed(SLURM_RESTART_COUNT="0") == "none 0"
+    requeued = printed(SLURM_CPUS_PER_TASK="4", SLURM_RESTART_COUNT="1").split()
+    assert requeued[0] == "4"
+    assert float(requeued[1]) > DEAD
+
+
+def test_workers_that_join_later_are_waited_for() -> None:
+    """Their heads have no GPU and no cores, and workers come when trials ask for them."""
+    kubernetes = loaded("kuberay.yaml")["spec"]
+    asked = "--set resources.gpus=1"
+
+    assert kubernetes["rayClusterSpec"]["headGroupSpec"]["rayStartParams"]["num-cpus"] == "0"
+    assert asked in kubernetes["entrypoint"]
+    # these mean something to KubeRay's autoscaler alone
+    assert not {"minReplicas", "maxReplicas"} & set(kubernetes["rayClusterSpec"]["workerGroupSpecs"][0])
+    assert loaded("aws.yaml")["available_node_types"]["head"]["resources"] == {"CPU": 0}
+    assert asked in (DEPLOY / "aws.yaml").read_text(encoding="utf-8")
 
 
 def test_ray_takes_the_cluster_file() -> None:

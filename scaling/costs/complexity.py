@@ -18,6 +18,7 @@ from torch.jit._trace import TracerWarning
 from scaling.costs.counting.dispatcher import count_dispatched, plain_attention
 from scaling.costs.counting.operators import kind_of, may_multiply
 from scaling.costs.counting.tally import CHARGE, CONVOLUTION, PRODUCT, OperatorCost, Tally, product_of
+from scaling.devices import preserved_random_state
 from scaling.study.errors import CostError
 from scaling.study.records import CountedCost
 
@@ -123,10 +124,9 @@ def _untouched(model: nn.Module) -> Iterator[None]:
     modules = list(model.modules())
     modes = [module.training for module in modules]
     hooks = [(dict(module._forward_pre_hooks), dict(module._forward_hooks)) for module in modules]
-    cuda = {p.device.index for p in model.parameters() if p.device.type == "cuda"}
     model.eval()
     try:
-        with torch.random.fork_rng(devices=cuda), warnings.catch_warnings():
+        with preserved_random_state(*{p.device for p in model.parameters()}), warnings.catch_warnings():
             warnings.filterwarnings("ignore", category=TracerWarning)
             warnings.filterwarnings("ignore", message=".*torch.jit")
             yield

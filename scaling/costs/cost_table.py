@@ -1,18 +1,19 @@
 """The cost table: costs and memory of each cell and arm of a space, computed before anything is built or run."""
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import torch
-
 from scaling.costs.counting.quick import OfData, cost_all
 from scaling.costs.live_tensors import Step
 from scaling.costs.matching import counted, match_arms
-from scaling.costs.memory import training_memory_all
+from scaling.costs.memory import inference_memory_all, training_memory_all
 from scaling.costs.training_compute import match_epochs, training_compute
-from scaling.data import Dataset, load_data
+from scaling.data import Dataset, Split, load_data
+from scaling.data.batches import SHARE_OF_GPU
+from scaling.devices import KINDS, chosen
 from scaling.space.design import Cell, Design
 from scaling.study.config import DataConfig, Resources, Trial, TrialConfig, cell_label
 from scaling.study.errors import CostError
@@ -20,7 +21,10 @@ from scaling.study.metrics import METRICS, TRAINING_MEMORY
 from scaling.study.records import CountedCost
 from scaling.study.training_compute import EPOCHS, TRAINING_COMPUTE
 from scaling.training.resolution import refuse_resolutions
+from scaling.training.task import EVALUATION_BATCH
 from scaling.training.width import refuse_rule
+
+ALLOCATOR_SLACK = 64 * 2**20  # bytes of blocks that an allocator cannot use again
 
 
 def load_datasets(configs: Iterable[DataConfig]) -> dict[DataConfig, Dataset]:
@@ -107,6 +111,7 @@ class CostTable:
         self._configs: dict[str, TrialConfig] = {}
         self._costs: dict[str, CountedCost] = {}
         self._memory: dict[tuple[str, str], int] = {}
+        self._evaluations: dict[tuple[str, str], int] = {}
         self._training: dict[str, int] = {}
         self.add(configs)
 
@@ -132,7 +137,7 @@ class CostTable:
         """Return a trial's cost in the unit of one of the space's limits."""
         if TRAINING_MEMORY not in METRICS[limit].fields:
             return counted(limit, self.of(config))
-        memory = self.memory(config, "cuda" if torch.cuda.is_available() else "cpu")
+        memory = self.memory(config, chosen(self.resources.device).type)
         return METRICS[limit].of_whole({**self.of(config).model_dump(), TRAINING_MEMORY: memory})
 
     def training_compute(self, config: TrialConfig) -> int:
@@ -148,6 +153,53 @@ class CostTable:
         if wanted not in self._memory:
             self._predict(config, device)
         return self._memory[wanted]
+
+    def process_memory(self, config: TrialConfig, device: str, device_bytes: int) -> int:
+        """Return the predicted peak bytes of a trial's tensors on an accelerator, the largest of its workers'.
+
+        These are the training step, or an evaluation beside the weights and the optimiser's state; the moving average;
+        the images that stay there; and what the allocator keeps for later.
+
+        Args:
+            device_bytes: memory of the device; a set larger than a part of it stays in the machine's memory.
+        """
+        params = 4 * self.of(config).params
+        states = 4 * params  # weights, gradients and two numbers of the optimiser
+        step = max(self.memory(config, device), states + self._evaluation(config, device) - params)
+        average = params if config.recipe.ema_decay is not None else 0
+        return step + average + self.images_on_device(config, device_bytes) + ALLOCATOR_SLACK
+
+    def process_bound(self, config: TrialConfig, device_bytes: int) -> int:
+        """Return an upper bound of `process_memory` that needs no simulation."""
+        cost = self.of(config)
+        evaluation = 20 * cost.params + 2 * 4 * cost.activations * EVALUATION_BATCH
+        average = 4 * cost.params
+        step = max(self.memory_bound(config), evaluation) + max(kind.workspace for kind in KINDS.values())
+        return step + average + self.images_on_device(config, device_bytes) + ALLOCATOR_SLACK
+
+    def images_on_device(self, config: TrialConfig, device_bytes: int) -> int:
+        """Return the bytes of images on an accelerator: the training set and the larger of the others, if they fit."""
+        data = self.datasets[config.data]
+        sizes = {name: len(split) * (math.prod((*data.image_size, data.channels)) + 8) for name, split in data.splits()}
+        of_batches = 4 * max(config.recipe.batch_size, EVALUATION_BATCH) * math.prod((*data.image_size, data.channels))
+        fitting = {
+            name: size if isinstance(split, Split) and size <= SHARE_OF_GPU * device_bytes else 0
+            for (name, size), (_, split) in zip(sizes.items(), data.splits(), strict=True)
+        }
+        training, *others = fitting.values()
+        return training + max(others, default=0) + of_batches
+
+    def _evaluation(self, config: TrialConfig, device: str) -> int:
+        """Return the predicted peak bytes of an evaluation, its weights among them."""
+        wanted = (self._name(config), device)
+        if wanted not in self._evaluations:
+            data = self.datasets[config.data]
+            names = [name for name, other in self._configs.items() if other.data == config.data]
+            archs = [self._configs[name].arch for name in names]
+            step = Step(EVALUATION_BATCH, device=device)
+            predicted = inference_memory_all(config.family, archs, step, **_of_data(data))
+            self._evaluations |= {(name, device): size for name, size in zip(names, predicted, strict=True)}
+        return self._evaluations[wanted]
 
     def memory_bound(self, config: TrialConfig) -> int:
         """Return an upper bound of a training step's bytes that needs no simulation.

@@ -11,12 +11,16 @@ import torch
 from torch import nn
 
 from scaling.costs.counting.quick import ImageSize
-from scaling.costs.live_tensors import Precision, Step, black_batch, loss_of
+from scaling.costs.live_tensors import Precision, Step, loss_of, training_batch
 from scaling.costs.memory import GIB, predict_inference
+from scaling.devices import free_bytes, kind_of, name_of, others_bytes, synchronize
 from scaling.study.config import Recipe
 from scaling.study.errors import CostError
-from scaling.training.environment import device_name
+from scaling.training.compiling import compiled as compile_for_training
 from scaling.training.optimisation import build_optimizer
+from scaling.training.precision import autocast, float32_products, laid_out
+
+Forward = Callable[[torch.Tensor], torch.Tensor]
 
 MOST_IMAGES = 1024  # in a batch; larger ones do not raise throughput
 FREE_PART = 0.8  # of the free memory that a batch may use
@@ -56,7 +60,9 @@ def measure_latency(  # one parameter per way to time
     seconds: float = 2.0,
     allow_busy: bool = False,
 ) -> Latency:
-    """Time `model` on its device on black images; its mode is restored, and with `training` its weights change.
+    """Time `model` on its device on black images, as the program that trains runs it: channels last.
+
+    Its mode is restored; with `training` its weights change.
 
     Args:
         step: batch size, precision and, with `training`, optimiser.
@@ -71,11 +77,11 @@ def measure_latency(  # one parameter per way to time
     device = next(model.parameters()).device
     if not allow_busy:
         refuse_shared(device)
-    with torch.device(device):
-        images, labels = black_batch(image_size, in_chans, step.batch_size)
-    with _mode(model, training):
-        runner: nn.Module = torch.compile(model) if compiled else model  # pyright: ignore[reportAssignmentType]
-        run = training_step(runner, images, labels, step) if training else _evaluation(runner, images, step)
+    images, labels = training_batch(image_size, in_chans, step.batch_size, device)
+    laid_out(model, device)
+    with _mode(model, training), float32_products(step.precision, device):
+        runner = compile_for_training(model) if compiled else model
+        run = training_step(model, images, labels, step, runner) if training else _evaluation(runner, images, step)
         try:
             repeat(run, device, seconds / 4, FEWEST_RUNS // 2)  # warm up: compile, choose kernels, fill caches
             times = torch.tensor(repeat(run, device, seconds, FEWEST_RUNS), dtype=torch.float64)
@@ -87,7 +93,7 @@ def measure_latency(  # one parameter per way to time
             ) from trouble
     low, median, high = (float(times.quantile(part)) for part in (0.25, 0.5, 0.75))
     return Latency(
-        device=f"{device.type}: {device_name(device)}",
+        device=f"{device.type}: {name_of(device)}",
         threads=torch.get_num_threads(),
         batch_size=step.batch_size,
         precision=step.precision,
@@ -103,12 +109,11 @@ def measure_latency(  # one parameter per way to time
 def repeat(run: Callable[[], None], device: torch.device, seconds: float, fewest: int) -> list[float]:
     """Run repeatedly; return the seconds of each run, from an idle device to an idle device."""
     times: list[float] = []
-    synchronize = torch.cuda.synchronize if device.type == "cuda" else lambda: None
-    synchronize()
+    synchronize(device)
     while len(times) < fewest or sum(times) < seconds:
         begin = time.perf_counter()
         run()
-        synchronize()
+        synchronize(device)
         times.append(time.perf_counter() - begin)
     return times
 
@@ -127,10 +132,9 @@ def largest_batch(
         CostError: not even one image fits.
     """
     device = next(model.parameters()).device
-    kind = "cuda" if device.type == "cuda" else "cpu"
 
     def occupied(images: int) -> int:
-        step = Step(batch_size=images, precision=precision, device=kind)
+        step = Step(batch_size=images, precision=precision, device=device.type)
         memory = predict_inference(model, image_size, in_chans, step)
         return memory.peak - memory.parameters - memory.buffers  # those are allocated already
 
@@ -142,22 +146,10 @@ def largest_batch(
     return 2 ** (min(fitting, most).bit_length() - 1)
 
 
-def free_bytes(device: torch.device) -> int:
-    """Return the free memory of a device."""
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
-    with contextlib.suppress(OSError, StopIteration):  # including the page cache
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        return 1024 * int(next(line for line in lines if line.startswith("MemAvailable")).split()[1])
-    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-
-
 def refuse_shared(device: torch.device) -> None:
     """Raise `CostError` while other processes use `device`, which would disturb the times."""
-    if device.type == "cuda":
-        free, total = torch.cuda.mem_get_info(device)
-        others = total - free - torch.cuda.memory_reserved(device)
-        if others > BUSY_BYTES:
+    if kind_of(device).is_accelerator:
+        if (others := others_bytes(device)) > BUSY_BYTES:
             raise CostError(f"other processes hold {others / GIB:.1f} GiB of {device}; wait for them to end")
         return
     if (cores := busy_cores()) > BUSY_CORES:
@@ -191,21 +183,27 @@ def _mode(model: nn.Module, training: bool) -> Iterator[None]:
             module.training = mode
 
 
-def _evaluation(model: nn.Module, images: torch.Tensor, step: Step) -> Callable[[], None]:
+def _evaluation(model: Forward, images: torch.Tensor, step: Step) -> Callable[[], None]:
     def run() -> None:
-        with torch.no_grad(), torch.autocast(images.device.type, torch.bfloat16, enabled=step.precision == "bfloat16"):
+        with torch.no_grad(), autocast(step.precision, images.device):
             model(images)
 
     return run
 
 
-def training_step(model: nn.Module, images: torch.Tensor, labels: torch.Tensor, step: Step) -> Callable[[], None]:
-    """Return a function that takes one training step on the batch: forward, backward and the optimiser's update."""
+def training_step(
+    model: nn.Module, images: torch.Tensor, labels: torch.Tensor, step: Step, call: Forward | None = None
+) -> Callable[[], None]:
+    """Return a function that takes one training step on the batch: forward, backward and the optimiser's update.
+
+    Args:
+        call: the compiled network; None calls the network itself.
+    """
     optimizer = build_optimizer(model, Recipe.model_validate({"optimizer": step.optimizer}))
 
     def run() -> None:
         optimizer.zero_grad(set_to_none=True)
-        loss_of(model, images, labels, step.precision).backward()
+        loss_of(call or model, images, labels, step.precision).backward()
         optimizer.step()
 
     return run

@@ -2,7 +2,7 @@
 
 import contextlib
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,13 +12,16 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from scaling import devices
+from scaling.devices import kind_of
 from scaling.study.config import Recipe
 from scaling.study.errors import CostError, unknown
 from scaling.study.notes import Notes
+from scaling.training.compiling import compiled
 from scaling.training.micro_batches import MicroBatches, is_out_of_memory, release_memory
 from scaling.training.optimisation import OPTIMIZERS, build_optimizer
 from scaling.training.precision import Precision as Precision
-from scaling.training.precision import autocast
+from scaling.training.precision import autocast, float32_products, laid_out
 
 
 @dataclass(frozen=True)
@@ -29,8 +32,9 @@ class Step:
     precision: Precision = "float32"
     optimizer: str = "adamw"  # as in the recipe
     checkpointing: bool = False  # activation checkpointing
-    device: str = "cpu"  # kind of device that it will run on: cpu or cuda
+    device: str = "cpu"  # kind of device that it will run on
     micro_batch: int | None = None  # images that pass the network at once; None: the whole batch
+    compiled: bool = False  # by torch.compile; predictions are of the uncompiled step
 
     @classmethod
     def of(cls, recipe: Recipe, examples: int, device: str, *, checkpointing: bool = False, workers: int = 1) -> "Step":
@@ -103,19 +107,18 @@ class Peak:
 def peak_memory(device: torch.device, alive: Iterable[torch.Tensor] = ()) -> Iterator[Peak]:
     """Measure the peak memory of the tensors on `device` while the block runs.
 
-    On CUDA the allocator's statistics are used, which include everything in this process; on other devices the live
-    tensors are counted, which takes about ten microseconds per operator: wrap one training step, not an epoch.
+    Where the allocator has statistics, as on CUDA, its numbers are used, which include everything in this process; on
+    other devices the live tensors are counted, which takes about ten microseconds per operator: wrap one training step,
+    not an epoch.
 
     Args:
         alive: earlier tensors that the block uses: parameters, buffers, optimiser state, the batch.
     """
     peak = Peak()
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-        torch.cuda.reset_peak_memory_stats(device)
+    if kind_of(device).has_statistics:
+        devices.forget_peak(device)
         yield peak
-        torch.cuda.synchronize(device)
-        peak.bytes = torch.cuda.max_memory_allocated(device)
+        peak.bytes = devices.peak_bytes(device)
         return
     with LiveTensors(tensor for tensor in alive if tensor.device.type == device.type) as live:
         yield peak
@@ -127,8 +130,9 @@ def measured_training_memory(
 ) -> int | None:
     """Train `model` for two steps on black images on its device; return the peak bytes of the second.
 
-    Other memory of the process on the device is not counted. The weights change. Device and checkpointing are the
-    model's, not those of `step`.
+    The program is that of training: channels last, with the step's precision, compiled if the step is. Other memory of
+    the process on the device is not counted. The weights change. Device and checkpointing are the model's, not those of
+    `step`.
 
     Args:
         notes: receives a note where memory runs out; then smaller micro-batches are measured, and the result is None
@@ -156,27 +160,28 @@ def _measured(
     model: nn.Module, image_size: int | tuple[int, int], in_chans: int, step: Step, micro: MicroBatches
 ) -> int:
     device = next(model.parameters()).device
-    others = 0
-    if device.type == "cuda":
-        own = sum(t.untyped_storage().nbytes() for t in (*model.parameters(), *model.buffers()))
-        others = max(0, torch.cuda.memory_allocated(device) - own)
-    model.train()
+    own = sum(t.untyped_storage().nbytes() for t in (*model.parameters(), *model.buffers()))
+    others = max(0, devices.allocated_bytes(device) - own)
+    laid_out(model, device).train()
+    call = compiled(model) if step.compiled else model
     stepper = build_optimizer(model, Recipe.model_validate({"optimizer": step.optimizer}))
-    with torch.device(device):
-        images, labels = black_batch(image_size, in_chans, step.batch_size)
+    images, labels = training_batch(image_size, in_chans, step.batch_size, device)
     measured = 0
     for _ in range(2):
         stepper.zero_grad(set_to_none=True)
         state = [leaf for leaf in tree_leaves(stepper.state_dict()) if isinstance(leaf, torch.Tensor)]
-        with peak_memory(device, [*model.parameters(), *model.buffers(), *state, images, labels]) as peak:
+        alive = [*model.parameters(), *model.buffers(), *state, images, labels]
+        with float32_products(step.precision, device), peak_memory(device, alive) as peak:
             for part in micro.parts(step.batch_size):
-                loss_of(model, images[part], labels[part], step.precision).backward()
+                loss_of(call, images[part], labels[part], step.precision).backward()
             stepper.step()
         measured = peak.bytes - others
     return measured
 
 
-def loss_of(model: nn.Module, images: torch.Tensor, labels: torch.Tensor, precision: Precision) -> torch.Tensor:
+def loss_of(
+    model: Callable[[torch.Tensor], Any], images: torch.Tensor, labels: torch.Tensor, precision: Precision
+) -> torch.Tensor:
     """Return a batch's loss as in training, or the sum of the outputs if they are not logits."""
     with autocast(precision, images.device):
         output = model(images)
@@ -189,3 +194,12 @@ def black_batch(image_size: int | tuple[int, int], in_chans: int, batch_size: in
     """Return images (N, C, H, W) and labels (N,), all zero."""
     height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
     return torch.zeros(batch_size, in_chans, height, width), torch.zeros(batch_size, dtype=torch.long)
+
+
+def training_batch(
+    image_size: int | tuple[int, int], in_chans: int, batch_size: int, device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return a black batch on `device`, its images channels last in memory, as training has them."""
+    with torch.device(device):
+        images, labels = black_batch(image_size, in_chans, batch_size)
+    return images.contiguous(memory_format=torch.channels_last), labels

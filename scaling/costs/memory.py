@@ -18,7 +18,8 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from scaling.costs.counting.cuda import like_cuda
 from scaling.costs.counting.depth import Arch, Line, along_depth, on_line
 from scaling.costs.counting.quick import ImageSize, OfData, completed
-from scaling.costs.live_tensors import LiveTensors, Step, black_batch, loss_of
+from scaling.costs.live_tensors import LiveTensors, Step, loss_of, training_batch
+from scaling.devices import CPU, KINDS, kind_of
 from scaling.models import build_model
 from scaling.models.activation_checkpointing import enable_activation_checkpointing
 from scaling.models.meta import on_meta
@@ -29,8 +30,6 @@ from scaling.training.optimisation import build_optimizer
 from scaling.training.precision import autocast
 
 GIB = 2**30
-CUDA_WORKSPACE = 32 * 2**20  # bytes that torch reserves for cuBLAS on the newest GPUs; 8 MiB on older ones
-CUDA_CONTEXT = 600 * 2**20  # bytes of a process on a GPU outside torch's allocator: context and kernels
 SHARES = 16  # a GPU is divided into at most so many parts
 
 
@@ -93,6 +92,19 @@ def inference_memory(family: str, arch: Arch, step: Step, **data: Unpack[OfData]
     return predict_inference(*_on_meta(family, arch, checkpointing=False), step).peak
 
 
+def inference_memory_all(family: str, archs: Sequence[Arch], step: Step, **data: Unpack[OfData]) -> list[int]:
+    """Predict the peak bytes of an evaluation of each of `archs`; see `training_memory_all`."""
+    wanted = [completed(arch, **data) for arch in archs]
+    keys = [json.dumps(arch, sort_keys=True) for arch in wanted]
+
+    def simulate(arch: Arch) -> tuple[int, ...]:
+        return astuple(predict_inference(*_on_meta(family, arch, checkpointing=False), step))
+
+    distinct = dict(zip(keys, wanted, strict=True))
+    known = along_depth(family, distinct, simulate, sample=2, seed=0, extrapolate=_deeper, tolerance=0.1)
+    return [Memory(*known[key]).peak for key in keys]
+
+
 def predict_training(model: nn.Module, image_size: ImageSize, in_chans: int, step: Step) -> Memory:
     """Simulate a training step of any model, on the meta device or real, and leave it unchanged.
 
@@ -105,8 +117,8 @@ def predict_training(model: nn.Module, image_size: ImageSize, in_chans: int, ste
         optimizer = build_optimizer(model, Recipe.model_validate({"optimizer": step.optimizer}))
         _make_state(optimizer)
         state = live.bytes - parameters - buffers
-        images, labels = black_batch(image_size, in_chans, step.batch_size)
-        beside = _workspace(step.device)
+        images, labels = training_batch(image_size, in_chans, step.batch_size, CPU)
+        beside = kind_of(step.device).workspace
         live.renewed_peak()
         saved = forward = backward = 0
         for part in MicroBatches(step.micro_batch).parts(step.batch_size)[
@@ -132,10 +144,10 @@ def predict_inference(model: nn.Module, image_size: ImageSize, in_chans: int, st
     with _simulation(model, step.device) as live, torch.no_grad():
         parameters, buffers = _bytes(model.parameters()), _bytes(model.buffers())
         model.eval()
-        images, _ = black_batch(image_size, in_chans, step.batch_size)
-        with autocast(step.precision, torch.device("cpu")):
+        images, _ = training_batch(image_size, in_chans, step.batch_size, CPU)
+        with autocast(step.precision, CPU):
             model(images)
-        return Memory(parameters, buffers, 0, 0, 0, live.peak + _workspace(step.device), 0, 0)
+        return Memory(parameters, buffers, 0, 0, 0, live.peak + kind_of(step.device).workspace, 0, 0)
 
 
 def _deeper(line: Line, depth: int) -> tuple[int, ...]:
@@ -152,21 +164,22 @@ def _deeper(line: Line, depth: int) -> tuple[int, ...]:
     return astuple(replace(result, backward=max(result.backward, backward)))
 
 
-def gpu_share(memory_bytes: int, gpu_bytes: int, *, margin: float = 0.15) -> float:
+def gpu_share(memory_bytes: int, gpu_bytes: int, *, margin: float = 0.15, kind: str = "cuda") -> float:
     """Return the share of a GPU that leaves room for a trial's neighbours: 1, 1/2, 1/3 … 1/16.
 
     Args:
-        memory_bytes: predicted for the trial.
+        memory_bytes: predicted for the tensors of the trial.
         gpu_bytes: total memory of the GPU.
         margin: added to the prediction, for fragmentation and convolution workspaces.
+        kind: of the GPU; a process takes memory for its context beside its tensors.
 
     Raises:
         CostError: the trial does not fit on such a GPU.
     """
-    needed = memory_bytes * (1 + margin) + CUDA_CONTEXT
+    needed = memory_bytes * (1 + margin) + kind_of(kind).context
     if needed > gpu_bytes:
         raise CostError(
-            f"a training step needs about {needed / GIB:.1f} GiB, the GPU has {gpu_bytes / GIB:.1f} GiB;"
+            f"a trial needs about {needed / GIB:.1f} GiB, the GPU has {gpu_bytes / GIB:.1f} GiB;"
             " lower recipe.batch_size or the image size, or train in bfloat16"
         )
     return 1 / min(int(gpu_bytes // needed), SHARES)
@@ -183,11 +196,11 @@ def _on_meta(family: str, arch: Arch, checkpointing: bool) -> tuple[nn.Module, I
 @contextlib.contextmanager
 def _simulation(model: nn.Module, device: str) -> Iterator[LiveTensors]:
     """Replace parameters and buffers of `model` by fake ones and count live tensors; restore them afterwards."""
-    if device not in ("cpu", "cuda"):
-        raise CostError(f"memory can be predicted for cpu and cuda, not for '{device}'")
+    if device.partition(":")[0] not in KINDS:
+        raise CostError(f"memory can be predicted for {', '.join(KINDS)}, not for '{device}'")
     modules = list(model.modules())
     kept = [(dict(module._parameters), dict(module._buffers), module.training) for module in modules]
-    pretence = like_cuda() if device == "cuda" else contextlib.nullcontext()
+    pretence = like_cuda() if kind_of(device).keeps_less else contextlib.nullcontext()
     try:
         # fake CPU tensors: autograd cannot run on those of a GPU that does not exist
         with FakeTensorMode(allow_non_fake_inputs=True), LiveTensors() as live, pretence:
@@ -211,9 +224,10 @@ def _simulation(model: nn.Module, device: str) -> Iterator[LiveTensors]:
 
 
 def _fake(tensor: torch.Tensor, fakes: dict[int, torch.Tensor]) -> Any:
-    """Return the fake twin of a tensor; a shared tensor has one twin."""
+    """Return the fake twin of a tensor, laid out as for training; a shared tensor has one twin."""
     if id(tensor) not in fakes:
-        twin = torch.empty(tensor.shape, dtype=tensor.dtype, device="cpu")
+        layout = torch.channels_last if tensor.ndim == 4 else torch.contiguous_format
+        twin = torch.empty(tensor.shape, dtype=tensor.dtype, device="cpu", memory_format=layout)
         is_parameter = isinstance(tensor, nn.Parameter)
         fakes[id(tensor)] = nn.Parameter(twin, requires_grad=tensor.requires_grad) if is_parameter else twin
     return fakes[id(tensor)]
@@ -230,7 +244,3 @@ def _make_state(stepper: torch.optim.Optimizer) -> None:
 
 def _bytes(tensors: Any) -> int:
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
-
-
-def _workspace(device: str) -> int:
-    return CUDA_WORKSPACE if device == "cuda" else 0

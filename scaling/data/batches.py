@@ -11,7 +11,8 @@ import torch
 
 from scaling.data.dataset import AnySplit, Split, StreamSplit
 from scaling.data.streaming import BatchIndices as BatchIndices
-from scaling.data.streaming import in_processes, in_threads
+from scaling.data.streaming import KeptDecoders, in_threads
+from scaling.devices import copied, kind_of, room_bytes
 from scaling.study.errors import DataError
 from scaling.study.notes import Notes
 
@@ -27,9 +28,16 @@ class UnreadableImageWarning(UserWarning):
 
 
 def batches(
-    split: AnySplit, plan: Iterable[BatchIndices], device: torch.device, notes: Notes | None = None
+    split: AnySplit,
+    plan: Iterable[BatchIndices],
+    device: torch.device,
+    notes: Notes | None = None,
+    kept: KeptDecoders | None = None,
 ) -> Iterator[Batch]:
     """Serve the batches of `plan`, in order, on `device`.
+
+    Args:
+        kept: the decoders of earlier plans of the same sets, which serve this one too; None starts new ones.
 
     Each unreadable image of a stream gives a warning and a line in `notes`. Training leaves it out; evaluation, in
     which every image must keep its place, replaces it with a black image.
@@ -39,27 +47,33 @@ def batches(
     """
     if isinstance(split, Split):
         return from_memory(split, plan, device)
-    return from_files(split, plan, device, notes or Notes())
+    return from_files(split, plan, device, notes or Notes(), kept or KeptDecoders())
 
 
 def from_memory(split: Split, plan: Iterable[BatchIndices], device: torch.device) -> Iterator[Batch]:
     """Serve decoded images: copy all bytes to the device once if they fit, else copy one batch at a time."""
     images, rows, labels = _tensor(split.images), split.rows, _tensor(split.labels).to(device)
     resident = fits(len(split) * images[:1].nbytes, device)
-    if resident and device.type != "cpu":
+    if resident and kind_of(device).is_accelerator:
         images, rows = _tensor(split.pixels).to(device), None
     for batch in plan:
         places = torch.from_numpy(batch.indices if rows is None else rows[batch.indices])
-        there = torch.from_numpy(batch.indices).to(device, non_blocking=True)
-        chosen = images[places.to(device)] if resident else images[places].pin_memory().to(device, non_blocking=True)
+        there = copied(batch.indices, device)
+        chosen = images[copied(places, device)] if resident else copied(images[places], device)
         yield chosen, labels[there]
 
 
-def from_files(split: StreamSplit, plan: Iterable[BatchIndices], device: torch.device, notes: Notes) -> Iterator[Batch]:
+def from_files(
+    split: StreamSplit, plan: Iterable[BatchIndices], device: torch.device, notes: Notes, kept: KeptDecoders
+) -> Iterator[Batch]:
     """Serve images decoded and cropped ahead of time, by one worker for each core of the trial."""
     workers = torch.get_num_threads()
     labels = _tensor(split.labels)
-    served = in_processes(split, plan, workers, device) if device.type == "cuda" else in_threads(split, plan, workers)
+    served = (
+        kept.of(split, workers, device).serve(plan)
+        if kind_of(device).is_accelerator
+        else in_threads(split, plan, workers)
+    )
     black: set[str] = set()  # in this evaluation; the notes hold what training left out, in earlier runs too
     for batch, images, problems in served:
         indices = torch.from_numpy(batch.indices)
@@ -75,13 +89,13 @@ def from_files(split: StreamSplit, plan: Iterable[BatchIndices], device: torch.d
                 warnings.warn(line, UnreadableImageWarning, stacklevel=2)
         if problems and batch.seed is not None:
             rows = torch.from_numpy(np.setdiff1d(np.arange(len(indices)), [row for row, _ in problems]))
-            indices, images = indices[rows], images[rows.to(device)]
-        yield images, labels[indices].to(device, non_blocking=True)
+            indices, images = indices[rows], images[copied(rows, device)]
+        yield images, copied(labels[indices], device)
 
 
 def fits(size: int, device: torch.device) -> bool:
     """Return whether `size` bytes may stay on the device while a network trains there."""
-    return device.type != "cuda" or size <= SHARE_OF_GPU * torch.cuda.mem_get_info(device)[0]
+    return not kind_of(device).is_accelerator or size <= SHARE_OF_GPU * room_bytes(device)
 
 
 def left_out(notes: Notes) -> set[str]:

@@ -13,17 +13,19 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from scaling import devices
 from scaling.data.crops import middle_crop, random_crop
 from scaling.data.dataset import StreamSplit
 from scaling.data.decoding import describe_problem
 from scaling.data.pixels import opened, quiet
+from scaling.devices import kind_of
 from scaling.study.plugins import Shipment
 
 AHEAD_BYTES = 256 * 2**20  # most bytes decoded ahead, unless two batches take more
@@ -129,47 +131,89 @@ def in_threads(split: StreamSplit, plan: Iterable[BatchIndices], workers: int) -
         pool.shutdown(cancel_futures=True)
 
 
+class Decoders:
+    """Processes that decode the images of one set, for one plan after another: starting them takes seconds."""
+
+    def __init__(self, split: StreamSplit, workers: int, device: torch.device) -> None:
+        """Start nothing yet.
+
+        Args:
+            device: where the batches go; copies leave pinned memory, while it works on earlier batches, where it can.
+        """
+        self.split, self.workers, self.device = split, workers, device
+        self.plan = _Pieces()
+        self._loader: DataLoader | None = None
+
+    def serve(self, plan: Iterable[BatchIndices]) -> Iterator[Served]:
+        """Decode the batches of a plan, in order; one plan at a time."""
+        plan = iter(plan)
+        first = next(plan, None)
+        if first is None:
+            return
+        begun: deque[tuple[BatchIndices, list[Piece]]] = deque()
+
+        def work() -> Iterator[Piece]:
+            for batch in itertools.chain([first], plan):
+                begun.append((batch, pieces(batch, self.workers, self.split)))
+                yield from begun[-1][1]
+
+        self.plan.current = work()
+        if self._loader is None:
+            self._loader = self._start(batches_ahead(self.split, len(first.indices)))
+        answers = iter(self._loader)
+        side = devices.side_stream(self.device)
+        while begun:
+            batch, parts = begun.popleft()
+            done = [next(answers) for _ in parts]
+            with devices.on_stream(side):
+                pixels = torch.cat([pixels.to(self.device, non_blocking=True) for pixels, _ in done])
+                rows = np.argsort(np.concatenate([part.rows for part in parts]))
+                images = pixels[devices.copied(rows, self.device)]
+            devices.join_stream(side, images)
+            yield Served(batch, images, [problem for _, problems in done for problem in problems])
+
+    def _start(self, ahead: int) -> DataLoader:
+        context = multiprocessing.get_context("forkserver")  # a plain fork inherits locks of CUDA's and Ray's threads
+        context.set_forkserver_preload(["scaling.data.streaming"])
+        return DataLoader(
+            Reader(self.split, self.workers),
+            batch_size=None,
+            sampler=self.plan,
+            num_workers=self.workers,
+            multiprocessing_context=context,
+            prefetch_factor=ahead,
+            persistent_workers=True,
+            pin_memory=kind_of(self.device).has_streams,
+            generator=torch.Generator(),  # the loader would otherwise draw from torch's global generator
+        )
+
+
+@dataclass
+class _Pieces:
+    """The pieces of the plan that is served, for a loader that asks for them anew with every plan."""
+
+    current: Iterator[Piece] = field(default_factory=lambda: iter(()))
+
+    def __iter__(self) -> Iterator[Piece]:
+        return self.current
+
+
+class KeptDecoders:
+    """The decoders of a trial's sets, one for each, so that no evaluation starts processes anew."""
+
+    def __init__(self) -> None:
+        self._of: dict[int, Decoders] = {}
+
+    def of(self, split: StreamSplit, workers: int, device: torch.device) -> Decoders:
+        """Return those of `split`."""
+        return self._of.setdefault(id(split), Decoders(split, workers, device))
+
+
 def in_processes(
     split: StreamSplit, plan: Iterable[BatchIndices], workers: int, device: torch.device
 ) -> Iterator[Served]:
-    """Decode in processes; copy to a CUDA device from pinned memory while it works on earlier batches."""
-    context = multiprocessing.get_context("forkserver")  # a plain fork inherits locks of CUDA's and Ray's threads
-    context.set_forkserver_preload(["scaling.data.streaming"])
-    begun: deque[tuple[BatchIndices, list[Piece]]] = deque()
-
-    def work() -> Iterator[Piece]:
-        for batch in plan:
-            begun.append((batch, pieces(batch, workers, split)))
-            yield from begun[-1][1]
-
-    plan = iter(plan)
-    first = next(plan, None)
-    if first is None:
-        return
-    plan = itertools.chain([first], plan)
-    loader = DataLoader(
-        Reader(split, workers),
-        batch_size=None,
-        sampler=work(),
-        num_workers=workers,
-        multiprocessing_context=context,
-        prefetch_factor=batches_ahead(split, len(first.indices)),
-        pin_memory=device.type == "cuda",
-        generator=torch.Generator(),  # the loader would otherwise draw from torch's global generator
-    )
-    answers = iter(loader)
-    side = torch.cuda.Stream(device) if device.type == "cuda" else None
-    while begun:
-        batch, parts = begun.popleft()
-        done = [next(answers) for _ in parts]
-        with torch.cuda.stream(side) if side else contextlib.nullcontext():
-            pixels = torch.cat([pixels.to(device, non_blocking=True) for pixels, _ in done])
-            rows = torch.from_numpy(np.argsort(np.concatenate([part.rows for part in parts])))
-            images = pixels[rows.to(device, non_blocking=True)]
-        if side:
-            torch.cuda.current_stream(device).wait_stream(side)
-            images.record_stream(torch.cuda.current_stream(device))
-        yield Served(batch, images, [problem for _, problems in done for problem in problems])
+    """Decode in processes that end with the plan."""
+    return Decoders(split, workers, device).serve(plan)
 
 
 def batches_ahead(split: StreamSplit, batch_size: int) -> int:

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
-import torch
 from pydantic import ByteSize, TypeAdapter
 from rich import box
 from rich.table import Table
@@ -18,6 +17,7 @@ from scaling.console import Terminal
 from scaling.costs.counting.quick import ImageSize
 from scaling.costs.live_tensors import Step
 from scaling.costs.matching import match_costs
+from scaling.devices import KINDS, chosen, kind_of
 from scaling.measure.columns import in_order, readable, title
 from scaling.measure.models import Candidate, from_models, from_space
 from scaling.measure.rows import Row, breakdown, measured, solved, timed
@@ -59,11 +59,13 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--in-chans", type=whole_number, metavar="N", help="channels of the image [3]")
     parser.add_argument("--num-classes", type=whole_number, metavar="N", help="[the model's own, or 1000]")
     parser.add_argument("--batch-size", type=whole_number, metavar="N", help="predict memory for N images per step")
-    parser.add_argument("--precision", choices=["float32", "bfloat16"], help="of memory and latency [float32]")
+    parser.add_argument("--precision", choices=["float32", "tf32", "bfloat16"], help="of memory and latency [float32]")
     parser.add_argument("--optimizer", help="of training memory: adamw, lamb or sgd [adamw]")
     parser.add_argument("--checkpointing", action="store_true", help="predict memory with activation checkpointing")
     parser.add_argument("--memory", action="store_true", help="of a space: predict memory at its batch size")
-    parser.add_argument("--device", default=None, help="cpu or cuda, of memory and latency [cuda if there is one]")
+    parser.add_argument(
+        "--device", default=None, help=f"{', '.join(KINDS)}, of memory and latency [the first that is there]"
+    )
     parser.add_argument(
         "--latency", action="store_true", help="time each with one image and with as many as fit up to 256"
     )
@@ -95,7 +97,7 @@ def image_size(text: str) -> ImageSize:
 def main(argv: list[str] | None = None) -> int:
     options = parser().parse_args(argv)
     plugins.load(options.plugin)
-    options.device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    options.device = str(chosen(options.device, "--device"))
     show(sorted_rows(rows_for(options), options.sort, options.descending), options)
     return 0
 
@@ -148,7 +150,7 @@ def step_of(candidate: Candidate, options: argparse.Namespace) -> Step | None:
     settings = {**candidate.recipe, **{name: value for name, value in asked.items() if value is not None}}
     if "batch_size" not in settings:
         return None
-    return Step(**settings, checkpointing=options.checkpointing, device=options.device)
+    return Step(**settings, checkpointing=options.checkpointing, device=kind_of(options.device).name)
 
 
 def without(name: str, found: Sequence[Candidate]) -> list[Candidate]:

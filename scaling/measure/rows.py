@@ -8,6 +8,7 @@ from scaling.costs.latency import largest_batch, measure_latency
 from scaling.costs.live_tensors import Precision, Step
 from scaling.costs.matching import counted, match
 from scaling.costs.memory import predict_inference, predict_training
+from scaling.devices import kind_of
 from scaling.measure.models import Candidate
 from scaling.study.errors import CostError
 from scaling.study.metrics import COUNTED, counted_costs
@@ -72,7 +73,9 @@ def timed(
                     "images_per_second": times.images_per_second,
                     "runs": times.runs,
                     "precision": times.precision,
-                    "device": f"{times.device}, threads: {times.threads}" if device == "cpu" else times.device,
+                    "device": f"{times.device}, threads: {times.threads}"
+                    if not kind_of(device).is_accelerator
+                    else times.device,
                 }
             )
     return rows

@@ -16,6 +16,7 @@ from timm.layers.drop import DropPath
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
+from scaling.devices import is_short_of_memory
 from scaling.models.head import HeadedNetwork
 from scaling.models.layers import NORM_EPS, is_autocasting, scaled, scaled_weights
 from scaling.models.memory_efficient import gelu_depthwise, gelu_gate_linear
@@ -83,8 +84,8 @@ class Block(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         # GPUs are short of memory, CPUs of time; a compiler decides itself what to compute again
-        saves_memory = x.is_cuda and self.training and torch.is_grad_enabled() and not torch.compiler.is_compiling()
-        saves_memory = saves_memory and not self.is_checkpointed
+        saves_memory = self.training and torch.is_grad_enabled() and not torch.compiler.is_compiling()
+        saves_memory = saves_memory and not self.is_checkpointed and is_short_of_memory(x)
         return x + self.drop_path(self.memory_efficient_branch(x) if saves_memory else self.branch(x))
 
     def branch(self, x: torch.Tensor) -> torch.Tensor:

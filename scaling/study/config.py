@@ -226,6 +226,9 @@ class Resources(Settings):
         le=MOST_DEVICES,
         description="share of a GPU, or GPUs for all workers together; none: one per worker, where there are any",
     )
+    device: Literal["cuda", "xpu", "mps", "cpu"] | None = Field(
+        default=None, description="kind of device to train on; none: the first of these that torch can use"
+    )
     workers: PositiveInt = Field(
         default=1,
         le=MOST_DEVICES,

@@ -5,10 +5,15 @@ RAY_AUTH_MODE must be the same on all nodes and in the driver:
 https://docs.ray.io/en/latest/ray-security/token-auth.html
 """
 
+import contextlib
 import ipaddress
 import os
+import secrets
+import shlex
+import shutil
 import socket
-from collections.abc import Mapping, MutableMapping
+import tempfile
+from collections.abc import Iterator, Mapping, MutableMapping
 from pathlib import Path
 
 from scaling.study.errors import ScalingError
@@ -17,6 +22,8 @@ from scaling.study.errors import ScalingError
 # all its servers listen there instead of on every interface. `_node_ip_address` of ray.init cannot do that, because Ray
 # replaces a given loopback address. Ray reads the variable when it is imported.
 LOOPBACK_ONLY = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
+
+TOKEN_PATH = "RAY_AUTH_TOKEN_PATH"  # variable
 
 
 class AuthenticationError(ScalingError):
@@ -47,6 +54,35 @@ def confine_to_this_machine(environ: MutableMapping[str, str] | None = None) -> 
     Call this before ray is imported, and not when joining another cluster.
     """
     (os.environ if environ is None else environ).setdefault(LOOPBACK_ONLY, "0")
+
+
+@contextlib.contextmanager
+def own_token(environ: MutableMapping[str, str] | None = None) -> Iterator[None]:
+    """Give a cluster that starts meanwhile a random token in a file that its owner alone can read.
+
+    A token that the user has set is kept. Ray's own default would be one token for all clusters, in a file that
+    everybody on the machine may read.
+    """
+    environ = os.environ if environ is None else environ
+    is_set = any(environ.get(name) for name in ("RAY_AUTH_TOKEN", TOKEN_PATH))
+    if is_set or environ.get("RAY_AUTH_MODE", "token").lower() != "token":
+        yield
+        return
+    folder = Path(tempfile.mkdtemp(prefix="scaling-token-"))  # mode 700
+    try:
+        with os.fdopen(os.open(folder / "token", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(secrets.token_hex(32))
+        environ[TOKEN_PATH] = str(folder / "token")
+        yield
+    finally:
+        environ.pop(TOKEN_PATH, None)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def token_hint(environ: Mapping[str, str] | None = None) -> str:
+    """Say how to read the token of the cluster that runs here."""
+    path = (os.environ if environ is None else environ).get(TOKEN_PATH)
+    return f"token: cat {shlex.quote(path)}" if path else "token: ray get-auth-token"
 
 
 def require_token(address: str | None, environ: Mapping[str, str] | None = None, home: Path | None = None) -> None:
@@ -81,7 +117,7 @@ def _without_token(environ: Mapping[str, str], home: Path) -> str | None:
     """Why there is no token, or None. Follows Ray's order, which does not try further if the named path fails."""
     if environ.get("RAY_AUTH_TOKEN", "").strip():
         return None
-    if named := environ.get("RAY_AUTH_TOKEN_PATH"):
+    if named := environ.get(TOKEN_PATH):
         return None if _holds_text(Path(named)) else f"RAY_AUTH_TOKEN_PATH={named} holds no token"
     return None if _holds_text(home / ".ray" / "auth_token") else "no token for Ray's authentication was found"
 

@@ -11,6 +11,7 @@ from rich.table import Table
 from scaling.console import duration
 from scaling.costs.cost_table import CostTable, load_datasets
 from scaling.costs.memory import GIB
+from scaling.devices import chosen
 from scaling.space.design import Cell, Design, data_configs, study_name
 from scaling.space.load import find_space, load_space, written_out
 from scaling.space.schema import Match, Space
@@ -23,6 +24,7 @@ from scaling.study.records import Record
 from scaling.study.storage import Where
 from scaling.study.training_compute import EPOCHS, TRAINING_COMPUTE, petaflops
 from scaling.sweep.estimate import estimate
+from scaling.sweep.placement import refuse_contradiction
 from scaling.sweep.search.cell_run import at_all_rates
 from scaling.sweep.search.feasibility import Feasibility
 from scaling.sweep.search.propose import propose
@@ -85,6 +87,7 @@ def make_plan(
         raise SpaceError(f"--samples {samples}: at least one cell is needed")
     sampled = {"search.cells": samples} if samples is not None else {}
     space = load_space(space_name, {**overrides, **sampled})
+    refuse_contradiction(space.resources)
     study = name or study_name(find_space(space_name).stem, space, load_space(space_name), dict(overrides))
     folder = (results / study).resolve()
     before = begun(folder)
@@ -174,6 +177,7 @@ def data_lines(plan: StudyPlan) -> Iterator[str]:
 def shown(plan: StudyPlan) -> Iterator[RenderableType]:
     """Show a plan: the data, the costs of each cell and arm, then the expected time."""
     space, cost_table = plan.space, plan.cost_table
+    device = chosen(space.resources.device)
     yield from data_lines(plan)
     table = Table(title=f"{plan.study}: {extent(plan)}")
     for axis in space.axes:
@@ -194,12 +198,16 @@ def shown(plan: StudyPlan) -> Iterator[RenderableType]:
             matched = [_matched(config, space.match, compute / target - 1)] if space.match else []
             varied = [*(str(value) for value in cell.values()), str(arm), *matched]
             table.add_row(
-                *varied, *numbers, METRICS[TRAINING_COMPUTE].number(compute), in_binary(cost_table.memory(config))
+                *varied,
+                *numbers,
+                METRICS[TRAINING_COMPUTE].number(compute),
+                in_binary(cost_table.memory(config, device.type)),
             )
     yield table
     yield (
         "per image: MACs (multiply-accumulates; FLOPs are twice that) and activations of the forward pass;"
-        f" memory: predicted for a training step of {space.recipe.batch_size} images in {space.recipe.precision}"
+        f" memory: predicted for a training step of {space.recipe.batch_size} images in {space.recipe.precision} on"
+        f" {device.type.upper()}"
     )
     trials = expected(plan)
     whole = sum(cost_table.training_compute(trial.config) for trial in trials)
@@ -207,11 +215,11 @@ def shown(plan: StudyPlan) -> Iterator[RenderableType]:
         f"training compute: MACs of all training steps of one trial; all {len(trials)} trials together"
         f" {METRICS[TRAINING_COMPUTE].text(whole)}, {si(petaflops(whole))} PFLOPs"
     )
-    estimated = estimate(trials, cost_table)
+    estimated = estimate(trials, cost_table, device)
     if estimated is None:
-        yield "time: unknown; one step of the largest model takes too long to time on this machine"
+        yield "time: unknown; one step of the largest model takes too long, or too much memory, to time on this machine"
     else:
         yield (
             f"time: about {estimated.seconds / 3600:.2g} device-hours ({duration(estimated.seconds)} on one"
-            f" {estimated.device}), estimated from training steps timed here"
+            f" {estimated.device}), estimated from uncompiled training steps timed here"
         )

@@ -8,14 +8,24 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from scaling.study.config import Trial
+from scaling.devices import CPU, chosen, count_for_ray, described, kind_of, total_bytes
+from scaling.study.config import Resources, Trial
 from scaling.study.errors import SpaceError
 from scaling.study.records import Record, Study, read_records
 from scaling.study.storage import Where
-from scaling.sweep.authentication import confine_to_this_machine
+from scaling.sweep.authentication import confine_to_this_machine, own_token, token_hint
 from scaling.sweep.display import Display
 from scaling.sweep.executor.replay import Replay
-from scaling.sweep.placement import gpu_shares, local_gpu_bytes, main_memory_bytes, no_room, refuse_what_cannot_fit
+from scaling.sweep.placement import (
+    Accelerator,
+    accelerator,
+    gpu_shares,
+    local_device,
+    no_room,
+    refuse_unknown_gpus,
+    refuse_what_cannot_fit,
+    takes_none,
+)
 from scaling.sweep.plan import StudyPlan
 from scaling.sweep.progress import Progress
 from scaling.sweep.recorder import Recorder
@@ -76,11 +86,48 @@ def run_pending(console: Console, plan: StudyPlan, recorder: Recorder, options: 
         confine_to_this_machine()  # Ray reads this setting when it is imported
     from scaling.sweep.executor.cluster import cluster  # loading Ray takes a second, which a dry run need not spend
 
+    resources = plan.space.resources
+    gpus = None if options.replay or takes_none(resources) else count_for_ray(chosen(resources.device))
     with contextlib.ExitStack() as stack:
+        if options.address is None:
+            stack.enter_context(own_token())
         with console.status("starting Ray"):
-            on = stack.enter_context(cluster(options.address))
+            on = stack.enter_context(cluster(options.address, gpus))
         stack.enter_context(interrupted_by_sigterm())  # Ray has just replaced our handler
         run_on(on, console, plan, recorder, options)
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What the trials of a sweep are placed on."""
+
+    title: str  # of the device, for the header
+    accelerator: Accelerator | None  # None: no trial gets a GPU
+    main_memory: int | None = None  # bytes that trials on the CPU must fit into; None: not known
+
+    @classmethod
+    def of(cls, on: "Cluster", resources: Resources, replays: bool) -> "Ground":
+        """Choose the device, once.
+
+        Raises:
+            DeviceError, SpaceError: the space asks for what is not there.
+        """
+        cores = f"{on.cpus:g} CPU core{'' if on.cpus == 1 else 's'}"
+        if replays:
+            return cls(f"none: recorded curves are replayed on {cores}", None)
+        if on.is_local:
+            device = local_device(resources, on.gpus)
+            on_gpu = kind_of(device).is_accelerator
+            return cls(described(device) if on_gpu else cores, accelerator(device), total_bytes(CPU))
+        refuse_unknown_gpus(resources, on.cpus, on.gpus)
+        if takes_none(resources):
+            return cls(cores, None)
+        joined = Accelerator()
+        if on.gpus:
+            return cls(f"{on.gpus:g} × {' or '.join(on.models) or 'GPU'}", joined)
+        if resources.gpus or resources.device:
+            return cls("GPUs of nodes that join; none is there yet", joined)
+        return cls(f"{cores}; GPUs of nodes that join are used (resources.gpus=1 waits for them)", joined)
 
 
 def run_on(on: "Cluster", console: Console, plan: StudyPlan, recorder: Recorder, options: RunOptions) -> None:
@@ -88,32 +135,31 @@ def run_on(on: "Cluster", console: Console, plan: StudyPlan, recorder: Recorder,
 
     Raises:
         CostError: trials that cannot fit.
+        DeviceError: the device that the space wants is not there, or torch cannot use it.
         SpaceError: `resources` exceed those of this machine.
     """
+    from scaling.sweep.executor.cluster import gpus_now
     from scaling.sweep.executor.run import run
 
     resources, pending = plan.space.resources, recorder.pending
-    if on.is_local and not on.gpus and not options.replay:
-        refuse_what_cannot_fit(pending, main_memory_bytes(), plan.cost_table)
-    gpu_bytes = local_gpu_bytes() if on.is_local else None
+    ground = Ground.of(on, resources, options.replay is not None)
 
     def shares(trials: Sequence[Trial]) -> list[float]:
-        return gpu_shares(trials, resources, on.gpus, gpu_bytes, plan.cost_table)
+        if ground.accelerator is None:
+            return [0.0] * len(trials)
+        gpus = on.gpus if on.is_local else gpus_now()  # nodes join and leave
+        return gpu_shares(trials, resources, gpus, ground.accelerator, plan.cost_table)
 
+    if ground.main_memory and ground.accelerator is None:
+        refuse_what_cannot_fit(pending, ground.main_memory, plan.cost_table)
     largest = max(shares(pending))
+    recorder.queue.budget.held = largest or resources.cpus
     lack = no_room(resources, largest, on.cpus, on.gpus)
     if lack and on.is_local:
         raise SpaceError(lack)
     trackers = that_can_write(options.trackers, plan.folder)
-    notes = [f"study      {plan.folder}", f"workers    {on.slots(resources.cpus, largest)} at once"]
-    if lack:
-        notes.append(f"waiting    {lack}; trials start when nodes with more join")
-    if on.dashboard:
-        token = "   (token: ray get-auth-token)" if on.is_local else ""
-        notes.append(f"dashboard  {on.dashboard}{token}")
-    if without := [name for name in options.trackers if name not in trackers]:
-        notes.append(f"trackers   without {', '.join(without)}: writing files needs --results on this machine")
     info = StudyInfo(plan.study, plan.folder, plan.space, recorder.settled)
+    notes = header(on, plan, ground, options, largest, lack)
     with (
         open_trackers(trackers, info) as opened,
         Display(console, recorder.progress, plan.study, notes) as display,
@@ -125,10 +171,35 @@ def run_on(on: "Cluster", console: Console, plan: StudyPlan, recorder: Recorder,
             folder=plan.folder,
             watcher=recorder,
             cpus=resources.cpus,
+            device=resources.device,
             workers=resources.workers,
             share=lambda trial: shares([trial])[0],
             replay=options.replay,
         )
+
+
+def header(
+    on: "Cluster", plan: StudyPlan, ground: Ground, options: RunOptions, largest: float, lack: str | None
+) -> list[str]:
+    """Return the lines that a sweep begins with.
+
+    Args:
+        largest: share of a GPU that a trial takes.
+        lack: what the cluster lacks for a trial.
+    """
+    notes = [
+        f"study      {plan.folder}",
+        f"device     {ground.title}",
+        f"workers    {on.slots(plan.space.resources.cpus, largest)} at once",
+    ]
+    if lack:
+        notes.append(f"waiting    {lack}; trials start when nodes with more join")
+    if on.dashboard:
+        notes.append(f"dashboard  {on.dashboard}" + (f"   ({token_hint()})" if on.is_local else ""))
+    written = that_can_write(options.trackers, plan.folder)
+    if without := [name for name in options.trackers if name not in written]:
+        notes.append(f"trackers   without {', '.join(without)}: writing files needs --results on this machine")
+    return notes
 
 
 def conclude(console: Console, folder: Where, recorder: Recorder) -> int:

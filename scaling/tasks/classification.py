@@ -22,10 +22,9 @@ from scaling.tasks import task
 from scaling.training.losses import LOSSES
 from scaling.training.micro_batches import MicroBatches, is_out_of_memory, release_memory
 from scaling.training.precision import float32_products
-from scaling.training.task import Evaluation
+from scaling.training.task import EVALUATION_BATCH, Evaluation
 from scaling.training.training_run import TrainingRun
 
-BATCH = 256  # images at once; the result does not depend on it, up to rounding
 BINS = 15  # of confidence, as in Guo et al.
 
 
@@ -131,7 +130,7 @@ def predict(model: nn.Module, split: AnySplit, data: Dataset, run: TrainingRun) 
     columns: list[tuple[torch.Tensor, ...]] = []
     with float32_products("float32", device):
         steps = list(_in_order(len(split)))
-        for images, labels in batches(split, steps[workers.part(len(steps))], device, notes):
+        for images, labels in batches(split, steps[workers.part(len(steps))], device, notes, run.decoders):
             logits = _logits(model, normalise, images, micro, notes)
             right = logits.gather(1, labels[:, None])
             # classes ranked above the right one; ties go to the lower number, or a blank network would be always right
@@ -162,9 +161,9 @@ def _logits(
         release_memory()  # the error is gone by now, whose frames kept tensors alive
         if not micro.halve(len(images)):
             raise TrainingError(f"out of memory in the evaluation of one image; train a smaller network ({reason})")
-        notes.add(f"out of memory: evaluation took fewer than {BATCH} images at a time")
+        notes.add(f"out of memory: evaluation took fewer than {EVALUATION_BATCH} images at a time")
 
 
 def _in_order(count: int) -> Iterator[BatchIndices]:
-    for start in range(0, count, BATCH):
-        yield BatchIndices(np.arange(start, min(start + BATCH, count)))
+    for start in range(0, count, EVALUATION_BATCH):
+        yield BatchIndices(np.arange(start, min(start + EVALUATION_BATCH, count)))

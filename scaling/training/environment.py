@@ -11,15 +11,21 @@ from typing import Any
 import torch
 
 import scaling
+from scaling.devices import name_of
 
 PACKAGES = ("torch", "torchvision", "timm", "numpy", "fvcore", "ray", "optuna")
 
 
-def environment(device: torch.device) -> dict[str, Any]:
-    """Describe where a trial runs, so that a reader can judge whether two records are comparable."""
+def environment(device: torch.device, gpus: float | None = None) -> dict[str, Any]:
+    """Describe where a trial runs, so that a reader can judge whether two records are comparable.
+
+    Args:
+        gpus: that it holds, a share of one or several.
+    """
     return {
-        "device": device_name(device),
+        "device": name_of(device),
         "device_type": device.type,
+        **({"gpus": gpus} if gpus else {}),
         "threads": torch.get_num_threads(),
         "host": platform.node(),
         "system": f"{platform.system()} {platform.machine()}",
@@ -29,18 +35,6 @@ def environment(device: torch.device) -> dict[str, Any]:
         "commit": commit(),
         **versions(),
     }
-
-
-def device_name(device: torch.device) -> str:
-    """Return the manufacturer's name of the device."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
 
 
 @functools.cache

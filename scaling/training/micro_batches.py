@@ -5,8 +5,14 @@ import itertools
 
 import torch
 
+from scaling import devices
+
 # Messages of allocators and libraries that have no exception of their own.
-SIGNS = ("out of memory", "can't allocate memory", "not enough memory", "_ALLOC_FAILED")
+SIGNS = (
+    *("out of memory", "can't allocate memory", "not enough memory", "_ALLOC_FAILED"),
+    "unable to find an engine",  # of cuDNN, whose engines all need more workspace than there is
+    "could not create a primitive",  # of oneDNN, whose primitives allocate on a CPU
+)
 
 
 class MicroBatches:
@@ -48,5 +54,4 @@ def is_out_of_memory(error: BaseException) -> bool:
 def release_memory() -> None:
     """Free unreferenced memory; call it after the `except` block, because the error's frames hold tensors."""
     gc.collect()
-    if torch.cuda.is_initialized():
-        torch.cuda.empty_cache()
+    devices.release_cached()

@@ -11,7 +11,9 @@ DistributedDataParallel does, would leave the other workers waiting for ever whe
 import contextlib
 import datetime
 import gc
+import os
 import socket
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -25,6 +27,10 @@ from scaling.study.errors import TrainingError
 from scaling.training.shared_layers import share_statistics
 
 PIECE = 64 * 2**20  # bytes of gradient sent at once; larger pieces are no faster, and a copy of each is held
+LEAVING = 30.0  # seconds in which a failed worker must have left the group
+LOOK = 1.0  # seconds between two looks for the failure of another worker, with NCCL
+SILENT = 3  # looks without an answer after which the first worker counts as gone
+EXIT_CODE = 70  # of a worker that could not leave: EX_SOFTWARE in sysexits.h
 PATIENCE = datetime.timedelta(seconds=60)  # that a failed worker waits for the first one to write the record
 
 
@@ -48,8 +54,12 @@ class Group:
         self.rank = dist.get_rank()
         self.count = dist.get_world_size()
         self.device = device
+        self.uses_nccl = dist.get_backend() == "nccl"
         self.control: Any = dist.new_group(backend="gloo")
         self.store = self._open_store()
+        self.left = threading.Event()
+        if self.uses_nccl:
+            threading.Thread(target=self.abort_after_others, daemon=True, name="workers").start()
 
     @property
     def is_first(self) -> bool:
@@ -125,16 +135,51 @@ class Group:
             raise TrainingError(f"workers differ in {what}: {everyone}; do all see the same folder and data?")
 
     def report_failure(self, reason: str) -> None:
-        """Leave the group, with a reason for the others, which then stop waiting; the first one records it."""
+        """Leave the group, with a reason for the others, which then stop waiting; the first one records it.
+
+        Ends the process if leaving takes more than `LEAVING` seconds.
+        """
         with contextlib.suppress(Exception):  # the others may be gone too
             if not self.store.check(["failure"]):
                 self.store.set("failure", f"worker {self.rank}: {reason}")
-        self.control = None
-        dist.destroy_process_group()
+        self.left.set()
+        limit = threading.Timer(LEAVING, os._exit, (EXIT_CODE,))
+        limit.daemon = True
+        limit.start()
+        control, self.control = self.control, None
+        if self.uses_nccl:
+            with contextlib.suppress(Exception):
+                dist.destroy_process_group(control)  # closes its connections alone; waits for nobody
+            self._abort()
+        else:
+            dist.destroy_process_group()
+        del control
         gc.collect()  # connections close, and others stop waiting, once nothing refers to the group
+        limit.cancel()
         if not self.is_first:
             with contextlib.suppress(Exception):
                 self.store.wait(["ended"], PATIENCE)
+
+    def abort_after_others(self) -> None:
+        """Abort the group once another worker has left a reason, or the first one's process is gone.
+
+        A GPU that waits for a worker in NCCL waits for ever otherwise, and its process with it.
+        """
+        silent = 0
+        while not self.left.wait(LOOK):
+            try:
+                has_failed, silent = self.store.check(["failure"]), 0
+            except Exception:  # the first worker's process, which holds the store, is gone
+                silent += 1
+                has_failed = silent >= SILENT
+            if has_failed:
+                self._abort()
+                return
+
+    def _abort(self) -> None:
+        """End NCCL's operations here. `destroy_process_group` would wait for the other workers to call it too."""
+        with contextlib.suppress(Exception):  # it may be aborted already
+            dist.distributed_c10d._abort_process_group()  # torch has no public name for it yet
 
     def release(self) -> None:
         """Stop the others from waiting for the first worker to write its record."""
@@ -209,9 +254,12 @@ class _Piece:
 def _pieces(tensors: Iterable[torch.Tensor]) -> Iterator[list[torch.Tensor]]:
     """Group tensors of one number format until a piece is full."""
     open_pieces: dict[torch.dtype, list[torch.Tensor]] = {}
+    sizes: dict[torch.dtype, int] = {}
     for tensor in tensors:
-        piece = open_pieces.setdefault(tensor.dtype, [])
-        piece.append(tensor)
-        if sum(part.numel() * part.element_size() for part in piece) >= PIECE:
-            yield open_pieces.pop(tensor.dtype)
+        kind = tensor.dtype
+        open_pieces.setdefault(kind, []).append(tensor)
+        sizes[kind] = sizes.get(kind, 0) + tensor.numel() * tensor.element_size()
+        if sizes[kind] >= PIECE:
+            yield open_pieces.pop(kind)
+            del sizes[kind]
     yield from open_pieces.values()

@@ -16,23 +16,34 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from scaling.devices import copied, kind_of
+
 Sum = Callable[[torch.Tensor], torch.Tensor]  # over all workers
+Draw = Callable[[int], torch.Tensor]  # random numbers for so many rows
 
 
 @dataclass
 class BatchPosition:
-    """Position of a forward pass's images in their batch."""
+    """Position of a forward pass's images in their batch.
+
+    It is a tensor, because a compiler makes a graph of its own for every value of a Python number, and one graph for
+    all values in a tensor.
+    """
 
     whole: int = 0  # images of the batch
-    start: int = 0
-    images: int = 0  # of the forward pass; 0: not known, so layers draw for the images they see
+    places: torch.Tensor | None = None  # int64, of the forward pass's images in it; None: layers draw for what they see
 
-    def rows(self, seen: int) -> tuple[int, slice]:
-        """Return the rows of the whole batch, and which of them the `seen` rows are; an image may have several rows."""
-        if not self.images:
-            return seen, slice(0, seen)
-        each = seen // self.images
-        return self.whole * each, slice(self.start * each, self.start * each + seen)
+    def take(self, whole: int, part: slice, device: torch.device) -> None:
+        """Take the images `part` of a batch of `whole`."""
+        self.whole, self.places = whole, copied(torch.arange(part.start, part.stop), device)
+
+    def own(self, draw: Draw, seen: int) -> torch.Tensor:
+        """Draw for all rows of the batch, and return the `seen` rows of this pass; an image may have several rows."""
+        if self.places is None:
+            return draw(seen)
+        each = seen // self.places.shape[0] if self.places.shape[0] else 1
+        drawn = draw(self.whole * each)
+        return drawn.unflatten(0, (self.whole, each)).index_select(0, self.places).flatten(0, 1)
 
 
 class SharedDropPath(nn.Module):
@@ -48,8 +59,7 @@ class SharedDropPath(nn.Module):
         if not self.training or self.drop_prob == 0:
             return x
         keep = 1 - self.drop_prob
-        whole, rows = self.position.rows(len(x))
-        kept = x.new_empty((whole,) + (1,) * (x.ndim - 1)).bernoulli_(keep)[rows]
+        kept = self.position.own(lambda rows: x.new_empty((rows,) + (1,) * (x.ndim - 1)).bernoulli_(keep), len(x))
         return x * (kept / keep if keep > 0 and self.scale_by_keep else kept)
 
 
@@ -64,9 +74,7 @@ class SharedDropout(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if not self.training or self.p == 0:
             return x
-        whole, rows = self.position.rows(len(x))
-        kept = F.dropout(x.new_ones((whole, *x.shape[1:])), self.p)[rows]
-        return x * kept.clone()  # kept for the backward pass; a view would keep the whole batch's
+        return x * self.position.own(lambda rows: F.dropout(x.new_ones((rows, *x.shape[1:])), self.p), len(x))
 
 
 class Total(Function):
@@ -136,7 +144,7 @@ class SharedBatchNorm(_BatchNorm):
 
 def share_statistics(model: nn.Module, device: torch.device, sum_up: Sum) -> None:
     """Let the batch norms of `model` see all workers' images; parameters keep their names."""
-    if device.type == "cuda":
+    if kind_of(device).has_sync_batch_norm:
         convert_sync_batchnorm(model)
         return
     _replace(model, _BatchNorm, lambda layer: SharedBatchNorm(layer, sum_up))

@@ -10,6 +10,7 @@ import torch
 from timm.utils.model_ema import ModelEmaV3
 from torch import nn
 
+from scaling.devices import RandomState, random_state, set_random_state
 from scaling.models.activation_checkpointing import preserved_statistics
 from scaling.study.config import Recipe
 from scaling.study.errors import TrainingError
@@ -20,8 +21,6 @@ from scaling.training.precision import autocast
 from scaling.training.shared_layers import BatchPosition, share_draws
 from scaling.training.task import Task
 from scaling.training.training_run import TrainingRun
-
-RandomState = tuple[torch.Tensor, torch.Tensor | None]  # of the CPU's and the GPU's generator
 
 
 class Buffers:
@@ -179,9 +178,9 @@ class Stepper:
             share_draws(self.model, self.position)
         for part in parts:
             if self.position:  # layers draw for the whole batch, the same numbers for each part
-                self._rewind(before)
-                self.position.whole, self.position.start = share.whole, share.start + part.start
-                self.position.images = part.stop - part.start
+                set_random_state(self.run.device, before)
+                own = slice(share.start + part.start, share.start + part.stop)
+                self.position.take(share.whole, own, self.run.device)
             with autocast(self.recipe.precision, self.run.device):
                 outputs = self.call(share.inputs[part])
             loss = self.task.loss(outputs.float(), share.targets[part])
@@ -203,22 +202,15 @@ class Stepper:
 
     def _state(self) -> RandomState:
         """Remember what a forward pass changes: running statistics, and the random generators, which are returned."""
-        device = self.run.device
         self.buffers.keep()
-        return torch.get_rng_state(), torch.cuda.get_rng_state(device) if device.type == "cuda" else None
+        return random_state(self.run.device)
 
     def _put_back(self, before: RandomState) -> None:
         """Undo a forward pass, and free what it left."""
         self.optimizer.zero_grad(set_to_none=True)
         release_memory()
-        self._rewind(before)
+        set_random_state(self.run.device, before)
         self.buffers.put_back()
-
-    def _rewind(self, before: RandomState) -> None:
-        cpu, cuda = before
-        torch.set_rng_state(cpu)
-        if cuda is not None:
-            torch.cuda.set_rng_state(cuda, self.run.device)
 
     def _most(self, whole: int) -> int:
         """Images of the worker with the largest share of a batch."""

@@ -8,6 +8,8 @@ from torch import nn
 
 from scaling.study.records import Scores
 
+EVALUATION_BATCH = 256  # images at once; the result does not depend on it, up to rounding
+
 
 class Evaluation(NamedTuple):
     """Score of a network on one set of images."""

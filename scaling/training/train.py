@@ -15,6 +15,7 @@ from torch import nn
 
 from scaling.data import AnySplit, Dataset, Split
 from scaling.data.batches import Batch, BatchIndices, batches, left_out, refuse_too_many
+from scaling.devices import preserved_random_state
 from scaling.models.activation_checkpointing import enable_activation_checkpointing
 from scaling.study.config import Recipe
 from scaling.study.notes import Notes
@@ -24,7 +25,7 @@ from scaling.training.compiling import is_worthwhile
 from scaling.training.divergence import Diverged
 from scaling.training.micro_batches import MicroBatches
 from scaling.training.optimisation import Scale, build_optimizer, learning_rate
-from scaling.training.precision import float32_products
+from scaling.training.precision import float32_products, laid_out
 from scaling.training.resolution import Size, named, sizes_for
 from scaling.training.state import TrainingState, identity_of
 from scaling.training.stepping import Stepper
@@ -111,7 +112,7 @@ def _prepare(
 ) -> torch.optim.Optimizer:
     """Move the network and its average to the device, make the workers' copies equal, and build the optimiser."""
     for module in modules.values():
-        module.to(run.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        laid_out(module, run.device)
     model = modules["model"]
     run.workers.prepare(model)
     if run.activation_checkpointing:
@@ -204,9 +205,11 @@ class EpochLoop:
         missed = 0  # steps without an image that could be read
         # layers draw from torch's global generator (stochastic depth); it is seeded here and restored afterwards
         with (
-            float32_products(stepper.recipe.precision, device),
-            torch.random.fork_rng([device] if device.type == "cuda" else []),
+            float32_products(stepper.recipe.precision, device) as remark,
+            preserved_random_state(device),
         ):
+            if remark:
+                stepper.run.notes.add(remark)
             torch.manual_seed(_combined_seed(seed, epoch, NOISE))
             for step in range(steps):
                 images, labels = next(self.stream)
@@ -220,7 +223,7 @@ class EpochLoop:
                 if step % CHECK_EVERY == CHECK_EVERY - 1 or step == steps - 1:
                     _refuse_divergence(losses[: step + 1], epoch, steps)
                 worked += watch.book("training")
-        mean = float(losses.double().sum() / max(1, steps - missed))
+        mean = float(losses.cpu().double().sum() / max(1, steps - missed))
         return TrainedEpoch(mean, account.images, waited, waited + worked)
 
 

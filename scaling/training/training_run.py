@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 import torch
 
+from scaling.data.streaming import KeptDecoders
 from scaling.study.config import Trial
 from scaling.study.notes import Notes
 from scaling.study.storage import Where
@@ -33,6 +34,7 @@ class TrainingRun:
         watch: books set-up, data, training, evaluation, checkpointing, and waiting for the caller.
         notes: what a reader of the result should know, such as a micro-batch that was halved.
         account: what the run has used, also if it breaks off.
+        decoders: processes that decode images for the evaluations.
         branches: the states that trials of other lengths share; None where there is none.
     """
 
@@ -45,6 +47,7 @@ class TrainingRun:
     watch: Stopwatch = field(default_factory=Stopwatch)
     notes: Notes = field(default_factory=Notes)
     account: RunAccount = field(default_factory=RunAccount)
+    decoders: KeptDecoders = field(default_factory=KeptDecoders)
     branches: Branches | None = None
 
     @classmethod

@@ -118,4 +118,4 @@ def _fan_in(parameter: torch.Tensor) -> int:
 
 def _size(parameter: torch.Tensor) -> float:
     """Root mean square of a parameter's entries."""
-    return float(parameter.detach().double().square().mean().sqrt())
+    return float(parameter.detach().cpu().double().square().mean().sqrt())

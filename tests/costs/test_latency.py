@@ -1,12 +1,13 @@
 """Latency: what is timed, on a device that is not shared."""
 
+import contextlib
 import time
 
 import pytest
 import torch
 from torch import nn
 
-from scaling.costs import latency
+from scaling.costs import latency, live_tensors
 from scaling.costs.latency import busy_cores, free_bytes, largest_batch, measure_latency, refuse_shared
 from scaling.costs.live_tensors import Step
 from scaling.study.errors import CostError
@@ -28,6 +29,13 @@ class Sleeper(nn.Module):
         self.calls += 1
         self.modes.add(self.training)
         return x.mean(dim=(2, 3)) + self.weight
+
+
+class FlatView(nn.Module):
+    """Flattens images that are channels last in memory, without a copy."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.permute(0, 2, 3, 1).flatten(1)
 
 
 def test_the_median_is_of_warm_runs():
@@ -75,7 +83,7 @@ def test_own_work_is_not_counted_as_others(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_the_largest_batch_fills_the_free_memory(monkeypatch: pytest.MonkeyPatch):
-    model = nn.Sequential(nn.Flatten(), nn.Linear(300, 200, bias=False))
+    model = nn.Sequential(FlatView(), nn.Linear(300, 200, bias=False))
     per_image = 4 * (300 + 200) + 8
     monkeypatch.setattr(latency, "free_bytes", lambda device: per_image * 100 / latency.FREE_PART)
 
@@ -94,3 +102,44 @@ def test_free_memory_is_reported():
 def test_what_cannot_run_is_one_clear_line():
     with pytest.raises(CostError, match=r"^Linear cannot be run on cpu with 2 images: RuntimeError: [^\n]+$"):
         measure_latency(nn.Linear(7, 2), 8, step=Step(batch_size=2), allow_busy=True)
+
+
+class Noticing(Sleeper):
+    """Notes the memory format of its images and whether factors are rounded."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.formats = (x.is_contiguous(memory_format=torch.channels_last), torch.is_autocast_enabled("cpu"))
+        return super().forward(x)
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_what_is_timed_is_the_program_that_trains(training: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def noticed(precision: str, device: torch.device) -> object:
+        asked.append((precision, device))
+        return contextlib.nullcontext()
+
+    monkeypatch.setattr(latency, "float32_products", noticed)
+    model = Noticing()
+
+    measure_latency(model, 8, step=Step(4, "bfloat16"), seconds=0.01, training=training, allow_busy=True)
+
+    assert model.formats == (True, True)
+    assert asked == [("bfloat16", CPU)]
+
+
+def test_measured_memory_is_that_of_the_compiled_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    called: list[nn.Module] = []
+
+    def compiled(model: nn.Module) -> nn.Module:
+        called.append(model)
+        return model
+
+    monkeypatch.setattr(live_tensors, "compiled", compiled)
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    plain = live_tensors.measured_training_memory(net, 8, 3, Step(2))
+
+    assert called == []
+    assert live_tensors.measured_training_memory(net, 8, 3, Step(2, compiled=True)) == plain
+    assert called == [net]

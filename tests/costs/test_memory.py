@@ -34,7 +34,7 @@ class TwoLayers(nn.Module):
         self.second = nn.Linear(200, 100, bias=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.second(self.first(x.flatten(1)).relu())
+        return self.second(self.first(x.permute(0, 2, 3, 1).flatten(1)).relu())  # a view: images are channels last
 
 
 def test_memory_of_two_layers_is_the_hand_count():

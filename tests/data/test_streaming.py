@@ -1,6 +1,7 @@
 """Images read from files: each once per epoch, in an order that depends on the seed alone."""
 
 import itertools
+import os
 import pickle
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from scaling.study.errors import DataError
 from scaling.study.notes import Notes
 from scaling.tasks.classification import evaluate
 from tests.support.images import number_of, write_numbered_parquet, write_shards
+from tests.support.sweeps import processes
 from tests.support.training import CPU, ON_CPU, Watched, fit_classifier
 
 
@@ -109,6 +111,22 @@ def test_processes_serve_what_threads_do(source: str) -> None:
     assert [p.batch for p in processes] == plan
     assert all(torch.equal(a.images, b.images) for a, b in zip(threads, processes, strict=True))
     assert list(streaming.in_processes(split, [], 2, CPU)) == []
+
+
+@pytest.mark.slow
+def test_evaluations_keep_their_processes(source: str) -> None:
+    split = streamed(source)
+    plan = [BatchIndices(np.arange(start, min(start + 50, len(split)))) for start in range(0, len(split), 50)]
+    kept, threads = streaming.KeptDecoders(), list(streaming.in_threads(split, plan, 2))
+    before, seen = set(processes(os.getpid())), []
+
+    for _ in range(3):
+        served = list(kept.of(split, 2, CPU).serve(plan))
+        assert all(torch.equal(a.images, b.images) for a, b in zip(threads, served, strict=True))
+        seen.append(set(processes(os.getpid())) - before)
+
+    assert len(seen[0]) >= 2
+    assert seen[0] == seen[1] == seen[2]
 
 
 def test_shares_of_a_batch_put_together_are_the_batch(tmp_path: Path) -> None:

@@ -115,7 +115,7 @@ def gradients(network: str, workers: Workers) -> dict[str, torch.Tensor]:
     draw = torch.Generator().manual_seed(0)
     images, labels = torch.randn(33, 1, 32, 32, generator=draw), torch.randint(10, (33,), generator=draw)
     share = workers.share(33)
-    position.whole, position.start, position.images = 33, share.start, share.stop - share.start
+    position.take(33, share, CPU)
     torch.manual_seed(5)
     (F.cross_entropy(model(images[share]), labels[share], reduction="sum") / 33).backward()
     found = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}

@@ -10,7 +10,7 @@ import pytest
 import scaling
 from scaling.space.load import load_space
 from scaling.study.errors import SpaceError
-from scaling.sweep.authentication import AuthenticationError, host_of, require_token
+from scaling.sweep.authentication import AuthenticationError, host_of, own_token, require_token, token_hint
 
 PACKAGE = Path(scaling.__file__).parent
 FORBIDDEN_MODULES = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}
@@ -161,3 +161,33 @@ def test_a_remote_cluster_needs_a_token(tmp_path: Path) -> None:
         require_token(elsewhere, {}, tmp_path)
     (tmp_path / ".ray" / "auth_token").write_text("t\n")
     require_token(elsewhere, {}, tmp_path)
+
+
+def test_a_cluster_of_ones_own_gets_a_random_token() -> None:
+    environ: dict[str, str] = {}
+    tokens = set()
+    for _ in range(2):
+        with own_token(environ):
+            file = Path(environ["RAY_AUTH_TOKEN_PATH"])
+            assert file.stat().st_mode & 0o777 == 0o600
+            assert file.parent.stat().st_mode & 0o777 == 0o700
+            assert token_hint(environ) == f"token: cat {file}"
+            tokens.add(file.read_text())
+        assert not file.parent.exists()
+        assert environ == {}
+    assert len(tokens) == 2
+    assert all(len(token) == 64 for token in tokens)
+
+
+@pytest.mark.parametrize(
+    "set_before",
+    [{"RAY_AUTH_TOKEN": "x"}, {"RAY_AUTH_TOKEN_PATH": "/home/me/token"}, {"RAY_AUTH_MODE": "disabled"}],
+    ids=str,
+)
+def test_a_token_of_the_user_is_kept(set_before: dict[str, str]) -> None:
+    environ = dict(set_before)
+
+    with own_token(environ):
+        assert environ == set_before
+
+    assert environ == set_before

@@ -355,6 +355,17 @@ def test_compiling_ends_however_many_sizes_a_run_sees(graphs: list[int]) -> None
     assert len(graphs) - first <= 3 * first
 
 
+@TORCH_2_11
+@pytest.mark.parametrize("parts", [4, 16])
+def test_one_graph_serves_all_parts_of_a_batch(graphs: list[int], parts: int) -> None:
+    how = recipe(epochs=2)
+    net = network(drop_path=0.3)
+
+    train(net, how.model_copy(update={"micro_batch": how.batch_size // parts}), compiles=True)
+
+    assert len(graphs) <= 2  # a second one for parts of another size
+
+
 @pytest.mark.slow
 def test_every_model_that_a_worker_trains_is_compiled(graphs: list[int]) -> None:
     for number in range(10):  # the compiler would give up after eight
@@ -418,3 +429,31 @@ def test_torch_s_own_compiler_draws_the_same_random_numbers() -> None:
     if notes.lines:
         pytest.skip(f"no compiler here: {notes.lines[0]}")
     assert [epoch.train_loss for epoch in curve] == pytest.approx([epoch.train_loss for epoch in expected], rel=1e-4)
+
+
+def test_newer_settings_of_a_process_are_used_and_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """torch refuses its earlier settings in a process that has used the newer ones."""
+
+    def refused() -> str:
+        raise RuntimeError("mix of the legacy and new APIs")
+
+    monkeypatch.setattr(torch, "get_float32_matmul_precision", refused)
+    before = torch.backends.cuda.matmul.fp32_precision, torch.backends.cudnn.conv.fp32_precision
+    for precision, expected in (("float32", "ieee"), ("tf32", "tf32"), ("bfloat16", "ieee")):
+        with float32_products(precision, torch.device("cuda")) as remark:
+            assert remark is not None
+            assert "fp32_precision" in remark
+            assert torch.backends.cuda.matmul.fp32_precision == expected
+            assert torch.backends.cudnn.conv.fp32_precision == expected
+    assert (torch.backends.cuda.matmul.fp32_precision, torch.backends.cudnn.conv.fp32_precision) == before
+    with float32_products("tf32", CPU) as remark:
+        assert remark is None
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["CUDA out of memory. Tried to allocate", "GET was unable to find an engine to execute this computation"],
+)
+def test_libraries_that_run_out_of_memory_are_understood(said: str) -> None:
+    assert is_out_of_memory(RuntimeError(said))
+    assert not is_out_of_memory(RuntimeError("no kernel image is available for execution on the device"))

@@ -6,6 +6,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from scaling.devices import copied
+
 # Zhong et al., "Random Erasing Data Augmentation", arXiv 1708.04896, with the bounds that timm uses
 ERASED_AREA = (0.02, 1 / 3)  # part of the image
 ERASED_RATIO = (0.3, 1 / 0.3)  # height over width
@@ -18,7 +20,7 @@ def flip_and_crop(images: torch.Tensor, rng: np.random.Generator, *, flip: bool,
     shifts = torch.from_numpy(rng.integers(0, 2 * padding + 1, (count, 2)))
     if not flip and not padding:
         return images
-    flips, shifts = flips.to(images.device, non_blocking=True), shifts.to(images.device, non_blocking=True)
+    flips, shifts = copied(flips, images.device), copied(shifts, images.device)
     if not padding:  # a plain flip, because most pixels of large images stay where they are
         return torch.where(flips[:, None, None, None], images.flip(2), images)
     return flipped_and_shifted(images, flips, shifts, padding)
@@ -56,11 +58,12 @@ def erase(inputs: torch.Tensor, rng: np.random.Generator, probability: float) ->
     noise = torch.randn(inputs.shape, device=inputs.device, generator=generator)
     inside = _within(tops, down, height, inputs.device)[:, None, :, None]
     inside = inside & _within(lefts, across, width, inputs.device)[:, None, None, :]
-    return torch.where(inside, noise, inputs)
+    # without `out` the result would have the noise's order in memory, and the network copy it to channels last
+    return torch.where(inside, noise, inputs, out=torch.empty_like(inputs))
 
 
 def _within(starts: np.ndarray, lengths: np.ndarray, size: int, device: torch.device) -> torch.Tensor:
     """Mark the positions from start to start + length: bool (B, size)."""
-    bounds = torch.from_numpy(np.stack([starts, starts + lengths])).to(device, non_blocking=True)
+    bounds = copied(np.stack([starts, starts + lengths]), device)
     positions = torch.arange(size, device=device)
     return (positions >= bounds[0, :, None]) & (positions < bounds[1, :, None])

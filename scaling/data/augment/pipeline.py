@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from scaling.data import Dataset
 from scaling.data.augment.geometry import erase, flip_and_crop
 from scaling.data.augment.mixing import mix, soft_targets
-from scaling.data.augment.operations import rand_augment
+from scaling.data.augment.operations import RandAugment
 from scaling.data.augment.registered import apply_registered
 from scaling.study.config import Recipe
 
@@ -36,6 +36,7 @@ class Augmentation:
     padding: int
     classes: int
     normalise: Normalisation
+    rand_augment: RandAugment
 
     @classmethod
     def of(cls, recipe: Recipe, data: Dataset, device: torch.device) -> "Augmentation":
@@ -46,6 +47,7 @@ class Augmentation:
             padding=data.crop_padding if recipe.crop_padding is None else recipe.crop_padding,
             classes=data.num_classes,
             normalise=Normalisation(data, device),
+            rand_augment=RandAugment(recipe.rand_augment),
         )
 
     def __call__(
@@ -62,7 +64,7 @@ class Augmentation:
         """
         recipe = self.recipe
         images = flip_and_crop(images, rng, flip=self.flip, padding=self.padding)
-        images = rand_augment(images, rng, recipe.rand_augment)
+        images = self.rand_augment(images, rng)
         images = apply_registered(images, rng, recipe.augmentation)
         inputs = self.normalise(images)
         if size is not None:

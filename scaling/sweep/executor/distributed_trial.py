@@ -41,6 +41,7 @@ def run_shared_segment(config: dict[str, Any], *, datasets: dict[DataConfig, Dat
             "folder": str(folder),
             "data": [ray.put(datasets[trial.config.data])],  # in a list, or Ray would look for one of its own data sets
             "threads": max(1, int(each["CPU"])),
+            "gpus": config["gpus"],
         },
         scaling_config=train.ScalingConfig(
             num_workers=workers, use_gpu=each["GPU"] > 0, resources_per_worker={k: v for k, v in each.items() if v}
@@ -65,9 +66,9 @@ def train_together(config: dict[str, Any]) -> None:
     torch.set_num_threads(config["threads"])
     device = get_device()
     group = Group(device)
-    until, folder = config["until"], place(config["folder"])
+    until, folder, gpus = config["until"], place(config["folder"]), config["gpus"]
     try:
-        for event in run_trial(trial, data, device=device, folder=folder, until=until, workers=group):
+        for event in run_trial(trial, data, device=device, folder=folder, until=until, workers=group, gpus=gpus):
             if isinstance(event, Record):
                 if group.is_first:
                     group.release()
@@ -76,3 +77,5 @@ def train_together(config: dict[str, Any]) -> None:
                 train.report({"epochs": [event.model_dump_json()]})
     except WorkerLost as lost:  # Ray Train restarts after an Exception
         raise RuntimeError(str(lost)) from None
+    finally:
+        group.left.set()

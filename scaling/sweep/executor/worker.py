@@ -6,17 +6,21 @@ more answer of the driver.
 
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import ray
 import torch
 from ray import tune
 
+from scaling import devices
 from scaling.data import Dataset
+from scaling.devices import kind_of
 from scaling.study.config import DataConfig, Trial
 from scaling.study.records import Epoch, Record
 from scaling.study.storage import Where
 from scaling.sweep.executor.replay import Replay
+from scaling.training.micro_batches import release_memory
 
 WAITING_SHARE = 0.005  # of its time that a worker may wait for the driver to take a report, which lasts 10 to 100 ms
 LEAST, MOST = 2.0, 10.0  # seconds of epochs in one report
@@ -49,7 +53,7 @@ class TrialWorker(tune.Trainable):
     """Runs one trial after another.
 
     `config` of each: `trial` as JSON; `until`, the epoch after which it rests (None runs it to its end); its `cpus`
-    and `gpus`.
+    and `gpus`; the kind of `device` that the space wants, if it does.
     """
 
     @classmethod
@@ -73,7 +77,8 @@ class TrialWorker(tune.Trainable):
         if self.replay:
             self.events = self.replay.run(trial, self.until)
         else:
-            self.events = train(trial, self.datasets[trial.config.data], self.folder, self.until)
+            grant = Grant(new_config["gpus"], new_config["device"])
+            self.events = train(trial, self.datasets[trial.config.data], self.folder, self.until, grant)
         return True
 
     def step(self) -> dict[str, Any]:
@@ -89,11 +94,23 @@ class TrialWorker(tune.Trainable):
         return {"epochs": epochs, "rested": self.until, "done": True}
 
 
-def train(trial: Trial, data: Dataset, folder: Where, until: int | None) -> Iterator[Epoch | Record]:
-    """Run the trial on the device and cores that Ray has assigned."""
+@dataclass(frozen=True)
+class Grant:
+    """What Ray has granted to a trial beside cores."""
+
+    gpus: float  # a share of one, or several
+    device: str | None = None  # kind that the space wants
+
+
+def train(trial: Trial, data: Dataset, folder: Where, until: int | None, grant: Grant) -> Iterator[Epoch | Record]:
+    """Run the trial on the device and cores that Ray has assigned, within its share of the device's memory."""
     from scaling.trial import run_trial
 
-    device = torch.device("cuda" if torch.cuda.is_available() and ray.get_gpu_ids() else "cpu")
+    device = devices.granted(ray.get_gpu_ids(), grant.device)
     cpus = ray.get_runtime_context().get_assigned_resources().get("CPU", 1)
     torch.set_num_threads(max(1, int(cpus)))
-    yield from run_trial(trial, data, device=device, folder=folder, until=until)
+    try:
+        yield from run_trial(trial, data, device=device, folder=folder, until=until, gpus=grant.gpus)
+    finally:
+        if kind_of(device).is_accelerator:
+            release_memory()  # the next trial on the device may be another worker's

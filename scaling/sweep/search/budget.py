@@ -1,8 +1,10 @@
 """The budget of a study: what it has spent, and whether a trial may still start."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
+from scaling.devices import KINDS
 from scaling.space.search_settings import Budget
 from scaling.study.config import Resources, Trial
 from scaling.study.records import Record
@@ -14,11 +16,15 @@ class BudgetGuard:
 
     Args:
         resources: of a trial; its share of devices turns hours of trials into device-hours.
+
+    Attributes:
+        held: devices that a trial of this sweep holds; None until the sweep knows its machines.
     """
 
     def __init__(self, budget: Budget, resources: Resources) -> None:
         self.budget = budget
         self.resources = resources
+        self.held: float | None = None
         self.spent: str | None = None  # which part of the budget is spent, in words
         self.is_frozen = False  # even trials that have started may not continue
         self._since = time.monotonic()
@@ -51,19 +57,35 @@ class BudgetGuard:
             return f"its budget of {hours:g} hours"
         if most is None:
             return None
-        used = device_hours(outcomes.records(), self.resources, outcomes.unrecorded_seconds)
+        used = device_hours(outcomes.records(), self.resources, outcomes.unrecorded_seconds, self.held)
         return f"its budget of {most:g} device-hours" if used >= most else None
 
 
-def device_hours(records: Iterable[Record], resources: Resources, seconds: float = 0.0) -> float:
-    """Hours for which trials held devices: GPUs if they had them, else cores.
+def device_hours(
+    records: Iterable[Record], resources: Resources, seconds: float = 0.0, held: float | None = None
+) -> float:
+    """Hours for which trials held devices: their share of a GPU if they had one, else their cores.
 
     Args:
-        seconds: of further trials. These, and records that do not name their device, count as on that of the others.
+        seconds: of trials without a record, which hold as many devices as `held` says, or else as the others on
+            average.
+        held: devices that one of them holds.
     """
-    held = [("", seconds)]
-    held += [(str(record.environment.get("device") or "").lower(), record.wall_seconds or 0.0) for record in records]
-    usual = next((device for device, _ in held if device), "cuda" if resources.gpus else "")
-    on_gpu = sum(seconds for device, seconds in held if "cuda" in (device or usual))
-    on_cpu = sum(seconds for device, seconds in held if "cuda" not in (device or usual))
-    return (on_gpu * (resources.gpus or float(resources.workers)) + on_cpu * resources.cpus) / 3600
+    hours = on = 0.0
+    for record in records:
+        hours += (record.wall_seconds or 0.0) * _held(record.environment, resources)
+        on += record.wall_seconds or 0.0
+    if held is None:
+        held = hours / on if on else resources.gpus or resources.cpus
+    return (hours + seconds * held) / 3600
+
+
+def _held(environment: Mapping[str, Any], resources: Resources) -> float:
+    """Devices that a trial held: what its record says, or what the space asks for in records of earlier versions."""
+    kind = KINDS.get(str(environment.get("device_type")))
+    gpus = environment.get("gpus")
+    has_gpu = kind.is_accelerator if kind else bool(resources.gpus)
+    if not has_gpu:
+        return resources.cpus
+    # without a number: earlier versions gave a whole GPU to each worker where the space asks for none
+    return float(gpus) if gpus else resources.gpus or float(resources.workers)

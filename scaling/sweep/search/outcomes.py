@@ -119,7 +119,7 @@ def in_brief(record: Record, *, keeps_curve: bool) -> Record:
     config = {"recipe": {"learning_rate": record.config.get("recipe", {}).get("learning_rate")}}
     return record.model_copy(
         update={
-            "environment": {"device": record.environment.get("device")},
+            "environment": {name: record.environment.get(name) for name in ("device", "device_type", "gpus")},
             "config": config,
             "scores": record.scores.model_copy(update={"test_correct": None}) if record.scores else None,
             # earlier versions recorded the time of a trial's last run only, and none for a stopped trial

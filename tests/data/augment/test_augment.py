@@ -1,17 +1,24 @@
 """Augmentation moves pixels as defined, and equally for the same random numbers."""
 
+import math
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.overrides import TorchFunctionMode
+from torchvision.transforms.v2 import InterpolationMode
+from torchvision.transforms.v2 import functional as TF
 
 from scaling.data import Dataset, Split
 from scaling.data.augment import Augmentation, Normalisation
 from scaling.data.augment.geometry import ERASED_AREA, erase, flip_and_crop, flipped_and_shifted
 from scaling.data.augment.mixing import mix, soft_targets
-from scaling.data.augment.operations import OPERATIONS, rand_augment
+from scaling.data.augment.operations import OPERATIONS, WARPS, RandAugment, rand_augment
 from scaling.study.config import Recipe
 
 
@@ -192,3 +199,118 @@ def test_all_augmentations_together_are_a_function_of_the_seed() -> None:
     assert first[1].shape == (8, 3)
     assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
     assert not torch.equal(first[0], other[0])
+
+
+def torchvisions(name: str, images: torch.Tensor, strength: float) -> torch.Tensor:
+    """Apply an operation by torchvision's own functions, as earlier versions did."""
+    height, width = images.shape[2:]
+    slant = math.degrees(math.atan(0.3 * strength))
+    moves: dict[str, dict[str, Any]] = {
+        "rotate": {"angle": 30 * strength},
+        "shear_x": {"shear": [slant, 0.0], "center": [0, 0]},
+        "shear_y": {"shear": [0.0, slant], "center": [0, 0]},
+        "translate_x": {"translate": [0.45 * strength * width, 0.0]},
+        "translate_y": {"translate": [0.0, 0.45 * strength * height]},
+    }
+    if name in moves:
+        still: dict[str, Any] = {"angle": 0.0, "translate": [0.0, 0.0], "scale": 1.0, "shear": [0.0, 0.0]}
+        how = InterpolationMode.BILINEAR
+        return TF.affine(images, **{**still, **moves[name]}, interpolation=how, fill=[128.0] * images.shape[1])
+    if name == "autocontrast":
+        return TF.autocontrast(images)
+    return TF.adjust_sharpness(images, max(0.1, 1 + 0.9 * strength))
+
+
+@pytest.mark.parametrize("name", [*WARPS, "autocontrast", "sharpness"])
+@pytest.mark.parametrize(("height", "width", "channels"), [(32, 32, 3), (17, 31, 1), (8, 8, 3), (2, 5, 1), (96, 64, 3)])
+def test_pixels_are_torchvisions_to_the_bit(name: str, height: int, width: int, channels: int) -> None:
+    images = pixels(4, height, width, channels).permute(0, 3, 1, 2).contiguous()
+    images[0] = 7  # without contrast
+
+    for strength in (-1.0, -0.9, -0.3, 0.5, 0.9):
+        assert torch.equal(OPERATIONS[name](images, strength), torchvisions(name, images, strength)), strength
+
+
+def test_all_moved_images_of_a_round_move_as_each_alone() -> None:
+    images, magnitude = pixels(64, 16, 12), 9.0
+
+    together = rand_augment(images, rng(5), magnitude)
+
+    generator, names = rng(5), list(OPERATIONS)
+    alone = images.permute(0, 3, 1, 2).contiguous()
+    for _ in range(2):
+        drawn = generator.integers(0, len(names), len(images))
+        signs = generator.choice([-1, 1], len(images))
+        done = generator.random(len(images)) < 0.5
+        for row in np.flatnonzero(done):
+            alone[row : row + 1] = OPERATIONS[names[drawn[row]]](
+                alone[row : row + 1], float(signs[row]) * magnitude / 10
+            )
+    assert torch.equal(together, alone.permute(0, 2, 3, 1))
+
+
+class Waits(TorchFunctionMode):
+    """Counts what a GPU must finish before the processor goes on: tensors of lists, copies without a queue, values."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[str] = []
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs, name = kwargs or {}, getattr(func, "__name__", "")
+        if name in ("tensor", "as_tensor", "item", "tolist", "nonzero", "cpu", "numpy", "__bool__", "__float__"):
+            self.seen.append(name)
+        moved = name == "to" and any(isinstance(arg, torch.device) for arg in args)
+        if moved and not kwargs.get("non_blocking"):
+            self.seen.append("to")
+        return func(*args, **kwargs)
+
+
+def test_augmentation_never_waits_for_a_gpu() -> None:
+    """On pretended CUDA tensors; torchvision's functions made 60 tensors of lists in a step.
+
+    Erasing needs a generator on the device, which cannot be pretended.
+    """
+    recipe = Recipe(rand_augment=9, mixup=0.8, cutmix=1.0)
+    known = data(pixels(8, 16, 16))
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        device = torch.device("cuda")
+        augment = Augmentation.of(recipe, known, device)
+        images = torch.empty(64, 16, 16, 3, dtype=torch.uint8, device=device)
+        labels = torch.empty(64, dtype=torch.long, device=device)
+        augment.rand_augment.grids.pick(images.permute(0, 3, 1, 2), labels)  # made once, in the first step
+
+        with Waits() as waits:
+            inputs, _ = augment(images, labels, rng())
+
+    assert inputs.device.type == "cuda"
+    assert inputs.shape == (64, 3, 16, 16)
+    assert waits.seen == []
+
+
+def test_a_wait_would_be_noticed() -> None:
+    with Waits() as waits:
+        torchvisions("rotate", torch.zeros(2, 3, 8, 8, dtype=torch.uint8), 0.5)
+        torch.ones(1).to(torch.device("cpu"))
+
+    assert waits.seen.count("tensor") >= 3
+    assert "to" in waits.seen
+
+
+def test_erased_images_stay_channels_last() -> None:
+    inputs = torch.rand(40, 3, 8, 8).to(memory_format=torch.channels_last)
+
+    erased = erase(inputs, rng(), 0.5)
+
+    assert erased.is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(erased, erase(inputs.contiguous(), rng(), 0.5))
+    assert not torch.equal(erased, inputs)
+
+
+def test_grids_are_made_once_for_each_size() -> None:
+    augment = RandAugment(9)
+
+    for size in (8, 8, 12):
+        augment(pixels(40, size, size), rng())
+
+    assert len(augment.grids._made) == 2
