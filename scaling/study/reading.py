@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from scaling.study.errors import ScalingError
 from scaling.study.records import SCHEMA, Record, impossible, in_order, parsed
+from scaling.study.seal import is_intact
 from scaling.study.storage import Where, read_all
 
 
@@ -41,13 +42,13 @@ def read_what_can_be(folder: Where) -> StudyRecords:
 
 def _read(path: Where, content: bytes | Exception) -> Record:
     """Parse a record straight from its bytes; if that fails, take the slow path, which explains what is wrong."""
-    if isinstance(content, bytes):
+    if isinstance(content, bytes) and is_intact(content):
         try:
             record = Record.model_validate_json(content)
         except ValidationError:
             pass
         else:
-            if record.schema_number <= SCHEMA and impossible(record) is None:
+            if record.schema_number <= SCHEMA and impossible(record) is None and record.key == path.stem:
                 return record
     return parsed(path, content, Record)
 

@@ -7,6 +7,7 @@ under a temporary name and renamed, so that a kill at any moment leaves a comple
 import base64
 import json
 import math
+import warnings
 from collections.abc import Iterable
 from operator import attrgetter
 from typing import Any, Literal, Self, TypeVar
@@ -19,6 +20,7 @@ from scaling.study.aliases import either_name
 from scaling.study.config import Trial, cell_label
 from scaling.study.data_fingerprint import StudyData, UsedData
 from scaling.study.errors import RecordError, StorageError
+from scaling.study.seal import is_intact, sealed
 from scaling.study.storage import Where, cause, place, read_all
 from scaling.study.storage import write_atomically as write_atomically
 from scaling.study.training_compute import derived_compute, derived_images
@@ -221,6 +223,10 @@ NUMBERS = [*Cost.model_fields, *SCORES, *AMOUNTS]  # columns that hold a result 
 PERCENTAGES = [name for name in Scores.model_fields if name.endswith(("accuracy", "top5", "calibration_error"))]
 
 
+class MisnamedRecordError(RecordError):
+    """A record lies under another name than its key, and so twice or in the place of another one."""
+
+
 def write_record(folder: Where, record: Record) -> Where:
     """Write `record` into the study at `folder`; replace an earlier record of the same key.
 
@@ -230,7 +236,7 @@ def write_record(folder: Where, record: Record) -> Where:
     """
     path = folder / "records" / f"{record.key}.json"
     try:
-        write_atomically(path, record.model_dump_json(by_alias=True, indent=1).encode())
+        write_atomically(path, sealed(record.model_dump_json(by_alias=True, indent=1).encode()))
     except StorageError as error:
         raise StorageError(
             f"the record of {cell_label(record.cell)} {record.arm} repetition {record.repetition} was not saved:"
@@ -260,10 +266,22 @@ def read_study(folder: Where) -> Study:
     )
 
 
-def read_records(folder: Where) -> list[Record]:
-    """Read every record of the study at `folder`, sorted by cell, arm and repetition."""
-    files = sorted((folder / "records").glob("*.json"), key=str)
-    records = [parsed(path, content, Record) for path, content in read_all(files)]
+def read_records(folder: Where, left_out: list[str] | None = None) -> list[Record]:
+    """Read every record of the study at `folder`, sorted by cell, arm and repetition.
+
+    Args:
+        left_out: gets a line for each file that holds a record under another name, such as a copy; it is not read.
+
+    Raises:
+        RecordError: a record is damaged, incomplete or of a newer version.
+    """
+    records = []
+    for path, content in read_all(sorted((folder / "records").glob("*.json"), key=str)):
+        try:
+            records.append(parsed(path, content, Record))
+        except MisnamedRecordError as mistake:
+            if left_out is not None:
+                left_out += [f"left out: {problem}" for problem in mistake.problems]
     return in_order(records)
 
 
@@ -279,8 +297,11 @@ def load_study(path: str | Where) -> pd.DataFrame:
     `macs`, …), every score in percent (`val_accuracy`, `test_accuracy`, …), `train_seconds`, `wall_seconds`,
     `images_seen`, `training_compute` and `device`. Values that a trial did not reach are missing (NaN), never zero.
     """
-    folder = place(path)
-    return frame(read_records(folder), read_study(folder).axes)
+    folder, left_out = place(path), list[str]()
+    records = read_records(folder, left_out)
+    for line in left_out:
+        warnings.warn(line, stacklevel=2)
+    return frame(records, read_study(folder).axes)
 
 
 def frame(records: Iterable[Record], axes: Iterable[str]) -> pd.DataFrame:
@@ -340,10 +361,12 @@ def parsed(path: Where, read: bytes | Exception, kind: type[Stored]) -> Stored:
         raise read
     if isinstance(read, Exception):
         raise StorageError(f"{path} cannot be read: {cause(read)}")
+    cure = "delete it to run its trial again" if kind is Record else "the study cannot be reported without it"
+    if kind is Record and not is_intact(read):
+        raise RecordError(f"{path} was changed after it was written, as its checksum does not fit; {cure}")
     try:
         content = json.loads(read)
     except (ValueError, RecursionError) as error:
-        cure = "delete it to run its trial again" if kind is Record else "the study cannot be reported without it"
         raise RecordError(f"{path} cannot be read: {error}; {cure}") from None
     schema = content.get("schema") if isinstance(content, dict) else None
     if isinstance(schema, int) and schema > SCHEMA:
@@ -354,8 +377,11 @@ def parsed(path: Where, read: bytes | Exception, kind: type[Stored]) -> Stored:
         first = error.errors()[0]
         said = ": ".join([*filter(None, [".".join(map(str, first["loc"]))]), first["msg"]])
         raise RecordError(f"{path} is not a complete {kind.__name__.lower()}: {said}") from None
-    if isinstance(found, Record) and (wrong := impossible(found)):
-        raise RecordError(f"{path} has an impossible value: {wrong}")
+    if isinstance(found, Record):
+        if wrong := impossible(found):
+            raise RecordError(f"{path} has an impossible value: {wrong}")
+        if found.key != path.stem:
+            raise MisnamedRecordError(f"{path} is a copy of the record {found.key}.json, or was renamed; delete it")
     return found
 
 

@@ -28,6 +28,9 @@ URI = re.compile(
 )
 
 
+TEMPORARY = re.compile(r"\..+\.[0-9a-f]{16}")  # name of a file that is being written
+
+
 @dataclass(frozen=True)
 class Scheme:
     """What a type of store supports."""

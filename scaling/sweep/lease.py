@@ -54,12 +54,15 @@ class Holder(BaseModel):
     @property
     def is_dead(self) -> bool:
         """Whether it has not refreshed its lease for `DEAD` seconds, or ran on this machine and has ended."""
-        if time.time() - self.refreshed > DEAD:
+        if abs(time.time() - self.refreshed) > DEAD:  # a clock that jumped may have written one from the future
             return True
         return self.host == socket.gethostname() and not Path(f"/proc/{self.pid}").exists() and Path("/proc/1").exists()
 
     def __str__(self) -> str:
         return f"process {self.pid} on {self.host}"
+
+
+UNKNOWN = Holder(host="this machine", pid=0, token="", taken=0.0, refreshed=0.0)  # the file that names it is gone
 
 
 @contextlib.contextmanager
@@ -85,11 +88,12 @@ def holder(folder: Where) -> Holder | None:
     if isinstance(folder, RemotePath) or is_shared(folder):
         found = _read(folder / ".lease")
         return None if found is None or found.is_dead else found
+    with _folder_lock(folder) as number:
+        if number is not None and _is_taken(number, fcntl.LOCK_SH):
+            return _read(folder / ".lock") or UNKNOWN
     with contextlib.suppress(FileNotFoundError), (folder / ".lock").open() as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except OSError:
-            return _read(folder / ".lock")
+        if _is_taken(lock.fileno(), fcntl.LOCK_SH):
+            return _read(folder / ".lock") or UNKNOWN
     return None
 
 
@@ -112,22 +116,46 @@ def _kernel_lock(folder: Path, me: Holder) -> Iterator[None]:
         lock: IO[str] = (folder / ".lock").open("a+")
     except OSError as error:
         raise StorageError(f"{folder} cannot be written: {error.strerror}") from None
-    with lock:
-        for last in (False,) * 5 + (True,):  # a process that only asks for the holder locks it for a moment
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except OSError:
+    with lock, _folder_lock(folder) as number:  # the folder's lock holds where somebody removes the file
+        for handle in (lock.fileno(), *([] if number is None else [number])):
+            for last in (False,) * 5 + (True,):  # a process that only asks for the holder locks it for a moment
+                if not _is_taken(handle, fcntl.LOCK_EX):
+                    break
                 if last:
                     who = _read(folder / ".lock")
                     by = f" ({who})" if who else ""
-                    raise ScalingError(f"{folder} is being run by another sweep{by}; wait for it, or stop it") from None
+                    raise ScalingError(f"{folder} is being run by another sweep{by}; wait for it, or stop it")
                 time.sleep(0.05)
         with contextlib.suppress(OSError):  # on a full disk the lock holds all the same
             lock.truncate(0)
             lock.write(me.model_dump_json())
             lock.flush()
         yield
+
+
+@contextlib.contextmanager
+def _folder_lock(folder: Path) -> Iterator[int | None]:
+    """Open a folder to lock it; None where it is absent or its file system cannot."""
+    try:
+        number = os.open(folder, os.O_RDONLY)
+    except OSError:
+        yield None
+        return
+    try:
+        yield number
+    finally:
+        os.close(number)
+
+
+def _is_taken(number: int, kind: int) -> bool:
+    """Try to lock an open file or folder; return whether another process holds it. Some file systems have no locks."""
+    try:
+        fcntl.flock(number, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 @contextlib.contextmanager

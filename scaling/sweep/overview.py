@@ -26,6 +26,7 @@ class Overview:
     records: Sequence[Record]
     heartbeat: Heartbeat | None  # of its last sweep
     is_running: bool
+    left_out: Sequence[str] = ()  # a line for each file that is no record of its name
 
     @property
     def counts(self) -> Counter[str]:
@@ -60,7 +61,9 @@ class Overview:
 
 def look_at(folder: Where) -> Overview:
     """Read the study in `folder`; raise `RecordError` if there is none."""
-    return Overview(read_study(folder), read_records(folder), read_heartbeat(folder), holder(folder) is not None)
+    left_out: list[str] = []
+    records = read_records(folder, left_out)
+    return Overview(read_study(folder), records, read_heartbeat(folder), holder(folder) is not None, left_out)
 
 
 def listed(results: Where) -> Iterator[RenderableType]:
@@ -85,6 +88,7 @@ def listed(results: Where) -> Iterator[RenderableType]:
             trouble += mistake.problems
             continue
         counts = [str(found.counts[name]) for name in names[2:6]]
+        trouble += found.left_out
         table.add_row(folder.name, found.state, *counts, str(found.planned), found.left)
     yield table
     yield from trouble
@@ -106,6 +110,7 @@ def status(folder: Where) -> Iterator[RenderableType]:
     seconds = sum(record.wall_seconds or 0 for record in found.records)
     facts.add_row("time of trials", duration(seconds))
     yield facts
+    yield from found.left_out
     yield arms(found)
     for record in found.records:
         if record.status in ("failed", "diverged"):

@@ -119,7 +119,8 @@ class Recorder:
             write_record(self.plan.folder, record)
         self._ended.add(trial.key)
         self._reported.pop(trial.key, None)
-        remove_tree(self.plan.folder / "checkpoints" / trial.key)
+        if record.status != "failed":  # the same command goes on from the checkpoint of a failed trial
+            remove_tree(self.plan.folder / "checkpoints" / trial.key)
         if trial.budgets and all(self._is_recorded(config.key) for config in siblings(trial)):
             for config in siblings(trial):
                 remove_tree(branch_folder(config, self.plan.folder))

@@ -2,7 +2,7 @@
 
 import contextlib
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -31,7 +31,8 @@ from scaling.sweep.progress import Progress
 from scaling.sweep.recorder import Recorder
 from scaling.sweep.signals import interrupted_by_sigterm
 from scaling.sweep.study_data import draw_samples
-from scaling.sweep.tracking import StudyInfo, open_trackers, that_can_write
+from scaling.sweep.study_folder import tidy
+from scaling.sweep.tracking import TRACKERS, StudyInfo, open_trackers, that_can_write
 
 if TYPE_CHECKING:
     from scaling.sweep.executor.cluster import Cluster
@@ -52,7 +53,11 @@ def carry_out(console: Console, plan: StudyPlan, options: RunOptions, before: St
     Args:
         before: the study as an earlier command left it.
     """
-    settled = settled_records(plan)
+    left_out: list[str] = []
+    settled = settled_records(plan, left_out)
+    for line in left_out:
+        console.print(line, highlight=False, soft_wrap=True)
+    tidy(plan.folder, settled)
     progress = Progress(arms=[str(arm) for arm in plan.space.arm_values])
     recorder = Recorder(plan, plan.queue(settled), progress, settled, before)
     draw_samples(plan.folder, plan.cost_table.datasets)
@@ -62,6 +67,8 @@ def carry_out(console: Console, plan: StudyPlan, options: RunOptions, before: St
             console.print(f"{progress.finished} of {progress.total} trials are finished; {progress.waiting} to run")
         if not recorder.queue.is_over:
             run_pending(console, plan, recorder, options)
+        else:
+            repair_files(plan, settled, options.trackers)
     except KeyboardInterrupt:
         if recorder.failure:
             raise recorder.failure from None
@@ -71,13 +78,23 @@ def carry_out(console: Console, plan: StudyPlan, options: RunOptions, before: St
     return conclude(console, plan.folder, recorder)
 
 
-def settled_records(plan: StudyPlan) -> dict[str, Record]:
+def repair_files(plan: StudyPlan, settled: Mapping[str, Record], trackers: Sequence[str]) -> None:
+    """Let the trackers that write files into the study bring these up to date, when no trial is left to run."""
+    writing = [name for name in that_can_write(trackers, plan.folder) if TRACKERS[name].writes_files]
+    with open_trackers(writing, StudyInfo(plan.study, plan.folder, plan.space, settled)):
+        pass
+
+
+def settled_records(plan: StudyPlan, left_out: list[str] | None = None) -> dict[str, Record]:
     """Records of the trials that need not run again, by key.
 
     Without a stopping rule, trials that one has stopped run to their end.
+
+    Args:
+        left_out: gets a line for each file that is no record of its name.
     """
     repeated = {"failed"} if plan.space.search.stop is not None else {"failed", "stopped"}
-    return {record.key: record for record in read_records(plan.folder) if record.status not in repeated}
+    return {record.key: record for record in read_records(plan.folder, left_out) if record.status not in repeated}
 
 
 def run_pending(console: Console, plan: StudyPlan, recorder: Recorder, options: RunOptions) -> None:

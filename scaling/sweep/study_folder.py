@@ -1,6 +1,7 @@
 """The folder of a study that is about to run: which study it holds and what it plans. For locks see `lease`."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from scaling.space.design import Design
@@ -10,7 +11,7 @@ from scaling.study.data_fingerprint import DataContent
 from scaling.study.errors import PluginError, RecordError
 from scaling.study.plugins import difference, loaded, used
 from scaling.study.records import Seeding, Study, read_study
-from scaling.study.storage import Where
+from scaling.study.storage import TEMPORARY, Where, remove_tree
 from scaling.sweep.study_data import changed_data, has_earlier_keys, refuse_changed, study_data
 
 
@@ -100,6 +101,21 @@ def require_plugins(folder: Where, study: Study) -> None:
     problems = [difference(name, digest, here) for name, digest in study.plugins.items() if here.get(name) != digest]
     if problems:
         raise PluginError([f"{folder} needs {problem}; --name NAME starts a new study instead" for problem in problems])
+
+
+def tidy(folder: Where, settled: Collection[str]) -> None:
+    """Remove what killed sweeps left: checkpoints of trials that have ended, and files that were not whole yet.
+
+    Args:
+        settled: keys of the trials that need not run again. A failed trial keeps its checkpoint.
+    """
+    for checkpoint in (folder / "checkpoints").glob("*"):
+        if checkpoint.name in settled:
+            remove_tree(checkpoint)
+    if isinstance(folder, Path):  # the caller holds the study, so that no other process is writing
+        for unfinished in (file for place in (folder, folder / "records") for file in place.glob(".*")):
+            if TEMPORARY.fullmatch(unfinished.name):
+                unfinished.unlink(missing_ok=True)
 
 
 def _deciding(space: Space) -> Iterator[tuple[str, str]]:
