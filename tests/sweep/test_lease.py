@@ -54,7 +54,19 @@ def test_a_killed_sweep_does_not_hold_its_study(folder: Where) -> None:
         pass
 
 
-@pytest.mark.parametrize(("silence", "is_free"), [(DEAD + 5, True), (DEAD - 30, False)])
+def test_the_lock_outlives_its_file(tmp_path: Path) -> None:
+    folder = tmp_path / "study"
+    with locked(folder):
+        (folder / ".lock").unlink()
+        assert holder(folder) is not None
+        with pytest.raises(ScalingError, match="is being run by another sweep"), locked(folder):
+            pass
+    assert holder(folder) is None
+    with locked(folder):
+        pass
+
+
+@pytest.mark.parametrize(("silence", "is_free"), [(DEAD + 5, True), (DEAD - 30, False), (-DEAD - 60, True)])
 def test_a_lease_of_another_machine_expires_in_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, silence: float, is_free: bool
 ) -> None:

@@ -4,6 +4,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from scaling.space.design import Design, cells
 from scaling.study.config import Trial
 from scaling.study.records import Epoch, Record, read_records, read_study
@@ -57,6 +59,19 @@ def test_a_worker_that_dies_late_does_not_change_the_record(tmp_path: Path) -> N
     assert record.scores.val_accuracy == 50
     assert callback.received == ["started", "finished"]
     assert (recorder.progress.finished, recorder.progress.failed) == (1, 0)
+
+
+@pytest.mark.parametrize("status", ["failed", "finished", "diverged"])
+def test_only_a_failed_trial_keeps_its_checkpoint(tmp_path: Path, status: str) -> None:
+    recorder, _, segment = recording(tmp_path)
+    checkpoint = tmp_path / "checkpoints" / segment.trial.key / "state.pt"
+    checkpoint.parent.mkdir(parents=True)
+    checkpoint.write_bytes(b"state")
+    recorder.started(segment.trial)
+
+    recorder.ended(segment.trial, finished(segment.trial, 50).model_copy(update={"status": status}))
+
+    assert checkpoint.exists() == (status == "failed")
 
 
 def test_callbacks_receive_each_epoch_once(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from scaling.space.design import Design, cells
 from scaling.space.schema import Space
 from scaling.study.errors import RecordError
 from scaling.study.records import read_study, write_study
-from scaling.sweep.study_folder import describe, previous, seeding_in
+from scaling.sweep.study_folder import describe, previous, seeding_in, tidy
 from tests.support import RECORDS_V1
 from tests.support.queues import space
 
@@ -87,3 +87,23 @@ def test_another_seed_is_another_study(tmp_path: Path) -> None:
 
     with pytest.raises(RecordError, match=r"holds another study .*seed is the default there, 5 here"):
         previous(folder, space(seed=5))
+
+
+def test_a_start_removes_what_kills_left_and_nothing_else(tmp_path: Path) -> None:
+    kept = [
+        "study.json",
+        ".lock",
+        ".lease",
+        "records/a.json",
+        "records/.hidden",
+        "checkpoints/failed/state.pt",
+        "weights/a.pt",
+    ]
+    left = ["checkpoints/a/state.pt", "records/.b.json.0123456789abcdef", ".study.json.fedcba9876543210"]
+    for name in (*kept, *left):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("x")
+
+    tidy(tmp_path, {"a"})
+
+    assert sorted(str(f.relative_to(tmp_path)) for f in tmp_path.rglob("*") if f.is_file()) == sorted(kept)

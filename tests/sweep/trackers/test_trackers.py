@@ -4,6 +4,7 @@ import importlib.util
 import struct
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import optuna
 import pytest
@@ -16,6 +17,7 @@ from scaling.study.config import Trial
 from scaling.study.errors import ScalingError
 from scaling.study.records import Epoch, Record
 from scaling.study.storage import place
+from scaling.sweep.run import repair_files
 from scaling.sweep.tracking import (
     TRACKERS,
     GuardedTracker,
@@ -137,6 +139,19 @@ def test_a_torn_or_locked_journal_is_repaired(tmp_path: Path, monkeypatch: pytes
             mirror.ended(trials[2], finished(trials[2], 61))
         complete = [t.user_attrs["key"] for t in journal(tmp_path).trials if t.state.name == "COMPLETE"]
         assert sorted(complete) == sorted(t.key for t in trials[:3]), cut
+
+
+def test_a_torn_journal_of_a_complete_study_is_repaired(tmp_path: Path) -> None:
+    what, trials = new_study(tmp_path)
+    settled = {trial.key: finished(trial, 60) for trial in trials}
+    with open_trackers(["optuna"], StudyInfo("s", tmp_path, what.space, settled)):
+        pass
+    file = tmp_path / "optuna.journal"
+    file.write_bytes(file.read_bytes()[:-300])
+
+    repair_files(SimpleNamespace(study="s", folder=tmp_path, space=what.space), settled, ["optuna"])  # pyright: ignore
+
+    assert sorted(t.user_attrs["key"] for t in journal(tmp_path).trials) == sorted(settled)
 
 
 def test_a_damaged_journal_is_written_again(tmp_path: Path) -> None:
