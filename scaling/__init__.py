@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from scaling.report.imports.importer import importer as importer
     from scaling.report.tables.table import table as table
     from scaling.study.metrics import metric as metric
-    from scaling.study.records import load_study as load_study
+    from scaling.study.trial_frame import load_study as load_study
     from scaling.sweep.search.decisions import stopping as stopping
     from scaling.sweep.search.proposals import design as design
     from scaling.sweep.tracking import tracker as tracker
@@ -64,7 +64,7 @@ _HOMES = {  # name → module that defines it
     "figure": "scaling.report.figures.figure",
     "importer": "scaling.report.imports.importer",
     "load_pretrained": "scaling.models",
-    "load_study": "scaling.study.records",
+    "load_study": "scaling.study.trial_frame",
     "loss": "scaling.training.losses",
     "measure": "scaling.costs.complexity",
     "metric": "scaling.study.metrics",

@@ -7,23 +7,19 @@ under a temporary name and renamed, so that a kill at any moment leaves a comple
 import base64
 import json
 import math
-import warnings
 from collections.abc import Iterable
-from operator import attrgetter
 from typing import Any, Literal, Self, TypeVar
 
 import numpy as np
-import pandas as pd
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
 from scaling.study.aliases import either_name
 from scaling.study.config import Trial, cell_label
 from scaling.study.data_fingerprint import StudyData, UsedData
 from scaling.study.errors import RecordError, StorageError
-from scaling.study.seal import is_intact, sealed
-from scaling.study.storage import Where, cause, place, read_all
+from scaling.study.seal import fits, is_intact, sealed
+from scaling.study.storage import Where, cause, read_all
 from scaling.study.storage import write_atomically as write_atomically
-from scaling.study.training_compute import derived_compute, derived_images
 
 Seeding = Literal["own", "shared"]  # of the cells of a study; see `Study`
 SCHEMA = 1  # of records and of study.json; raise it when an older reader would misread a newer file
@@ -217,9 +213,7 @@ class Study(Entry):
 
 LARGEST_SEED = 2**63 - 1  # largest value of an integer column
 Stored = TypeVar("Stored", Record, Study)
-SCORES = [name for name in Scores.model_fields if name != "test_correct"]  # columns of the table of trials
 AMOUNTS = ["train_seconds", "wall_seconds", "images_seen", "training_compute"]
-NUMBERS = [*Cost.model_fields, *SCORES, *AMOUNTS]  # columns that hold a result of a trial
 PERCENTAGES = [name for name in Scores.model_fields if name.endswith(("accuracy", "top5", "calibration_error"))]
 
 
@@ -236,7 +230,7 @@ def write_record(folder: Where, record: Record) -> Where:
     """
     path = folder / "records" / f"{record.key}.json"
     try:
-        write_atomically(path, sealed(record.model_dump_json(by_alias=True, indent=1).encode()))
+        write_atomically(path, sealed(_written(record)))
     except StorageError as error:
         raise StorageError(
             f"the record of {cell_label(record.cell)} {record.arm} repetition {record.repetition} was not saved:"
@@ -244,6 +238,10 @@ def write_record(folder: Where, record: Record) -> Where:
             " missing ones"
         ) from None
     return path
+
+
+def _written(record: Record) -> bytes:
+    return record.model_dump_json(by_alias=True, indent=1).encode()
 
 
 def write_study(folder: Where, study: Study) -> None:
@@ -290,61 +288,6 @@ def in_order(records: Iterable[Record]) -> list[Record]:
     return sorted(records, key=lambda r: (list(map(_sortable, r.cell.values())), r.arm, r.repetition))
 
 
-def load_study(path: str | Where) -> pd.DataFrame:
-    """Read a study into a table with one row per trial.
-
-    Columns: `key, study, cell, arm, repetition, seed, status, reason, epochs`, one per axis, then every cost (`params`,
-    `macs`, …), every score in percent (`val_accuracy`, `test_accuracy`, …), `train_seconds`, `wall_seconds`,
-    `images_seen`, `training_compute` and `device`. Values that a trial did not reach are missing (NaN), never zero.
-    """
-    folder, left_out = place(path), list[str]()
-    records = read_records(folder, left_out)
-    for line in left_out:
-        warnings.warn(line, stacklevel=2)
-    return frame(records, read_study(folder).axes)
-
-
-def frame(records: Iterable[Record], axes: Iterable[str]) -> pd.DataFrame:
-    """Return a table of records with one row per trial; see `load_study`."""
-    axes = list(axes)
-    named = ("key", "study", "cell", "arm", "repetition", "seed", "status", "reason", "epochs")
-    columns = [*named, *axes, *NUMBERS, "device"]
-    records = list(records)
-    values: dict[str, Any] = {
-        "cell": [cell_label(record.cell) for record in records],
-        "epochs": [len(record.curve) for record in records],
-        "device": [record.environment.get("device") for record in records],
-    }
-    for name in ("key", "study", "arm", "repetition", "seed", "status", "reason"):
-        values[name] = [getattr(record, name) for record in records]
-    for axis in axes:
-        values[axis] = [record.cell.get(axis) for record in records]
-    for part, fields in (("cost", list(Cost.model_fields)), ("scores", SCORES)):
-        of, nothing = attrgetter(*fields), (None,) * len(fields)  # one call for all fields: there are many records
-        rows = [nothing if (entry := getattr(record, part)) is None else of(entry) for record in records]
-        values |= dict(zip(fields, zip(*rows, strict=True) if rows else [()] * len(fields), strict=True))
-    for name in ("train_seconds", "wall_seconds"):
-        values[name] = [getattr(record, name) for record in records]
-    values["images_seen"], values["training_compute"] = zip(*map(spent, records), strict=True) if records else ((), ())
-    for name in NUMBERS:
-        values[name] = np.array(values[name], dtype=float)  # None becomes NaN
-    return pd.DataFrame({name: values[name] for name in columns}, columns=pd.Index(columns))
-
-
-def spent(record: Record) -> tuple[int | None, int | None]:
-    """Images that a trial was trained on, and its training compute in MACs, derived where an earlier record lacks them.
-
-    Derived amounts are those of its whole epochs.
-    """
-    images = record.images_seen
-    if images is None:
-        images = derived_images(record.config, len(record.curve))
-    compute = record.training_compute
-    if compute is None:
-        compute = derived_compute(record.config, images, record.cost.training_macs if record.cost else None)
-    return images, compute
-
-
 def _sortable(value: object) -> tuple[bool, float, str]:
     number = isinstance(value, int | float)
     return (not number, float(value) if number else 0.0, str(value))
@@ -362,8 +305,6 @@ def parsed(path: Where, read: bytes | Exception, kind: type[Stored]) -> Stored:
     if isinstance(read, Exception):
         raise StorageError(f"{path} cannot be read: {cause(read)}")
     cure = "delete it to run its trial again" if kind is Record else "the study cannot be reported without it"
-    if kind is Record and not is_intact(read):
-        raise RecordError(f"{path} was changed after it was written, as its checksum does not fit; {cure}")
     try:
         content = json.loads(read)
     except (ValueError, RecursionError) as error:
@@ -378,6 +319,8 @@ def parsed(path: Where, read: bytes | Exception, kind: type[Stored]) -> Stored:
         said = ": ".join([*filter(None, [".".join(map(str, first["loc"]))]), first["msg"]])
         raise RecordError(f"{path} is not a complete {kind.__name__.lower()}: {said}") from None
     if isinstance(found, Record):
+        if not is_intact(read) and not fits(read, _written(found)):
+            raise RecordError(f"{path} was changed after it was written, as its checksum does not fit; {cure}")
         if wrong := impossible(found):
             raise RecordError(f"{path} has an impossible value: {wrong}")
         if found.key != path.stem:

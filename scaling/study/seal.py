@@ -22,5 +22,11 @@ def is_intact(content: bytes) -> bool:
     return found is None or _digest(content[: found.start()]) == found[1]
 
 
+def fits(content: bytes, same: bytes) -> bool:
+    """Whether the checksum in `content`, which a program has laid out anew, is that of the `same` object as it was."""
+    found = SEAL.search(content, max(0, len(content) - LONGEST))
+    return found is None or _digest(same.rstrip()[:-1].rstrip()) == found[1]
+
+
 def _digest(body: bytes) -> bytes:
     return hashlib.sha256(body.replace(b"\r\n", b"\n")).hexdigest()[:16].encode()

@@ -13,7 +13,8 @@ from scaling.space.schema import Space
 from scaling.study.aliases import EARLIER_NAMES
 from scaling.study.config import DataConfig, Recipe, Resources, TrialConfig
 from scaling.study.reading import read_what_can_be
-from scaling.study.records import Record, Study, load_study, read_records, read_study, write_record, write_study
+from scaling.study.records import Record, Study, read_records, read_study, write_record, write_study
+from scaling.study.trial_frame import load_study
 from tests.support import RECORDS_V1
 
 STUDIES = sorted(path.parent for path in RECORDS_V1.glob("*/study.json"))

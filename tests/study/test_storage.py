@@ -16,8 +16,9 @@ import torch
 from scaling.data import load_data
 from scaling.study.config import DataConfig, Recipe, Trial, TrialConfig
 from scaling.study.errors import RecordError, StorageError
-from scaling.study.records import Record, load_study, read_records, read_study, write_record, write_study
+from scaling.study.records import Record, read_records, read_study, write_record, write_study
 from scaling.study.storage import SCHEMES, RemotePath, Where, place, read_all, remove_tree, write_atomically
+from scaling.study.trial_frame import load_study
 from scaling.training import checkpointing
 from scaling.training.checkpointing import Checkpoint
 from scaling.trial import run_trial

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from scaling.data import Split
 from scaling.study.config import Recipe, Trial, TrialConfig
 from scaling.study.metrics import METRICS
-from scaling.study.records import Record, impossible, spent
+from scaling.study.records import Record, impossible
 from scaling.study.training_compute import FLOPS, images_per_epoch, petaflops, total
+from scaling.study.trial_frame import spent
 from scaling.sweep.search.outcomes import stopped_record
 from scaling.training.train import epoch_plan
 from tests.support.studies import simulated_records, table_of

@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 
 from scaling.study.config import TrialConfig
-from scaling.study.records import CountedCost, Epoch, Record, Scores, Study, frame, write_record, write_study
+from scaling.study.records import CountedCost, Epoch, Record, Scores, Study, write_record, write_study
+from scaling.study.trial_frame import frame
 
 IMAGES = 1000  # that an epoch trains on
 

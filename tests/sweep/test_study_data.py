@@ -70,7 +70,7 @@ def ran(made: StudyPlan, *, before_fingerprints: bool = False) -> None:
     if before_fingerprints:  # no file of that time has the fields
         for file in (made.folder / "study.json", *(made.folder / "records").glob("*.json")):
             content = json.loads(file.read_bytes())
-            for field in ("data", "has_earlier_keys"):
+            for field in ("data", "has_earlier_keys", "checksum"):
                 content.pop(field, None)
             content.get("config", {}).pop("data_fingerprint", None)
             file.write_bytes(json.dumps(content).encode())

@@ -39,7 +39,8 @@ from scaling.statistics.missing import Missing
 from scaling.statistics.score_table import ScoreTable
 from scaling.statistics.shares import Shares, share_the_gain
 from scaling.study.metrics import METRICS, analysed_costs, column_costs, main_cost
-from scaling.study.records import Record, Study, frame
+from scaling.study.records import Record, Study
+from scaling.study.trial_frame import frame
 from scaling.wording import plural
 
 
@@ -204,7 +205,7 @@ def front_sentence(analysis: Analysis) -> str | None:
     members = members[np.argsort(costs[members])]
     accuracy = np.maximum.accumulate(analysis.cells["test_accuracy"].to_numpy(dtype=float)[members])
     best = int(np.argmax(accuracy))  # the cheapest with the highest accuracy
-    first, last = (f"{accuracy[at]:.2f} % at {cost.text(costs[members[at]])}" for at in (0, best))
+    first, last = (f"{accuracy[at]:.2f} % at {cost.text(float(costs[members[at]]))}" for at in (0, best))
     of = f"{len(members)} of {plural(len(analysis.cells), 'model')}"
     grows = f"rises from {first} to {last}" if best else f"is {last} and no costlier model has more"
     return f"no verdict: one arm. Along its front ({of}), the test accuracy of {analysis.arms[0]} {grows}."

@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from scaling.study.errors import PluginError, ScalingError, unknown
-from scaling.study.records import NUMBERS, CountedCost
+from scaling.study.records import CountedCost
 from scaling.study.registry import Registry, is_built_in
+from scaling.study.trial_frame import NUMBERS
 
 Columns = Mapping[str, np.ndarray]  # numeric columns by name, each (trials,)
 Values = Callable[[Columns], np.ndarray]

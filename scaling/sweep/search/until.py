@@ -22,7 +22,8 @@ from scaling.statistics.looks import GROWTH, LOOK_LEVEL, MOST_LOOKS
 from scaling.statistics.score_table import score_table
 from scaling.study.config import cell_label
 from scaling.study.learning_rates import scored
-from scaling.study.records import Record, Seeding, frame
+from scaling.study.records import Record, Seeding
+from scaling.study.trial_frame import frame
 from scaling.sweep.search.feasibility import Feasibility
 from scaling.sweep.search.proposals import Proposals, Wanted
 from scaling.sweep.search.sampling import sample_cells, size_of

@@ -7,7 +7,8 @@ import pytest
 
 from scaling.report.imports import Imported, import_study, parse
 from scaling.study.errors import RecordError
-from scaling.study.records import load_study, read_study
+from scaling.study.records import read_study
+from scaling.study.trial_frame import load_study
 from tests.report.imports.test_tables import found, table
 
 CREATED = "Created,gpus,runtime_min,best_test_acc,epoch,step,host,id,name_of_run"

@@ -14,7 +14,8 @@ from scaling.report.looks_file import analyse_study
 from scaling.report.page.data import page_data
 from scaling.study.errors import RecordError
 from scaling.study.reading import read_what_can_be
-from scaling.study.records import Record, load_study, read_study
+from scaling.study.records import Record, read_study
+from scaling.study.trial_frame import load_study
 from tests.support import SHARED
 
 TIMM = SHARED / "data" / "timm"

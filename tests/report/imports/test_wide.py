@@ -8,7 +8,8 @@ import pytest
 from scaling.report import main
 from scaling.report.imports import import_study, parse
 from scaling.study.errors import RecordError
-from scaling.study.records import load_study, read_study
+from scaling.study.records import read_study
+from scaling.study.trial_frame import load_study
 from tests.report.imports.test_tables import found, table
 
 WIDE = [f"{depth},{seed},{60 + depth + seed / 10},{61 + depth + seed / 10}" for depth in (2, 4) for seed in (0, 1, 2)]
