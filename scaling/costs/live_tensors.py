@@ -132,13 +132,11 @@ def measured_training_memory(
 
     The program is that of training: channels last, with the step's precision, compiled if the step is. Other memory of
     the process on the device is not counted. The weights change. Device and checkpointing are the model's, not those of
-    `step`.
+    `step`. A step that cannot be compiled is measured uncompiled, as it is trained.
 
     Args:
         notes: receives a note where memory runs out; then smaller micro-batches are measured, and the result is None
             if not even a single image fits.
-
-    A step that cannot be compiled is measured uncompiled, as it is trained.
     """
     micro = MicroBatches(step.micro_batch)
     while True:
