@@ -121,6 +121,7 @@ class Design:
             config=config,
             repetition=repetition,
             keeps_weights=keep == "all" or (keep == "first_repetition" and repetition == 0),
+            device=self.space.resources.device,
             compiles=self.space.resources.compile,
             activation_checkpointing=self.space.resources.activation_checkpointing,
             learning_rate_grid=rates,
