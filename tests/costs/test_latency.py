@@ -145,7 +145,7 @@ def test_measured_memory_is_that_of_the_compiled_step(monkeypatch: pytest.Monkey
     assert called == [net]
 
 
-def test_a_step_that_cannot_be_compiled_is_measured_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_step_that_cannot_be_compiled_is_measured_uncompiled(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(model: nn.Module) -> object:
         def call(images: torch.Tensor) -> torch.Tensor:
             raise RuntimeError("no C++ compiler")
