@@ -60,9 +60,7 @@ def test_without_a_short_folder_the_variable_is_named(monkeypatch: pytest.Monkey
 
 @pytest.mark.slow
 @pytest.mark.xdist_group("ray")
-def test_a_sweep_runs_where_the_batch_system_made_a_long_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_sweep_runs_despite_a_long_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TMPDIR", str(long_folder(tmp_path)))
     (tmp_path / "tiny.yaml").write_text(tiny_space(repetitions=1, train_limit=100, epochs=1, batch_size=20))
 
