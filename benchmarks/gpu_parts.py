@@ -188,8 +188,11 @@ def memory(device: torch.device) -> Result:
     return {"ok": low > -0.13, "says": says, "predicted_over_measured": {k: round(v, 4) for k, v in gaps.items()}}
 
 
-def benchmark(name: str, *arguments: str) -> Result:
-    """Run another benchmark and keep what it prints."""
+def benchmark(name: str, device: torch.device, *arguments: str) -> Result:
+    """Run another benchmark on a device and keep what it prints."""
+    if device.type not in ("cuda", "cpu"):
+        return {"ok": None, "says": f"{name} knows CUDA and the CPU alone"}
+    arguments = ("--device", str(device), *arguments)
     done = subprocess.run([sys.executable, str(HERE / name), *arguments], capture_output=True, text=True, check=False)
     lines = [line for line in done.stdout.splitlines() if line.strip()]
     if done.returncode:
@@ -201,7 +204,7 @@ def benchmark(name: str, *arguments: str) -> Result:
 def model_speed(device: torch.device) -> Result:
     """PatchConvNet against a plain implementation."""
     smaller = () if on_gpu(device) else ("--setting", "study")
-    return benchmark("model_speed.py", "--device", str(device), "--repeats", "5" if on_gpu(device) else "2", *smaller)
+    return benchmark("model_speed.py", device, "--repeats", "5" if on_gpu(device) else "2", *smaller)
 
 
 @part
@@ -209,18 +212,14 @@ def training_speed(device: torch.device) -> Result:
     """The whole training loop against a bare one."""
     cases = ("memory", "memory-modern") if on_gpu(device) else ("memory",)
     threads = str(min(8, devices.cores()))
-    return benchmark(
-        "training_speed.py", "--device", str(device), "--threads", threads, "--turns", "2", "--case", *cases
-    )
+    return benchmark("training_speed.py", device, "--threads", threads, "--turns", "2", "--case", *cases)
 
 
 @part
 def sweep_overhead(device: torch.device) -> Result:
     """What a sweep costs beside its training steps."""
     trials = "16" if on_gpu(device) else "4"
-    return benchmark(
-        "sweep_overhead.py", "--device", device.type, "--seconds", "5", "--trials", trials, "--ways", "ours"
-    )
+    return benchmark("sweep_overhead.py", device, "--seconds", "5", "--trials", trials, "--ways", "ours")
 
 
 SPACE = """\

@@ -137,7 +137,7 @@ class CostTable:
         """Return a trial's cost in the unit of one of the space's limits."""
         if TRAINING_MEMORY not in METRICS[limit].fields:
             return counted(limit, self.of(config))
-        memory = self.memory(config, chosen(self.resources.device).type)
+        memory = self.memory(config, self.resources.device or chosen().type)
         return METRICS[limit].of_whole({**self.of(config).model_dump(), TRAINING_MEMORY: memory})
 
     def training_compute(self, config: TrialConfig) -> int:

@@ -3,7 +3,7 @@
 import contextlib
 import weakref
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -132,7 +132,7 @@ def measured_training_memory(
 
     The program is that of training: channels last, with the step's precision, compiled if the step is. Other memory of
     the process on the device is not counted. The weights change. Device and checkpointing are the model's, not those of
-    `step`.
+    `step`. A step that cannot be compiled is measured uncompiled, as it is trained.
 
     Args:
         notes: receives a note where memory runs out; then smaller micro-batches are measured, and the result is None
@@ -146,6 +146,9 @@ def measured_training_memory(
                 notes.add(f"out of memory: the memory of a training step was measured in micro-batches of {micro.size}")
             return measured
         except Exception as error:
+            if step.compiled and not is_out_of_memory(error):  # training says so, and goes on without the compiler
+                step = replace(step, compiled=False)
+                continue
             if notes is None or not is_out_of_memory(error):
                 raise
         for parameter in model.parameters():

@@ -17,7 +17,7 @@ from scaling.console import Terminal
 from scaling.costs.counting.quick import ImageSize
 from scaling.costs.live_tensors import Step
 from scaling.costs.matching import match_costs
-from scaling.devices import KINDS, chosen, kind_of
+from scaling.devices import KINDS, chosen
 from scaling.measure.columns import in_order, readable, title
 from scaling.measure.models import Candidate, from_models, from_space
 from scaling.measure.rows import Row, breakdown, measured, solved, timed
@@ -97,7 +97,7 @@ def image_size(text: str) -> ImageSize:
 def main(argv: list[str] | None = None) -> int:
     options = parser().parse_args(argv)
     plugins.load(options.plugin)
-    options.device = str(chosen(options.device, "--device"))
+    options.device = options.device or str(chosen())  # memory is predicted for any, latency needs the device itself
     show(sorted_rows(rows_for(options), options.sort, options.descending), options)
     return 0
 
@@ -121,7 +121,7 @@ def rows_for(options: argparse.Namespace) -> list[Row]:
         for times in timed(
             candidate,
             options.precision or "float32",
-            options.device,
+            str(chosen(options.device, "--device")),
             kinds,
             seconds=options.seconds,
             allow_busy=options.allow_busy,
@@ -150,7 +150,7 @@ def step_of(candidate: Candidate, options: argparse.Namespace) -> Step | None:
     settings = {**candidate.recipe, **{name: value for name, value in asked.items() if value is not None}}
     if "batch_size" not in settings:
         return None
-    return Step(**settings, checkpointing=options.checkpointing, device=kind_of(options.device).name)
+    return Step(**settings, checkpointing=options.checkpointing, device=options.device)
 
 
 def without(name: str, found: Sequence[Candidate]) -> list[Candidate]:

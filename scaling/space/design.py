@@ -133,6 +133,7 @@ class Design:
             data=content.used if content else None,
             repetition=repetition,
             keeps_weights=keep == "all" or (keep == "first_repetition" and repetition == 0),
+            device=self.space.resources.device,
             compiles=self.space.resources.compile,
             activation_checkpointing=self.space.resources.activation_checkpointing,
             learning_rate_grid=rates,

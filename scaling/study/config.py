@@ -298,6 +298,7 @@ class Trial(Settings):
     data: UsedData | None = Field(default=None, description="what its images are; not part of its identity")
     repetition: int = Field(default=0, ge=0, description="of the cell and arm; the arms of a repetition share its seed")
     keeps_weights: bool = False
+    device: str | None = Field(default=None, description="as in Resources")
     compiles: bool | None = Field(default=None, description="as in Resources")
     activation_checkpointing: bool = Field(default=False, description="as in Resources")
     learning_rate_grid: list[float] | None = Field(

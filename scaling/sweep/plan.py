@@ -11,7 +11,7 @@ from rich.table import Table
 from scaling.console import duration
 from scaling.costs.cost_table import CostTable, load_datasets
 from scaling.costs.memory import GIB
-from scaling.devices import chosen
+from scaling.devices import DeviceError, chosen
 from scaling.space.design import Cell, Design, data_configs, study_name
 from scaling.space.load import find_space, load_space, written_out
 from scaling.space.schema import Match, Space
@@ -177,7 +177,7 @@ def data_lines(plan: StudyPlan) -> Iterator[str]:
 def shown(plan: StudyPlan) -> Iterator[RenderableType]:
     """Show a plan: the data, the costs of each cell and arm, then the expected time."""
     space, cost_table = plan.space, plan.cost_table
-    device = chosen(space.resources.device)
+    kind = space.resources.device or chosen().type  # which this machine may lack, as the head of a cluster does
     yield from data_lines(plan)
     table = Table(title=f"{plan.study}: {extent(plan)}")
     for axis in space.axes:
@@ -201,13 +201,13 @@ def shown(plan: StudyPlan) -> Iterator[RenderableType]:
                 *varied,
                 *numbers,
                 METRICS[TRAINING_COMPUTE].number(compute),
-                in_binary(cost_table.memory(config, device.type)),
+                in_binary(cost_table.memory(config, kind)),
             )
     yield table
     yield (
         "per image: MACs (multiply-accumulates; FLOPs are twice that) and activations of the forward pass;"
         f" memory: predicted for a training step of {space.recipe.batch_size} images in {space.recipe.precision} on"
-        f" {device.type.upper()}"
+        f" {kind.upper()}"
     )
     trials = expected(plan)
     whole = sum(cost_table.training_compute(trial.config) for trial in trials)
@@ -215,7 +215,11 @@ def shown(plan: StudyPlan) -> Iterator[RenderableType]:
         f"training compute: MACs of all training steps of one trial; all {len(trials)} trials together"
         f" {METRICS[TRAINING_COMPUTE].text(whole)}, {si(petaflops(whole))} PFLOPs"
     )
-    estimated = estimate(trials, cost_table, device)
+    try:
+        estimated = estimate(trials, cost_table, chosen(space.resources.device))
+    except DeviceError as missing:
+        yield f"time: unknown; {missing}"
+        return
     if estimated is None:
         yield "time: unknown; one step of the largest model takes too long, or too much memory, to time on this machine"
     else:

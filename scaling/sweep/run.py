@@ -104,7 +104,8 @@ def run_pending(console: Console, plan: StudyPlan, recorder: Recorder, options: 
     from scaling.sweep.executor.cluster import cluster  # loading Ray takes a second, which a dry run need not spend
 
     resources = plan.space.resources
-    gpus = None if options.replay or takes_none(resources) else count_for_ray(chosen(resources.device))
+    is_trained_here = options.address is None and not options.replay and not takes_none(resources)
+    gpus = count_for_ray(chosen(resources.device)) if is_trained_here else None
     with contextlib.ExitStack() as stack:
         if options.address is None:
             stack.enter_context(own_token())
@@ -188,7 +189,6 @@ def run_on(on: "Cluster", console: Console, plan: StudyPlan, recorder: Recorder,
             folder=plan.folder,
             watcher=recorder,
             cpus=resources.cpus,
-            device=resources.device,
             workers=resources.workers,
             share=lambda trial: shares([trial])[0],
             replay=options.replay,

@@ -143,3 +143,18 @@ def test_measured_memory_is_that_of_the_compiled_step(monkeypatch: pytest.Monkey
     assert called == []
     assert live_tensors.measured_training_memory(net, 8, 3, Step(2, compiled=True)) == plain
     assert called == [net]
+
+
+def test_a_step_that_cannot_be_compiled_is_measured_uncompiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(model: nn.Module) -> object:
+        def call(images: torch.Tensor) -> torch.Tensor:
+            raise RuntimeError("no C++ compiler")
+
+        return call
+
+    monkeypatch.setattr(live_tensors, "compiled", broken)
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+    compiled, plain = (live_tensors.measured_training_memory(net, 8, 3, Step(2, compiled=on)) for on in (True, False))
+
+    assert compiled == plain

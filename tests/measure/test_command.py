@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from scaling.costs.counting.quick import quick_cost
 from scaling.measure import main
@@ -152,3 +153,20 @@ def test_a_plugin_cost_is_a_column_and_a_target(capsys: pytest.CaptureFixture[st
     assert row["flops"] == 2 * row["macs"]
     assert solved["flops"] == pytest.approx(1e6, rel=0.2)
     assert "FLOPs" in capsys.readouterr().out
+
+
+def test_memory_is_predicted_for_devices_that_are_not_here(capsys: pytest.CaptureFixture[str]):
+    here, *elsewhere = (
+        rows(capsys, *FAMILY, "--set", "width=16", "--batch-size", "4", "--device", device)[0]["training_memory_bytes"]
+        for device in ("cpu", "mps", "cuda:3")
+    )
+
+    assert elsewhere[0] == here
+    assert elsewhere[1] > here  # of which the libraries' workspace is most
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+def test_latency_needs_the_device_itself(capsys: pytest.CaptureFixture[str]):
+    assert main([*FAMILY, "--set", "width=16", "--latency", "--device", "cuda"]) == 2
+
+    assert capsys.readouterr().err.startswith("error: --device cuda: torch ")

@@ -10,6 +10,7 @@ import yaml
 from rich.console import Console
 
 from scaling.data import load_data
+from scaling.devices import chosen
 from scaling.study.config import TrialConfig
 from scaling.study.errors import ScalingError
 from scaling.study.metrics import si
@@ -32,6 +33,9 @@ arms:
 repetitions: 1
 recipe: {batch_size: 16}
 """
+
+
+NO_GPU = pytest.mark.skipif(chosen().type != "cpu", reason="there is a GPU here")
 
 
 @pytest.fixture
@@ -209,3 +213,19 @@ def test_a_plan_shows_its_data_first(space: Path, tmp_path: Path) -> None:
         "data: stored 8×8, RGB; a network gets 8×8×3; mean colour 126, 126, 128 of 255",
         "data: left out: files that do not end as images do: 1 .heic (cat/a.heic)",
     ]
+
+
+@NO_GPU
+def test_memory_is_predicted_for_the_device_that_is_wanted(space: Path) -> None:
+    """The head of a cluster plans for GPUs that it lacks."""
+    made = plan(space, axes__depth=[1], axes__width=[48], resources__device="cuda", limits__training_memory=1e10)
+
+    said = [part for part in shown(made) if isinstance(part, str)]
+
+    assert any(line.endswith("images in float32 on CUDA") for line in said)
+    assert said[-1].startswith("time: unknown; resources.device cuda: torch ")
+
+
+def test_a_device_and_gpus_must_agree(space: Path) -> None:
+    with pytest.raises(ScalingError, match=r"^resources: gpus 2 and device cpu exclude each other; leave one out$"):
+        plan(space, resources__device="cpu", resources__gpus=2)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import ray
 from ray._raylet import AuthenticationTokenLoader  # pyright: ignore[reportAttributeAccessIssue]
+from ray.exceptions import AuthenticationError
 
 from scaling.study import plugins
 from scaling.study.errors import ScalingError
@@ -74,7 +75,9 @@ def cluster(address: str | None, gpus: int | None = None) -> Iterator[Cluster]:
             )
         except SystemExit:  # from Ray's own handler of SIGTERM, which has replaced ours
             raise KeyboardInterrupt from None
-        except ConnectionError as error:
+        except (ConnectionError, RuntimeError, AuthenticationError) as error:  # no cluster any more, or another token
+            if is_local:
+                raise
             raise ClusterError(f"--address {address}: {_first_sentence(error)}; {_ADVICE}") from None
         # Tune logs a traceback for each worker that dies; the record and the display have one line
         logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
@@ -118,8 +121,8 @@ def refuse_dead(address: str, patience: float = PATIENCE) -> None:
     except (OSError, OverflowError) as error:  # the second: a port beyond 65535
         why = f"no answer in {patience:.0f} s" if isinstance(error, TimeoutError) else str(error).partition("] ")[2]
         raise ClusterError(f"--address {address}: no cluster at {host}:{port} ({why or error}); {_ADVICE}") from None
-    if "://" not in found and not _answers(f"{host}:{port}", patience):
-        raise ClusterError(f"--address {address}: what listens at {host}:{port} is no Ray cluster; {_ADVICE}")
+    if "://" not in found and (problem := _problem(f"{host}:{port}", patience)):
+        raise ClusterError(f"--address {address}: {problem}")
 
 
 def _of_this_machine() -> str | None:
@@ -140,15 +143,22 @@ def _host_and_port(address: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-def _answers(address: str, patience: float) -> bool:
-    """Whether a Ray cluster answers at `address`; one that refuses the token has answered."""
+def _problem(address: str, patience: float) -> str | None:
+    """Why what listens at `address` is of no use, or None if it is a cluster that takes this process's token."""
+    no_cluster = f"what listens at {address} is no Ray cluster; {_ADVICE}"
     try:
         asked = subprocess.run(
             [sys.executable, "-c", QUESTION, address], capture_output=True, text=True, timeout=patience, check=False
         )
     except subprocess.TimeoutExpired:
-        return False
-    return asked.returncode == 0 or "token" in asked.stderr.lower() or "auth" in asked.stderr.lower()
+        return no_cluster
+    if "InvalidAuthToken" in asked.stderr:
+        return (
+            f"the cluster at {address} refuses the token of this process; copy its own (`ray get-auth-token` there"
+            " prints it) into RAY_AUTH_TOKEN"
+        )
+    # a token that is missing here is for Ray to explain
+    return None if asked.returncode == 0 or "token" in asked.stderr.lower() else no_cluster
 
 
 def _first_sentence(error: Exception) -> str:

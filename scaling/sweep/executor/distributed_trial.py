@@ -15,6 +15,7 @@ from ray.train.torch import TorchTrainer, get_device
 from ray.tune.integration.ray_train import TuneReportCallback
 
 from scaling.data import Dataset
+from scaling.devices import granted, kind_of
 from scaling.study.config import DataConfig, Trial
 from scaling.study.records import Record
 from scaling.study.storage import Where, place
@@ -65,6 +66,8 @@ def train_together(config: dict[str, Any]) -> None:
     data: Dataset = ray.get(config["data"][0])  # pyright: ignore[reportAssignmentType]  # as put above
     torch.set_num_threads(config["threads"])
     device = get_device()
+    if config["gpus"] and not kind_of(device).is_accelerator:  # Ray falls back to the CPU where torch cannot use a GPU
+        device = granted(ray.get_gpu_ids(), trial.device)
     group = Group(device)
     until, folder, gpus = config["until"], place(config["folder"]), config["gpus"]
     try:

@@ -45,7 +45,7 @@ class Watcher(Protocol):
     def died(self, trial: Trial, reason: str) -> None: ...
 
 
-def run(  # one parameter for each decision of a sweep
+def run(
     queue: Queue,
     datasets: Mapping[DataConfig, Dataset],
     *,
@@ -53,7 +53,6 @@ def run(  # one parameter for each decision of a sweep
     watcher: Watcher,
     cpus: float,
     share: Share,
-    device: str | None = None,
     workers: int = 1,
     replay: Replay | None = None,
 ) -> None:
@@ -66,7 +65,6 @@ def run(  # one parameter for each decision of a sweep
         folder: of the study; checkpoints are written there, so all machines of a cluster must see it.
         cpus: cores of a trial.
         share: of a GPU that a trial takes; whole GPUs if several workers train it together.
-        device: kind that the space wants; None takes what the machine has.
         workers: of a trial.
         replay: recorded trials to replay in place of training.
 
@@ -78,13 +76,12 @@ def run(  # one parameter for each decision of a sweep
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(max(2, min(MOST_WAITING, int(_cpus() / cpus))))
     given = _Given()
     body = _trainable(datasets, folder, workers, replay)
-    equal = {"cpus": cpus, "device": device, "workers": workers}
     with _scratch(folder) as scratch:
         while not queue.is_over:
             tune.Tuner(
                 body,
                 tune_config=tune.TuneConfig(
-                    search_alg=_QueueSearcher(queue, given, equal, share),
+                    search_alg=_QueueSearcher(queue, given, cpus, share, workers),
                     num_samples=-1,
                     reuse_actors=workers == 1,  # of several, what Tune would reuse only waits for Train's workers
                     trial_dirname_creator=lambda trial: trial.trial_id,
@@ -155,13 +152,13 @@ class _Given:
 class _QueueSearcher(Searcher):
     """Gives Tune its trials from a queue."""
 
-    def __init__(self, queue: Queue, given: _Given, equal: dict[str, Any], share: Share) -> None:
-        """Take what all trials have in common, as `equal`: their cpus, device and workers."""
+    def __init__(self, queue: Queue, given: _Given, cpus: float, share: Share, workers: int = 1) -> None:
         super().__init__()
         self.queue = queue
         self.given = given
-        self.equal = equal
+        self.cpus = cpus
         self.share = share
+        self.workers = workers
         self.count = 0  # trials that this run of Tune has got
         self.taken: dict[str, float] = {}  # GPUs of each running trial, because Tune does not count Train's workers
 
@@ -170,7 +167,7 @@ class _QueueSearcher(Searcher):
 
     # Tune's own type leaves out FINISHED, which its documentation requires
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # pyright: ignore[reportIncompatibleMethodOverride]
-        if self.equal["workers"] > 1 and not self._has_room():
+        if self.workers > 1 and not self._has_room():
             return None
         if self.count >= TRIALS_A_RUN:
             return Searcher.FINISHED
@@ -180,14 +177,14 @@ class _QueueSearcher(Searcher):
         self.count += 1
         self.given.segments[trial_id] = segment
         self.taken[trial_id] = self.share(segment.trial)
-        taken = {"gpus": self.taken[trial_id], **self.equal}
+        taken = {"cpus": self.cpus, "gpus": self.taken[trial_id], "workers": self.workers}
         return {"trial": segment.trial.model_dump_json(), "until": segment.until, **taken}
 
     def _has_room(self) -> bool:
         """Whether the workers of one more trial fit beside the running ones; a single trial may wait for room."""
         there, running = ray.cluster_resources(), len(self.taken)
         most = max(self.taken.values(), default=0.0)
-        fits = (running + 1) * self.equal["cpus"] <= there.get("CPU", 0) and (running + 1) * most <= there.get("GPU", 0)
+        fits = (running + 1) * self.cpus <= there.get("CPU", 0) and (running + 1) * most <= there.get("GPU", 0)
         return not running or fits
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:

@@ -6,7 +6,6 @@ more answer of the driver.
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import ray
@@ -53,7 +52,7 @@ class TrialWorker(tune.Trainable):
     """Runs one trial after another.
 
     `config` of each: `trial` as JSON; `until`, the epoch after which it rests (None runs it to its end); its `cpus`
-    and `gpus`; the kind of `device` that the space wants, if it does.
+    and `gpus`.
     """
 
     @classmethod
@@ -77,8 +76,7 @@ class TrialWorker(tune.Trainable):
         if self.replay:
             self.events = self.replay.run(trial, self.until)
         else:
-            grant = Grant(new_config["gpus"], new_config["device"])
-            self.events = train(trial, self.datasets[trial.config.data], self.folder, self.until, grant)
+            self.events = train(trial, self.datasets[trial.config.data], self.folder, self.until, new_config["gpus"])
         return True
 
     def step(self) -> dict[str, Any]:
@@ -94,23 +92,19 @@ class TrialWorker(tune.Trainable):
         return {"epochs": epochs, "rested": self.until, "done": True}
 
 
-@dataclass(frozen=True)
-class Grant:
-    """What Ray has granted to a trial beside cores."""
+def train(trial: Trial, data: Dataset, folder: Where, until: int | None, gpus: float) -> Iterator[Epoch | Record]:
+    """Run the trial on the device and cores that Ray has assigned, within its share of the device's memory.
 
-    gpus: float  # a share of one, or several
-    device: str | None = None  # kind that the space wants
-
-
-def train(trial: Trial, data: Dataset, folder: Where, until: int | None, grant: Grant) -> Iterator[Epoch | Record]:
-    """Run the trial on the device and cores that Ray has assigned, within its share of the device's memory."""
+    Args:
+        gpus: that it has got, a share of one or several.
+    """
     from scaling.trial import run_trial
 
-    device = devices.granted(ray.get_gpu_ids(), grant.device)
+    device = devices.granted(ray.get_gpu_ids(), trial.device)
     cpus = ray.get_runtime_context().get_assigned_resources().get("CPU", 1)
     torch.set_num_threads(max(1, int(cpus)))
     try:
-        yield from run_trial(trial, data, device=device, folder=folder, until=until, gpus=grant.gpus)
+        yield from run_trial(trial, data, device=device, folder=folder, until=until, gpus=gpus)
     finally:
         if kind_of(device).is_accelerator:
             release_memory()  # the next trial on the device may be another worker's

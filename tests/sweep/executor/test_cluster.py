@@ -117,6 +117,18 @@ def test_gpus_that_join_later_are_used(tmp_path: Path) -> None:
     assert all("was granted, but torch" in (r.reason or "") for r in records)
 
 
+@pytest.mark.slow
+@pytest.mark.xdist_group("ray")
+def test_another_token_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    with two_nodes() as (address, _):
+        refuse_dead(address)  # with the token that the nodes have
+        monkeypatch.setenv("RAY_AUTH_TOKEN", "another")
+        with pytest.raises(
+            ClusterError, match=r"^--address \S+: the cluster at \S+ refuses the token of this process; "
+        ):
+            refuse_dead(address)
+
+
 @pytest.fixture
 def silent() -> Iterator[int]:
     """A port that takes connections and answers nothing, as a wrong service does."""

@@ -10,6 +10,7 @@ import pytest
 from scaling.study.errors import ScalingError
 from scaling.sweep.executor import short_folder as module
 from scaling.sweep.executor.short_folder import BELOW, LONGEST_SOCKET, short_folder
+from tests.support.sweeps import end, start, tiny_space
 
 
 def long_folder(root: Path) -> Path:
@@ -55,3 +56,15 @@ def test_without_a_short_folder_the_variable_is_named(monkeypatch: pytest.Monkey
 
     with pytest.raises(ScalingError, match=r"^TMPDIR is too long for sockets: /\S+ has \d+ bytes, of which \d\d are"):
         short_folder({"TMPDIR": str(long_folder(tmp_path))}).__enter__()
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("ray")
+def test_a_sweep_runs_despite_a_long_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMPDIR", str(long_folder(tmp_path)))
+    (tmp_path / "tiny.yaml").write_text(tiny_space(repetitions=1, train_limit=100, epochs=1, batch_size=20))
+
+    code, output = end(start(tmp_path, "--track", ""))
+
+    assert code == 0, output
+    assert "4 of 4 trials finished" in output
