@@ -319,12 +319,12 @@ def parsed(path: Where, read: bytes | Exception, kind: type[Stored]) -> Stored:
         said = ": ".join([*filter(None, [".".join(map(str, first["loc"]))]), first["msg"]])
         raise RecordError(f"{path} is not a complete {kind.__name__.lower()}: {said}") from None
     if isinstance(found, Record):
-        if not is_intact(read) and not fits(read, _written(found)):
-            raise RecordError(f"{path} was changed after it was written, as its checksum does not fit; {cure}")
         if wrong := impossible(found):
             raise RecordError(f"{path} has an impossible value: {wrong}")
         if found.key != path.stem:
             raise MisnamedRecordError(f"{path} is a copy of the record {found.key}.json, or was renamed; delete it")
+        if not is_intact(read) and not fits(read, _written(found)):
+            raise RecordError(f"{path} was changed after it was written, as its checksum does not fit; {cure}")
     return found
 
 
