@@ -3,7 +3,7 @@ PYTHON ?= python3
 CONSTRAINTS ?= constraints.txt
 BIN := .venv/bin
 
-.PHONY: study test check lint schema
+.PHONY: study test check lint schema campaign
 
 study: .venv/.installed
 	$(BIN)/python -m scaling.sweep --space depth_width
@@ -12,6 +12,11 @@ study: .venv/.installed
 # Two tests at a time; those that start clusters of their own are one group, and come one by one.
 test: .venv/.installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
+
+# Thousands of faults of disk, clock and workers; then kills of real sweeps. Ten minutes.
+campaign: .venv/.installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.faults.campaign --seeds 200
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.faults.on_ray --faults 40
 
 check: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m "not slow" -n 2

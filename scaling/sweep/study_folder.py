@@ -1,5 +1,6 @@
 """The folder of a study that is about to run: which study it holds and what it plans. For locks see `lease`."""
 
+import contextlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -115,7 +116,8 @@ def tidy(folder: Where, settled: Collection[str]) -> None:
     if isinstance(folder, Path):  # the caller holds the study, so that no other process is writing
         for unfinished in (file for place in (folder, folder / "records") for file in place.glob(".*")):
             if TEMPORARY.fullmatch(unfinished.name):
-                unfinished.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):  # it costs room, no more
+                    unfinished.unlink(missing_ok=True)
 
 
 def _deciding(space: Space) -> Iterator[tuple[str, str]]:

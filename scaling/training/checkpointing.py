@@ -4,6 +4,7 @@ The file's header holds everything except tensors, and a checksum. It is written
 last two are kept, so that a damaged one costs an epoch and not the run.
 """
 
+import contextlib
 import json
 import warnings
 import zlib
@@ -15,6 +16,7 @@ from typing import Any
 import safetensors.torch
 import torch
 
+from scaling.study.errors import StorageError
 from scaling.study.records import Epoch
 from scaling.study.storage import Where, write_atomically
 
@@ -48,7 +50,8 @@ def save(folder: Where, checkpoint: Checkpoint) -> None:
     later = [path for path in found if path.name > name]
     left_by_kills = folder.glob(".epoch-*") if isinstance(folder, Path) else []
     for path in [*later, *found[len(later) + KEPT :], *left_by_kills]:
-        path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError, StorageError):  # one that stays costs room; the next one removes it
+            path.unlink(missing_ok=True)
 
 
 def write(folder: Where, checkpoint: Checkpoint) -> str:
