@@ -75,14 +75,15 @@ def _repeats(
     """Look for equal images; where they are too many to read, return why there is no answer.
 
     Raises:
-        DataError: two sets share images, and `allow_duplicates` is not set.
+        DataError: two sets share stored images, and `allow_duplicates` is not set.
     """
     kept = cached.with_name(f"{cached.stem}-equal.json") if cached else None
     try:
         repeats = Repeats(equal_images(found, inventories, kept), parts, found)
     except TooLargeError as size:
         return None, f"equal images were not looked for, as that would read {size}"
-    if not config.allow_duplicates:
+    are_stored = all(isinstance(one.images, StreamedImages) for one in found.sets.values())
+    if are_stored and not config.allow_duplicates:  # what a program draws may repeat itself; the summary says so
         refuse_shared(repeats, config.source)
     return repeats, None
 

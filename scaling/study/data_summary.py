@@ -50,7 +50,7 @@ class DataSummary(BaseModel, frozen=True, extra="ignore"):
                 other = f", {one.relabelled:,} of them under another class" if one.relabelled else ""
                 yield f"{name}: {plural(one.repeated, 'image')} with the bytes of another one of the set{other}"
         for names, count in self.shared.items():
-            yield f"{plural(count, 'image')} in {names} both, as data.allow_duplicates allows"
+            yield f"{plural(count, 'image')} in {names} both, so that scores are partly of what was seen in training"
         if self.unchecked:
             yield self.unchecked
         yield from self.notes
