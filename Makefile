@@ -13,10 +13,9 @@ study: .venv/.installed
 test: .venv/.installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
 
-# Thousands of faults of disk, clock and workers; then kills of real sweeps. Ten minutes.
+# Thousands of faults of disk, clock and workers; some minutes.
 campaign: .venv/.installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.faults.campaign --seeds 200
-	OMP_NUM_THREADS=1 $(BIN)/python -m tests.faults.on_ray --faults 40
 
 check: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m "not slow" -n 2
