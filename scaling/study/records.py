@@ -221,8 +221,11 @@ class MisnamedRecordError(RecordError):
     """A record lies under another name than its key, and so twice or in the place of another one."""
 
 
-def write_record(folder: Where, record: Record) -> Where:
+def write_record(folder: Where, record: Record, *, sync: bool = True) -> Where:
     """Write `record` into the study at `folder`; replace an earlier record of the same key.
+
+    Args:
+        sync: whether to wait until the disk has it.
 
     Raises:
         StorageError: the record cannot be written, for example on a full disk; the message names the trial. An earlier
@@ -230,7 +233,7 @@ def write_record(folder: Where, record: Record) -> Where:
     """
     path = folder / "records" / f"{record.key}.json"
     try:
-        write_atomically(path, sealed(_written(record)))
+        write_atomically(path, sealed(_written(record)), sync=sync)
     except StorageError as error:
         raise StorageError(
             f"the record of {cell_label(record.cell)} {record.arm} repetition {record.repetition} was not saved:"

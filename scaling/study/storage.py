@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, BinaryIO, TypeAlias
 
 from scaling.study.errors import StorageError, unknown
 
@@ -198,8 +198,11 @@ def place(where: str | Path | RemotePath) -> Where:
     return RemotePath(scheme, authority, match["path"].strip("/"), query)
 
 
-def write_atomically(where: Where, content: bytes) -> None:
+def write_atomically(where: Where, content: bytes, *, sync: bool = True) -> None:
     """Write `content` to `where` so that a kill or a power cut leaves either the old or the new file, whole.
+
+    Args:
+        sync: whether to wait until the disk has it. Without, a power cut may leave it torn; for what can be made again.
 
     Raises:
         StorageError: the file cannot be written, for example on a full disk; the old file, if any, is unchanged.
@@ -210,11 +213,11 @@ def write_atomically(where: Where, content: bytes) -> None:
     # Not tempfile.mkstemp: only the owner may read its files, but results and pages are shared.
     temporary = where.with_name(f".{where.name}.{secrets.token_hex(8)}")
     try:
-        where.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("xb") as file:
+        with _created(temporary) as file:
             file.write(content)
             file.flush()
-            os.fsync(file.fileno())
+            if sync:
+                os.fsync(file.fileno())
         os.replace(temporary, where)
     except BaseException as error:
         with contextlib.suppress(OSError):  # the first error is the one to report
@@ -222,6 +225,15 @@ def write_atomically(where: Where, content: bytes) -> None:
         if isinstance(error, OSError):
             raise StorageError(f"{where} cannot be written: {cause(error)}") from None
         raise
+
+
+def _created(path: Path) -> BinaryIO:
+    """Open a new file for writing; make its folder only where there is none, which is rare."""
+    try:
+        return path.open("xb")
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("xb")
 
 
 def read_all(files: Iterable[Where]) -> Iterator[tuple[Where, bytes | OSError | StorageError]]:

@@ -438,14 +438,14 @@ def test_newer_settings_of_a_process_are_used_and_said(monkeypatch: pytest.Monke
         raise RuntimeError("mix of the legacy and new APIs")
 
     monkeypatch.setattr(torch, "get_float32_matmul_precision", refused)
-    before = torch.backends.cuda.matmul.fp32_precision, torch.backends.cudnn.conv.fp32_precision
+    before = torch.backends.cuda.matmul.fp32_precision, torch.backends.cudnn.conv.fp32_precision  # pyright: ignore
     for precision, expected in (("float32", "ieee"), ("tf32", "tf32"), ("bfloat16", "ieee")):
-        with float32_products(precision, torch.device("cuda")) as remark:
+        with float32_products(precision, torch.device("cuda")) as remark:  # pyright: ignore[reportArgumentType]
             assert remark is not None
             assert "fp32_precision" in remark
             assert torch.backends.cuda.matmul.fp32_precision == expected
-            assert torch.backends.cudnn.conv.fp32_precision == expected
-    assert (torch.backends.cuda.matmul.fp32_precision, torch.backends.cudnn.conv.fp32_precision) == before
+            assert torch.backends.cudnn.conv.fp32_precision == expected  # pyright: ignore
+    assert (torch.backends.cuda.matmul.fp32_precision, torch.backends.cudnn.conv.fp32_precision) == before  # pyright: ignore
     with float32_products("tf32", CPU) as remark:
         assert remark is None
 

@@ -46,7 +46,7 @@ def import_study(request: ImportRequest, results: Where, name: str | None = None
         if path.stem not in keys:
             path.unlink()
     for record in records:
-        write_record(folder, record)
+        write_record(folder, record, sync=False)  # the table is still there to import again
     taken = [roles_line(imported.roles)] if imported.roles else []
     study = Study(
         name=name,
